@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The native interface between the kernel and user space: numbers, structures
+ * and flags. C wrappers are in include/xinim/syscall.h.
+ *
+ * Convention: `syscall` with the number in rax, arguments in rdi, rsi, rdx,
+ * r10, r8, r9; the result in rax, negative for an error of error.h. Only rax,
+ * rcx and r11 change. In a Linux process the instruction is native only inside
+ * the personality's code; anywhere else it enters the personality (upcall).
+ *
+ * A handle is a slot of the process's handle table together with rights. In a
+ * Linux process the slots below X_SLOT_FD_END are its file descriptors.
+ */
+#ifndef XINIM_ABI_H
+#define XINIM_ABI_H
+
+#include <stdint.h>
+#include <xinim/error.h>
+
+typedef uint32_t x_handle_t;
+
+#define X_NO_HANDLE   0xffffffffu
+#define X_SELF        0xfffffffeu /* "my own process / address space" */
+#define X_SLOT_FD_END 1024u       /* file descriptors: inherited by fork */
+#define X_SLOT_PM     1024u       /* Linux process: its session with pm */
+#define X_SLOT_VFS    1025u       /* Linux process: its session with vfs */
+#define X_SLOT_NATIVE 1032u       /* first slot for everything else */
+#define X_SLOT_MAX    4096u       /* slots a process may have */
+
+#define X_PAGE_SIZE 4096u
+#define X_FOREVER   UINT64_MAX /* deadline: never */
+
+/* User addresses: [X_USER_MIN, X_USER_MAX). The personality's part is fixed. */
+#define X_USER_MIN 0x10000ull
+#define X_USER_MAX 0x00007ffffffff000ull
+#define X_PERS_BASE 0x00007f8000000000ull /* personality image (text, rodata, data) */
+#define X_PERS_END  0x00007f9000000000ull /* end of the personality's region */
+
+/* ------------------------------------------------------------------ rights */
+
+#define X_R_CALL     0x001u /* object, port: make calls */
+#define X_R_RECEIVE  0x002u /* port: commit_receive, mint, answer */
+#define X_R_DUP      0x004u /* duplicate in own table */
+#define X_R_TRANSFER 0x008u /* send in a message, grant to a process */
+#define X_R_READ     0x010u /* memory: map/copy readable; event: bind */
+#define X_R_WRITE    0x020u /* memory: map/copy writable; event: signal */
+#define X_R_EXEC     0x040u /* memory: map executable */
+#define X_R_WAIT     0x080u /* object: x_wait; any: bind to a port */
+#define X_R_MANAGE   0x100u /* process: all control; port: reset, info; device */
+#define X_R_ALL      0x1ffu
+
+enum x_object_type {
+	X_TYPE_NONE, X_TYPE_PORT, X_TYPE_OBJECT, X_TYPE_EVENT, X_TYPE_MEMORY,
+	X_TYPE_SPACE, X_TYPE_PROCESS, X_TYPE_DEVICE, X_TYPE_IRQ, X_TYPE_IOPORTS,
+	X_TYPE_RESOURCE, X_TYPE_LOG,
+};
+
+struct x_handle_info {
+	uint32_t type;     /* enum x_object_type */
+	uint32_t rights;
+	uint64_t koid;     /* unique for the life of the system */
+	uint32_t cloexec;
+	uint32_t refs;     /* handles and uses of the object */
+};
+
+/* x_handle_dup flags */
+#define X_DUP_EXACT   1u /* into exactly this slot, replacing what is there */
+#define X_DUP_CLOEXEC 2u
+
+/* -------------------------------------------------------- messages and calls */
+
+struct x_msg { /* 64 bytes */
+	uint32_t op;     /* call: operation of the protocol; answer: 0 */
+	int32_t status;  /* answer: 0 or more, or a negated error; call: flags */
+	uint64_t a[7];
+};
+
+#define X_MAX_WINDOWS  4
+#define X_MAX_HANDLES  4
+#define X_WINDOW_MAX   (1u << 20) /* bytes in one window */
+
+#define X_WIN_READ  1u /* the server may copy from it */
+#define X_WIN_WRITE 2u /* the server may copy into it */
+
+struct x_window {
+	uint64_t addr;
+	uint32_t len;    /* bytes; cut by the kernel at the first bad page */
+	uint32_t flags;
+};
+
+/* x_call.flags, x_out.flags */
+#define X_CALL_INTERRUPTIBLE 1u /* any unmasked notification asks to cancel */
+#define X_CALL_KILLABLE      2u /* only death of the caller does (the default) */
+#define X_CALL_CURSOR        4u /* serialise with other cursor users of the object */
+#define X_CALL_MOVE          8u /* handles sent are moved, not duplicated */
+#define X_CALL_CLOEXEC      16u /* handles received get the close-on-exec mark */
+
+struct x_call { /* in and out of x_call() */
+	struct x_msg msg;              /* in: request; out: answer */
+	struct x_window win[X_MAX_WINDOWS];
+	uint32_t handles[X_MAX_HANDLES]; /* in: sent; out: received */
+	uint32_t win_count;
+	uint32_t handle_count;         /* in: sent; out: received */
+	uint32_t flags;
+	uint32_t recv_min;             /* lowest slot for handles received */
+	uint32_t recv_end;             /* slots from here up are not used (rlimit) */
+	uint32_t reserved;
+	uint64_t deadline_ns;          /* X_FOREVER, or -X_ETIMEDOUT after a cancel */
+};
+
+/* --------------------------------------------------------- commit and receive */
+
+enum x_in_kind {
+	X_IN_CALL = 1, /* a client's call: answer it once, by id */
+	X_IN_REPLY,    /* answer to a started call: id is its cookie */
+	X_IN_EVENT,    /* something bound: id is its cookie, msg.a[0] the bits */
+	X_IN_CLOSURE,  /* last handle of an object gone: object, msg.a[0] = mints */
+	X_IN_CANCEL,   /* the caller of open call `id` has lost patience: answer it soon */
+	X_IN_PAGE,     /* a page of a paged memory object is missing: object = its id,
+	                  msg.a[0] = byte offset, msg.a[1] = bytes; supply it */
+};
+
+struct x_in { /* 160 bytes */
+	uint32_t kind;
+	uint32_t win_count;
+	uint64_t id;            /* call id, or cookie */
+	uint64_t object;        /* object id; 0: the call came through the port itself */
+	uint64_t cursor;        /* object record: 64-bit file position */
+	uint32_t status_flags;  /* object record: e.g. O_APPEND, O_NONBLOCK */
+	uint32_t handle_count;
+	uint64_t account;       /* koid of the calling process, unforgeable */
+	struct x_msg msg;
+	struct { uint32_t len, flags; } win[X_MAX_WINDOWS];
+	uint32_t handles[X_MAX_HANDLES];
+};
+
+enum x_out_kind {
+	X_OUT_ANSWER = 1, /* id, msg, handles (always moved), copy, cursor */
+	X_OUT_START,      /* target, id = cookie, msg, windows, handles, flags */
+	X_OUT_CANCEL,     /* id = cookie of a started call: ask its server to hurry */
+	X_OUT_SIGNAL,     /* target = event, value = bits */
+	X_OUT_CLOSE,      /* target = handle */
+	X_OUT_READY,      /* id = object id on this port, value = levels now,
+	                     mask = which bits to set so; bits set in `pulse` are pulsed */
+	X_OUT_STORE32,    /* *(u32 *)addr = value, after all else, release order */
+	X_OUT_CLOSURE_ACK,/* id = object id: closure seen, the id may be minted again */
+};
+
+#define X_ANSWER_CURSOR 0x100u /* x_out.flags: set the object's cursor to `value` */
+
+struct x_out {
+	uint32_t kind;
+	uint32_t flags;         /* X_CALL_* for START, X_ANSWER_* for ANSWER */
+	uint64_t id;            /* call id, cookie or object id */
+	uint32_t target;        /* handle */
+	uint32_t mask;
+	uint64_t value;
+	uint64_t addr;
+	struct x_msg msg;
+	/* ANSWER: bytes copied into the caller's window before it is answered */
+	uint64_t copy_src;
+	uint32_t copy_len;
+	uint32_t copy_window;
+	uint32_t win_count;
+	uint32_t handle_count;
+	struct x_window win[X_MAX_WINDOWS];
+	uint32_t handles[X_MAX_HANDLES];
+	uint32_t pulse;
+	uint32_t reserved;
+};
+
+struct x_commit {
+	uint64_t out;          /* struct x_out[] */
+	uint64_t in;           /* struct x_in[] */
+	uint32_t out_count;    /* at most X_MAX_OUT */
+	uint32_t in_max;       /* at most X_MAX_BATCH; 0: commit without receiving */
+	uint64_t deadline_ns;  /* wait until then for the first item; 0: don't wait */
+	uint64_t epoch;        /* out: the port's epoch after this commit */
+	int32_t out_error;     /* out: first entry's error, if the outbox is refused */
+	uint32_t out_error_at; /* out: index of that entry */
+};
+#define X_MAX_BATCH 64u  /* items received at once */
+#define X_MAX_OUT  256u  /* entries of one outbox */
+
+/* x_window_copy: between an open call's window and the server's memory */
+struct x_window_copy {
+	uint64_t id;          /* open call of this port */
+	uint32_t window;
+	uint32_t to_window;   /* 1: addr -> window; 0: window -> addr */
+	uint64_t offset;
+	uint64_t addr;        /* local address, or (if id2) offset in window2 */
+	uint64_t len;
+	uint64_t id2;         /* 0, or another open call of this port: its window */
+	uint32_t window2;
+	uint32_t reserved;
+};
+
+struct x_port_info {
+	uint64_t epoch;
+	uint32_t queued;          /* items waiting */
+	uint32_t open_calls;      /* taken and not yet answered */
+	uint64_t oldest_queued_ns;/* monotonic time of arrival of the oldest item, 0 if none */
+	uint64_t oldest_open_ns;  /* same for the oldest open call */
+	uint64_t iteration_ns;    /* when the running iteration began, 0 while waiting */
+	uint64_t delivered;       /* items ever delivered */
+};
+
+/* ------------------------------------------------------------- objects, waiting */
+
+/* readiness bits (equal to Linux's POLL*) */
+#define X_READY_IN  0x001u
+#define X_READY_PRI 0x002u
+#define X_READY_OUT 0x004u
+#define X_READY_ERR 0x008u
+#define X_READY_HUP 0x010u
+#define X_READY_DEAD 0x8000u /* the server's incarnation is gone: a stale object */
+
+/* x_mint flags */
+#define X_MINT_CURSOR 1u /* the object is seekable: X_CALL_CURSOR serialises */
+
+enum x_object_op { /* x_object_ctl */
+	X_OBJ_GET_CURSOR, X_OBJ_SET_CURSOR, X_OBJ_ADD_CURSOR, /* result: new cursor */
+	X_OBJ_GET_FLAGS, X_OBJ_SET_FLAGS,                     /* status flags word */
+	X_OBJ_GET_READY,
+};
+
+struct x_wait_item {
+	uint32_t handle; /* object or event; X_NO_HANDLE is skipped */
+	uint32_t mask;   /* readiness bits wanted (ERR, HUP and DEAD always count);
+	                    for an event any bit of its low 32 */
+	uint32_t ready;  /* out */
+	uint32_t reserved;
+};
+
+/* ---------------------------------------------------------------------- memory */
+
+#define X_PROT_READ  1u
+#define X_PROT_WRITE 2u
+#define X_PROT_EXEC  4u
+
+/* x_mem_create flags */
+#define X_MEM_CONTIGUOUS 1u  /* one physical run, populated at once */
+#define X_MEM_BELOW_4G   2u
+#define X_MEM_BELOW_16M  4u
+#define X_MEM_PAGED      8u  /* missing pages are asked of a port (X_IN_PAGE) */
+#define X_MEM_POPULATE  16u  /* populate now (implied by CONTIGUOUS) */
+
+struct x_mem_create {
+	uint64_t bytes;      /* rounded up to pages */
+	uint32_t flags;
+	uint32_t port;       /* X_MEM_PAGED: the pager's port */
+	uint64_t id;         /* X_MEM_PAGED: object id for X_IN_PAGE */
+	uint64_t align;      /* X_MEM_CONTIGUOUS: power of two, 0 = page */
+};
+
+/* x_mem_map flags */
+#define X_MAP_PRIVATE 1u  /* copy on write */
+#define X_MAP_FIXED   2u  /* at exactly addr, replacing what is there */
+#define X_MAP_NOREPLACE 4u/* with FIXED: -X_EEXIST if something is there */
+#define X_MAP_WIRED   8u  /* all pages present from now on (default in native processes) */
+#define X_MAP_GROWSDOWN 16u
+#define X_MAP_PERSONALITY 32u /* may lie in [X_PERS_BASE, X_PERS_END) */
+
+struct x_mem_map {
+	uint32_t space;   /* address space or process handle, or X_SELF */
+	uint32_t memory;  /* memory object, or X_NO_HANDLE: anonymous, zeroed, private */
+	uint64_t offset;  /* bytes into the object, page aligned */
+	uint64_t addr;    /* hint, or exact with FIXED; 0: kernel chooses */
+	uint64_t len;     /* bytes, rounded up */
+	uint32_t prot;
+	uint32_t flags;
+};
+
+struct x_mem_region { /* x_mem_query: the mapping at or after an address */
+	uint64_t start, end;
+	uint32_t prot, flags;
+	uint64_t memory_koid; /* 0: anonymous */
+	uint64_t offset;
+	uint64_t resident_pages;
+};
+
+/* ------------------------------------------------------- processes and threads */
+
+struct x_regs { /* all general registers, as saved at any entry to the kernel */
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+	uint64_t rip, rflags;
+	uint64_t fs_base, gs_base;
+};
+
+enum x_upcall_reason { X_UP_SYSCALL = 1, X_UP_FAULT, X_UP_NOTIFY };
+
+/*
+ * Written by the kernel at the top of the thread's personality stack, then the
+ * personality's entry runs with rdi = this block and rsp just below it.
+ * x_resume(block) goes back: regs, and the notification mask, are taken from it.
+ */
+struct x_upcall {
+	uint32_t reason;
+	uint32_t vector;       /* FAULT: exception vector */
+	uint64_t error_code;   /* FAULT */
+	uint64_t address;      /* FAULT: cr2 */
+	uint64_t pending;      /* thread and process bits that are pending & ~mask */
+	uint64_t mask;         /* in: current mask; x_resume installs it */
+	uint64_t restore_mask; /* set by the personality's temporary masks (sigsuspend) */
+	uint64_t thread_word;  /* the personality's own word for this thread */
+	struct x_regs regs;
+};
+
+/* x_proc_create flags and scheduling bands */
+#define X_PROC_LINUX 1u   /* lazy memory, fd slots, personality */
+#define X_BAND_DRIVER 0u
+#define X_BAND_SERVER 1u
+#define X_BAND_PROGRAM 2u
+
+struct x_thread_create {
+	uint32_t process;      /* X_SELF or a process handle */
+	uint32_t flags;
+	uint64_t entry, stack, arg; /* rip, rsp, rdi */
+	uint64_t fs_base;
+	uint64_t upcall_stack;     /* top; 0: thread has no personality */
+	uint64_t thread_word;
+	uint64_t mask;         /* initial notification mask */
+	uint64_t regs;         /* 0, or struct x_regs * to start from instead of entry/stack/arg */
+};
+
+/* Linux processes only: where upcalls go. Given at x_proc_exec. */
+struct x_personality {
+	uint64_t entry;        /* upcall entry point */
+	uint64_t base, end;    /* code range in which `syscall` is native */
+	uint64_t fixups;       /* address of uint64_t[2] pairs {faulting rip, continue rip} */
+	uint64_t fixup_count;
+};
+
+struct x_proc_exec { /* replace a process's program: all or nothing */
+	uint32_t process;
+	uint32_t space;        /* new address space (consumed on success) */
+	struct x_thread_create thread; /* the only thread afterwards */
+	struct x_personality personality;
+	char name[16];
+	uint64_t keep_pending; /* notification bits that stay pending */
+	uint64_t ignore;       /* new ignore set */
+};
+
+struct x_proc_fork {
+	uint32_t port;         /* the port through which ... */
+	uint32_t flags;
+	uint64_t call_id;      /* ... the forking thread's open call came */
+	struct x_msg child_msg;/* what that call returns in the child */
+};
+
+enum x_proc_state { X_PROC_NEW, X_PROC_RUNNING, X_PROC_SUSPENDED, X_PROC_DEAD };
+
+/* cause of death */
+enum x_death { X_DEATH_NONE, X_DEATH_EXIT, X_DEATH_KILLED, X_DEATH_EXCEPTION, X_DEATH_MEMORY };
+
+struct x_proc_info {
+	uint64_t koid;
+	uint32_t state;        /* enum x_proc_state */
+	uint32_t death;        /* enum x_death */
+	int32_t status;        /* as given to x_proc_exit or x_proc_kill */
+	uint32_t threads;
+	uint64_t cpu_user_ns, cpu_system_ns;
+	uint64_t resident_pages, mapped_pages;
+	uint32_t handles, vector;
+	uint64_t fault_rip, fault_address, fault_error; /* X_DEATH_EXCEPTION */
+	struct x_regs fault_regs;
+	uint64_t backtrace[16]; /* return addresses by frame pointer */
+	uint64_t start_ns;
+	char name[16];
+};
+
+/* --------------------------------------------------------------------- devices */
+
+struct x_bar { uint64_t base, bytes; uint32_t is_io, reserved; };
+
+struct x_device_create { /* devmgr only: needs the root resource */
+	uint32_t resource;
+	uint32_t bdf;          /* bus << 8 | device << 3 | function */
+	struct x_bar bar[6];
+	uint32_t irq_gsi;      /* INTx: global system interrupt, or X_NO_HANDLE */
+	uint32_t irq_flags;    /* X_IRQ_* */
+	uint32_t msix_cap, msi_cap; /* offsets in config space, 0: none */
+	char name[16];         /* "0000:00:03.0" */
+};
+
+#define X_IRQ_LEVEL      1u
+#define X_IRQ_ACTIVE_LOW 2u
+
+enum x_device_op { /* x_device_ctl(device, op, arg) */
+	X_DEV_ENABLE,        /* memory and I/O decoding on */
+	X_DEV_BUS_MASTER_ON, /* "I have reset the device": ends quarantine, allows DMA */
+	X_DEV_BUS_MASTER_OFF,
+	X_DEV_IRQ_ACK,       /* INTx: unmask after service */
+	X_DEV_VECTORS,       /* result: MSI-X vectors available, 0 if only INTx */
+	X_DEV_REVOKE,        /* (resource holder) take it from a dead driver: quiesce */
+};
+
+struct x_dma_map { /* pin part of a memory object for a device */
+	uint32_t device, memory;
+	uint64_t offset, len;      /* bytes, page aligned */
+	uint64_t segments;         /* out: struct x_dma_segment[] */
+	uint32_t segment_max, segment_count;
+};
+struct x_dma_segment { uint64_t iova, bytes; };
+
+/* x_clock */
+#define X_CLOCK_MONOTONIC 0
+#define X_CLOCK_REALTIME  1
+#define X_CLOCK_PROCESS   2 /* CPU time of the calling process, ns */
+
+/* x_system(resource, op, arg) */
+enum x_system_op { X_SYS_POWEROFF, X_SYS_REBOOT, X_SYS_PANIC };
+
+struct x_system_info {
+	uint32_t cpus, cpus_online;
+	uint64_t memory_bytes, free_bytes;
+	uint64_t boot_ns;          /* monotonic time at kernel entry, 0 */
+	uint64_t realtime_offset_ns; /* realtime = monotonic + this */
+	uint64_t idle_ns;          /* sum over CPUs */
+	uint64_t context_switches;
+	uint64_t processes, threads;
+	uint64_t objects[16];      /* live objects by enum x_object_type */
+	uint32_t iommu;            /* 1: present and on */
+	uint32_t tsc_khz;
+	uint64_t rsdp;             /* physical address of ACPI's root, for devmgr */
+	char version[32];
+};
+
+/* ------------------------------------------------------------------- bootstrap */
+
+/*
+ * Every native process finds one read-only page at X_BOOT_PAGE with its name,
+ * its manifest's arguments and its initial handles by name. The first process
+ * gets it from the kernel ("archive", "resource", "log"), all others from rs.
+ */
+#define X_BOOT_PAGE  0x00007f7fffff0000ull
+#define X_BOOT_MAGIC 0x544f4f424d494e58ull
+struct x_boot_handle { char name[24]; uint32_t handle; uint32_t reserved; };
+struct x_boot_page {
+	uint64_t magic;
+	char name[16];         /* service name */
+	uint32_t handle_count;
+	uint32_t arg_bytes;    /* of args below, NUL-separated */
+	uint64_t archive_bytes;/* first process: size of the archive */
+	uint64_t incarnation;  /* 1 for the first start of a service */
+	char cmdline[512];     /* kernel command line */
+	char args[512];
+	struct x_boot_handle handles[64];
+};
+
+/* ------------------------------------------------------------ system call numbers */
+
+#define X_SYSCALLS(S) \
+	S(null, 0) \
+	S(handle_close, 1) \
+	S(handle_dup, 2) \
+	S(handle_cloexec, 3) \
+	S(handle_info, 4) \
+	S(port_create, 5) \
+	S(port_info, 6) \
+	S(port_reset, 7) \
+	S(mint, 8) \
+	S(call, 9) \
+	S(commit_receive, 10) \
+	S(window_copy, 11) \
+	S(object_ctl, 12) \
+	S(wait, 13) \
+	S(event_create, 14) \
+	S(event_signal, 15) \
+	S(event_take, 16) \
+	S(bind, 17) \
+	S(clock, 18) \
+	S(mem_create, 19) \
+	S(mem_map, 20) \
+	S(mem_unmap, 21) \
+	S(mem_protect, 22) \
+	S(mem_query, 23) \
+	S(mem_supply, 24) \
+	S(mem_copy, 25) \
+	S(mem_move, 26) \
+	S(space_create, 27) \
+	S(space_copy, 28) \
+	S(proc_create, 29) \
+	S(proc_grant, 30) \
+	S(proc_fork, 31) \
+	S(proc_exec, 32) \
+	S(proc_kill, 33) \
+	S(proc_suspend, 34) \
+	S(proc_info, 35) \
+	S(proc_exit, 36) \
+	S(thread_create, 37) \
+	S(thread_exit, 38) \
+	S(thread_set_fs, 39) \
+	S(notify_post, 40) \
+	S(notify_mask, 41) \
+	S(notify_ignore, 42) \
+	S(resume, 43) \
+	S(futex_wait, 44) \
+	S(futex_wake, 45) \
+	S(yield, 46) \
+	S(log_write, 47) \
+	S(log_read, 48) \
+	S(system, 49) \
+	S(system_info, 50) \
+	S(device_create, 51) \
+	S(device_map, 52) \
+	S(device_config, 53) \
+	S(device_irq, 54) \
+	S(device_ctl, 55) \
+	S(dma_map, 56) \
+	S(ioports_create, 57) \
+	S(ioport, 58) \
+	S(irq_create, 59) \
+	S(irq_ack, 60) \
+	S(memory_physical, 61)
+
+enum x_syscall_number {
+#define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,
+	X_SYSCALLS(X_SYSCALL_ENUM)
+#undef X_SYSCALL_ENUM
+	X_SYSCALL_COUNT
+};
+
+_Static_assert(sizeof(struct x_msg) == 64, "messages are 64 bytes");
+_Static_assert(sizeof(struct x_in) == 160, "struct x_in");
+_Static_assert(sizeof(struct x_boot_page) <= X_PAGE_SIZE, "boot page");
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the portable kernel asks of the machine.
+ */
+#ifndef ARCH_H
+#define ARCH_H
+
+#include "kernel/core/thread.h"
+
+#define MAX_CPUS 16u
+
+struct tlb_request;
+struct run_queue;
+
+struct cpu {                      /* at gs:0 in kernel mode */
+	struct cpu *self;
+	struct thread *current;
+	uint64_t kernel_rsp;      /* top of the current thread's kernel stack */
+	uint64_t scratch_rsp;     /* syscall entry: user rsp */
+	uint32_t id, apic_id;
+	bool online, idle, need_resched;
+	struct space *space;      /* whose page table is loaded; NULL: kernel's own */
+	uint64_t space_generation;
+	struct run_queue *rq;     /* sched.c */
+	uint64_t idle_ns, switches;
+	void *arch;               /* TSS, GDT, double-fault and NMI stacks */
+};
+extern struct cpu cpus[MAX_CPUS];
+extern uint32_t cpu_count;        /* found; cpus_online: started */
+extern uint32_t cpus_online;
+static inline struct cpu *this_cpu(void)
+{
+	struct cpu *c;
+	__asm__ volatile("movq %%gs:0, %0" : "=r"(c));
+	return c;
+}
+
+/* ---- start: entry.S (PVH note, long mode) -> arch_start() -> kernel_main() ---- */
+void arch_init_memory(void);      /* direct map etc. after frame_init(); see boot.c */
+void arch_init_cpus(void);        /* ACPI MADT, LAPIC, IOAPIC, timer; then starts the other CPUs,
+                                     each of which ends in sched_start_cpu() */
+
+/* ---- threads ---- */
+/* New kernel stack contents such that the first switch to t runs fn(t) with
+ * the lock held and, if that returns, leaves to user mode with t->regs. */
+int arch_thread_init(struct thread *t, void (*fn)(struct thread *t));
+void arch_thread_destroy(struct thread *t);
+void arch_thread_copy_fpu(struct thread *to, struct thread *from); /* from may be running */
+void arch_thread_reset_fpu(struct thread *t);
+/* Save FPU and stack of prev, load next's (FPU, fs/gs base, page table, TSS). */
+void arch_switch(struct thread *prev, struct thread *next);
+void arch_idle_wait(void);        /* lock NOT held: sti; hlt; cli, unless need_resched */
+void arch_set_fs_base(uint64_t base);
+void arch_read_bases(struct thread *t); /* current fs/gs base into t */
+
+/* ---- page tables: 4 KiB user pages ---- */
+#define PT_WRITE  1u
+#define PT_EXEC   2u
+#define PT_UNCACHED 4u
+#define PT_ANON   8u              /* software bit: frame is private to page tables */
+#define PT_COW   16u              /* software bit: writable region, shared frame */
+#define PT_PHYSICAL 32u           /* software bit: not RAM, no frame reference */
+#define PT_NOACCESS 64u           /* not present to the CPU (any access faults), but kept, and seen by
+                                     pt_get and pt_next with all its flags: PROT_NONE pages */
+paddr_t pt_create(void);          /* with the kernel half; NO_FRAME if out of memory */
+void pt_destroy(paddr_t pt);      /* frees table pages only; all user pages already unmapped */
+int pt_map(paddr_t pt, uint64_t va, paddr_t pa, uint32_t flags); /* replaces; -X_ENOMEM */
+bool pt_get(paddr_t pt, uint64_t va, paddr_t *pa, uint32_t *flags);
+void pt_clear(paddr_t pt, uint64_t va);
+/* First mapped page at or after va and below end, skipping holes quickly. */
+bool pt_next(paddr_t pt, uint64_t *va, uint64_t end, paddr_t *pa, uint32_t *flags);
+/* After changing live entries: make sure no CPU has a stale translation. */
+void tlb_flush(struct space *s, uint64_t start, uint64_t end);
+void arch_space_gone(struct space *s); /* about to be freed: unload it everywhere */
+
+/* ---- time ---- */
+uint64_t arch_time_ns(void);      /* monotonic since kernel entry, same on all CPUs */
+uint64_t arch_realtime_ns(void);  /* RTC at boot + monotonic; ns since 1970 */
+uint32_t arch_tsc_khz(void);
+void arch_timer_arm(uint64_t deadline_ns); /* this CPU; UINT64_MAX: off */
+void arch_send_resched(uint32_t cpu);
+
+/* ---- interrupts ---- */
+int arch_irq_alloc_vector(void);  /* 0x30..0xef, -X_ENOSPC */
+void arch_irq_free_vector(int vector);
+void arch_ioapic_route(uint32_t gsi, int vector, uint32_t flags /* X_IRQ_* */); /* masked */
+void arch_ioapic_mask(uint32_t gsi, bool masked);
+int arch_isa_to_gsi(uint32_t isa_irq, uint32_t *flags); /* MADT overrides */
+void arch_msi_message(int vector, uint64_t *address, uint32_t *data);
+
+/* ---- machine ---- */
+uint64_t arch_pci_ecam(uint32_t bus);  /* physical base of a bus's config space, 0: use ports */
+uint32_t arch_io_read(uint16_t port, uint32_t width);
+void arch_io_write(uint16_t port, uint32_t width, uint32_t value);
+void *arch_map_device(paddr_t base, uint64_t bytes); /* kernel mapping, uncached */
+void arch_poweroff(void);
+void arch_reboot(void) __attribute__((noreturn));
+void arch_console_write(const char *text, size_t len); /* early serial, 0x3f8 */
+void arch_halt_all(void) __attribute__((noreturn));
+void arch_stop_others(void);      /* panic: the other CPUs stop where they are */
+__attribute__((noreturn, format(printf, 2, 3)))
+void panic_at(const struct x_regs *regs, const char *fmt, ...); /* panic.c: of an exception */
+uint32_t arch_backtrace(const struct x_regs *regs, uint64_t *out, uint32_t max); /* kernel or user frames */
+const char *arch_symbol(uint64_t address, uint64_t *offset); /* kernel symbols, or NULL */
+
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One CPU's descriptor tables and control registers; threads: stacks, FPU
+ * state, segment bases, the switch.
+ *
+ * FPU: state is saved whenever a thread that has some is switched out, so that
+ * any CPU can load it later; it is not loaded again if the registers still
+ * hold it. Threads of Linux processes always have FPU state. Threads of native
+ * processes, most of which never compute with it, get theirs at first use:
+ * until then CR0.TS is set while they run, and their switches cost nothing.
+ */
+#include <xinim/syscall.h>
+#include "x86.h"
+
+_Static_assert(offsetof(struct cpu, kernel_rsp) == CPU_KERNEL_RSP, "trap.S");
+_Static_assert(offsetof(struct cpu, scratch_rsp) == CPU_SCRATCH_RSP, "trap.S");
+_Static_assert(sizeof(struct x_regs) == REGS_SIZE && offsetof(struct x_regs, rip) == 128, "trap.S");
+_Static_assert(sizeof(struct trap_frame) == FRAME_SIZE, "trap.S");
+_Static_assert(sizeof(struct tss) == 104, "SDM vol. 3, 8.7");
+
+struct cpu cpus[MAX_CPUS];
+uint32_t cpu_count = 1, cpus_online = 1;
+bool have_fsgsbase, have_x2apic;
+
+static struct cpu_arch cpu_archs[MAX_CPUS];
+static bool have_smap;
+static uint8_t initial_fpu[512] __attribute__((aligned(16)));
+
+struct idt_gate {
+	uint16_t offset_low, selector;
+	uint8_t ist, type;
+	uint16_t offset_middle;
+	uint32_t offset_high, reserved;
+};
+static struct idt_gate idt[256] __attribute__((aligned(4096)));
+
+struct table_pointer { uint16_t limit; uint64_t base; } __attribute__((packed));
+
+#define GATE_INTERRUPT 0x8e
+#define GATE_USER      0xee /* also by the INT instruction from ring 3 */
+#define IST_FAULT 1
+#define IST_NMI   2
+
+static void build_idt(void)
+{
+	for (uint32_t v = 0; v < 256; v++) {
+		uint64_t stub = (uint64_t)trap_stubs + 16 * v;
+
+		idt[v] = (struct idt_gate){
+			.offset_low = (uint16_t)stub,
+			.offset_middle = (uint16_t)(stub >> 16),
+			.offset_high = (uint32_t)(stub >> 32),
+			.selector = SEL_KERNEL_CODE,
+			.type = v == 3 ? GATE_USER : GATE_INTERRUPT,
+			.ist = v == VECTOR_DOUBLE ? IST_FAULT : v == VECTOR_NMI ? IST_NMI : 0,
+		};
+	}
+}
+
+/* Runs before the kernel's text is write-protected. */
+static void patch_out_smap(void)
+{
+	extern uint8_t *smap_sites[], *smap_sites_end[];
+	static const uint8_t nop3[] = { 0x0f, 0x1f, 0x00 };
+
+	for (uint8_t **site = smap_sites; site < smap_sites_end; site++)
+		memcpy(*site, nop3, sizeof nop3);
+}
+
+static void load_tables(struct cpu *c, struct cpu_arch *a)
+{
+	uint64_t tss = (uint64_t)&a->tss;
+	struct table_pointer gdtr = { sizeof a->gdt - 1, (uint64_t)a->gdt };
+	struct table_pointer idtr = { sizeof idt - 1, (uint64_t)idt };
+
+	a->gdt[SEL_KERNEL_CODE / 8] = 0x00af9b000000ffff;
+	a->gdt[SEL_KERNEL_DATA / 8] = 0x00cf93000000ffff;
+	a->gdt[SEL_USER_DATA / 8] = 0x00cff3000000ffff;
+	a->gdt[SEL_USER_CODE / 8] = 0x00affb000000ffff;
+	a->gdt[SEL_TSS / 8] = (sizeof a->tss - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 |
+			      (tss >> 24 & 0xff) << 56;
+	a->gdt[SEL_TSS / 8 + 1] = tss >> 32;
+	a->tss.iomap_offset = sizeof a->tss;
+	/* double_fault_entry finds the struct cpu above its frame */
+	a->tss.ist[IST_FAULT - 1] = (uint64_t)(a->fault_stack + FAULT_STACK_SIZE - 16);
+	*(struct cpu **)(a->fault_stack + FAULT_STACK_SIZE - 16) = c;
+	a->tss.ist[IST_NMI - 1] = (uint64_t)(a->nmi_stack + NMI_STACK_SIZE);
+
+	__asm__ volatile("lgdt %0\n\tlidt %1\n\tltr %w2\n\t"
+			 "pushq %3\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:\n\t"
+			 "movw %w4, %%ds\n\tmovw %w4, %%es\n\tmovw %w4, %%ss\n\t"
+			 "movw %w5, %%fs\n\tmovw %w5, %%gs"
+			 : : "m"(gdtr), "m"(idtr), "r"(SEL_TSS), "i"(SEL_KERNEL_CODE),
+			     "r"(SEL_KERNEL_DATA), "r"(0) : "rax", "memory");
+}
+
+static void set_control_registers(void)
+{
+	uint32_t features = cpuid(1, 0).c;
+	struct cpuid f7 = cpuid(0, 0).a >= 7 ? cpuid(7, 0) : (struct cpuid){ 0 };
+	uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+
+	have_fsgsbase = f7.b & 1u;
+	have_smap = f7.b >> 20 & 1u;
+	have_x2apic = features >> 21 & 1u;
+	if (have_fsgsbase)
+		cr4 |= CR4_FSGSBASE;
+	if (f7.b >> 7 & 1u)
+		cr4 |= CR4_SMEP;
+	if (have_smap)
+		cr4 |= CR4_SMAP;
+	if (f7.c >> 2 & 1u)
+		cr4 |= CR4_UMIP;
+	write_cr4(cr4);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
+	wrmsr(MSR_STAR, (uint64_t)SEL_SYSRET_BASE << 48 | (uint64_t)SEL_KERNEL_CODE << 32);
+	wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
+	wrmsr(MSR_FMASK, RFLAGS_SYSCALL_MASK);
+}
+
+void cpu_init(struct cpu *c)
+{
+	struct cpu_arch *a = &cpu_archs[c->id];
+
+	c->self = c;
+	c->arch = a;
+	if (c->id == 0)
+		build_idt();
+	load_tables(c, a);
+	wrmsr(MSR_GS_BASE, (uint64_t)c);
+	wrmsr(MSR_KERNEL_GS_BASE, 0);
+	wrmsr(MSR_FS_BASE, 0);
+	set_control_registers();
+	if (c->id == 0) {
+		if (!have_smap)
+			patch_out_smap();
+		*(uint16_t *)initial_fpu = 0x37f;       /* x87 control word */
+		*(uint32_t *)(initial_fpu + 24) = 0x1f80; /* MXCSR */
+	}
+	__asm__ volatile("fxrstor64 (%0)" : : "r"(initial_fpu) : "memory");
+	a->timer_armed_ns = UINT64_MAX;
+	a->loaded_pt = read_cr3();
+}
+
+/* ------------------------------------------------------------------ FPU */
+
+static void set_ts(struct cpu_arch *a, bool on)
+{
+	if (a->ts_set == on)
+		return;
+	a->ts_set = on;
+	if (on)
+		write_cr0(read_cr0() | 8);
+	else
+		__asm__ volatile("clts");
+}
+
+static void fpu_save(struct arch_thread *t) { __asm__ volatile("fxsave64 (%0)" : : "r"(t->fpu) : "memory"); }
+
+static void fpu_load(struct cpu *c, struct arch_thread *t)
+{
+	struct cpu_arch *a = cpu_arch(c);
+
+	set_ts(a, false);
+	if (a->fpu_owner == t && t->fpu_cpu == c->id)
+		return;
+	__asm__ volatile("fxrstor64 (%0)" : : "r"(t->fpu) : "memory");
+	a->fpu_owner = t;
+	t->fpu_cpu = c->id;
+}
+
+void fpu_first_use(struct thread *t)
+{
+	t->arch->fpu_used = true;
+	fpu_load(this_cpu(), t->arch);
+}
+
+void arch_thread_copy_fpu(struct thread *to, struct thread *from)
+{
+	if (from == this_cpu()->current && from->arch->fpu_used)
+		fpu_save(from->arch);
+	memcpy(to->arch->fpu, from->arch->fpu, 512);
+	to->arch->fpu_used |= from->arch->fpu_used;
+	to->arch->fpu_cpu = FPU_NOWHERE;
+}
+
+void arch_thread_reset_fpu(struct thread *t)
+{
+	memcpy(t->arch->fpu, initial_fpu, 512);
+	t->arch->fpu_cpu = FPU_NOWHERE;
+	if (t == this_cpu()->current && t->arch->fpu_used)
+		fpu_load(this_cpu(), t->arch);
+}
+
+/* -------------------------------------------------------------- threads */
+
+int arch_thread_init(struct thread *t, void (*fn)(struct thread *t))
+{
+	struct arch_thread *a = kzalloc(sizeof *a);
+	uint64_t *sp;
+
+	if (!a)
+		return -X_ENOMEM;
+	if (!t->kstack) {
+		t->kstack = kstack_alloc();
+		if (!t->kstack) {
+			kfree(a);
+			return -X_ENOMEM;
+		}
+		a->owns_stack = true;
+	}
+	a->fpu = (uint8_t *)ALIGN_UP((uint64_t)a->fpu_room, 16);
+	memcpy(a->fpu, initial_fpu, 512);
+	a->fpu_cpu = FPU_NOWHERE;
+	a->fpu_used = t->process && (t->process->flags & X_PROC_LINUX);
+	t->arch = a;
+	t->regs = (struct x_regs *)((uint8_t *)t->kstack + KSTACK_SIZE - FRAME_SIZE - REGS_SIZE);
+	memset(t->regs, 0, REGS_SIZE + FRAME_SIZE);
+
+	/* What switch_stacks() pops: r15 r14 r13 r12 rbp rbx, return address. */
+	sp = (uint64_t *)t->regs;
+	*--sp = (uint64_t)thread_start;
+	*--sp = (uint64_t)t;  /* rbx */
+	*--sp = 0;            /* rbp */
+	*--sp = (uint64_t)fn; /* r12 */
+	*--sp = 0;
+	*--sp = 0;
+	*--sp = 0;
+	a->rsp = (uint64_t)sp;
+	return 0;
+}
+
+void arch_thread_destroy(struct thread *t)
+{
+	if (!t->arch)
+		return;
+	for (uint32_t i = 0; i < MAX_CPUS; i++)
+		if (cpu_archs[i].fpu_owner == t->arch)
+			cpu_archs[i].fpu_owner = NULL;
+	if (t->arch->owns_stack) {
+		kstack_free(t->kstack);
+		t->kstack = NULL;
+	}
+	kfree(t->arch);
+	t->arch = NULL;
+}
+
+static uint64_t canonical(uint64_t va) { return (uint64_t)((int64_t)(va << 16) >> 16); }
+
+static void save_bases(struct thread *t)
+{
+	if (!have_fsgsbase)
+		return; /* programs cannot change them but through the kernel */
+	/* The user's gs base is the one that swapgs exchanges; an NMI in between
+	 * does not look at gs. */
+	__asm__ volatile("rdfsbase %0\n\tswapgs\n\trdgsbase %1\n\tswapgs"
+			 : "=&r"(t->fs_base), "=&r"(t->gs_base));
+}
+
+static void load_bases(const struct thread *t)
+{
+	uint64_t fs = canonical(t->fs_base), gs = canonical(t->gs_base);
+
+	if (have_fsgsbase) {
+		__asm__ volatile("wrfsbase %0\n\tswapgs\n\twrgsbase %1\n\tswapgs" : : "r"(fs), "r"(gs));
+	} else {
+		wrmsr(MSR_FS_BASE, fs);
+		wrmsr(MSR_KERNEL_GS_BASE, gs);
+	}
+}
+
+void arch_set_fs_base(uint64_t base)
+{
+	struct thread *t = this_cpu()->current;
+
+	t->fs_base = canonical(base);
+	if (have_fsgsbase)
+		__asm__ volatile("wrfsbase %0" : : "r"(t->fs_base));
+	else
+		wrmsr(MSR_FS_BASE, t->fs_base);
+}
+
+void arch_read_bases(struct thread *t)
+{
+	if (t == this_cpu()->current)
+		save_bases(t);
+	if (t->regs) {
+		t->regs->fs_base = t->fs_base;
+		t->regs->gs_base = t->gs_base;
+	}
+}
+
+/* A kernel thread leaves the last page table loaded and is not told of changes
+ * to it; if the space is needed again, its generation tells whether the TLB is
+ * stale. See smp.c. */
+static void switch_space(struct cpu *c, struct space *next)
+{
+	struct space *loaded = c->space;
+	uint64_t bit = 1ull << c->id;
+
+	if (loaded && loaded != next)
+		loaded->cpus_active &= ~bit;
+	if (!next)
+		return;
+	if (loaded != next || c->space_generation != next->tlb_generation) {
+		pt_load(c, next->page_table);
+		c->space = next;
+		c->space_generation = next->tlb_generation;
+	}
+	next->cpus_active |= bit;
+}
+
+static struct space *user_space(const struct thread *t) /* NULL: a kernel thread */
+{
+	return t->process ? t->process->space : NULL;
+}
+
+void arch_switch(struct thread *prev, struct thread *next)
+{
+	struct cpu *c = this_cpu();
+	struct cpu_arch *a = cpu_arch(c);
+
+	if (user_space(prev)) {
+		if (prev->arch->fpu_used)
+			fpu_save(prev->arch);
+		save_bases(prev);
+	}
+	switch_space(c, user_space(next));
+	if (user_space(next)) {
+		if (next->arch->fpu_used)
+			fpu_load(c, next->arch);
+		else
+			set_ts(a, true);
+		load_bases(next);
+	}
+	if (next->kstack) {
+		c->kernel_rsp = (uint64_t)next->kstack + KSTACK_SIZE;
+		a->tss.rsp[0] = c->kernel_rsp;
+	}
+	c->current = next;
+	switch_stacks(prev->arch ? &prev->arch->rsp : &a->idle_rsp,
+		      next->arch ? next->arch->rsp : a->idle_rsp);
+}
+
+void arch_idle_wait(void)
+{
+	if (__atomic_load_n(&this_cpu()->need_resched, __ATOMIC_RELAXED))
+		return;
+	/* sti holds interrupts back until hlt has begun: no wake-up is lost */
+	__asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
+}

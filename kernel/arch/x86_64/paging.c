@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page tables: four levels, 4 KiB user pages. The kernel half is built once;
+ * all of its top-level entries exist from then on and are copied into every
+ * new table, so that kernel mappings made later appear in all spaces.
+ *
+ * Kernel half: 0xffff8000... direct map of RAM; 0xffffff00... kernel stacks,
+ * each above an unmapped page; 0xffffff40... devices; 0xffffffff8... image.
+ */
+#include "x86.h"
+
+paddr_t kernel_pml4;
+
+#define LEVELS 4
+static inline uint32_t slot(uint64_t va, uint32_t level) { return va >> (12 + 9 * level) & 511; }
+static inline uint64_t *table(uint64_t entry) { return phys_to_virt(entry & PTE_FRAME); }
+
+/* The 4 KiB entry of va, making tables on the way if `create`; or NULL. */
+static uint64_t *walk(paddr_t pt, uint64_t va, bool create, uint64_t table_flags)
+{
+	uint64_t *t = phys_to_virt(pt);
+
+	for (uint32_t level = LEVELS - 1; level > 0; level--) {
+		uint64_t *e = &t[slot(va, level)];
+
+		if (!(*e & PTE_PRESENT)) {
+			paddr_t page = create ? frame_alloc(FRAME_ZERO) : NO_FRAME;
+
+			if (page == NO_FRAME)
+				return NULL;
+			*e = page | table_flags | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+		} else if (*e & PTE_LARGE) {
+			return NULL;
+		}
+		t = table(*e);
+	}
+	return &t[slot(va, 0)];
+}
+
+static uint64_t entry_of(paddr_t pa, uint32_t flags)
+{
+	uint64_t e = (pa & PTE_FRAME) | PTE_PRESENT | PTE_ACCESSED;
+
+	if (flags & PT_WRITE)
+		e |= PTE_WRITE | PTE_DIRTY;
+	if (!(flags & PT_EXEC))
+		e |= PTE_NX;
+	if (flags & PT_UNCACHED)
+		e |= PTE_UNCACHED;
+	if (flags & PT_ANON)
+		e |= PTE_ANON;
+	if (flags & PT_COW)
+		e |= PTE_COW;
+	if (flags & PT_PHYSICAL)
+		e |= PTE_PHYSICAL;
+	if (flags & PT_NOACCESS)
+		e = (e & ~(uint64_t)PTE_PRESENT) | PTE_NOACCESS;
+	return e;
+}
+
+static void decode(uint64_t e, paddr_t *pa, uint32_t *flags)
+{
+	uint32_t f = 0;
+
+	if (e & PTE_WRITE)
+		f |= PT_WRITE;
+	if (!(e & PTE_NX))
+		f |= PT_EXEC;
+	if (e & PTE_UNCACHED)
+		f |= PT_UNCACHED;
+	if (e & PTE_ANON)
+		f |= PT_ANON;
+	if (e & PTE_COW)
+		f |= PT_COW;
+	if (e & PTE_PHYSICAL)
+		f |= PT_PHYSICAL;
+	if (e & PTE_NOACCESS)
+		f |= PT_NOACCESS;
+	if (pa)
+		*pa = e & PTE_FRAME;
+	if (flags)
+		*flags = f;
+}
+
+/* ---------------------------------------------------------- user spaces */
+
+paddr_t pt_create(void)
+{
+	paddr_t pt = frame_alloc(FRAME_ZERO);
+
+	if (pt != NO_FRAME)
+		memcpy((uint64_t *)phys_to_virt(pt) + 256, (uint64_t *)phys_to_virt(kernel_pml4) + 256,
+		       256 * sizeof(uint64_t));
+	return pt;
+}
+
+static void free_tables(paddr_t page, uint32_t level)
+{
+	const uint64_t *t = phys_to_virt(page);
+	uint32_t end = level == LEVELS - 1 ? 256 : 512;
+
+	for (uint32_t i = 0; level > 0 && i < end; i++)
+		if (t[i] & PTE_PRESENT)
+			free_tables(t[i] & PTE_FRAME, level - 1);
+	frame_unref(page);
+}
+
+/* An idle CPU may still have the table in CR3, walking it for kernel addresses.
+ * Waking it only for that would be dear: pt_load() frees the tables when the
+ * last CPU that has them loaded goes on to others. */
+void pt_destroy(paddr_t pt)
+{
+	bool loaded = false;
+
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (cpus[i].arch && cpu_arch(&cpus[i])->loaded_pt == pt)
+			loaded = cpu_arch(&cpus[i])->loaded_is_orphan = true;
+	if (!loaded)
+		free_tables(pt, LEVELS - 1);
+}
+
+void pt_load(struct cpu *c, paddr_t pt)
+{
+	struct cpu_arch *a = cpu_arch(c);
+	paddr_t old = a->loaded_pt;
+	bool orphan = a->loaded_is_orphan;
+
+	write_cr3(pt);
+	a->loaded_pt = pt;
+	a->loaded_is_orphan = false;
+	for (uint32_t i = 0; orphan && i < cpu_count; i++)
+		if (cpus[i].arch && cpu_arch(&cpus[i])->loaded_pt == old)
+			return;
+	if (orphan)
+		free_tables(old, LEVELS - 1);
+}
+
+int pt_map(paddr_t pt, uint64_t va, paddr_t pa, uint32_t flags)
+{
+	uint64_t *e = walk(pt, va, true, PTE_USER);
+
+	if (!e)
+		return -X_ENOMEM;
+	*(volatile uint64_t *)e = entry_of(pa, flags) | PTE_USER;
+	return 0;
+}
+
+bool pt_get(paddr_t pt, uint64_t va, paddr_t *pa, uint32_t *flags)
+{
+	uint64_t *e = walk(pt, va, false, 0);
+
+	if (!e || !(*e & (PTE_PRESENT | PTE_NOACCESS)))
+		return false;
+	decode(*e, pa, flags);
+	return true;
+}
+
+void pt_clear(paddr_t pt, uint64_t va)
+{
+	uint64_t *e = walk(pt, va, false, 0);
+
+	if (e)
+		*(volatile uint64_t *)e = 0;
+}
+
+bool pt_next(paddr_t pt, uint64_t *va, uint64_t end, paddr_t *pa, uint32_t *flags)
+{
+	uint64_t v = *va;
+
+	while (v < end) {
+		const uint64_t *t = phys_to_virt(pt);
+		uint32_t level = LEVELS - 1;
+
+		while (level > 0 && (t[slot(v, level)] & PTE_PRESENT))
+			t = table(t[slot(v, level--)]);
+		if (level > 0) { /* nothing under this entry */
+			v = ALIGN_DOWN(v, 1ull << (12 + 9 * level)) + (1ull << (12 + 9 * level));
+			continue;
+		}
+		do {
+			if (t[slot(v, 0)] & (PTE_PRESENT | PTE_NOACCESS)) {
+				*va = ALIGN_DOWN(v, PAGE_SIZE);
+				decode(t[slot(v, 0)], pa, flags);
+				return true;
+			}
+			v = ALIGN_DOWN(v, PAGE_SIZE) + PAGE_SIZE;
+		} while (v < end && slot(v, 0) != 0);
+	}
+	return false;
+}
+
+/* -------------------------------------------------------- kernel mappings */
+
+static bool map_kernel_page(uint64_t va, paddr_t pa, uint32_t flags)
+{
+	uint64_t *e = walk(kernel_pml4, va, true, 0);
+
+	if (!e)
+		return false;
+	*(volatile uint64_t *)e = entry_of(pa, flags) | PTE_GLOBAL;
+	return true;
+}
+
+static void map_image(const char *start, const char *end, uint32_t flags)
+{
+	for (uint64_t va = (uint64_t)start; va < (uint64_t)end; va += PAGE_SIZE)
+		if (va != (uint64_t)boot_stack_guard && !map_kernel_page(va, va - KERNEL_BASE, flags))
+			panic("no memory for the kernel's page tables");
+}
+
+void arch_init_memory(void)
+{
+	uint64_t *top;
+
+	kernel_pml4 = frame_alloc(FRAME_ZERO);
+	if (kernel_pml4 == NO_FRAME)
+		panic("no memory for the kernel's page tables");
+	top = phys_to_virt(kernel_pml4);
+	top[256] = ((uint64_t)boot_pdpt - KERNEL_BASE) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_NX;
+	map_image(text_start, text_end, PT_EXEC);
+	map_image(rodata_start, rodata_end, 0);
+	map_image(data_start, kernel_end, PT_WRITE);
+	/* One entry (510) serves stacks and devices: it must exist before pt_create(). */
+	if (!walk(kernel_pml4, KSTACK_BASE, true, 0))
+		panic("no memory for the kernel's page tables");
+	pt_load(&cpus[0], kernel_pml4);
+}
+
+void *arch_map_device(paddr_t base, uint64_t bytes)
+{
+	static uint64_t next = DEVICE_BASE;
+	uint64_t first = ALIGN_DOWN(base, PAGE_SIZE);
+	uint64_t size = ALIGN_UP(base + bytes, PAGE_SIZE) - first;
+	uint64_t va = next;
+
+	if (base + bytes < base || size > DEVICE_END - next)
+		return NULL;
+	next += size + PAGE_SIZE;
+	for (uint64_t o = 0; o < size; o += PAGE_SIZE)
+		if (!map_kernel_page(va + o, first + o, PT_WRITE | PT_UNCACHED))
+			return NULL;
+	return (void *)(va + (base - first));
+}
+
+/* Stacks are never unmapped, so no CPU can have a stale translation; free ones
+ * wait in a list that is threaded through them. */
+static void *free_kstacks;
+static uint64_t kstacks_made;
+
+void *kstack_alloc(void)
+{
+	void *stack = free_kstacks;
+	uint64_t va = KSTACK_BASE + kstacks_made * 2 * KSTACK_SIZE + KSTACK_SIZE;
+
+	if (stack) {
+		free_kstacks = *(void **)stack;
+		return stack;
+	}
+	for (uint64_t o = 0; o < KSTACK_SIZE; o += PAGE_SIZE) {
+		uint64_t *e = walk(kernel_pml4, va + o, true, 0);
+		paddr_t page = NO_FRAME;
+
+		if (e && (*e & PTE_PRESENT)) /* left by an attempt that ran out of memory */
+			continue;
+		if (e)
+			page = frame_alloc(0);
+		if (page == NO_FRAME)
+			return NULL;
+		map_kernel_page(va + o, page, PT_WRITE);
+	}
+	kstacks_made++;
+	return (void *)va;
+}
+
+void kstack_free(void *stack)
+{
+	*(void **)stack = free_kstacks;
+	free_kstacks = stack;
+}
+
+bool peek64(paddr_t pt, uint64_t va, uint64_t *value)
+{
+	const uint64_t *t = phys_to_virt(pt);
+	uint32_t level = LEVELS - 1;
+	uint64_t e = t[slot(va, level)], offset;
+
+	if (va & 7)
+		return false;
+	while ((e & PTE_PRESENT) && level > 0 && !(e & PTE_LARGE))
+		e = table(e)[slot(va, --level)];
+	if (!(e & PTE_PRESENT) || (e & PTE_UNCACHED))
+		return false;
+	offset = va & ((1ull << (12 + 9 * level)) - 1);
+	e = ALIGN_DOWN(e & PTE_FRAME, 1ull << (12 + 9 * level)) + offset;
+	if (e >= direct_map_end)
+		return false;
+	*value = *(uint64_t *)phys_to_virt(e);
+	return true;
+}

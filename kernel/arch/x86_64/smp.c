@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What CPUs do to each other: the kernel lock, TLB shoot-down, stopping in a
+ * panic, starting.
+ *
+ * Shoot-down. The asker holds the kernel lock, so there is one request at a
+ * time and no space changes hands meanwhile. It changed the entries before; it
+ * marks each CPU that has the space active and waits until all marks are gone.
+ * Why that ends, by what a marked CPU may be doing (interrupts are on only in
+ * user mode and in the idle wait):
+ *   - in user mode: takes the interrupt, which needs no lock;
+ *   - spinning for the kernel lock: serves the mark in the loop. The asker
+ *     sees `spinning`, which cannot end before it unlocks, and sends nothing;
+ *   - on its way between user mode and the lock, or copying without it: comes
+ *     to one of the above soon, for there it waits for nothing and nobody;
+ *   - idle: is not marked. Its bit in cpus_active went when it left the space,
+ *     and the generation, advanced under the lock, tells it on return.
+ * A CPU that owns the lock is the asker itself. So nobody waits for one who
+ * waits for him.
+ */
+#include "x86.h"
+
+#define FLUSH_PAGES_MAX 16u /* more: reload CR3 */
+#define AP_TIMEOUT_MS 500u
+
+volatile bool panicking;
+uint64_t ap_stack;
+
+static struct { uint32_t held; } lock __attribute__((aligned(64)));
+
+/* Written by the asker before it marks anyone (x86 keeps stores in order; the
+ * mark is a release, pairing with the acquire in tlb_service). */
+static struct { uint64_t start, end; } request __attribute__((aligned(64)));
+
+static inline bool try_lock(void)
+{
+	return !__atomic_load_n(&lock.held, __ATOMIC_RELAXED) &&
+	       !__atomic_exchange_n(&lock.held, 1, __ATOMIC_ACQUIRE);
+}
+
+static void stop_here(void)
+{
+	for (;;)
+		__asm__ volatile("cli\n\thlt");
+}
+
+static void lock_contended(void)
+{
+	struct cpu_arch *a = cpu_arch(this_cpu());
+
+	__atomic_store_n(&a->spinning, true, __ATOMIC_SEQ_CST);
+	for (uint32_t spins = 0; !try_lock(); spins++) {
+		tlb_service();
+		if (panicking)
+			stop_here();
+		if (spins % 64 == 63) /* expensive in emulation */
+			cpu_pause();
+	}
+	__atomic_store_n(&a->spinning, false, __ATOMIC_RELEASE);
+}
+
+void kernel_lock(void)
+{
+	if (!try_lock())
+		lock_contended();
+}
+
+void kernel_unlock(void)
+{
+	__atomic_store_n(&lock.held, 0, __ATOMIC_RELEASE);
+}
+
+static void flush_local(uint64_t start, uint64_t end)
+{
+	if (end - start > FLUSH_PAGES_MAX * PAGE_SIZE) {
+		write_cr3(read_cr3());
+		return;
+	}
+	for (uint64_t va = start; va < end; va += PAGE_SIZE)
+		invlpg(va);
+}
+
+void tlb_service(void)
+{
+	struct cpu_arch *a = cpu_arch(this_cpu());
+
+	if (!__atomic_load_n(&a->tlb_pending, __ATOMIC_ACQUIRE))
+		return;
+	flush_local(request.start, request.end);
+	__atomic_store_n(&a->tlb_pending, false, __ATOMIC_RELEASE);
+}
+
+static bool is_target(const struct space *s, uint32_t cpu, uint32_t self)
+{
+	return cpu != self && (s->cpus_active >> cpu & 1);
+}
+
+void tlb_flush(struct space *s, uint64_t start, uint64_t end)
+{
+	struct cpu *self = this_cpu();
+
+	start = ALIGN_DOWN(start, PAGE_SIZE);
+	end = ALIGN_UP(end, PAGE_SIZE);
+	s->tlb_generation++;
+	if (self->space == s) {
+		/* A stale idle copy must stay marked as stale: flush all of it. */
+		if (self->space_generation + 1 != s->tlb_generation)
+			write_cr3(read_cr3());
+		else
+			flush_local(start, end);
+		self->space_generation = s->tlb_generation;
+	}
+	if (!(s->cpus_active & ~(1ull << self->id)))
+		return;
+	request.start = start;
+	request.end = end;
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		if (!is_target(s, i, self->id))
+			continue;
+		__atomic_store_n(&cpu_arch(&cpus[i])->tlb_pending, true, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&cpu_arch(&cpus[i])->spinning, __ATOMIC_SEQ_CST))
+			apic_ipi(cpus[i].apic_id, IPI_FIXED | VECTOR_TLB);
+	}
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		if (!is_target(s, i, self->id))
+			continue;
+		for (uint32_t spins = 0; __atomic_load_n(&cpu_arch(&cpus[i])->tlb_pending, __ATOMIC_ACQUIRE); spins++) {
+			if (panicking)
+				stop_here();
+			if (spins % 64 == 63)
+				cpu_pause();
+		}
+		cpus[i].space_generation = s->tlb_generation;
+	}
+}
+
+/* CR3 may still point to its tables: pt_destroy() knows. */
+void arch_space_gone(struct space *s)
+{
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (cpus[i].space == s)
+			cpus[i].space = NULL;
+}
+
+void arch_send_resched(uint32_t cpu)
+{
+	struct cpu *c = &cpus[cpu];
+
+	__atomic_store_n(&c->need_resched, true, __ATOMIC_SEQ_CST);
+	/* A CPU at the lock looks at the flag before it leaves the kernel. */
+	if (c != this_cpu() && c->online && !__atomic_load_n(&cpu_arch(c)->spinning, __ATOMIC_SEQ_CST))
+		apic_ipi(c->apic_id, IPI_FIXED | VECTOR_RESCHED);
+}
+
+void arch_stop_others(void)
+{
+	panicking = true;
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (cpus[i].online && &cpus[i] != this_cpu())
+			apic_ipi(cpus[i].apic_id, IPI_NMI);
+}
+
+void arch_halt_all(void)
+{
+	arch_stop_others();
+	stop_here();
+	__builtin_unreachable();
+}
+
+/* ------------------------------------------------------------- start of CPUs */
+
+static struct cpu *volatile starting; /* whom the trampoline's stack is meant for */
+
+/* Each CPU's first C code, on its own stack, still on the boot page tables. */
+void ap_start(void);
+void ap_start(void)
+{
+	struct cpu *c = starting;
+
+	/* One that answers too late may hold a stack meant for another: it keeps
+	 * it, the other finds none, and both stay out. */
+	if (!c || (cpuid(1, 0).b >> 24) != (c->apic_id & 0xff))
+		return;
+	cpu_init(c);
+	pt_load(c, kernel_pml4);
+	apic_init_cpu();
+	__atomic_store_n(&c->online, true, __ATOMIC_RELEASE);
+	kernel_lock();
+	sched_start_cpu();
+}
+
+static bool start_cpu(struct cpu *c)
+{
+	uint8_t *stack = kstack_alloc();
+
+	if (!stack)
+		return false;
+	starting = c;
+	__atomic_store_n(&ap_stack, (uint64_t)stack + KSTACK_SIZE, __ATOMIC_SEQ_CST);
+	apic_ipi(c->apic_id, IPI_INIT);
+	busy_wait_us(10000);
+	for (int attempt = 0; attempt < 2; attempt++) {
+		apic_ipi(c->apic_id, IPI_STARTUP | AP_TRAMPOLINE >> 12);
+		for (uint32_t ms = 0; ms < (attempt ? AP_TIMEOUT_MS : 20); ms++) {
+			for (uint32_t us = 0; us < 1000; us += 50) {
+				if (__atomic_load_n(&c->online, __ATOMIC_ACQUIRE))
+					return true;
+				busy_wait_us(50);
+			}
+		}
+	}
+	/* It may be on its way with the stack; only if not, the stack is ours. */
+	if (__atomic_exchange_n(&ap_stack, 0, __ATOMIC_SEQ_CST)) {
+		starting = NULL;
+		kstack_free(stack);
+		return false;
+	}
+	for (uint32_t ms = 0; ms < AP_TIMEOUT_MS && !c->online; ms++)
+		busy_wait_us(1000);
+	return c->online;
+}
+
+void smp_start(void)
+{
+	/* Table pages of the stacks are under top-level entry 510, which the boot
+	 * tables lack: the first pushes of a new CPU need it. */
+	boot_pml4[510] = ((uint64_t *)phys_to_virt(kernel_pml4))[510];
+	memcpy(phys_to_virt(AP_TRAMPOLINE), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+	for (uint32_t i = 1; i < cpu_count; i++) {
+		sched_init_cpu(i);
+		if (start_cpu(&cpus[i]))
+			cpus_online++;
+		else
+			klog("cpu %u (APIC id %u) does not answer: left out", i, cpus[i].apic_id);
+	}
+	klog("%u of %u CPUs online", cpus_online, cpu_count);
+}
+
+void arch_init_cpus(void)
+{
+	struct cpu *boot = this_cpu();
+	uint32_t count = 1;
+
+	apic_early();
+	boot->apic_id = apic_id();
+	for (uint32_t i = 0; i < acpi.cpu_count; i++)
+		if (acpi.cpus[i].apic_id != boot->apic_id && count < MAX_CPUS) {
+			cpus[count].id = count;
+			cpus[count++].apic_id = acpi.cpus[i].apic_id;
+		}
+	cpu_count = count;
+	boot->online = true;
+	pic_mask();
+	apic_init_cpu();
+	ioapic_init();
+	smp_start();
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ways into and out of the kernel, stack switching, and the copy loop that may
+ * fault on user memory.
+ *
+ * Every entry builds the same picture on the kernel stack: struct trap_frame
+ * at the top (the part pushed by the CPU is left empty by a system call) and
+ * struct x_regs below it. Interrupts stay off from entry to exit.
+ */
+#include "x86.h"
+
+/* SMAP's instructions do not exist on older CPUs: cpu.c turns them into NOPs. */
+	.macro SMAP_INSTRUCTION name
+771:	\name
+	.pushsection .smap_sites, "a"
+	.quad 771b
+	.popsection
+	.endm
+
+	.text
+/* ---- system calls ---- */
+	.globl syscall_entry
+	.balign 16
+syscall_entry:
+	swapgs
+	movq %rsp, %gs:CPU_SCRATCH_RSP
+	movq %gs:CPU_KERNEL_RSP, %rsp
+	subq $(FRAME_SIZE + 16), %rsp
+	pushq %r11                /* rflags */
+	pushq %rcx                /* rip */
+	pushq %r15
+	pushq %r14
+	pushq %r13
+	pushq %r12
+	pushq %r11
+	pushq %r10
+	pushq %r9
+	pushq %r8
+	pushq %gs:CPU_SCRATCH_RSP
+	pushq %rbp
+	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %rbx
+	pushq %rax
+	movq %rsp, %rdi
+	xorl %ebp, %ebp
+	call arch_syscall
+	/* fall through */
+
+/* rsp = the thread's struct x_regs; kernel lock given up. */
+exit_to_user:
+	movq 128(%rsp), %rcx      /* rip */
+	movq 136(%rsp), %r11      /* rflags */
+	andl $RFLAGS_USER, %r11d
+	orl $RFLAGS_ALWAYS, %r11d
+	/* sysret gives the user rcx = rip and r11 = rflags, and must not see a
+	 * non-canonical rip (it would fault on the user's stack). */
+	cmpq %rcx, 16(%rsp)
+	jne 1f
+	cmpq %r11, 88(%rsp)
+	jne 1f
+	movq %rcx, %rax
+	shrq $47, %rax
+	jnz 1f
+	movq 0(%rsp), %rax
+	movq 8(%rsp), %rbx
+	movq 24(%rsp), %rdx
+	movq 32(%rsp), %rsi
+	movq 40(%rsp), %rdi
+	movq 48(%rsp), %rbp
+	movq 64(%rsp), %r8
+	movq 72(%rsp), %r9
+	movq 80(%rsp), %r10
+	movq 96(%rsp), %r12
+	movq 104(%rsp), %r13
+	movq 112(%rsp), %r14
+	movq 120(%rsp), %r15
+	movq 56(%rsp), %rsp
+	swapgs
+	sysretq
+
+1:	/* iretq would fault in the kernel on a non-canonical rip: make it a kernel
+	 * address, so that the user faults. */
+	shlq $16, %rcx
+	sarq $16, %rcx
+	movq %rcx, REGS_SIZE + 24(%rsp)
+	movq $SEL_USER_CODE, REGS_SIZE + 32(%rsp)
+	movq %r11, REGS_SIZE + 40(%rsp)
+	movq 56(%rsp), %rax
+	movq %rax, REGS_SIZE + 48(%rsp)
+	movq $SEL_USER_DATA, REGS_SIZE + 56(%rsp)
+	swapgs
+	/* fall through */
+
+restore_and_iret:
+	popq %rax
+	popq %rbx
+	popq %rcx
+	popq %rdx
+	popq %rsi
+	popq %rdi
+	popq %rbp
+	addq $8, %rsp             /* rsp: iretq loads it */
+	popq %r8
+	popq %r9
+	popq %r10
+	popq %r11
+	popq %r12
+	popq %r13
+	popq %r14
+	popq %r15
+	addq $(32 + 24), %rsp     /* rip, rflags, bases; pad, vector, error */
+	iretq
+
+/* ---- exceptions and interrupts ---- */
+	.balign 16
+	.globl trap_stubs
+trap_stubs:                       /* 256 stubs of 16 bytes */
+	.set vector, 0
+	.rept 256
+	.balign 16
+	.if vector == 2
+	jmp nmi_entry
+	.elseif vector == 8
+	pushq $8
+	jmp double_fault_entry
+	.else
+	.if !(vector == 10 || vector == 11 || vector == 12 || vector == 13 || vector == 14 || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+	pushq $0
+	.endif
+	pushq $vector
+	jmp trap_entry
+	.endif
+	.set vector, vector + 1
+	.endr
+
+	.balign 16
+trap_entry:                       /* vector, error, rip, cs, rflags, rsp, ss */
+	cld
+	SMAP_INSTRUCTION clac
+	testb $3, 24(%rsp)
+	jz build_frame
+	swapgs
+build_frame:
+	subq $(8 + 16), %rsp      /* pad; bases */
+	pushq 24 + 32(%rsp)       /* rflags */
+	pushq 32 + 16(%rsp)       /* rip */
+	pushq %r15
+	pushq %r14
+	pushq %r13
+	pushq %r12
+	pushq %r11
+	pushq %r10
+	pushq %r9
+	pushq %r8
+	pushq 104 + 40(%rsp)      /* rsp: 10 + 3 words below the vector */
+	pushq %rbp
+	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %rbx
+	pushq %rax
+	movq %rsp, %rdi
+	xorl %ebp, %ebp
+	call arch_trap
+	testb $3, REGS_SIZE + 32(%rsp)
+	jnz exit_to_user
+	movq 128(%rsp), %rax      /* a fix-up may have moved rip */
+	movq %rax, REGS_SIZE + 24(%rsp)
+	jmp restore_and_iret
+
+/* Own stack, with this CPU's struct cpu above the frame, for gs may be anyone's. */
+double_fault_entry:
+	cld
+	pushq %rax
+	pushq %rcx
+	pushq %rdx
+	movl $MSR_GS_BASE, %ecx
+	movq 24 + 56(%rsp), %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	wrmsr
+	popq %rdx
+	popq %rcx
+	popq %rax
+	jmp build_frame
+
+/* Only used to stop the other CPUs in a panic; touches no register before. */
+nmi_entry:
+	cmpb $0, panicking(%rip)
+	jne 1f
+	iretq
+1:	hlt
+	jmp 1b
+
+/* ---- threads ---- */
+/* void switch_stacks(uint64_t *save_rsp, uint64_t rsp) */
+	.globl switch_stacks
+	.balign 16
+switch_stacks:
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	movq %rsp, (%rdi)
+	movq %rsi, %rsp
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	popq %rbx
+	ret
+
+/* First switch to a thread: rbx = thread, r12 = its function, rsp = its x_regs. */
+	.globl thread_start
+thread_start:
+	movq %rbx, %rdi
+	call *%r12
+	movq %rsp, %rdi
+	call arch_leave
+	jmp exit_to_user
+
+/* ---- int user_copy(void *dst, const void *src, size_t n) ----
+ * 0, or -X_EFAULT when a fault on user memory could not be settled. Unrolled
+ * 8-byte moves: the string instructions are slow in emulation. Keeps nothing
+ * on the stack, so that a fault anywhere can go on at user_copy_fault. */
+	.globl user_copy, user_copy_begin, user_copy_end, user_copy_fault
+	.balign 16
+user_copy:
+	SMAP_INSTRUCTION stac
+user_copy_begin:
+	cmpq $64, %rdx
+	jb 2f
+1:	movq 0(%rsi), %rax
+	movq 8(%rsi), %rcx
+	movq 16(%rsi), %r8
+	movq 24(%rsi), %r9
+	movq %rax, 0(%rdi)
+	movq %rcx, 8(%rdi)
+	movq %r8, 16(%rdi)
+	movq %r9, 24(%rdi)
+	movq 32(%rsi), %rax
+	movq 40(%rsi), %rcx
+	movq 48(%rsi), %r8
+	movq 56(%rsi), %r9
+	movq %rax, 32(%rdi)
+	movq %rcx, 40(%rdi)
+	movq %r8, 48(%rdi)
+	movq %r9, 56(%rdi)
+	addq $64, %rsi
+	addq $64, %rdi
+	subq $64, %rdx
+	cmpq $64, %rdx
+	jae 1b
+2:	subq $8, %rdx
+	jb 4f
+3:	movq (%rsi), %rax
+	movq %rax, (%rdi)
+	addq $8, %rsi
+	addq $8, %rdi
+	subq $8, %rdx
+	jae 3b
+4:	addq $8, %rdx
+	jz 6f
+5:	movb (%rsi), %al
+	movb %al, (%rdi)
+	incq %rsi
+	incq %rdi
+	decq %rdx
+	jnz 5b
+6:
+user_copy_end:
+	SMAP_INSTRUCTION clac
+	xorl %eax, %eax
+	ret
+user_copy_fault:
+	SMAP_INSTRUCTION clac
+	movl $-14, %eax           /* -X_EFAULT */
+	ret
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where system calls, exceptions and interrupts arrive from trap.S. All that
+ * come from user mode take the kernel lock, do their work, and go back through
+ * thread_return_to_user(). Interrupts reach kernel mode only in the idle wait,
+ * which does not hold the lock. Also user-memory access, whose faults come here.
+ */
+#include "x86.h"
+
+void arch_syscall(struct x_regs *regs);
+void arch_leave(struct x_regs *regs);
+void arch_trap(struct x_regs *regs);
+
+void arch_syscall(struct x_regs *regs)
+{
+	kernel_lock();
+	trap_syscall(regs);
+	thread_return_to_user(regs);
+	kernel_unlock();
+}
+
+/* A new thread's first way out; it came from schedule() with the lock. */
+void arch_leave(struct x_regs *regs)
+{
+	thread_return_to_user(regs);
+	kernel_unlock();
+}
+
+static const char *const exception_names[32] = {
+	[0] = "divide error", [1] = "debug", [2] = "NMI", [3] = "breakpoint", [4] = "overflow",
+	[5] = "bound range", [6] = "invalid opcode", [7] = "no FPU",
+	[8] = "double fault (kernel stack overflow?)", [10] = "invalid TSS", [11] = "segment not present",
+	[12] = "stack fault", [13] = "general protection", [14] = "page fault", [16] = "x87 error",
+	[17] = "alignment check", [18] = "machine check", [19] = "SIMD error", [21] = "control protection",
+};
+
+static bool in_user_copy(uint64_t rip)
+{
+	return rip >= (uint64_t)user_copy_begin && rip < (uint64_t)user_copy_end;
+}
+
+static void kernel_exception(struct x_regs *regs, const struct trap_frame *f, uint64_t address)
+{
+	const char *name = exception_names[f->vector];
+
+	if (f->vector == VECTOR_PAGE && address < X_USER_MAX && in_user_copy(regs->rip)) {
+		if (!trap_exception(regs, VECTOR_PAGE, f->error, address, false))
+			regs->rip = (uint64_t)user_copy_fault;
+		return;
+	}
+	panic_at(regs, "%s in the kernel (vector %u, error %#llx, address %#llx)", name ? name : "exception",
+		 (unsigned)f->vector, (unsigned long long)f->error, (unsigned long long)address);
+}
+
+static void exception(struct x_regs *regs, const struct trap_frame *f)
+{
+	uint64_t address = f->vector == VECTOR_PAGE ? read_cr2() : 0;
+	struct thread *t = this_cpu()->current;
+
+	if (!(f->cs & 3) || f->vector == VECTOR_DOUBLE) {
+		kernel_exception(regs, f, address);
+		return;
+	}
+	if (f->vector == VECTOR_NO_FPU && !t->arch->fpu_used) {
+		fpu_first_use(t);
+		return;
+	}
+	kernel_lock();
+	trap_exception(regs, (uint32_t)f->vector, f->error, address, true);
+	thread_return_to_user(regs);
+	kernel_unlock();
+}
+
+/* An interrupt is acknowledged after its handler has masked a level-triggered
+ * line (or it would come again at once), and before the thread may be switched
+ * away. */
+static void interrupt(struct x_regs *regs, uint32_t vector, bool user)
+{
+	switch (vector) {
+	case VECTOR_TLB: /* the asker holds the lock */
+		apic_eoi();
+		tlb_service();
+		return;
+	case VECTOR_RESCHED:
+		apic_eoi();
+		this_cpu()->need_resched = true;
+		if (!user)
+			return; /* the idle loop looks at it */
+		kernel_lock();
+		break;
+	case VECTOR_TIMER:
+		apic_timer_fired();
+		apic_eoi();
+		kernel_lock();
+		sched_tick();
+		break;
+	default:
+		if (vector < VECTOR_FIRST || vector > VECTOR_LAST)
+			return; /* spurious ones want no acknowledgement */
+		kernel_lock();
+		trap_irq(vector);
+		apic_eoi();
+	}
+	if (user)
+		thread_return_to_user(regs);
+	kernel_unlock();
+}
+
+void arch_trap(struct x_regs *regs)
+{
+	const struct trap_frame *f = (const struct trap_frame *)(regs + 1);
+
+	if (f->vector < 32)
+		exception(regs, f);
+	else
+		interrupt(regs, (uint32_t)f->vector, f->cs & 3);
+}
+
+/* ------------------------------------------------------------ user memory */
+
+static bool user_range(uint64_t address, size_t n)
+{
+	return address < X_USER_MAX && n <= X_USER_MAX - address;
+}
+
+int copy_from_user(void *dst, uint64_t src, size_t n)
+{
+	return user_range(src, n) ? user_copy(dst, (const void *)src, n) : -X_EFAULT;
+}
+
+int copy_to_user(uint64_t dst, const void *src, size_t n)
+{
+	return user_range(dst, n) ? user_copy((void *)dst, src, n) : -X_EFAULT;
+}

@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Calls: making, delivering, answering, cancelling (states in port.h).
+ */
+#include "call.h"
+
+static uint64_t next_call_id = 1;
+
+static struct list *call_bucket(struct port *p, uint64_t id)
+{
+	return &p->open_calls[id % CALL_BUCKETS];
+}
+
+struct call *port_find_call(struct port *p, uint64_t id)
+{
+	list_for_each(c, call_bucket(p, id), struct call, open_link)
+		if (c->id == id)
+			return c;
+	return NULL;
+}
+
+struct call *call_create(void)
+{
+	struct call *c = kzalloc(sizeof(*c));
+
+	if (!c)
+		return NULL;
+	list_init(&c->item.link);
+	list_init(&c->cancel_item.link);
+	list_init(&c->reply_item.link);
+	list_init(&c->open_link);
+	list_init(&c->origin_link);
+	waitq_init(&c->done);
+	c->item.kind = X_IN_CALL;
+	c->cancel_item.kind = X_IN_CANCEL;
+	c->reply_item.kind = X_IN_REPLY;
+	c->id = next_call_id++;
+	c->account = current_process()->obj.koid;
+	return c;
+}
+
+static void call_close_windows(struct call *c)
+{
+	for (uint32_t i = 0; i < c->win_count; i++) {
+		struct call_window *w = &c->win[i];
+
+		frames_unpin(w->frames, w->frame_count);
+		if (w->frames != w->inline_frames)
+			kfree(w->frames);
+		w->frames = w->inline_frames;
+		w->frame_count = 0;
+		w->len = 0;
+	}
+}
+
+static void call_drop_handles(struct call *c)
+{
+	for (uint32_t i = 0; i < c->handle_count; i++)
+		handle_drop(c->handles[i]);
+	c->handle_count = 0;
+}
+
+/* Lets the next user of the object's cursor go on. */
+static void call_release_cursor(struct call *c)
+{
+	if (!c->record || c->record->cursor_user != c)
+		return;
+	c->record->cursor_user = NULL;
+	waitq_wake_all(&c->record->cursor_wait, 0);
+}
+
+static void call_leave_port(struct call *c)
+{
+	if (!list_empty(&c->item.link)) {
+		list_remove(&c->item.link);
+		c->port->item_count--;
+	}
+	if (!list_empty(&c->cancel_item.link)) {
+		list_remove(&c->cancel_item.link);
+		c->port->item_count--;
+	}
+	if (!list_empty(&c->open_link)) {
+		list_remove(&c->open_link);
+		c->port->open_count--;
+	}
+}
+
+void call_free(struct call *c)
+{
+	call_leave_port(c);
+	call_release_cursor(c);
+	call_close_windows(c);
+	call_drop_handles(c);
+	if (!list_empty(&c->reply_item.link)) {
+		list_remove(&c->reply_item.link);
+		c->origin->item_count--;
+	}
+	list_remove(&c->origin_link);
+	if (c->origin)
+		object_unref(&c->origin->obj);
+	if (c->record)
+		handle_drop((struct handle){ .object = &c->record->obj });
+	if (c->port)
+		object_unref(&c->port->obj);
+	kfree(c);
+}
+
+int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count)
+{
+	struct space *space = current_process()->space;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct call_window *w = &c->win[i];
+		uint32_t pages;
+		uint64_t pinned;
+
+		w->frames = w->inline_frames;
+		c->win_count = i + 1;
+		if (win[i].len > X_WINDOW_MAX || (win[i].flags & ~(X_WIN_READ | X_WIN_WRITE)))
+			return -X_EINVAL;
+		w->flags = win[i].flags;
+		if (win[i].len == 0)
+			continue;
+		w->page_offset = win[i].addr & (PAGE_SIZE - 1);
+		pages = (w->page_offset + win[i].len + PAGE_SIZE - 1) / PAGE_SIZE;
+		if (pages > ARRAY_SIZE(w->inline_frames)) {
+			w->frames = kmalloc(pages * sizeof(paddr_t));
+			if (!w->frames) {
+				w->frames = w->inline_frames;
+				return -X_ENOMEM;
+			}
+		}
+		pinned = space_pin(space, win[i].addr, win[i].len, w->flags & X_WIN_WRITE, w->frames);
+		w->len = MIN(pinned, win[i].len);
+		if (w->len)
+			w->frame_count = (w->page_offset + w->len + PAGE_SIZE - 1) / PAGE_SIZE;
+	}
+	return 0;
+}
+
+int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, bool move)
+{
+	struct handle h;
+
+	for (uint32_t i = 0; i < count; i++) {
+		int err = handle_lookup(slots[i], &h);
+
+		if (err)
+			return err;
+		if (!(h.rights & X_R_TRANSFER))
+			return -X_ERIGHTS;
+		if (move)
+			handle_remove(current_process(), slots[i], &c->handles[i]);
+		else
+			c->handles[i] = handle_hold(h.object, h.rights);
+		c->handles[i].cloexec = 0;
+		c->handle_count = i + 1;
+	}
+	return 0;
+}
+
+int call_target(struct call *c, uint32_t h)
+{
+	struct handle held;
+	int err = handle_lookup(h, &held);
+
+	if (err)
+		return err;
+	if (!(held.rights & X_R_CALL))
+		return held.object->type == X_TYPE_OBJECT || held.object->type == X_TYPE_PORT
+			? -X_ERIGHTS : -X_EWRONGTYPE;
+	if (held.object->type == X_TYPE_OBJECT) {
+		struct record *r = container_of(held.object, struct record, obj);
+
+		if (!r->port)
+			return -X_ESTALE_HANDLE;
+		c->record = r;
+		c->port = r->port;
+		handle_hold(&r->obj, 0);
+	} else if (held.object->type == X_TYPE_PORT) {
+		c->port = container_of(held.object, struct port, obj);
+	} else {
+		return -X_EWRONGTYPE;
+	}
+	object_ref(&c->port->obj);
+	return 0;
+}
+
+void port_queue(struct port *p, struct item *i, bool here)
+{
+	struct thread *receiver = waitq_first(&p->receivers);
+
+	i->queued_ns = arch_time_ns();
+	list_push_back(&p->items, &i->link);
+	p->item_count++;
+	if (receiver)
+		thread_wake(receiver, 0, here);
+}
+
+/* The caller is gone or out of patience. True: the call has ended already
+ * (it was never taken), and is the caller's to free. */
+static bool call_cancel(struct call *c)
+{
+	if (c->state == CALL_DONE)
+		return true;
+	if (c->state == CALL_QUEUED) {
+		call_leave_port(c);
+		return true;
+	}
+	if (!c->cancelled) {
+		c->cancelled = true;
+		port_queue(c->port, &c->cancel_item, false);
+	}
+	return false;
+}
+
+void call_orphan(struct call *c)
+{
+	c->thread = NULL;
+	list_remove(&c->origin_link);
+	if (c->origin)
+		object_unref(&c->origin->obj);
+	c->origin = NULL;
+	if (call_cancel(c)) {
+		call_free(c);
+		return;
+	}
+	c->orphan = true;
+	call_close_windows(c);
+	call_release_cursor(c);
+	/* The notice may have been delivered before: then nothing else ends it. */
+	if (list_empty(&c->cancel_item.link))
+		call_free(c);
+}
+
+/* The one place where a call ends with an answer. */
+void call_complete(struct call *c, const struct x_msg *answer, bool here)
+{
+	call_leave_port(c);
+	call_release_cursor(c);
+	call_close_windows(c);
+	c->msg = *answer;
+	c->state = CALL_DONE;
+	if (c->orphan) {
+		call_free(c);
+	} else if (c->thread) {
+		thread_wake(c->thread, 0, here);
+	} else {
+		list_remove(&c->origin_link);
+		port_queue(c->origin, &c->reply_item, here);
+		list_push_back(&c->origin->started, &c->origin_link);
+	}
+}
+
+void call_fail(struct call *c, int status)
+{
+	struct x_msg answer = { .status = status };
+
+	call_drop_handles(c);
+	call_complete(c, &answer, false);
+}
+
+void call_cancel_started(struct port *origin, uint64_t cookie)
+{
+	list_for_each(c, &origin->started, struct call, origin_link) {
+		if (c->cookie != cookie || c->state == CALL_DONE)
+			continue;
+		if (call_cancel(c))
+			call_fail(c, -X_ECANCELED);
+		return;
+	}
+}
+
+/* Wait for our turn at the object's cursor (like Linux's f_pos lock). */
+static int call_acquire_cursor(struct call *c, uint64_t deadline)
+{
+	while (c->record->cursor_user) {
+		int err = thread_wait(&c->record->cursor_wait, deadline,
+				      c->flags & X_CALL_INTERRUPTIBLE ? WAIT_INTERRUPTIBLE : 0);
+
+		if (err)
+			return err;
+		if (!c->record->port)
+			return -X_ESTALE_HANDLE;
+	}
+	c->record->cursor_user = c;
+	return 0;
+}
+
+/* Block until answered. Gives up at once if not yet taken, else asks the
+ * server to hurry and waits on; only death leaves a taken call behind. */
+static int call_wait(struct call *c, uint64_t deadline)
+{
+	uint32_t flags = c->flags & X_CALL_INTERRUPTIBLE ? WAIT_INTERRUPTIBLE : 0;
+
+	while (c->state != CALL_DONE) {
+		int err = thread_wait(&c->done, deadline, flags);
+
+		if (c->state == CALL_DONE)
+			break;
+		if (current()->killed) {
+			call_orphan(c);
+			return -X_ECANCELED;
+		}
+		if (err && call_cancel(c)) {
+			c->msg = (struct x_msg){ .status = err };
+			c->state = CALL_DONE;
+			call_drop_handles(c);
+		}
+		if (err) {
+			flags = 0;
+			deadline = X_FOREVER;
+		}
+	}
+	return 0;
+}
+
+/* Hand the answer's handles to the caller; all or none. */
+static void call_receive_handles(struct call *c, struct x_call *user)
+{
+	user->handle_count = 0;
+	for (uint32_t i = 0; i < c->handle_count; i++) {
+		int64_t slot;
+
+		c->handles[i].cloexec = !!(user->flags & X_CALL_CLOEXEC);
+		slot = handle_install(current_process(), c->handles[i], user->recv_min, user->recv_end);
+		if (slot < 0) {
+			for (uint32_t k = 0; k < i; k++) {
+				struct handle h;
+
+				if (!handle_remove(current_process(), user->handles[k], &h))
+					handle_drop(h);
+			}
+			for (uint32_t k = i; k < c->handle_count; k++)
+				handle_drop(c->handles[k]);
+			c->handle_count = 0;
+			user->handle_count = 0;
+			user->msg.status = slot;
+			return;
+		}
+		user->handles[i] = slot;
+		user->handle_count = i + 1;
+	}
+	c->handle_count = 0;
+}
+
+static int call_prepare(struct call *c, uint32_t h, struct x_call *user)
+{
+	int err = call_target(c, h);
+
+	if (!err)
+		err = call_pin_windows(c, user->win, user->win_count);
+	if (!err && (user->flags & X_CALL_CURSOR) && c->record && (c->record->flags & X_MINT_CURSOR))
+		err = call_acquire_cursor(c, user->deadline_ns);
+	/* Pinning and waiting may have blocked: the object may be stale by now. */
+	if (!err && c->record && !c->record->port)
+		err = -X_ESTALE_HANDLE;
+	if (!err)
+		err = call_take_handles(c, user->handles, user->handle_count, user->flags & X_CALL_MOVE);
+	return err;
+}
+
+int64_t sys_call(uint32_t h, uint64_t user_call)
+{
+	struct x_call user;
+	struct call *c;
+	int err;
+
+	if (copy_from_user(&user, user_call, sizeof(user)))
+		return -X_EFAULT;
+	if (user.win_count > X_MAX_WINDOWS || user.handle_count > X_MAX_HANDLES)
+		return -X_EINVAL;
+	c = call_create();
+	if (!c)
+		return -X_ENOMEM;
+	c->flags = user.flags;
+	c->msg = user.msg;
+	err = call_prepare(c, h, &user);
+	if (err) {
+		call_free(c);
+		return err;
+	}
+	c->thread = current();
+	port_queue(c->port, &c->item, true);
+	err = call_wait(c, user.deadline_ns);
+	if (err)
+		return err;
+	user.msg = c->msg;
+	call_receive_handles(c, &user);
+	call_free(c);
+	if (copy_to_user(user_call, &user, sizeof(user)))
+		return -X_EFAULT;
+	return user.msg.status;
+}
+
+/* Room for len bytes at offset in the window: the part of it that exists. */
+static uint64_t window_clip(const struct call_window *w, uint64_t offset, uint64_t len)
+{
+	if (offset >= w->len)
+		return 0;
+	return MIN(len, w->len - offset);
+}
+
+static void *window_at(const struct call_window *w, uint64_t offset, uint64_t *run)
+{
+	uint64_t at = w->page_offset + offset;
+
+	*run = PAGE_SIZE - at % PAGE_SIZE;
+	return (char *)phys_to_virt(w->frames[at / PAGE_SIZE]) + at % PAGE_SIZE;
+}
+
+int64_t call_window_copy(struct call *c, uint32_t window, uint64_t offset, uint64_t addr,
+			 uint64_t len, bool to_window)
+{
+	struct call_window *w = &c->win[window];
+	uint64_t total = 0;
+
+	if (window >= c->win_count)
+		return -X_EINVAL;
+	if (!(w->flags & (to_window ? X_WIN_WRITE : X_WIN_READ)))
+		return -X_ERIGHTS;
+	len = window_clip(w, offset, len);
+	while (total < len) {
+		uint64_t run;
+		void *mem = window_at(w, offset + total, &run);
+
+		run = MIN(run, len - total);
+		if (to_window ? copy_from_user(mem, addr + total, run) : copy_to_user(addr + total, mem, run))
+			return -X_EFAULT;
+		total += run;
+	}
+	return total;
+}
+
+int64_t call_window_to_window(struct call *from, uint32_t from_window, uint64_t from_offset,
+			      struct call *to, uint32_t to_window, uint64_t to_offset, uint64_t len)
+{
+	struct call_window *src = &from->win[from_window], *dst = &to->win[to_window];
+	uint64_t total = 0;
+
+	if (from_window >= from->win_count || to_window >= to->win_count)
+		return -X_EINVAL;
+	if (!(src->flags & X_WIN_READ) || !(dst->flags & X_WIN_WRITE))
+		return -X_ERIGHTS;
+	len = window_clip(dst, to_offset, window_clip(src, from_offset, len));
+	while (total < len) {
+		uint64_t run_src, run_dst, run;
+		void *s = window_at(src, from_offset + total, &run_src);
+		void *d = window_at(dst, to_offset + total, &run_dst);
+
+		run = MIN(MIN(run_src, run_dst), len - total);
+		memcpy(d, s, run);
+		total += run;
+	}
+	return total;
+}
+
+/* In the child: leave the call that forked it, with the answer meant for it. */
+static void fork_child(struct thread *t)
+{
+	struct x_call user;
+	struct call *c = t->fork_call;
+
+	t->fork_call = NULL;
+	t->regs->rax = (uint64_t)(int64_t)c->msg.status;
+	if (copy_from_user(&user, t->regs->rsi, sizeof(user)) == 0) {
+		user.msg = c->msg;
+		user.handle_count = 0;
+		if (copy_to_user(t->regs->rsi, &user, sizeof(user)))
+			t->regs->rax = -X_EFAULT;
+	}
+	kfree(c);
+}
+
+static int fork_thread(struct process *child, struct thread *parent, const struct x_msg *msg)
+{
+	struct x_thread_create create = {
+		.fs_base = parent->fs_base,
+		.upcall_stack = parent->upcall_stack,
+		.thread_word = parent->thread_word,
+		.mask = parent->mask,
+	};
+	struct call *answer = kzalloc(sizeof(*answer));
+	struct thread *t;
+	int err;
+
+	if (!answer)
+		return -X_ENOMEM;
+	err = thread_create_with(child, &create, parent->regs, fork_child, &t);
+	if (err) {
+		kfree(answer);
+		return err;
+	}
+	answer->msg = *msg;
+	t->fork_call = answer;
+	t->gs_base = parent->gs_base;
+	arch_thread_copy_fpu(t, parent);
+	return 0;
+}
+
+int64_t sys_proc_fork(uint64_t user_fork)
+{
+	struct x_proc_fork f;
+	struct object *port;
+	struct call *c;
+	struct process *parent, *child = NULL;
+	struct space *space;
+	struct handle h;
+	int64_t slot;
+	int err;
+
+	if (copy_from_user(&f, user_fork, sizeof(f)))
+		return -X_EFAULT;
+	port = handle_get(f.port, X_TYPE_PORT, X_R_RECEIVE, &err);
+	if (!port)
+		return err;
+	c = port_find_call(container_of(port, struct port, obj), f.call_id);
+	object_unref(port);
+	if (!c || !c->thread)
+		return -X_ENOENT;
+	parent = c->thread->process;
+	if (!(parent->flags & X_PROC_LINUX))
+		return -X_EPERM;
+	err = process_create(parent->name, parent->flags, parent->band, &child);
+	if (err)
+		return err;
+	err = space_clone(parent->space, &space);
+	if (!err) {
+		object_unref(&child->space->obj);
+		child->space = space;
+		child->personality = parent->personality;
+		child->ignore = parent->ignore;
+		err = handle_table_clone_fds(parent, child);
+	}
+	if (!err)
+		err = fork_thread(child, c->thread, &f.child_msg);
+	if (err) {
+		process_kill(child, X_DEATH_KILLED, 0);
+		object_unref(&child->obj);
+		return err;
+	}
+	h = handle_hold(&child->obj, X_R_MANAGE | X_R_WAIT | X_R_DUP | X_R_TRANSFER);
+	slot = handle_install(current_process(), h, X_SLOT_NATIVE, X_SLOT_MAX);
+	if (slot < 0) {
+		process_kill(child, X_DEATH_KILLED, 0);
+		handle_drop(h);
+	}
+	object_unref(&child->obj);
+	return slot;
+}

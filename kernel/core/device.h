@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Devices as drivers see them: PCI functions (device.c), interrupts (irq.c),
+ * I/O ports and physical ranges (hardware.c). The sys_ functions are the system
+ * calls of the same name in xinim/syscall.h; pointers are user addresses.
+ */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include "port.h"
+
+/* ---- system calls ---- */
+int64_t sys_device_create(uint64_t user);
+int64_t sys_device_map(uint32_t device, uint32_t bar, uint64_t offset, uint64_t len);
+int64_t sys_device_config(uint32_t device, uint32_t offset, uint32_t width, uint32_t value,
+			  uint32_t write);
+int64_t sys_device_irq(uint32_t device, uint32_t index, uint32_t event, uint64_t bits);
+int64_t sys_device_ctl(uint32_t device, uint32_t op, uint64_t arg);
+int64_t sys_dma_map(uint64_t user);
+int64_t sys_ioports_create(uint32_t resource, uint32_t base, uint32_t count);
+int64_t sys_ioport(uint32_t ports, uint32_t offset, uint32_t width, uint32_t value, uint32_t write);
+int64_t sys_irq_create(uint32_t resource, uint32_t isa_irq, uint32_t event, uint64_t bits);
+int64_t sys_irq_ack(uint32_t irq);
+int64_t sys_memory_physical(uint32_t resource, uint64_t paddr, uint64_t len);
+
+/* ---- the death of drivers ---- */
+
+/* Make a device harmless, in the order of docs on recovery: interrupts masked
+ * at the function, a pending INTx acknowledge completed, bus mastering off.
+ * Memory it had for DMA is kept until X_DEV_BUS_MASTER_ON says it was reset. */
+void device_quiesce(struct object *device);
+/* Quiesce whatever p used last. Called as p dies, before its memory is freed. */
+void device_process_died(struct process *p);
+
+/* ---- interrupts (irq.c) ---- */
+
+struct irq_line;
+struct irq_source {              /* one thing that may interrupt, and whom to tell */
+	struct object *event;    /* referenced; NULL: unused */
+	uint64_t bits;
+	int vector;              /* message signalled: its own vector */
+	struct irq_line *line;   /* else: the shared line */
+	struct list link;        /* line->sources */
+	bool unacked;            /* level: signalled, the line waits for the acknowledge */
+};
+
+/* Tell `event` of a new message-signalled vector, source->vector: 0, -X_ENOSPC. */
+int irq_attach_vector(struct irq_source *source, struct object *event, uint64_t bits);
+/* ... of a line of the IOAPIC. 0, -X_ENOSPC, -X_ENOMEM. */
+int irq_attach_line(struct irq_source *source, uint32_t gsi, uint32_t flags,
+		    struct object *event, uint64_t bits);
+/* Silence the hardware first. Counts as the acknowledge, if one is due. */
+void irq_detach(struct irq_source *source);
+void irq_source_ack(struct irq_source *source);
+
+/* ---- shared by these files ---- */
+
+/* Hand a new object to the current process: consumes the creator's reference;
+ * the handle, or -X_EMFILE. */
+int64_t object_hand_out(struct object *o, uint32_t rights);
+/* Does a physical range touch RAM that the kernel manages? */
+bool range_meets_ram(uint64_t base, uint64_t bytes);
+
+#endif

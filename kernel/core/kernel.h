@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every kernel file uses: lists, logging, the kernel lock, user memory.
+ *
+ * Locking: kernel code runs with interrupts off and, but for the few stretches
+ * that say so, under the one kernel lock. It is taken at every entry (system
+ * call, exception from user mode, interrupt) and given up on the way back to
+ * user mode and while a CPU idles. A thread that blocks switches away holding
+ * it; the lock stays with the CPU. kernel_unlock()/kernel_lock() may bracket
+ * long copies between pinned frames.
+ */
+#ifndef KERNEL_H
+#define KERNEL_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <xinim/abi.h>
+
+#define XINIM_VERSION "0.1"
+
+#define container_of(ptr, type, member) \
+	((type *)((char *)(ptr) - offsetof(type, member)))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define ALIGN_UP(x, a)   (((x) + ((a) - 1)) & ~((uint64_t)(a) - 1))
+#define ALIGN_DOWN(x, a) ((x) & ~((uint64_t)(a) - 1))
+
+/* ---- doubly linked list with a head node ---- */
+struct list { struct list *next, *prev; };
+
+static inline void list_init(struct list *l) { l->next = l->prev = l; }
+static inline bool list_empty(const struct list *l) { return l->next == l; }
+static inline void list_insert_before(struct list *n, struct list *at)
+{
+	n->next = at;
+	n->prev = at->prev;
+	at->prev->next = n;
+	at->prev = n;
+}
+static inline void list_push_back(struct list *l, struct list *n) { list_insert_before(n, l); }
+static inline void list_push_front(struct list *l, struct list *n) { list_insert_before(n, l->next); }
+/* Removing an unlinked (initialised) node is harmless. */
+static inline void list_remove(struct list *n)
+{
+	n->next->prev = n->prev;
+	n->prev->next = n->next;
+	list_init(n);
+}
+#define list_first(l, type, member) container_of((l)->next, type, member)
+#define list_for_each(it, l, type, member) \
+	for (type *it = container_of((l)->next, type, member), \
+	     *it##_next = container_of(it->member.next, type, member); \
+	     &it->member != (l); \
+	     it = it##_next, it##_next = container_of(it->member.next, type, member))
+
+/* ---- strings (kernel/core/string.c); rep movsq/stosq or unrolled, never movsb ---- */
+void *memcpy(void *d, const void *s, size_t n);
+void *memmove(void *d, const void *s, size_t n);
+void *memset(void *d, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t n);
+size_t strlcpy(char *d, const char *s, size_t size);
+
+/* ---- log (kernel/core/log.c): ring of the last 256 KiB, mirrored to the early
+ * console until user space takes the UART over (log_mirror(false)) ---- */
+__attribute__((format(printf, 1, 2))) void klog(const char *fmt, ...);
+void klog_text(const char *text, size_t len);
+int64_t klog_read(uint64_t pos, char *buf, size_t len, uint64_t *next);
+void log_mirror(bool on);
+int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
+__attribute__((format(printf, 3, 4))) int ksnprintf(char *buf, size_t size, const char *fmt, ...);
+/* Stops all CPUs; message, registers, symbolised backtrace, last log lines. */
+__attribute__((noreturn, format(printf, 1, 2))) void panic(const char *fmt, ...);
+#define KASSERT(c) do { if (!(c)) panic("assertion failed: %s at %s:%d", #c, __FILE__, __LINE__); } while (0)
+
+/* ---- the kernel lock (arch: spinning answers TLB shootdowns) ---- */
+void kernel_lock(void);
+void kernel_unlock(void);
+
+/* ---- user memory: 0 or -X_EFAULT. May fault pages in and so may block: hold
+ * references, not assumptions, across them. Only the current space. ---- */
+int copy_from_user(void *dst, uint64_t src, size_t n);
+int copy_to_user(uint64_t dst, const void *src, size_t n);
+
+/* boot_info: filled by arch from what the loader gave */
+struct boot_range { uint64_t base, bytes; bool usable; };
+struct boot_info {
+	struct boot_range ranges[64];
+	uint32_t range_count;
+	uint64_t archive_paddr, archive_bytes; /* 0: none was given */
+	uint64_t rsdp_paddr;
+	char cmdline[512];
+};
+extern struct boot_info boot_info;
+
+#endif

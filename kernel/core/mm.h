@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory: frames, the kernel heap, memory objects, address spaces.
+ *
+ * All physical memory is mapped at DIRECT_MAP_BASE (large pages, no-execute).
+ * Private anonymous pages live only in page tables; a frame's `refs` counts
+ * the page tables, memory objects, window pins and DMA pins that hold it. A
+ * write fault on a private page with refs > 1 copies it.
+ */
+#ifndef MM_H
+#define MM_H
+
+#include "object.h"
+
+typedef uint64_t paddr_t;
+#define PAGE_SIZE X_PAGE_SIZE
+#ifndef DIRECT_MAP_BASE /* unit tests put "physical" memory elsewhere */
+#define DIRECT_MAP_BASE 0xffff800000000000ull
+#endif
+#define NO_FRAME 0ull /* frame 0 is never given out */
+
+static inline void *phys_to_virt(paddr_t p) { return (void *)(p + DIRECT_MAP_BASE); }
+static inline paddr_t virt_to_phys(const void *v) { return (uint64_t)v - DIRECT_MAP_BASE; }
+
+/* ---- frames (frame.c): buddy, zones < 16 MiB, < 4 GiB, rest ---- */
+#define FRAME_ZERO      1u
+#define FRAME_BELOW_4G  2u
+#define FRAME_BELOW_16M 4u
+void frame_init(void);                                 /* from boot_info */
+paddr_t frame_alloc(uint32_t flags);                   /* refs = 1, or NO_FRAME */
+/* count contiguous frames, each refs = 1, start aligned to align bytes (power of two) */
+paddr_t frame_alloc_run(uint64_t count, uint64_t align, uint32_t flags);
+void frame_ref(paddr_t p);
+void frame_unref(paddr_t p);                           /* frees at 0 */
+uint32_t frame_refs(paddr_t p);
+bool frame_is_ram(paddr_t p);                          /* usable RAM or the boot archive */
+uint64_t frame_total(void), frame_free_count(void);
+
+/* One per page of RAM. The heap tags its pages through it (heap.c). */
+enum frame_state { FRAME_ABSENT, FRAME_RESERVED, FRAME_FREE, FRAME_FREE_TAIL, FRAME_USED,
+		   FRAME_SLAB, FRAME_HEAP_RUN };
+struct frame {
+	union {
+		uint32_t refs;
+		struct { uint16_t slab_free, slab_used; }; /* first free offset, objects in use */
+	};
+	uint8_t state;            /* enum frame_state */
+	uint8_t order;            /* free block: log2 of its pages; slab: size class */
+	uint16_t reserved;
+	uint32_t next, prev;      /* frame numbers: free list or partial slabs; heap run: pages */
+};
+struct frame *frame_struct(paddr_t p);                 /* NULL: beyond RAM */
+
+/* ---- kernel heap (heap.c): slabs by size class up to 2 KiB, then page runs ---- */
+void *kmalloc(size_t bytes);  /* NULL when out of memory */
+void *kzalloc(size_t bytes);
+void kfree(void *p);          /* NULL is harmless */
+uint64_t kheap_bytes(void);   /* in use, for leak checks */
+
+/* ---- memory objects (memory.c) ---- */
+struct waitq;
+struct memory {
+	struct object obj;
+	uint64_t pages;
+	uint32_t flags;           /* X_MEM_* */
+	void *root;               /* radix tree page index -> frame */
+	uint32_t root_levels;
+	paddr_t physical_base;    /* x_memory_physical objects: not RAM-owned; else 0 */
+	paddr_t run_base;         /* X_MEM_CONTIGUOUS: its one run; there is no tree */
+	bool physical, cached;
+	struct port *pager;       /* X_MEM_PAGED; not a reference: NULL once the port is gone or reset */
+	uint64_t pager_id;
+	struct list pager_link;   /* port->paged, from memory_create to memory_pager_gone */
+	struct list waiters;      /* threads waiting for a page (struct thread.wait_link) */
+	struct list requests;     /* page requests not yet supplied */
+	uint64_t resident;
+};
+/*
+ * Asked of a pager, not yet supplied. Allocated by memory.c, which gives it to
+ * the port by port_post_page (item_link) and frees it, unlinking it from the
+ * port first, once every page has been supplied or failed or the pager is
+ * gone. When the port unlinks it, it leaves item_link initialised.
+ */
+#define PAGE_CLUSTER 16u          /* most pages asked for, or mapped around, at once */
+struct page_request {
+	struct list item_link;    /* port's item queue */
+	struct memory *memory;
+	uint64_t offset, bytes;
+	bool delivered;           /* port.c: taken by the server */
+	struct list link;         /* memory->requests */
+	/* memory.c */
+	uint32_t missing, failed; /* bit i: page i of the request */
+	uint32_t users;           /* threads that look at it when they wake */
+	int status;               /* why `failed` failed */
+	bool finished;            /* off the list; the last user frees it */
+};
+int memory_create(const struct x_mem_create *c, struct port *pager, struct memory **out);
+int memory_create_physical(paddr_t base, uint64_t bytes, bool cached, struct memory **out);
+/* Frame of a page, populating it (demand zero, or by asking the pager and
+ * blocking, killable). Gives a reference on the frame for RAM. Errors:
+ * -X_EINVAL beyond the end, -X_ENOMEM, -X_EIO pager failed or gone, -X_EINTR killed. */
+int memory_page(struct memory *m, uint64_t index, paddr_t *frame);
+int memory_page_if_present(struct memory *m, uint64_t index, paddr_t *frame); /* -X_EWAIT if not */
+/* Copy between a memory object and a user buffer of the current process. */
+int memory_copy(struct memory *m, uint64_t offset, uint64_t user, uint64_t len, bool write);
+int memory_supply(struct memory *m, uint64_t offset, uint64_t user_src, uint64_t len, int status);
+void memory_pager_gone(struct memory *m);              /* port reset or port destroyed */
+
+/* ---- address spaces (space.c) ---- */
+struct region {
+	struct list link;         /* space->regions, by address, not overlapping */
+	uint64_t start, end;      /* page aligned */
+	uint32_t prot;            /* X_PROT_* */
+	uint32_t flags;           /* X_MAP_PRIVATE|WIRED|GROWSDOWN|PERSONALITY */
+	uint32_t max_prot;        /* what space_protect may raise prot to */
+	struct memory *memory;    /* NULL: anonymous private */
+	uint64_t offset;          /* bytes, of start, into memory */
+};
+struct space {
+	struct object obj;
+	struct list regions;
+	struct region *last_hit;
+	paddr_t page_table;       /* top level */
+	uint64_t tlb_generation;  /* arch: advanced by every shoot-down */
+	uint64_t cpus_active;     /* arch: bit per CPU with it loaded and running */
+	bool wired;               /* native process: mappings are populated at once */
+	uint64_t resident_pages;
+	uint64_t map_hint;
+};
+int space_create(bool wired, struct space **out);
+/*
+ * m has been copied in and its handles resolved; mem is borrowed. The system
+ * call checks that prot <= 7 and that the handle's rights cover it, then may
+ * or SPACE_MAX_PROT(everything those rights allow) into m->prot; without it a
+ * shared mapping can never be raised above its first protection.
+ * Errors: -X_EINVAL (range, alignment, personality's region without
+ * X_MAP_PERSONALITY), -X_EEXIST, -X_ENOMEM, -X_EPERM (W^X), and for wired
+ * mappings those of memory_page. Returns the address.
+ */
+#define SPACE_MAX_PROT(prot) ((uint32_t)(prot) << 8)
+int64_t space_map(struct space *s, const struct x_mem_map *m, struct memory *mem);
+/* These refuse (-X_EINVAL) the personality's region of the current space. */
+int space_unmap(struct space *s, uint64_t addr, uint64_t len);
+int space_protect(struct space *s, uint64_t addr, uint64_t len, uint32_t prot);
+/* flags: X_MAP_FIXED: to new_addr, replacing what is there; X_MAP_NOREPLACE alone:
+ * stay in place or fail with -X_ENOMEM; 0: in place if possible, else anywhere. */
+int64_t space_move(struct space *s, uint64_t old, uint64_t old_len, uint64_t new_len,
+		   uint64_t new_addr, uint32_t flags);
+int space_query(struct space *s, uint64_t addr, struct x_mem_region *r);
+int space_clone(struct space *s, struct space **out); /* copy on write */
+void space_clear(struct space *s);                    /* drop all mappings */
+
+#define FAULT_WRITE 1u
+#define FAULT_EXEC  2u
+/* Settle a fault: 0, or -X_EFAULT (no mapping or no permission), -X_EIO (pager),
+ * -X_ENOMEM, -X_EINTR. Maps resident neighbours of file pages along. May block. */
+int space_fault(struct space *s, uint64_t addr, uint32_t access);
+
+/* Pin [addr, addr+len) page by page for a window: frames[i] referenced and
+ * resident (writable and unshared if write). Stops at the first bad page;
+ * returns the number of BYTES covered from addr. May block. */
+uint64_t space_pin(struct space *s, uint64_t addr, uint64_t len, bool write, paddr_t *frames);
+void frames_unpin(paddr_t *frames, uint32_t count);
+int space_copy(struct space *s, uint64_t addr, uint64_t user_buf, uint64_t len, bool write);
+/* (backing identity, offset) of a user address, for futexes; 0 or -X_EFAULT.
+ * Shared mappings: the memory object's koid; private: the space's koid. */
+int space_identify(struct space *s, uint64_t addr, uint64_t *koid, uint64_t *offset);
+
+/* kernel text, rodata, data mapped with right permissions by arch */
+
+#endif

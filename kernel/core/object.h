@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Kernel objects and the handles that name them.
+ *
+ * An object begins with struct object. `handles` counts handle-table entries
+ * and handles in flight in messages; `refs` counts those and the kernel's own
+ * pointers. When handles reaches 0 ops->unhandled runs (closure notices); when
+ * refs reaches 0 ops->destroy frees it. Both run under the kernel lock and
+ * must not block.
+ */
+#ifndef OBJECT_H
+#define OBJECT_H
+
+#include "kernel.h"
+
+struct object;
+struct process;
+struct port;
+
+struct object_ops {
+	void (*unhandled)(struct object *o); /* may be NULL */
+	void (*destroy)(struct object *o);
+};
+
+struct item { /* something on a port's queue */
+	struct list link;
+	uint32_t kind;          /* enum x_in_kind */
+	uint64_t queued_ns;
+};
+
+struct binding { /* delivers bits at a port: x_bind */
+	struct port *port;      /* NULL: unbound. Not a reference: ports unbind as they go */
+	uint64_t cookie;
+	uint64_t bits;          /* pending, undelivered */
+	struct item item;       /* queued while bits != 0 */
+	struct list port_link;  /* port->bindings */
+};
+
+struct object {
+	uint32_t type;          /* enum x_object_type */
+	uint32_t refs, handles;
+	uint64_t koid;
+	const struct object_ops *ops;
+	struct binding binding;
+};
+
+struct handle { struct object *object; uint32_t rights; uint32_t cloexec; };
+
+struct handle_table { struct handle *slots; uint32_t size, used; };
+
+/* refs = 1 (the creator's), handles = 0 */
+void object_init(struct object *o, uint32_t type, const struct object_ops *ops);
+void object_ref(struct object *o);
+void object_unref(struct object *o);
+extern uint64_t object_counts[16]; /* live, by type; kept by init and destroy */
+
+/* A handle value on the move: takes/holds one handle count and one ref. */
+struct handle handle_hold(struct object *o, uint32_t rights);
+void handle_drop(struct handle h);
+
+/* Slots. handle_install consumes h on success; on -X_EMFILE the caller still owns it. */
+int64_t handle_install(struct process *p, struct handle h, uint32_t min, uint32_t end);
+int handle_install_at(struct process *p, struct handle h, uint32_t slot); /* replaces */
+int handle_remove(struct process *p, uint32_t slot, struct handle *out);  /* caller owns *out */
+/* Object behind a slot of the current process with type and all rights needed;
+ * returns a reference (object_unref it) or a negative error through *err. */
+struct object *handle_get(uint32_t slot, uint32_t type, uint32_t rights, int *err);
+int handle_lookup(uint32_t slot, struct handle *out); /* borrowed copy, no counts taken */
+void handle_table_close_all(struct process *p);
+int handle_table_clone_fds(struct process *from, struct process *to);
+void handle_table_close_cloexec(struct process *p);
+
+/* Signal a binding (port.c): or bits in, queue at the port, wake it. */
+void binding_post(struct object *o, uint64_t bits);
+
+#endif

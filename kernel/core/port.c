@@ -1,0 +1,665 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ports and object records; commit and receive.
+ */
+#include "call.h"
+
+/* ------------------------------------------------------------ object records */
+
+static struct list *record_bucket(struct port *p, uint64_t id)
+{
+	return &p->records[id % CALL_BUCKETS];
+}
+
+static struct record *record_find(struct port *p, uint64_t id)
+{
+	list_for_each(r, record_bucket(p, id), struct record, hash_link)
+		if (r->id == id)
+			return r;
+	return NULL;
+}
+
+/* The last handle is gone: tell the server, behind all calls made before. */
+static void record_unhandled(struct object *o)
+{
+	struct record *r = container_of(o, struct record, obj);
+
+	if (!r->port || r->closing)
+		return;
+	r->closing = true;
+	object_ref(o); /* until acknowledged */
+	port_queue(r->port, &r->closure, false);
+}
+
+static void record_leave_port(struct record *r)
+{
+	struct port *p = r->port;
+
+	if (!p)
+		return;
+	list_remove(&r->hash_link);
+	if (!list_empty(&r->closure.link)) {
+		list_remove(&r->closure.link);
+		p->item_count--;
+	}
+	r->port = NULL;
+	object_unref(&p->obj);
+}
+
+static void record_destroy(struct object *o)
+{
+	struct record *r = container_of(o, struct record, obj);
+
+	record_leave_port(r);
+	kfree(r);
+}
+
+static const struct object_ops record_ops = {
+	.unhandled = record_unhandled, .destroy = record_destroy,
+};
+
+static void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse)
+{
+	r->ready = (r->ready & ~mask) | (levels & mask);
+	for (uint32_t i = 0; i < ARRAY_SIZE(r->pulses); i++)
+		r->pulses[i] += (pulse >> i) & 1;
+	if ((levels & mask) | pulse) {
+		watchers_wake(&r->watchers);
+		binding_post(&r->obj, r->ready);
+	}
+}
+
+int64_t sys_mint(uint32_t port_handle, uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags)
+{
+	int err;
+	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err);
+	struct port *p;
+	struct record *r;
+	struct handle h;
+	int64_t slot;
+
+	if (!o)
+		return err;
+	p = container_of(o, struct port, obj);
+	err = id == 0 ? -X_EINVAL : record_find(p, id) ? -X_EEXIST : 0;
+	r = err ? NULL : kzalloc(sizeof(*r));
+	if (!r) {
+		object_unref(o);
+		return err ? err : -X_ENOMEM;
+	}
+	object_init(&r->obj, X_TYPE_OBJECT, &record_ops);
+	r->port = p; /* takes over the reference from handle_get */
+	r->id = id;
+	r->mints = 1;
+	r->flags = flags;
+	r->ready = ready;
+	r->status_flags = status_flags;
+	r->closure.kind = X_IN_CLOSURE;
+	list_init(&r->closure.link);
+	list_init(&r->watchers);
+	waitq_init(&r->cursor_wait);
+	list_push_back(record_bucket(p, id), &r->hash_link);
+	h = handle_hold(&r->obj, X_R_CALL | X_R_DUP | X_R_TRANSFER | X_R_WAIT);
+	slot = handle_install(current_process(), h, X_SLOT_NATIVE, X_SLOT_MAX);
+	if (slot < 0) {
+		record_leave_port(r); /* the server need not hear of it */
+		handle_drop(h);
+	}
+	object_unref(&r->obj);
+	return slot;
+}
+
+int64_t sys_object_ctl(uint32_t h, uint32_t op, uint64_t value)
+{
+	int err;
+	struct object *o = handle_get(h, X_TYPE_OBJECT, X_R_CALL, &err);
+	struct record *r;
+	int64_t result = 0;
+
+	if (!o)
+		return err;
+	r = container_of(o, struct record, obj);
+	switch (op) {
+	case X_OBJ_GET_CURSOR:
+		break;
+	case X_OBJ_SET_CURSOR:
+	case X_OBJ_ADD_CURSOR:
+		if (op == X_OBJ_ADD_CURSOR)
+			value += r->cursor;
+		if (!(r->flags & X_MINT_CURSOR))
+			result = -X_ESPIPE;
+		else if ((int64_t)value < 0)
+			result = -X_EINVAL;
+		else
+			r->cursor = value;
+		break;
+	case X_OBJ_GET_FLAGS:
+		result = r->status_flags;
+		break;
+	case X_OBJ_SET_FLAGS:
+		r->status_flags = value;
+		break;
+	case X_OBJ_GET_READY:
+		result = r->ready;
+		break;
+	default:
+		result = -X_EINVAL;
+	}
+	if (op <= X_OBJ_ADD_CURSOR && result == 0)
+		result = r->flags & X_MINT_CURSOR ? (int64_t)r->cursor : -X_ESPIPE;
+	object_unref(o);
+	return result;
+}
+
+/* --------------------------------------------------------------------- ports */
+
+static void port_destroy(struct object *o)
+{
+	struct port *p = container_of(o, struct port, obj);
+
+	/* Calls and records hold references, so there are none. */
+	while (!list_empty(&p->paged))
+		memory_pager_gone(list_first(&p->paged, struct memory, pager_link));
+	while (!list_empty(&p->bindings)) {
+		struct object *b = container_of(p->bindings.next, struct object, binding.port_link);
+
+		list_remove(&b->binding.item.link);
+		list_remove(&b->binding.port_link);
+		b->binding.port = NULL;
+		b->binding.bits = 0;
+	}
+	kfree(p);
+}
+
+static const struct object_ops port_ops = { .destroy = port_destroy };
+
+int port_create(struct port **out)
+{
+	struct port *p = kzalloc(sizeof(*p));
+
+	if (!p)
+		return -X_ENOMEM;
+	object_init(&p->obj, X_TYPE_PORT, &port_ops);
+	list_init(&p->items);
+	list_init(&p->pages);
+	for (uint32_t i = 0; i < CALL_BUCKETS; i++) {
+		list_init(&p->open_calls[i]);
+		list_init(&p->records[i]);
+	}
+	list_init(&p->started);
+	list_init(&p->bindings);
+	list_init(&p->paged);
+	waitq_init(&p->receivers);
+	*out = p;
+	return 0;
+}
+
+static void port_forget_records(struct port *p)
+{
+	for (uint32_t i = 0; i < CALL_BUCKETS; i++) {
+		while (!list_empty(&p->records[i])) {
+			struct record *r = list_first(&p->records[i], struct record, hash_link);
+			bool closing = r->closing;
+
+			object_ref(&r->obj);
+			record_leave_port(r);
+			record_set_ready(r, X_READY_DEAD | X_READY_ERR | X_READY_HUP,
+					 X_READY_DEAD | X_READY_ERR | X_READY_HUP, 0);
+			waitq_wake_all(&r->cursor_wait, 0);
+			if (closing) /* the closure will not be acknowledged any more */
+				object_unref(&r->obj);
+			object_unref(&r->obj);
+		}
+	}
+}
+
+static void port_fail_calls(struct port *p)
+{
+	for (uint32_t i = 0; i < CALL_BUCKETS; i++)
+		while (!list_empty(&p->open_calls[i]))
+			call_fail(list_first(&p->open_calls[i], struct call, open_link), -X_EDEAD);
+	list_for_each(it, &p->items, struct item, link) {
+		struct call *c = container_of(it, struct call, item);
+
+		if (it->kind == X_IN_CALL && c->record && !c->record->port)
+			call_fail(c, -X_EDEAD);
+	}
+}
+
+static void port_forget_started(struct port *p)
+{
+	while (!list_empty(&p->started)) {
+		struct call *c = list_first(&p->started, struct call, origin_link);
+
+		if (c->state == CALL_DONE)
+			call_free(c);
+		else
+			call_orphan(c);
+	}
+}
+
+/*
+ * Cold start: nothing of the old incarnation stays but the port and the calls
+ * that it never saw. Failing a call may run the caller's side later, never
+ * here, so the lists are stable.
+ */
+void port_reset(struct port *p)
+{
+	object_ref(&p->obj);
+	port_forget_records(p);
+	port_fail_calls(p);
+	port_forget_started(p);
+	while (!list_empty(&p->bindings)) {
+		struct object *o = container_of(p->bindings.next, struct object, binding.port_link);
+
+		if (!list_empty(&o->binding.item.link)) {
+			list_remove(&o->binding.item.link);
+			p->item_count--;
+		}
+		list_remove(&o->binding.port_link);
+		o->binding.port = NULL;
+		o->binding.bits = 0;
+	}
+	while (!list_empty(&p->paged))
+		memory_pager_gone(list_first(&p->paged, struct memory, pager_link));
+	p->iteration_ns = 0;
+	object_unref(&p->obj);
+}
+
+int64_t sys_port_info(uint32_t h, uint64_t user_info)
+{
+	int err;
+	struct object *o = handle_get(h, X_TYPE_PORT, X_R_MANAGE, &err);
+	struct x_port_info info = { 0 };
+	struct port *p;
+
+	if (!o)
+		return err;
+	p = container_of(o, struct port, obj);
+	info.epoch = p->epoch;
+	info.queued = p->item_count;
+	info.open_calls = p->open_count;
+	if (!list_empty(&p->items))
+		info.oldest_queued_ns = list_first(&p->items, struct item, link)->queued_ns;
+	for (uint32_t i = 0; i < CALL_BUCKETS; i++)
+		list_for_each(c, &p->open_calls[i], struct call, open_link)
+			if (!info.oldest_open_ns || c->taken_ns < info.oldest_open_ns)
+				info.oldest_open_ns = c->taken_ns;
+	info.iteration_ns = p->iteration_ns;
+	info.delivered = p->delivered;
+	object_unref(o);
+	return copy_to_user(user_info, &info, sizeof(info));
+}
+
+/* --------------------------------------------------------------------- commit */
+
+static int out_read(const struct x_commit *c, uint32_t i, struct x_out *o)
+{
+	return copy_from_user(o, c->out + i * sizeof(*o), sizeof(*o));
+}
+
+/* An ANSWER's data goes into the caller's window ahead of the commit point:
+ * until the answer comes, the window's contents are nobody's business. */
+static int check_answer(struct port *p, const struct x_out *o)
+{
+	struct call *call = port_find_call(p, o->id);
+	struct handle h;
+	int64_t n;
+
+	for (uint32_t i = 0; i < o->handle_count; i++)
+		if (handle_lookup(o->handles[i], &h))
+			return -X_EBADF;
+	if (!call || !o->copy_len || call->orphan)
+		return 0;
+	n = call_window_copy(call, o->copy_window, 0, o->copy_src, o->copy_len, true);
+	return n < 0 ? n : 0;
+}
+
+static int check_out(struct port *p, const struct x_out *o)
+{
+	struct handle h;
+
+	if (o->handle_count > X_MAX_HANDLES || o->win_count > X_MAX_WINDOWS)
+		return -X_EINVAL;
+	switch (o->kind) {
+	case X_OUT_ANSWER:
+		return check_answer(p, o);
+	case X_OUT_START:
+		for (uint32_t i = 0; i < o->handle_count; i++)
+			if (handle_lookup(o->handles[i], &h))
+				return -X_EBADF;
+		return 0; /* a bad target answers, like a vanished one */
+	case X_OUT_SIGNAL:
+		if (handle_lookup(o->target, &h))
+			return 0;
+		return h.object->type == X_TYPE_EVENT && (h.rights & X_R_WRITE) ? 0 : -X_EWRONGTYPE;
+	case X_OUT_STORE32:
+		return o->addr & 3 ? -X_EINVAL : 0;
+	case X_OUT_CANCEL:
+	case X_OUT_CLOSE:
+	case X_OUT_READY:
+	case X_OUT_CLOSURE_ACK:
+		return 0;
+	}
+	return -X_EINVAL;
+}
+
+static void apply_answer(struct port *p, struct x_out *o, bool here)
+{
+	struct call *c = port_find_call(p, o->id);
+	struct handle moved[X_MAX_HANDLES];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < o->handle_count; i++)
+		if (!handle_remove(current_process(), o->handles[i], &moved[count]))
+			count++;
+	if (!c) {
+		while (count)
+			handle_drop(moved[--count]);
+		return;
+	}
+	for (uint32_t i = 0; i < c->handle_count; i++)
+		handle_drop(c->handles[i]);
+	memcpy(c->handles, moved, sizeof(moved));
+	c->handle_count = count;
+	if ((o->flags & X_ANSWER_CURSOR) && c->record)
+		c->record->cursor = o->value;
+	call_complete(c, &o->msg, here);
+}
+
+/* A started call that can't even begin is answered with the reason. */
+static void apply_start(struct port *p, struct x_out *o)
+{
+	struct call *c = call_create();
+	int err;
+
+	KASSERT(c); /* see docs/limits.md: slots are not preallocated yet */
+	c->cookie = o->id;
+	c->flags = o->flags;
+	c->msg = o->msg;
+	c->origin = p;
+	object_ref(&p->obj);
+	list_push_back(&p->started, &c->origin_link);
+	err = call_target(c, o->target);
+	if (!err)
+		err = call_pin_windows(c, o->win, o->win_count);
+	if (!err)
+		err = call_take_handles(c, o->handles, o->handle_count, o->flags & X_CALL_MOVE);
+	if (err)
+		call_fail(c, err);
+	else
+		port_queue(c->port, &c->item, false);
+}
+
+static void apply_out(struct port *p, struct x_out *o, bool here)
+{
+	struct handle h;
+	struct record *r;
+
+	switch (o->kind) {
+	case X_OUT_ANSWER:
+		apply_answer(p, o, here);
+		break;
+	case X_OUT_START:
+		apply_start(p, o);
+		break;
+	case X_OUT_CANCEL:
+		call_cancel_started(p, o->id);
+		break;
+	case X_OUT_SIGNAL:
+		if (!handle_lookup(o->target, &h) && h.object->type == X_TYPE_EVENT)
+			event_signal(h.object, o->value);
+		break;
+	case X_OUT_CLOSE:
+		if (!handle_remove(current_process(), o->target, &h))
+			handle_drop(h);
+		break;
+	case X_OUT_READY:
+		r = record_find(p, o->id);
+		if (r)
+			record_set_ready(r, o->mask, o->value, o->pulse);
+		break;
+	case X_OUT_CLOSURE_ACK:
+		r = record_find(p, o->id);
+		if (r && r->closing && list_empty(&r->closure.link)) {
+			record_leave_port(r);
+			object_unref(&r->obj);
+		}
+		break;
+	case X_OUT_STORE32:
+		copy_to_user(o->addr, &(uint32_t){ o->value }, sizeof(uint32_t));
+		break;
+	}
+}
+
+/* Check all, then apply all: nothing of a malformed outbox takes effect. */
+static int commit(struct port *p, struct x_commit *c)
+{
+	struct x_out o;
+	bool last;
+
+	for (uint32_t i = 0; i < c->out_count; i++) {
+		int err = out_read(c, i, &o);
+
+		if (!err)
+			err = check_out(p, &o);
+		if (err) {
+			c->out_error = err;
+			c->out_error_at = i;
+			return -X_EPROTO;
+		}
+	}
+	p->epoch++;
+	p->iteration_ns = 0;
+	/* Whoever is answered last may run here at once if we are to block. */
+	last = list_empty(&p->items) && list_empty(&p->pages);
+	for (uint32_t i = 0; i < c->out_count; i++)
+		if (!out_read(c, i, &o))
+			apply_out(p, &o, last && i + 1 == c->out_count);
+	return 0;
+}
+
+/* -------------------------------------------------------------------- receive */
+
+static int deliver_handles(struct call *c, struct x_in *in)
+{
+	for (uint32_t i = 0; i < c->handle_count; i++) {
+		int64_t slot = handle_install(current_process(), c->handles[i], X_SLOT_NATIVE, X_SLOT_MAX);
+
+		if (slot < 0) {
+			for (uint32_t k = 0; k < i; k++) {
+				struct handle h;
+
+				if (!handle_remove(current_process(), in->handles[k], &h))
+					handle_drop(h);
+			}
+			for (uint32_t k = i; k < c->handle_count; k++)
+				handle_drop(c->handles[k]);
+			c->handle_count = 0;
+			in->handle_count = 0;
+			return slot;
+		}
+		in->handles[i] = slot;
+	}
+	in->handle_count = c->handle_count;
+	c->handle_count = 0;
+	return 0;
+}
+
+static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
+{
+	in->id = c->id;
+	in->account = c->account;
+	in->msg = c->msg;
+	if (c->record) {
+		in->object = c->record->id;
+		in->cursor = c->record->cursor;
+		in->status_flags = c->record->status_flags;
+	}
+	in->win_count = c->win_count;
+	for (uint32_t i = 0; i < c->win_count; i++) {
+		in->win[i].len = c->win[i].len;
+		in->win[i].flags = c->win[i].flags;
+	}
+	c->state = CALL_TAKEN;
+	c->taken_ns = arch_time_ns();
+	list_push_back(&p->open_calls[c->id % CALL_BUCKETS], &c->open_link);
+	p->open_count++;
+	if (deliver_handles(c, in)) {
+		call_fail(c, -X_EMFILE);
+		return false;
+	}
+	return true;
+}
+
+static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
+{
+	struct call *c;
+	struct record *r;
+	struct object *o;
+
+	memset(in, 0, sizeof(*in));
+	in->kind = it->kind;
+	list_remove(&it->link);
+	p->item_count--;
+	switch (it->kind) {
+	case X_IN_CALL:
+		return deliver_call(p, container_of(it, struct call, item), in);
+	case X_IN_REPLY:
+		c = container_of(it, struct call, reply_item);
+		in->id = c->cookie;
+		in->msg = c->msg;
+		if (deliver_handles(c, in))
+			in->msg.status = -X_EMFILE;
+		call_free(c);
+		return true;
+	case X_IN_CANCEL:
+		c = container_of(it, struct call, cancel_item);
+		in->id = c->id;
+		if (c->orphan)
+			call_free(c);
+		return true;
+	case X_IN_EVENT:
+		o = container_of(it, struct object, binding.item);
+		in->id = o->binding.cookie;
+		in->msg.a[0] = o->binding.bits;
+		o->binding.bits = 0;
+		return true;
+	case X_IN_CLOSURE:
+		r = container_of(it, struct record, closure);
+		in->object = r->id;
+		in->msg.a[0] = r->mints;
+		return true;
+	}
+	return false;
+}
+
+static void deliver_page(struct page_request *r, struct x_in *in)
+{
+	memset(in, 0, sizeof(*in));
+	in->kind = X_IN_PAGE;
+	in->object = r->memory->pager_id;
+	in->msg.a[0] = r->offset;
+	in->msg.a[1] = r->bytes;
+	r->delivered = true;
+	list_remove(&r->item_link);
+}
+
+int port_post_page(struct port *p, struct memory *m, struct page_request *r)
+{
+	(void)m;
+	list_push_back(&p->pages, &r->item_link);
+	if (waitq_first(&p->receivers))
+		thread_wake(waitq_first(&p->receivers), 0, true);
+	return 0;
+}
+
+static int64_t receive(struct port *p, const struct x_commit *c)
+{
+	uint32_t n = 0;
+
+	while (n < c->in_max) {
+		struct x_in in;
+
+		if (!list_empty(&p->pages))
+			deliver_page(list_first(&p->pages, struct page_request, item_link), &in);
+		else if (list_empty(&p->items))
+			break;
+		else if (!deliver_item(p, list_first(&p->items, struct item, link), &in))
+			continue;
+		if (copy_to_user(c->in + n * sizeof(in), &in, sizeof(in)))
+			return -X_EFAULT;
+		n++;
+		p->delivered++;
+	}
+	return n;
+}
+
+int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
+{
+	int err;
+	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err);
+	struct x_commit c;
+	struct port *p;
+	int64_t n = 0;
+
+	if (!o)
+		return err;
+	p = container_of(o, struct port, obj);
+	if (copy_from_user(&c, user_commit, sizeof(c))) {
+		object_unref(o);
+		return -X_EFAULT;
+	}
+	c.out_error = 0;
+	if (c.out_count > X_MAX_OUT || c.in_max > X_MAX_BATCH)
+		n = -X_EINVAL;
+	else
+		n = commit(p, &c);
+	while (n == 0 && c.in_max) {
+		n = receive(p, &c);
+		if (n != 0)
+			break;
+		if (c.deadline_ns == 0 || thread_wait(&p->receivers, c.deadline_ns, 0))
+			break;
+	}
+	/* The deadline passing also begins an iteration: timers are run in it. */
+	if (n >= 0)
+		p->iteration_ns = arch_time_ns();
+	c.epoch = p->epoch;
+	object_unref(o);
+	if (copy_to_user(user_commit, &c, sizeof(c)))
+		return -X_EFAULT;
+	return n;
+}
+
+int64_t sys_window_copy(uint32_t port_handle, uint64_t user_copy)
+{
+	int err;
+	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err);
+	struct x_window_copy w;
+	struct call *c, *other = NULL;
+	struct port *p;
+	int64_t n = -X_ENOENT;
+
+	if (!o)
+		return err;
+	p = container_of(o, struct port, obj);
+	if (copy_from_user(&w, user_copy, sizeof(w))) {
+		n = -X_EFAULT;
+		goto out;
+	}
+	c = port_find_call(p, w.id);
+	if (w.id2)
+		other = port_find_call(p, w.id2);
+	if (!c || (w.id2 && !other))
+		goto out;
+	if (other && w.to_window)
+		n = call_window_to_window(other, w.window2, w.addr, c, w.window, w.offset, w.len);
+	else if (other)
+		n = call_window_to_window(c, w.window, w.offset, other, w.window2, w.addr, w.len);
+	else
+		n = call_window_copy(c, w.window, w.offset, w.addr, w.len, w.to_window);
+out:
+	object_unref(o);
+	return n;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ports, object records, calls, events: the IPC objects.
+ *
+ * The life of a call (struct call.state):
+ *
+ *   QUEUED --receive--> TAKEN --answer--> DONE
+ *
+ * A QUEUED call that is cancelled just leaves the queue. For a TAKEN one the
+ * server gets an X_IN_CANCEL item and still answers; there is exactly one
+ * answer. If the caller is gone by then (orphan), the windows are closed at
+ * once and the call ends when its cancel item is delivered.
+ */
+#ifndef PORT_H
+#define PORT_H
+
+#include "thread.h"
+#include "kernel/arch/x86_64/arch.h"
+
+#define CALL_BUCKETS 64u
+
+struct port {
+	struct object obj;
+	struct list items;        /* struct item.link, in order of arrival */
+	uint32_t item_count;
+	struct list pages;        /* struct page_request.item_link */
+	struct list open_calls[CALL_BUCKETS]; /* TAKEN calls, by id */
+	uint32_t open_count;
+	struct list records[CALL_BUCKETS];    /* by object id */
+	struct list started;      /* calls this port made: struct call.origin_link */
+	struct list bindings;
+	struct list paged;        /* memory objects paged by this port */
+	struct waitq receivers;
+	uint64_t epoch, iteration_ns, delivered;
+};
+
+struct record { /* X_TYPE_OBJECT: the open file description */
+	struct object obj;
+	struct port *port;        /* referenced; NULL: stale */
+	uint64_t id, cursor, mints;
+	uint32_t status_flags, ready, flags;
+	uint32_t pulses[8];       /* per readiness bit, for edge triggers */
+	struct list hash_link;
+	struct list watchers;     /* struct watch.link */
+	struct call *cursor_user; /* X_CALL_CURSOR in progress */
+	struct waitq cursor_wait;
+	struct item closure;
+	bool closing;             /* closure queued or delivered, not acknowledged */
+};
+
+struct event {
+	struct object obj;
+	uint64_t bits;
+	struct list watchers;
+};
+
+struct watch { struct list link; struct thread *thread; }; /* x_wait */
+
+enum call_state { CALL_QUEUED, CALL_TAKEN, CALL_DONE };
+
+struct call_window {
+	uint32_t len, flags, page_offset, frame_count;
+	paddr_t *frames;          /* frame_count of them; inline_frames if it fits */
+	paddr_t inline_frames[2];
+};
+
+struct call {
+	struct item item, cancel_item, reply_item;
+	uint32_t state, flags;
+	bool cancelled, orphan;
+	uint64_t id, cookie, account, taken_ns;
+	struct port *port;        /* referenced */
+	struct record *record;    /* referenced and counted as a handle; may be NULL */
+	struct list open_link;    /* port->open_calls while TAKEN */
+	struct thread *thread;    /* waiting caller, or NULL */
+	struct waitq done;        /* where it waits */
+	struct port *origin;      /* started call: where the reply goes (referenced) */
+	struct list origin_link;
+	struct x_msg msg;         /* request, then answer */
+	uint32_t win_count, handle_count;
+	struct call_window win[X_MAX_WINDOWS];
+	struct handle handles[X_MAX_HANDLES];
+};
+
+void port_init(void);
+int port_create(struct port **out);
+void port_reset(struct port *p);
+struct page_request;
+int port_post_page(struct port *pager, struct memory *m, struct page_request *r);
+
+/* system call bodies; user pointers as integers */
+int64_t sys_mint(uint32_t port, uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags);
+int64_t sys_call(uint32_t h, uint64_t user_call);
+int64_t sys_commit_receive(uint32_t port, uint64_t user_commit);
+int64_t sys_window_copy(uint32_t port, uint64_t user_copy);
+int64_t sys_object_ctl(uint32_t h, uint32_t op, uint64_t value);
+int64_t sys_bind(uint32_t h, uint32_t port, uint64_t cookie);
+int64_t sys_port_info(uint32_t h, uint64_t user_info);
+int64_t sys_proc_fork(uint64_t user_fork);
+
+struct call *port_find_call(struct port *p, uint64_t id);
+
+/* event.c, wait.c */
+int event_create(struct event **out);
+void event_signal(struct object *event, uint64_t bits);
+void watchers_wake(struct list *watchers);
+int64_t sys_wait(uint64_t items, uint32_t count, uint64_t deadline, uint64_t mask);
+int64_t sys_futex_wait(uint64_t word, uint32_t expected, uint64_t deadline, uint32_t bitset);
+int64_t sys_futex_wake(uint64_t word, uint32_t count, uint32_t bitset, uint64_t word2, uint32_t requeue);
+void futex_init(void);
+
+#endif

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Processes and threads: birth, replacement, death.
+ *
+ * Death is in the order of RECOVERY.md 10: every thread leaves its CPU and
+ * ends; the last one out quiets the devices, closes the handles, drops the
+ * memory, and only then is the process dead for those who watch it.
+ */
+#include "device.h"
+#include "port.h"
+
+static void process_destroy(struct object *o)
+{
+	struct process *p = container_of(o, struct process, obj);
+
+	KASSERT(p->thread_count == 0);
+	list_remove(&p->all_link);
+	object_unref(&p->space->obj);
+	kfree(p);
+}
+
+/* The last handle to a process that never ran is its end. */
+static void process_unhandled(struct object *o)
+{
+	struct process *p = container_of(o, struct process, obj);
+
+	if (p->state == X_PROC_NEW)
+		process_kill(p, X_DEATH_KILLED, 0);
+}
+
+static const struct object_ops process_ops = {
+	.unhandled = process_unhandled, .destroy = process_destroy,
+};
+
+int process_create(const char *name, uint32_t flags, uint32_t band, struct process **out)
+{
+	struct process *p;
+	int err;
+
+	if (band > X_BAND_PROGRAM)
+		return -X_EINVAL;
+	p = kzalloc(sizeof(*p));
+	if (!p)
+		return -X_ENOMEM;
+	err = space_create(!(flags & X_PROC_LINUX), &p->space);
+	if (err) {
+		kfree(p);
+		return err;
+	}
+	object_init(&p->obj, X_TYPE_PROCESS, &process_ops);
+	object_ref(&p->obj); /* its own, until process_end() */
+	strlcpy(p->name, name, sizeof(p->name));
+	p->flags = flags;
+	p->band = band;
+	p->state = X_PROC_NEW;
+	p->next_thread_id = 1;
+	p->start_ns = arch_time_ns();
+	list_init(&p->threads);
+	waitq_init(&p->suspend_wait);
+	waitq_init(&p->ended);
+	list_push_back(&all_processes, &p->all_link);
+	*out = p;
+	return 0;
+}
+
+/* ------------------------------------------------------------------- threads */
+
+static void thread_first_run(struct thread *t)
+{
+	void (*first)(struct thread *t) = t->first;
+
+	if (first)
+		first(t);
+}
+
+int thread_create_with(struct process *p, const struct x_thread_create *c, const struct x_regs *regs,
+		       void (*first)(struct thread *t), struct thread **out)
+{
+	struct thread *t;
+
+	if (p->dying)
+		return -X_ESRCH;
+	t = kzalloc(sizeof(*t));
+	if (!t)
+		return -X_ENOMEM;
+	t->process = p;
+	t->band = p->band;
+	t->id = p->next_thread_id;
+	t->state = THREAD_BLOCKED;
+	t->first = first;
+	t->cpu = this_cpu()->id;
+	list_init(&t->run_link);
+	list_init(&t->wait_link);
+	list_init(&t->timer_link);
+	if (arch_thread_init(t, thread_first_run)) {
+		kfree(t);
+		return -X_ENOMEM;
+	}
+	*t->regs = *regs;
+	t->fs_base = c->fs_base;
+	t->upcall_stack = c->upcall_stack;
+	t->thread_word = c->thread_word;
+	t->mask = c->mask;
+	p->next_thread_id++;
+	p->thread_count++;
+	list_push_back(&p->threads, &t->process_link);
+	*out = t;
+	return 0;
+}
+
+#define RFLAGS_USER_BITS 0x240dd5ull /* CF PF AF ZF SF TF DF OF RF AC ID */
+#define RFLAGS_IF 0x200ull
+
+/* Nothing that user space gives may reach privileged bits. */
+static int sanitise_regs(struct x_regs *r)
+{
+	if (r->rip >= X_USER_MAX)
+		return -X_EINVAL;
+	r->rflags = (r->rflags & RFLAGS_USER_BITS) | RFLAGS_IF | 2;
+	return 0;
+}
+
+int thread_create(struct process *p, const struct x_thread_create *c, const struct x_regs *from,
+		  struct thread **out)
+{
+	struct x_regs regs = { 0 };
+	int err;
+
+	if (from) {
+		regs = *from;
+	} else {
+		regs.rip = c->entry;
+		regs.rsp = c->stack;
+		regs.rdi = c->arg;
+	}
+	err = sanitise_regs(&regs);
+	if (!err && (c->fs_base >= X_USER_MAX || c->upcall_stack > X_USER_MAX))
+		err = -X_EINVAL;
+	if (!err)
+		err = thread_create_with(p, c, &regs, NULL, out);
+	return err;
+}
+
+static void process_start(struct process *p)
+{
+	if (p->state != X_PROC_NEW)
+		return;
+	p->state = X_PROC_RUNNING;
+	list_for_each(t, &p->threads, struct thread, process_link)
+		sched_make_ready(t, false);
+}
+
+void thread_free(struct thread *t)
+{
+	arch_thread_destroy(t);
+	kfree(t);
+}
+
+/* All threads have ended. */
+static void process_end(struct process *p)
+{
+	device_process_died(p);
+	handle_table_close_all(p);
+	space_clear(p->space);
+	p->state = X_PROC_DEAD;
+	waitq_wake_all(&p->ended, 0);
+	binding_post(&p->obj, 1);
+	object_unref(&p->obj);
+}
+
+void thread_exit_current(void)
+{
+	struct thread *t = current();
+	struct process *p = t->process;
+
+	t->state = THREAD_DEAD;
+	list_remove(&t->process_link);
+	p->user_ns += t->user_ns;
+	p->system_ns += t->system_ns;
+	if (--p->thread_count == 0) {
+		/* Ours is the last stack that uses the space: hold both until
+		 * this thread is switched away from. */
+		if (p->replacing)
+			waitq_wake_all(&p->ended, 0);
+		else
+			process_end(p);
+	}
+	t->process = &process_none;
+	schedule();
+	panic("a dead thread ran");
+}
+
+static void threads_kill(struct process *p)
+{
+	list_for_each(t, &p->threads, struct thread, process_link) {
+		t->killed = true;
+		if (t->state == THREAD_BLOCKED && !(t->wait_flags & WAIT_UNKILLABLE))
+			thread_wake(t, -X_EINTR, false);
+		else
+			sched_stop_thread(t);
+	}
+}
+
+void process_kill(struct process *p, uint32_t death, int status)
+{
+	if (p->dying)
+		return;
+	p->dying = true;
+	p->death = death;
+	p->status = status;
+	if (p->thread_count == 0) {
+		if (!p->replacing)
+			process_end(p);
+		return;
+	}
+	process_start(p);
+	threads_kill(p);
+}
+
+/* ------------------------------------------------------------------ suspend */
+
+void process_suspend(struct process *p, bool on)
+{
+	if (p->state == X_PROC_DEAD)
+		return;
+	if (!on) {
+		p->suspended = false;
+		if (p->state == X_PROC_SUSPENDED)
+			p->state = X_PROC_RUNNING;
+		process_start(p);
+		waitq_wake_all(&p->suspend_wait, 0);
+		return;
+	}
+	p->suspended = true;
+	if (p->state == X_PROC_RUNNING)
+		p->state = X_PROC_SUSPENDED;
+	list_for_each(t, &p->threads, struct thread, process_link)
+		sched_stop_thread(t);
+}
+
+/* --------------------------------------------------------------------- exec */
+
+/*
+ * Replace the program. The threads end first; whatever fails after that can
+ * only be the new thread's creation, whose memory is taken up front.
+ */
+int process_exec(struct process *p, struct space *space, const struct x_proc_exec *e)
+{
+	struct space *old;
+	struct thread *t;
+	int err = 0;
+
+	if (p->dying || p->replacing || p == current_process())
+		return -X_ESRCH;
+	p->replacing = true;
+	threads_kill(p);
+	while (p->thread_count && !err)
+		err = thread_wait(&p->ended, X_FOREVER, WAIT_UNKILLABLE);
+	p->replacing = false;
+	if (p->dying) {
+		process_end(p);
+		return -X_ESRCH;
+	}
+	old = p->space;
+	p->space = space;
+	object_ref(&space->obj);
+	space_clear(old);
+	object_unref(&old->obj);
+	handle_table_close_cloexec(p);
+	p->personality = e->personality;
+	memcpy(p->name, e->name, sizeof(p->name));
+	p->name[sizeof(p->name) - 1] = 0;
+	p->pending &= e->keep_pending;
+	p->ignore = e->ignore;
+	p->next_thread_id = 1;
+	err = thread_create(p, &e->thread, NULL, &t);
+	if (err) {
+		process_kill(p, X_DEATH_MEMORY, err);
+		return err;
+	}
+	if (p->state == X_PROC_NEW)
+		process_start(p);
+	else
+		sched_make_ready(t, false);
+	return 0;
+}
+
+/* A new thread in a process that already runs, or is about to. */
+int64_t process_add_thread(struct process *p, const struct x_thread_create *c, const struct x_regs *regs)
+{
+	struct thread *t;
+	int err = thread_create(p, c, regs, &t);
+
+	if (err)
+		return err;
+	if (p->state == X_PROC_NEW)
+		process_start(p);
+	else
+		sched_make_ready(t, false);
+	return t->id;
+}
+
+/* ---------------------------------------------------------------- upcalls */
+
+static bool in_personality(const struct process *p, uint64_t rip)
+{
+	return rip >= p->personality.base && rip < p->personality.end;
+}
+
+void thread_upcall(struct thread *t, const struct x_upcall *reason)
+{
+	struct process *p = t->process;
+	struct x_upcall frame = *reason;
+	uint64_t at = (t->upcall_stack - sizeof(frame)) & ~15ull;
+
+	arch_read_bases(t);
+	frame.mask = t->mask;
+	frame.pending = (t->pending | p->pending) & ~t->mask & ~p->ignore;
+	frame.thread_word = t->thread_word;
+	frame.regs = *t->regs;
+	frame.regs.fs_base = t->fs_base;
+	frame.regs.gs_base = t->gs_base;
+	if (copy_to_user(at, &frame, sizeof(frame))) {
+		process_kill(p, X_DEATH_EXCEPTION, -X_EFAULT);
+		return;
+	}
+	t->regs->rdi = at;
+	t->regs->rsp = at - 8; /* as if called: the ABI's alignment */
+	t->regs->rip = p->personality.entry;
+	t->regs->rflags = RFLAGS_IF | 2;
+}
+
+int64_t sys_resume(uint64_t user_frame, uint64_t taken)
+{
+	struct thread *t = current();
+	struct process *p = t->process;
+	struct x_upcall frame;
+	uint64_t mine = t->pending & taken;
+
+	if (copy_from_user(&frame, user_frame, sizeof(frame)))
+		return -X_EFAULT;
+	if (sanitise_regs(&frame.regs))
+		return -X_EINVAL;
+	t->pending &= ~mine;
+	p->pending &= ~(taken & ~mine);
+	t->mask = frame.mask;
+	*t->regs = frame.regs;
+	return frame.regs.rax;
+}
+
+void thread_return_to_user(struct x_regs *regs)
+{
+	struct thread *t = current();
+	struct process *p = t->process;
+
+	for (;;) {
+		if (t->killed)
+			thread_exit_current();
+		if (p->suspended)
+			thread_wait(&p->suspend_wait, X_FOREVER, 0);
+		else if (sched_need())
+			schedule();
+		else
+			break;
+	}
+	if (t->upcall_stack && thread_has_notification(t, t->mask) && !in_personality(p, regs->rip)) {
+		struct x_upcall up = { .reason = X_UP_NOTIFY };
+
+		thread_upcall(t, &up);
+		if (t->killed)
+			thread_exit_current();
+	}
+}
+
+/* Wake a thread out of an interruptible wait if it has something to see to. */
+static void thread_notified(struct thread *t)
+{
+	if (!thread_has_notification(t, t->mask))
+		return;
+	if (t->state == THREAD_BLOCKED && (t->wait_flags & WAIT_INTERRUPTIBLE))
+		thread_wake(t, -X_EINTR, false);
+	else
+		sched_stop_thread(t);
+}
+
+int process_notify(struct process *p, uint32_t thread_id, uint64_t bits)
+{
+	if (p->state == X_PROC_DEAD)
+		return -X_ESRCH;
+	if (thread_id == 0) {
+		p->pending |= bits & ~p->ignore;
+		/* One thread that does not mask it is enough. */
+		list_for_each(t, &p->threads, struct thread, process_link) {
+			if (bits & ~t->mask) {
+				thread_notified(t);
+				break;
+			}
+		}
+		return 0;
+	}
+	list_for_each(t, &p->threads, struct thread, process_link) {
+		if (t->id != thread_id)
+			continue;
+		t->pending |= bits & ~p->ignore;
+		thread_notified(t);
+		return 0;
+	}
+	return -X_ESRCH;
+}
+
+/* ----------------------------------------------------------------- exceptions */
+
+static void process_fault(struct process *p, struct x_regs *regs, uint32_t vector, uint64_t error,
+			  uint64_t address)
+{
+	if (p->dying)
+		return;
+	p->vector = vector;
+	p->fault_address = address;
+	p->fault_error = error;
+	p->fault_regs = *regs;
+	arch_backtrace(regs, p->fault_backtrace, ARRAY_SIZE(p->fault_backtrace));
+	klog("%s: exception %u at %#lx, address %#lx, error %#lx\n", p->name, vector, regs->rip, address,
+	     error);
+	process_kill(p, X_DEATH_EXCEPTION, vector);
+}
+
+/* The personality's own fix-ups: pairs of fault address and continuation. */
+static bool personality_fixup(struct process *p, struct x_regs *regs)
+{
+	uint64_t pair[2];
+
+	for (uint64_t i = 0; i < p->personality.fixup_count; i++) {
+		if (copy_from_user(pair, p->personality.fixups + i * sizeof(pair), sizeof(pair)))
+			return false;
+		if (pair[0] == regs->rip && in_personality(p, pair[1])) {
+			regs->rip = pair[1];
+			return true;
+		}
+	}
+	return false;
+}
+
+#define VECTOR_PAGE_FAULT 14u
+#define PF_WRITE 2u
+#define PF_FETCH 16u
+
+bool trap_exception(struct x_regs *regs, uint32_t vector, uint64_t error, uint64_t address, bool user)
+{
+	struct thread *t = current();
+	struct process *p = t->process;
+	struct x_upcall up = {
+		.reason = X_UP_FAULT, .vector = vector, .error_code = error, .address = address,
+	};
+
+	if (vector == VECTOR_PAGE_FAULT && address < X_USER_MAX && p->space) {
+		uint32_t access = (error & PF_WRITE ? FAULT_WRITE : 0) | (error & PF_FETCH ? FAULT_EXEC : 0);
+		int err = space_fault(p->space, address, access);
+
+		if (err == 0 || (err == -X_EINTR && t->killed && user))
+			return true;
+		if (err == -X_ENOMEM && user && !t->upcall_stack) {
+			process_kill(p, X_DEATH_MEMORY, err);
+			return true;
+		}
+		up.restore_mask = 0;
+	}
+	if (!user)
+		return false;
+	if (!t->upcall_stack || in_personality(p, regs->rip)) {
+		if (!t->upcall_stack || !personality_fixup(p, regs))
+			process_fault(p, regs, vector, error, address);
+		return true;
+	}
+	thread_upcall(t, &up);
+	return true;
+}
+
+uint64_t process_cpu_ns(const struct process *p)
+{
+	uint64_t ns = p->user_ns + p->system_ns, now = arch_time_ns();
+
+	list_for_each(t, &p->threads, struct thread, process_link)
+		ns += t->system_ns + (t->state == THREAD_RUNNING ? now - t->switched_in_ns : 0);
+	return ns;
+}

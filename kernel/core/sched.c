@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Scheduling and waiting.
+ *
+ * Every CPU has a run queue of three fixed bands (drivers before servers
+ * before programs), first in first out within a band, a time slice against
+ * threads of the same band, and a list of the deadlines of threads that began
+ * to wait on it. An idle CPU takes work from others before it halts.
+ */
+#include "port.h"
+
+#define BANDS 3u
+#define SLICE_NS 10000000ull
+
+struct run_queue {
+	struct list ready[BANDS];
+	uint32_t count;
+	struct list timers;         /* struct thread.timer_link, earliest first */
+	uint64_t armed_ns;          /* what this CPU's timer is set to */
+	struct thread idle;
+	struct thread *dead;        /* left its stack for good; to be freed */
+};
+
+static struct run_queue queues[MAX_CPUS];
+struct process process_none = { .name = "idle" };
+struct list all_processes = { &all_processes, &all_processes };
+
+struct thread *current(void)
+{
+	return this_cpu()->current;
+}
+
+static struct run_queue *queue_of(uint32_t cpu)
+{
+	return &queues[cpu];
+}
+
+void sched_init_cpu(uint32_t cpu)
+{
+	struct run_queue *q = queue_of(cpu);
+
+	for (uint32_t i = 0; i < BANDS; i++)
+		list_init(&q->ready[i]);
+	list_init(&q->timers);
+	q->armed_ns = X_FOREVER;
+	q->idle.process = &process_none;
+	q->idle.cpu = cpu;
+	q->idle.band = BANDS;
+	q->idle.state = THREAD_RUNNING;
+	list_init(&q->idle.run_link);
+	list_init(&q->idle.wait_link);
+	list_init(&q->idle.timer_link);
+	if (arch_thread_init(&q->idle, NULL))
+		panic("no memory for an idle thread");
+	cpus[cpu].rq = q;
+	cpus[cpu].current = &q->idle;
+}
+
+/* ------------------------------------------------------------------- timers */
+
+static void timer_insert(struct thread *t, uint64_t deadline)
+{
+	struct run_queue *q = this_cpu()->rq;
+	struct list *at = q->timers.prev;
+
+	t->wait_deadline = deadline;
+	while (at != &q->timers && container_of(at, struct thread, timer_link)->wait_deadline > deadline)
+		at = at->prev;
+	list_insert_before(&t->timer_link, at->next);
+}
+
+static void timers_expire(void)
+{
+	struct run_queue *q = this_cpu()->rq;
+	uint64_t now = arch_time_ns();
+
+	while (!list_empty(&q->timers)) {
+		struct thread *t = list_first(&q->timers, struct thread, timer_link);
+
+		if (t->wait_deadline > now)
+			break;
+		thread_wake(t, -X_ETIMEDOUT, false);
+	}
+}
+
+/* Set this CPU's timer to whatever comes first. */
+static void timer_rearm(void)
+{
+	struct cpu *cpu = this_cpu();
+	struct run_queue *q = cpu->rq;
+	uint64_t next = X_FOREVER;
+
+	if (!list_empty(&q->timers))
+		next = list_first(&q->timers, struct thread, timer_link)->wait_deadline;
+	if (cpu->current != &q->idle && q->count)
+		next = MIN(next, cpu->current->slice_end_ns);
+	if (next != q->armed_ns) {
+		q->armed_ns = next;
+		arch_timer_arm(next);
+	}
+}
+
+void sched_tick(void)
+{
+	struct cpu *cpu = this_cpu();
+	struct thread *t = cpu->current;
+
+	cpu->rq->armed_ns = X_FOREVER;
+	timers_expire();
+	if (t != &cpu->rq->idle && arch_time_ns() >= t->slice_end_ns && cpu->rq->count)
+		cpu->need_resched = true;
+	if (!cpu->need_resched)
+		timer_rearm();
+}
+
+/* --------------------------------------------------------------- run queues */
+
+static void enqueue(struct thread *t, uint32_t cpu)
+{
+	struct run_queue *q = queue_of(cpu);
+	struct cpu *c = &cpus[cpu];
+
+	t->state = THREAD_READY;
+	t->cpu = cpu;
+	list_push_back(&q->ready[t->band], &t->run_link);
+	q->count++;
+	if (c->current == &q->idle || c->current->band > t->band) {
+		c->need_resched = true;
+		if (c != this_cpu())
+			arch_send_resched(cpu);
+	} else if (c == this_cpu()) {
+		timer_rearm();
+	}
+}
+
+static bool cpu_is_idle(uint32_t cpu)
+{
+	return cpus[cpu].online && cpus[cpu].current == &queue_of(cpu)->idle && queue_of(cpu)->count == 0;
+}
+
+static bool may_run_on(const struct thread *t, uint32_t cpu)
+{
+	return cpus[cpu].online && (!t->affinity || (t->affinity >> cpu & 1));
+}
+
+/* Where a thread runs next: where its waker is about to make room, where it
+ * ran before if that CPU idles, on any idle CPU, else where it ran before. */
+static uint32_t choose_cpu(const struct thread *t, bool here)
+{
+	uint32_t mine = this_cpu()->id;
+
+	if (here && may_run_on(t, mine) && queue_of(mine)->count == 0)
+		return mine;
+	if (may_run_on(t, t->cpu) && cpu_is_idle(t->cpu))
+		return t->cpu;
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (may_run_on(t, i) && cpu_is_idle(i))
+			return i;
+	return may_run_on(t, t->cpu) ? t->cpu : mine;
+}
+
+void sched_make_ready(struct thread *t, bool here)
+{
+	KASSERT(t->state != THREAD_READY && t->state != THREAD_RUNNING);
+	enqueue(t, choose_cpu(t, here));
+}
+
+static struct thread *dequeue(struct run_queue *q, uint32_t cpu)
+{
+	for (uint32_t band = 0; band < BANDS; band++) {
+		list_for_each(t, &q->ready[band], struct thread, run_link) {
+			if (!may_run_on(t, cpu))
+				continue;
+			list_remove(&t->run_link);
+			q->count--;
+			return t;
+		}
+	}
+	return NULL;
+}
+
+static struct thread *pick_next(struct cpu *cpu)
+{
+	struct thread *t = dequeue(cpu->rq, cpu->id);
+
+	for (uint32_t i = 1; !t && i < cpu_count; i++) {
+		uint32_t other = (cpu->id + i) % cpu_count;
+
+		if (cpus[other].online && queue_of(other)->count)
+			t = dequeue(queue_of(other), cpu->id);
+	}
+	return t ? t : &cpu->rq->idle;
+}
+
+static void free_dead(struct cpu *cpu)
+{
+	struct thread *t = cpu->rq->dead;
+
+	if (!t || t == cpu->current)
+		return;
+	cpu->rq->dead = NULL;
+	thread_free(t);
+}
+
+void schedule(void)
+{
+	struct cpu *cpu = this_cpu();
+	struct thread *prev = cpu->current, *next;
+	uint64_t now;
+
+	free_dead(cpu);
+	cpu->need_resched = false;
+	if (prev->state == THREAD_RUNNING && prev != &cpu->rq->idle) {
+		prev->state = THREAD_READY;
+		list_push_back(&cpu->rq->ready[prev->band], &prev->run_link);
+		cpu->rq->count++;
+	}
+	next = pick_next(cpu);
+	next->state = THREAD_RUNNING;
+	next->cpu = cpu->id;
+	now = arch_time_ns();
+	next->slice_end_ns = now + SLICE_NS;
+	if (next != prev) {
+		prev->system_ns += now - prev->switched_in_ns;
+		next->switched_in_ns = now;
+		cpu->switches++;
+		if (prev->state == THREAD_DEAD) {
+			KASSERT(!cpu->rq->dead);
+			cpu->rq->dead = prev;
+		}
+		cpu->current = next;
+	}
+	timer_rearm(); /* before the switch: a new thread does not come back here */
+	if (next != prev)
+		arch_switch(prev, next);
+}
+
+bool sched_need(void)
+{
+	return this_cpu()->need_resched;
+}
+
+void sched_stop_thread(struct thread *t)
+{
+	if (t->state == THREAD_RUNNING && t->cpu != this_cpu()->id) {
+		cpus[t->cpu].need_resched = true;
+		arch_send_resched(t->cpu);
+	} else if (t == current()) {
+		this_cpu()->need_resched = true;
+	}
+}
+
+void sched_start_cpu(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	cpu->online = true;
+	for (;;) {
+		uint64_t start;
+
+		schedule();
+		if (cpu->need_resched || cpu->rq->count)
+			continue;
+		free_dead(cpu);
+		cpu->idle = true;
+		start = arch_time_ns();
+		kernel_unlock();
+		arch_idle_wait();
+		kernel_lock();
+		cpu->idle = false;
+		cpu->idle_ns += arch_time_ns() - start;
+	}
+}
+
+/* ------------------------------------------------------------------ waiting */
+
+bool thread_has_notification(struct thread *t, uint64_t mask)
+{
+	return (t->pending | t->process->pending) & ~mask & ~t->process->ignore;
+}
+
+int thread_wait(struct waitq *q, uint64_t deadline, uint32_t flags)
+{
+	struct thread *t = current();
+
+	if (t->killed && !(flags & WAIT_UNKILLABLE))
+		return -X_EINTR;
+	if ((flags & WAIT_INTERRUPTIBLE) && thread_has_notification(t, t->mask))
+		return -X_EINTR;
+	if (deadline != X_FOREVER) {
+		if (deadline <= arch_time_ns())
+			return -X_ETIMEDOUT;
+		timer_insert(t, deadline);
+	}
+	t->wait_flags = flags;
+	t->wait_result = 0;
+	t->waiting_on = q;
+	if (q)
+		list_push_back(&q->threads, &t->wait_link);
+	t->state = THREAD_BLOCKED;
+	schedule();
+	return t->wait_result;
+}
+
+void thread_wake(struct thread *t, int result, bool here)
+{
+	if (t->state != THREAD_BLOCKED)
+		return;
+	list_remove(&t->wait_link);
+	list_remove(&t->timer_link);
+	t->waiting_on = NULL;
+	t->wait_result = result;
+	sched_make_ready(t, here);
+}
+
+void waitq_wake_all(struct waitq *q, int result)
+{
+	while (!list_empty(&q->threads))
+		thread_wake(waitq_first(q), result, false);
+}
+
+struct thread *waitq_first(struct waitq *q)
+{
+	return list_empty(&q->threads) ? NULL : list_first(&q->threads, struct thread, wait_link);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Processes, threads, scheduling, waiting.
+ */
+#ifndef THREAD_H
+#define THREAD_H
+
+#include "mm.h"
+
+struct call;
+struct waitq { struct list threads; };  /* threads by wait_link */
+static inline void waitq_init(struct waitq *q) { list_init(&q->threads); }
+
+enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
+
+#define KSTACK_SIZE 16384u
+
+struct thread {
+	struct arch_thread *arch;   /* FPU area, saved kernel stack pointer (arch.h) */
+	struct x_regs *regs;        /* user registers, at the top of the kernel stack */
+	struct process *process;
+	struct list process_link;   /* process->threads */
+	uint32_t id;                /* unique in its process */
+	uint32_t state;
+	uint32_t refs;              /* 1 while alive + wait/call pointers */
+
+	/* scheduling */
+	struct list run_link;
+	uint32_t band, cpu;         /* last CPU */
+	uint64_t slice_end_ns;
+	uint64_t affinity;
+
+	/* waiting */
+	struct list wait_link;
+	struct waitq *waiting_on;
+	uint64_t wait_deadline;
+	uint32_t wait_flags;
+	struct list timer_link;     /* a CPU's list of deadlines, earliest first */
+	int wait_result;
+
+	/* notifications and upcalls */
+	uint64_t pending, mask;
+	uint64_t upcall_stack;      /* user address, 0: no personality */
+	uint64_t thread_word;
+
+	void (*first)(struct thread *t); /* runs before user mode is first entered */
+	struct call *fork_call;     /* new fork child: the answer it is to return with */
+
+	/* death */
+	bool killed;
+	uint64_t futex_koid, futex_offset;
+	uint32_t futex_bitset;
+
+	uint64_t fs_base, gs_base;
+	uint64_t user_ns, system_ns, switched_in_ns;
+	void *kstack;
+};
+
+struct process {
+	struct object obj;
+	char name[16];
+	uint32_t state;             /* enum x_proc_state */
+	uint32_t flags, band;       /* X_PROC_LINUX; X_BAND_* */
+	struct space *space;
+	struct handle_table handles;
+	struct list threads;
+	uint32_t thread_count, next_thread_id;
+	struct list all_link;
+	bool suspended, dying, replacing; /* replacing: exec waits for the threads to end */
+	struct waitq suspend_wait;  /* threads parked by suspension */
+	struct waitq ended;         /* exec: waits for thread_count 0 */
+	uint64_t pending, ignore;   /* process-directed notification bits */
+	struct x_personality personality;
+	struct list calls;          /* struct call.caller_link: calls it has under way */
+	/* for x_proc_info */
+	uint32_t death, vector;
+	int status;
+	uint64_t fault_address, fault_error, fault_backtrace[16];
+	struct x_regs fault_regs;
+	uint64_t user_ns, system_ns, start_ns;
+};
+
+/* ---- sched.c ---- */
+extern struct list all_processes;
+struct thread *current(void);
+static inline struct process *current_process(void) { return current()->process; }
+void sched_init_cpu(uint32_t cpu);
+__attribute__((noreturn)) void sched_start_cpu(void); /* idle loop of a CPU */
+void schedule(void);                   /* switch to the best thread; returns when run again */
+void sched_make_ready(struct thread *t, bool here); /* here: the waker is about to block */
+void sched_tick(void);                 /* LAPIC timer: expire timers and the slice */
+bool sched_need(void);                 /* this CPU should schedule() before user mode */
+void sched_stop_thread(struct thread *t); /* make it leave its CPU at once (IPI) */
+
+#define WAIT_INTERRUPTIBLE 1u /* unmasked notifications end the wait */
+#define WAIT_UNKILLABLE    2u
+/* Block the current thread on q until woken: 0 (or what the waker gave),
+ * -X_ETIMEDOUT, -X_EINTR (killed, or a notification if interruptible). */
+int thread_wait(struct waitq *q, uint64_t deadline_ns, uint32_t flags);
+void thread_wake(struct thread *t, int result, bool here); /* from whatever it waits on */
+void waitq_wake_all(struct waitq *q, int result);
+struct thread *waitq_first(struct waitq *q); /* or NULL */
+bool thread_has_notification(struct thread *t, uint64_t mask); /* pending & ~mask & ~ignore */
+
+/* ---- thread.c / process.c ---- */
+int process_create(const char *name, uint32_t flags, uint32_t band, struct process **out);
+int thread_create(struct process *p, const struct x_thread_create *c, const struct x_regs *regs,
+		  struct thread **out);
+/* The same with a function to run in the kernel first (NULL: none); not started yet. */
+int thread_create_with(struct process *p, const struct x_thread_create *c, const struct x_regs *regs,
+		       void (*first)(struct thread *t), struct thread **out);
+/* Everything below is safe on any thread, including the current one. */
+void process_kill(struct process *p, uint32_t death, int status);
+void thread_exit_current(void) __attribute__((noreturn));
+void thread_free(struct thread *t); /* scheduler only: it has left its stack */
+/* On the way back to user mode: death, suspension, scheduling, notifications
+ * (upcall). Called by arch with the lock held, interrupts off. */
+void thread_return_to_user(struct x_regs *regs);
+int process_exec(struct process *p, struct space *space, const struct x_proc_exec *e);
+int64_t process_add_thread(struct process *p, const struct x_thread_create *c, const struct x_regs *regs);
+void process_suspend(struct process *p, bool on);
+uint64_t process_cpu_ns(const struct process *p);
+int process_notify(struct process *p, uint32_t thread_id, uint64_t bits);
+/* Make t enter the personality when it next leaves the kernel. */
+void thread_upcall(struct thread *t, const struct x_upcall *reason);
+int64_t sys_resume(uint64_t user_frame, uint64_t taken);
+extern struct process process_none; /* of idle threads and of threads that have ended */
+
+/* ---- entries from arch (syscall.c, trap.c), lock held ---- */
+void kernel_main(void) __attribute__((noreturn)); /* CPU 0, after arch set up */
+void trap_syscall(struct x_regs *regs);
+/* vector 14: address = cr2. user: from user mode. Returns false: unhandled
+ * kernel fault (arch then tries its own fix-ups, then panics). */
+bool trap_exception(struct x_regs *regs, uint32_t vector, uint64_t error, uint64_t address, bool user);
+void trap_irq(uint32_t vector);        /* device interrupt: device.c */
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The service's end of rs: readiness, control requests, injected faults
+ * (proto/rs.h). rs itself has no such handles and this does nothing there.
+ */
+#include "lib/ipc/internal.h"
+#include "proto/rs.h"
+
+static bool ready_sent;
+static bool ready_deferred;
+/* Volatile, for compilers that would reason about a store to a constant. */
+static volatile uintptr_t unmapped_address = 0x10;
+
+void control_bind(void)
+{
+	x_handle_t control = boot_handle("control");
+
+	if (control != X_NO_HANDLE && x_bind(control, server_port, cookie_make(COOKIE_CONTROL, 0, 0)) < 0)
+		server_die("cannot bind the control event");
+}
+
+static void tell_rs(uint64_t bits)
+{
+	x_handle_t rs_event = boot_handle("rs_event");
+
+	if (rs_event != X_NO_HANDLE)
+		out_signal(rs_event, bits);
+}
+
+void server_ready(void)
+{
+	if (!ready_sent)
+		tell_rs(RS_EVENT_READY);
+	ready_sent = true;
+}
+
+void server_defer_ready(void)
+{
+	ready_deferred = true;
+}
+
+void control_ready_by_default(void)
+{
+	if (!ready_deferred)
+		server_ready();
+}
+
+__attribute__((noreturn)) static void hang(void)
+{
+	for (;;)
+		__asm__ volatile("pause");
+}
+
+void control_event(const struct server_ops *ops, uint64_t bits)
+{
+	/* Injected faults come first: they strike before anything is tidied up. */
+	if (bits & RS_CONTROL_HANG)
+		hang();
+	if (bits & RS_CONTROL_EXCEPTION)
+		*(volatile uint32_t *)unmapped_address = 0;
+	if (bits & RS_CONTROL_EXIT)
+		x_proc_exit(1);
+	if (bits & RS_CONTROL_PING)
+		tell_rs(RS_EVENT_PONG);
+	if (!(bits & RS_CONTROL_STOP))
+		return;
+	if (ops->stop)
+		ops->stop();
+	else
+		server_exit();
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Shared by the files of lib/ipc only.
+ *
+ * A cookie names one use of one table slot: kind, generation, index. The
+ * generation makes an answer or event for an earlier use of the slot
+ * recognisable, so that every callback runs at most once for its own cause.
+ */
+#ifndef LIB_IPC_INTERNAL_H
+#define LIB_IPC_INTERNAL_H
+
+#include "lib/ipc/server.h"
+
+enum cookie_kind { COOKIE_STARTED = 1, COOKIE_BOUND, COOKIE_CONTROL };
+
+static inline uint64_t cookie_make(enum cookie_kind kind, uint32_t generation, uint32_t index)
+{
+	return (uint64_t)kind << 60 | (uint64_t)generation << 16 | index;
+}
+static inline enum cookie_kind cookie_kind(uint64_t cookie) { return cookie >> 60; }
+static inline uint32_t cookie_generation(uint64_t cookie) { return cookie >> 16; }
+static inline uint32_t cookie_index(uint64_t cookie) { return cookie & 0xffff; }
+
+/* outbox.c */
+extern struct x_out outbox[X_MAX_OUT];
+extern uint32_t outbox_count;
+/* Commit what is there without receiving. */
+void outbox_spill(void);
+
+/* One commit_receive with the outbox; dies if it is refused. Returns items. */
+uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns);
+
+/* outbox.c, bind.c */
+void started_reply(const struct x_in *in);
+void bound_event(const struct x_in *in);
+
+/* control.c */
+void control_bind(void);
+void control_event(const struct server_ops *ops, uint64_t bits);
+void control_ready_by_default(void); /* at the first commit */
+
+/* timer.c */
+uint64_t timer_next_deadline(void); /* X_FOREVER: none */
+void timer_run_due(void);
+
+/* boot.c */
+void boot_init(const struct x_boot_page *page);
+
+#endif

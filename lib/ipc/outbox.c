@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The outbox: effects that take place together at the next commit.
+ *
+ * An entry handed out is the caller's to fill until the next out_*() call. An
+ * outbox that is full is committed on the spot; the server's loop commits
+ * early (between items) to make that rare, since it splits an iteration.
+ */
+#include "lib/c/string.h"
+#include "lib/ipc/internal.h"
+
+struct x_out outbox[X_MAX_OUT];
+uint32_t outbox_count;
+
+static struct x_out *out_entry(uint32_t kind)
+{
+	struct x_out *o;
+
+	if (outbox_count == X_MAX_OUT)
+		outbox_spill();
+	o = &outbox[outbox_count++];
+	memset(o, 0, sizeof(*o));
+	o->kind = kind;
+	return o;
+}
+
+void outbox_spill(void)
+{
+	server_commit(NULL, 0, 0);
+}
+
+void out_status(uint64_t call_id, int64_t status)
+{
+	struct x_out *o = out_answer_entry(call_id);
+
+	o->msg.status = status;
+}
+
+void out_answer(uint64_t call_id, const struct x_msg *msg)
+{
+	struct x_out *o = out_answer_entry(call_id);
+
+	o->msg = *msg;
+}
+
+struct x_out *out_answer_entry(uint64_t call_id)
+{
+	struct x_out *o = out_entry(X_OUT_ANSWER);
+
+	o->id = call_id;
+	return o;
+}
+
+void out_signal(x_handle_t event, uint64_t bits)
+{
+	struct x_out *o = out_entry(X_OUT_SIGNAL);
+
+	o->target = event;
+	o->value = bits;
+}
+
+void out_close(x_handle_t h)
+{
+	struct x_out *o;
+
+	if (h == X_NO_HANDLE)
+		return;
+	o = out_entry(X_OUT_CLOSE);
+	o->target = h;
+}
+
+void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse)
+{
+	struct x_out *o = out_entry(X_OUT_READY);
+
+	o->id = object;
+	o->mask = mask;
+	o->value = levels;
+	o->pulse = pulse;
+}
+
+void out_store32(volatile uint32_t *addr, uint32_t value)
+{
+	struct x_out *o = out_entry(X_OUT_STORE32);
+
+	o->addr = (uintptr_t)addr;
+	o->value = value;
+}
+
+void out_closure_ack(uint64_t object)
+{
+	struct x_out *o = out_entry(X_OUT_CLOSURE_ACK);
+
+	o->id = object;
+}
+
+/* ------------------------------------------------------------- started calls */
+
+#define STARTED_MAX 1024u
+
+static struct started {
+	reply_fn done;          /* NULL: free */
+	void *ctx;
+	uint32_t generation;
+} started[STARTED_MAX];
+static uint32_t started_hint;
+
+static uint32_t started_allocate(void)
+{
+	for (uint32_t i = 0; i < STARTED_MAX; i++) {
+		uint32_t index = (started_hint + i) % STARTED_MAX;
+
+		if (!started[index].done) {
+			started_hint = index + 1;
+			return index;
+		}
+	}
+	server_die("more than %u calls under way", STARTED_MAX);
+}
+
+struct x_out *out_start(x_handle_t target, reply_fn done, void *ctx, uint64_t *cookie)
+{
+	uint32_t index = started_allocate();
+	struct started *s = &started[index];
+	struct x_out *o = out_entry(X_OUT_START);
+
+	s->done = done;
+	s->ctx = ctx;
+	s->generation++;
+	o->target = target;
+	o->id = cookie_make(COOKIE_STARTED, s->generation, index);
+	if (cookie)
+		*cookie = o->id;
+	return o;
+}
+
+void out_cancel(uint64_t cookie)
+{
+	struct x_out *o = out_entry(X_OUT_CANCEL);
+
+	o->id = cookie;
+}
+
+/* The slot is free before done() runs: it may start the next call. */
+void started_reply(const struct x_in *in)
+{
+	uint32_t index = cookie_index(in->id);
+	struct started *s = &started[index % STARTED_MAX];
+	reply_fn done = s->done;
+
+	if (index >= STARTED_MAX || !done || s->generation != cookie_generation(in->id)) {
+		for (uint32_t i = 0; i < in->handle_count; i++)
+			out_close(in->handles[i]);
+		return;
+	}
+	s->done = NULL;
+	done(s->ctx, in);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The event loop of every native server and driver.
+ *
+ * server_run() repeats: commit the outbox and receive a batch; hand each item
+ * to its function; run due timers. That is one iteration. All effects on
+ * others are out_*() entries, which take effect together at the next commit
+ * (the loop commits early between two items when the outbox is half full).
+ * Nothing here blocks but the receive itself. All lasting state is static
+ * data: no state may live on the stack across iterations.
+ *
+ * Single-threaded. Failures of our own (outbox refused, tables full) are
+ * fatal: server_die() logs and exits, and rs starts a fresh incarnation.
+ */
+#ifndef LIB_IPC_SERVER_H
+#define LIB_IPC_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <xinim/syscall.h>
+
+/* Entry of the service, called by lib/ipc's start code; ends in server_run(). */
+void server_main(void);
+
+struct server_ops {
+	/* A client's call; answer now or later, exactly once, by in->id. Handles
+	 * in in->handles belong to the server. */
+	void (*call)(const struct x_in *in);
+	void (*closure)(uint64_t object, uint64_t mints);  /* may be NULL */
+	void (*cancel)(uint64_t call_id);                  /* may be NULL: ignored */
+	void (*page)(const struct x_in *in);               /* may be NULL */
+	void (*batch_end)(void);  /* before each commit: submit what was gathered; may be NULL */
+	/* rs asks to stop: finish what is open, then server_exit(); NULL: exit at once */
+	void (*stop)(void);
+};
+
+extern const struct x_boot_page *boot;   /* the bootstrap page */
+extern x_handle_t server_port;           /* boot handle "port" */
+extern uint64_t server_now_ns;           /* monotonic, sampled once an iteration */
+
+/* Boot handle by name, or X_NO_HANDLE. */
+x_handle_t boot_handle(const char *name);
+/* i-th argument of the manifest's `args` line, or NULL. */
+const char *boot_arg(unsigned index);
+/* Value of key=value in args, then in the kernel command line, or NULL.
+ * Copies into a static buffer. */
+const char *boot_option(const char *key);
+
+__attribute__((noreturn)) void server_run(const struct server_ops *ops);
+__attribute__((noreturn, format(printf, 1, 2))) void server_die(const char *fmt, ...);
+/* End this incarnation in good order: the outbox is committed first. */
+__attribute__((noreturn)) void server_exit(void);
+/* One line to the kernel log, prefixed by the service's name. */
+__attribute__((format(printf, 1, 2))) void server_log(const char *fmt, ...);
+/* Tell rs that the service is ready to serve (also done by server_run at its
+ * first commit if it was not done before). */
+void server_ready(void);
+void server_defer_ready(void);           /* call before server_run: wait for server_ready() */
+
+/* ---- outbox ----
+ * An entry handed out is to be filled before the next out_*() call: a full
+ * outbox is committed on the spot. */
+void out_status(uint64_t call_id, int64_t status);           /* answer without data */
+void out_answer(uint64_t call_id, const struct x_msg *msg);
+/* The full answer: the entry is zeroed but for kind and id; fill msg, handles,
+ * copy_*, flags/value (X_ANSWER_CURSOR). */
+struct x_out *out_answer_entry(uint64_t call_id);
+void out_signal(x_handle_t event, uint64_t bits);
+void out_close(x_handle_t h);
+void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse);
+void out_store32(volatile uint32_t *addr, uint32_t value);
+void out_closure_ack(uint64_t object);
+
+/* Started calls: done(ctx, reply) runs when the answer (X_IN_REPLY: msg,
+ * handles) has come. Exactly once. The returned entry is to be filled: msg,
+ * win, handles, flags; it is zeroed but for target. *cookie (may be NULL) names
+ * it for out_cancel. */
+typedef void (*reply_fn)(void *ctx, const struct x_in *reply);
+struct x_out *out_start(x_handle_t target, reply_fn done, void *ctx, uint64_t *cookie);
+void out_cancel(uint64_t cookie);
+
+/* Something bound to our port: fn(ctx, bits). */
+typedef void (*event_fn)(void *ctx, uint64_t bits);
+int server_bind(x_handle_t h, event_fn fn, void *ctx);
+void server_unbind(x_handle_t h);
+
+/* ---- windows of open calls: bytes copied (short at the window's end) or error ---- */
+int64_t window_read(uint64_t call_id, unsigned window, uint64_t offset, void *dst, size_t len);
+int64_t window_write(uint64_t call_id, unsigned window, uint64_t offset, const void *src, size_t len);
+/* A NUL-terminated string: window contents up to size-1 bytes, NUL added.
+ * Returns the length, -X_ENAMETOOLONG if it does not fit, -X_EFAULT if empty window. */
+int64_t window_string(uint64_t call_id, unsigned window, uint32_t window_len, char *dst, size_t size);
+
+/* ---- timers: one-shot, in the server's own memory ---- */
+struct server_timer {
+	uint64_t deadline_ns;   /* 0: not set */
+	void (*fn)(void *ctx);
+	void *ctx;
+	struct server_timer *next; /* list by deadline */
+};
+void timer_set(struct server_timer *t, uint64_t deadline_ns); /* moves it if set */
+void timer_clear(struct server_timer *t);
+
+/* Anonymous wired memory for the life of the process; dies if there is none. */
+void *server_memory(size_t bytes);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Protocol of servers behind character devices of /dev (tty, rs): a call on
+ * the server's port opens a device and gives a file object (proto/file.h).
+ */
+#ifndef PROTO_DEV_H
+#define PROTO_DEV_H
+
+#include "proto/file.h"
+
+enum dev_op {
+	DEV_OPEN = 0x400, /* a[0] DEV_* number, a[1] open flags, a[2] koid of the process that
+	                     opens -> handle[0]; the object's status flags are the open flags */
+	DEV_SESSION_END, /* pm to tty: the leader of session a[0] is gone: SIGHUP to the terminal's
+	                     foreground group, and the session has no terminal any more */
+};
+
+#define DEV_CONSOLE 1u /* tty: /dev/console, /dev/ttyS0 */
+#define DEV_CTTY    2u /* tty: /dev/tty, the opener's controlling terminal, or -X_ENXIO */
+#define DEV_SVC     3u /* rs: /dev/svc, the control channel of svc(1) */
+
+#endif

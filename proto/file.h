@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Protocol of open files: calls on the object handle that a file descriptor
+ * is. Spoken by filesystems, pipes, terminals, devices; callers are Linux
+ * programs (through the personality), pm and vfs. Flags and constants are
+ * those of Linux where it has them, so that nothing is translated.
+ *
+ * "position": with FILE_AT in msg.status the offset is a[0]; else the object's
+ * cursor (struct x_in.cursor) is used and the answer moves it
+ * (X_ANSWER_CURSOR); such calls are made with X_CALL_CURSOR.
+ */
+#ifndef PROTO_FILE_H
+#define PROTO_FILE_H
+
+#include <xinim/abi.h>
+
+#define FILE_AT 1 /* msg.status of READ and WRITE: a[0] is the offset */
+
+enum file_op {
+	FILE_READ = 0x100, /* win0 (write): data. -> status bytes. a[0] offset if FILE_AT */
+	FILE_WRITE,        /* win0 (read): data. -> status bytes. O_APPEND, O_NONBLOCK by status_flags */
+	FILE_STAT,         /* win0 (write): struct file_attr */
+	FILE_SETATTR,      /* a[0] ATTR_* mask, a[1] mode | uid<<32, a[2] gid, a[3] size,
+	                      a[4] atime ns, a[5] mtime ns (ATTR_*_NOW: server's time),
+	                      a[6] caller's uid | gid<<32 (claimed by the personality is NOT
+	                      believed: servers use the rights the object was opened with) */
+	FILE_READDIR,      /* win0 (write): struct file_dirent[]; cursor = position. -> bytes */
+	FILE_SYNC,         /* a[0]: 1 = data only */
+	FILE_IOCTL,        /* a[0] command, a[1] argument value, win0 (read|write): argument buffer */
+	FILE_MMAP,         /* -> handle[0]: memory object of the file's pages (READ|EXEC), a[0] size */
+	FILE_STATFS,       /* win0 (write): struct file_statfs */
+	FILE_IDENT,        /* directories: -> a[0] mount id, a[1] inode; else -X_ENOTDIR */
+	FILE_SIZE,         /* -> a[0] size in bytes; -X_ESPIPE if it has none */
+	FILE_TRUNCATE,     /* a[0] new size; needs the object open for writing */
+};
+
+#define ATTR_MODE 1u
+#define ATTR_UID 2u
+#define ATTR_GID 4u
+#define ATTR_SIZE 8u
+#define ATTR_ATIME 16u
+#define ATTR_MTIME 32u
+#define ATTR_ATIME_NOW 64u
+#define ATTR_MTIME_NOW 128u
+
+struct file_attr {
+	uint64_t dev, ino;
+	uint32_t mode, nlink;
+	uint32_t uid, gid;
+	uint64_t rdev;           /* (major << 8 | minor) as Linux packs small ones */
+	uint64_t size, blocks;   /* bytes; 512-byte units */
+	uint64_t block_bytes;
+	uint64_t atime_ns, mtime_ns, ctime_ns; /* since 1970 */
+};
+
+struct file_dirent {             /* same layout as linux_dirent64 */
+	uint64_t ino;
+	int64_t next;            /* cursor of the entry after this one */
+	uint16_t reclen;         /* multiple of 8 */
+	uint8_t type;            /* DT_* */
+	char name[];             /* NUL-terminated */
+};
+
+struct file_statfs {
+	uint64_t type, block_bytes, blocks, blocks_free, files, files_free, name_max, flags, fsid;
+};
+
+/* open flags, as Linux numbers them */
+#define F_O_ACCMODE   03u
+#define F_O_RDONLY    00u
+#define F_O_WRONLY    01u
+#define F_O_RDWR      02u
+#define F_O_CREAT     0100u
+#define F_O_EXCL      0200u
+#define F_O_NOCTTY    0400u
+#define F_O_TRUNC     01000u
+#define F_O_APPEND    02000u
+#define F_O_NONBLOCK  04000u
+#define F_O_DIRECT    040000u
+#define F_O_DIRECTORY 0200000u
+#define F_O_NOFOLLOW  0400000u
+#define F_O_CLOEXEC   02000000u
+#define F_O_PATH      010000000u
+
+/* mode bits */
+#define F_S_IFMT   0170000u
+#define F_S_IFSOCK 0140000u
+#define F_S_IFLNK  0120000u
+#define F_S_IFREG  0100000u
+#define F_S_IFBLK  0060000u
+#define F_S_IFDIR  0040000u
+#define F_S_IFCHR  0020000u
+#define F_S_IFIFO  0010000u
+#define F_S_ISUID  04000u
+#define F_S_ISGID  02000u
+#define F_S_ISVTX  01000u
+
+_Static_assert(sizeof(struct file_attr) == 88, "struct file_attr");
+
+#endif

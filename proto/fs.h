@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Protocol between vfs and a filesystem (minix, the proc tree of pm): calls on
+ * the filesystem's port itself (object 0), which only vfs holds.
+ *
+ * Every operation that takes a path walks it inside this filesystem from a
+ * start inode, checking permissions with the given credentials. All have:
+ *   a[0] start inode
+ *   a[1] FS_* flags (low 32) | mode (high 32)
+ *   a[2] uid | gid << 32
+ *   a[3], a[4] by operation;  a[6] supplementary groups in win2 (u32 each)
+ *   a[5] koid of the process on whose behalf (0: vfs itself); for /proc/self
+ *   win0 (read): path, without NUL; empty = the start inode itself
+ *   win1 (write or read): by operation; on -X_ESYMLINK it receives the link's
+ *         text (if it is a write window; else the caller asks FS_READLINK)
+ * When the walk cannot end here:
+ *   -X_ESYMLINK: a[0] directory that holds the link, a[1] path bytes consumed
+ *         (through the link's name and following slashes), a[2] length of the
+ *         link's text, which is in win1
+ *   -X_ECROSS: a[0] inode, a[1] path bytes consumed, a[2] 1 = ".." out of the
+ *         root (".." is consumed), 0 = down into the mount point a[0]
+ * A symbolic link as the last component is followed (reported) unless
+ * FS_NOFOLLOW. Inodes returned "held" stay valid until FS_RELEASE.
+ */
+#ifndef PROTO_FS_H
+#define PROTO_FS_H
+
+#include "proto/file.h"
+
+enum fs_op {
+	FS_MOUNT = 0x200, /* a[0] mount id, a[1] FS_RDONLY; win1 (write): struct file_statfs
+	                     -> a[0] root inode (held), a[1] 1 if the fs is read-only */
+	FS_UNMOUNT,       /* -> -X_EBUSY while inodes are held or files open (a[1] bit 0: force) */
+	FS_LOOKUP,        /* -> a[0] inode (held if FS_HOLD), a[1] mode; win1: struct file_attr
+	                     on success (write window, may be absent) */
+	FS_PARENT,        /* walk all but the last component -> a[0] directory inode (held),
+	                     a[1] offset of the last component in path, a[2] its length */
+	FS_OPEN,          /* a[3] open flags F_O_*, mode in a[1] high; -> handle[0]: file object,
+	                     a[0] inode, a[1] mode. Device nodes: -X_ENXIO and a[0], a[1], a[2] = rdev.
+	                     FIFOs: -X_ENXIO likewise. O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY
+	                     as open(2) has them */
+	FS_ACCESS,        /* a[3] R_OK 4 | W_OK 2 | X_OK 1 */
+	FS_READLINK,      /* win1 (write): text -> status length */
+	FS_MKDIR,         /* mode */
+	FS_MKNOD,         /* mode with type, a[3] rdev */
+	FS_SYMLINK,       /* win1 (read): target text */
+	FS_UNLINK, FS_RMDIR,
+	FS_LINK,          /* win0: name in directory a[0]; a[3] inode of the target (held by vfs) */
+	FS_RENAME,        /* a[0] old directory, win0 old name; a[3] new directory, win1 (read) new name */
+	FS_SETATTR,       /* a[3] ATTR_* mask | uid<<32; a[4] gid | size: see struct fs_setattr in win1 (read) */
+	FS_STATFS,        /* win1 (write): struct file_statfs */
+	FS_RELEASE,       /* a[0] inode, a[1] count */
+	FS_SYNC,
+	FS_PATH,          /* a[0] directory inode; win1 (write): its path from the root, "/a/b", "/"
+	                     for the root -> status length */
+	FS_MARK_MOUNT,    /* a[0] directory inode (held), a[1] 1/0: a mount point from now on */
+};
+
+struct fs_setattr { /* FS_SETATTR, win1 */
+	uint32_t mask, mode, uid, gid;
+	uint64_t size, atime_ns, mtime_ns;
+};
+
+/* a[1] low 32 */
+#define FS_NOFOLLOW 1u
+#define FS_HOLD     2u
+#define FS_RDONLY   4u
+
+#define FS_NAME_MAX 255u
+#define FS_PATH_MAX 4096u
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Protocol of pm, the process manager.
+ *
+ * PM_* calls come from Linux processes on their session object (slot
+ * X_SLOT_PM). PMCTL_* calls come from rs and tty on the port itself. pm also
+ * serves the proc tree to vfs (proto/fs.h, proto/file.h).
+ *
+ * Signal n is notification bit n-1.
+ */
+#ifndef PROTO_PM_H
+#define PROTO_PM_H
+
+#include <xinim/abi.h>
+
+/* The read-only page with the process's ids, in every Linux process. */
+#define PM_IDS_PAGE (X_PERS_END - 0x10000ull)
+struct pm_ids {
+	uint32_t pid, ppid, pgrp, sid;
+	uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
+	uint32_t ngroups, groups[32];
+	uint64_t rlimit_nofile, rlimit_stack;
+};
+
+enum pm_op {
+	PM_FORK = 0x500, /* a[0] PM_FORK_* -> a[0] child's pid (0 in the child). With
+	                    PM_FORK_WAIT (vfork) answered when the child has exec'd or ended */
+	PM_EXEC,         /* win0 path, win1 argv strings (NUL after each), win2 envp strings;
+	                    a[0] argc, a[1] envc, a[2] 1 = handle[0] is the file (fexecve,
+	                    /proc/self/exe), with win0 still its path; a[3] ignore set and a[4]
+	                    notification mask of the new program; on success never answered: the
+	                    process is replaced */
+	PM_EXIT,         /* a[0] wait status as wait4 gives it (exit code << 8, or the signal,
+	                    | 0x80 core). Never answered */
+	PM_WAIT,         /* a[0] pid argument of wait4 (sign-extended), a[1] options
+	                    -> a[0] pid or 0, a[1] status, a[2] user ns, a[3] system ns, a[4] uid;
+	                    parks. a[2] 1 = waitid: only what WEXITED 4, WUNTRACED (WSTOPPED) 2,
+	                    WCONTINUED 8 name; WNOWAIT 0x1000000 leaves the child as it is */
+	PM_KILL,         /* a[0] pid as kill(2) takes it (sign-extended), a[1] signal */
+	PM_TGKILL,       /* a[0] tgid, a[1] tid, a[2] signal */
+	PM_STOP_SELF,    /* a[0] signal: default action "stop"; returns after SIGCONT */
+	PM_SETPGID,      /* a[0] pid, a[1] pgid */
+	PM_GETPGID,      /* a[0] pid -> a[0]; */
+	PM_SETSID,       /* -> a[0] */
+	PM_GETSID,       /* a[0] pid -> a[0] */
+	PM_SETIDS,       /* a[0] what: 0 setuid, 1 setgid, 2 setreuid, 3 setregid, 4 setresuid,
+	                    5 setresgid, 6 setfsuid, 7 setfsgid, 8 setgroups (win0 u32[]); a[1..3] */
+	PM_ALARM,        /* ITIMER_REAL: a[0] 1 = set; a[1] first ns, a[2] interval ns -> a[0] left, a[1] interval */
+	PM_RUSAGE,       /* a[0] who (RUSAGE_SELF 0, CHILDREN -1) -> a[0] user ns, a[1] system ns, a[2] max rss KiB */
+	PM_RLIMIT,       /* a[0] pid (0 self), a[1] resource, a[2] 1 = set; a[3] soft, a[4] hard -> a[0] old soft, a[1] old hard */
+	PM_SIGINFO,      /* a[0] signal -> a[0] si_code, a[1] si_pid, a[2] si_uid, a[3] si_status: of the
+	                    last such signal posted by pm, for siginfo_t */
+	PM_THREAD,       /* a new thread id for clone(CLONE_THREAD) -> a[0] tid; see PM_THREAD_BIND */
+	PM_SYSINFO,      /* -> a[0] procs */
+	PM_REBOOT,       /* a[0] LINUX_REBOOT_CMD_*: needs uid 0; power off, restart */
+	PM_PRIORITY,     /* a[0] 1 = set, a[1] which, a[2] who, a[3] value -> a[0] 20-nice */
+	PM_THREAD_BIND,  /* a[0] tid of PM_THREAD, a[1] the kernel's number of that thread: from now
+	                    on PM_TGKILL reaches it. The tid of the first thread is the pid */
+	PM_THREAD_END,   /* a[0] tid: free again (exec and exit free all but the first) */
+
+	PMCTL_SPAWN = 0x580, /* win0 path, win1 argv strings, win2 envp strings, a[0] argc, a[1] envc:
+	                    the first Linux process, pid 1, with descriptors 0-2 on /dev/console */
+	PMCTL_WHO,       /* a[0] koid -> a[0] pid | pgrp<<32, a[1] sid, a[2] uid; -X_ESRCH */
+	PMCTL_SIGNAL_PGRP, /* a[0] pgrp, a[1] signal: from a terminal */
+	PMCTL_PGRP_INFO, /* a[0] pgrp -> a[0] sid, a[1] 1 = orphaned; -X_ESRCH */
+	PMCTL_SESSION_HANGUP, /* a[0] sid: SIGHUP + SIGCONT to its leader, and to
+	                    group a[1] (the terminal's foreground group) unless 0 */
+};
+
+#define PM_FORK_WAIT 1u
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Protocol of vfs.
+ *
+ * VFS_* calls come from Linux processes on their session object (slot
+ * X_SLOT_VFS). Paths are windows without NUL. A call that is relative to a
+ * directory descriptor (*at) carries a duplicate of that descriptor as
+ * handle[0]; without a handle it is relative to the working directory.
+ * Credentials, working directory, root and umask are the session's.
+ *
+ * VFSCTL_* calls come from pm on the port itself.
+ */
+#ifndef PROTO_VFS_H
+#define PROTO_VFS_H
+
+#include "proto/file.h"
+
+enum vfs_op {
+	VFS_OPEN = 0x300, /* win0 path; a[0] F_O_* flags, a[1] mode -> handle[0] (the object's status
+	                     flags are set to flags & ~(CREAT|EXCL|TRUNC|CLOEXEC|NOCTTY)) */
+	VFS_STAT,         /* win0 path (may be empty with a handle: that descriptor),
+	                     a[0] 1 = don't follow; win1 (write): struct file_attr */
+	VFS_ACCESS,       /* win0, a[0] mode bits, a[1] 1 = effective ids */
+	VFS_READLINK,     /* win0, win1 (write) -> length */
+	VFS_CHDIR,        /* win0; or only handle[0] (fchdir) */
+	VFS_CHROOT,       /* win0 */
+	VFS_GETCWD,       /* win0 (write) -> length without NUL; -X_ERANGE */
+	VFS_UMASK,        /* a[0] new, or ~0 to ask -> a[0] old */
+	VFS_MKDIR,        /* win0, a[0] mode */
+	VFS_MKNOD,        /* win0, a[0] mode, a[1] rdev */
+	VFS_UNLINK,       /* win0, a[0] 1 = rmdir */
+	VFS_SYMLINK,      /* win0 link path, win1 (read) target */
+	VFS_LINK,         /* win0 old, win1 (read) new; handle[0]/[1] dirs if a[1] bit 0 / bit 1;
+	                     a[0] 1 = follow old */
+	VFS_RENAME,       /* win0 old, win1 (read) new; handles as LINK; a[0] RENAME_* flags */
+	VFS_SETATTR,      /* win0 path, win1 (read) struct fs_setattr, a[0] 1 = don't follow */
+	VFS_STATFS,       /* win0, win1 (write) struct file_statfs */
+	VFS_PIPE,         /* a[0] F_O_NONBLOCK|F_O_CLOEXEC -> handle[0] read end, [1] write end */
+	VFS_SYNC,
+	VFS_MOUNT,        /* win0 source, win1 target, win2 type, win3 options, a[0] MS_* flags */
+	VFS_UMOUNT,       /* win0 target, a[0] flags */
+	VFS_FLOCK,        /* handle[0], a[0] LOCK_* */
+
+	VFSCTL_SESSION = 0x380, /* a[0] koid of the process, a[1] session id to copy (0: the first:
+	                     root at /, uid 0) -> a[0] new session id, handle[0] session */
+	VFSCTL_CREDS,     /* a[0] session, a[1] fsuid | fsgid<<32, a[2] ruid | rgid<<32, win0 (read): groups u32[] */
+	VFSCTL_EXEC,      /* a[0] session, win0 path, win1 (write): struct file_attr; checks X_OK and
+	                     that it is a regular file -> handle[0]: file object open for reading */
+	VFSCTL_MOUNTS,    /* win0 (write): text of /proc/mounts -> length */
+	VFSCTL_READY,     /* answered when the root filesystem is mounted (or failed: error) */
+	VFSCTL_CWD,       /* a[0] session, win0 (write): path of the working directory -> length */
+};
+
+#endif
