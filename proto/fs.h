@@ -8,7 +8,7 @@
  *   a[0] start inode
  *   a[1] FS_* flags (low 32) | mode (high 32)
  *   a[2] uid | gid << 32
- *   a[3], a[4] by operation;  a[6] supplementary groups in win2 (u32 each)
+ *   a[3], a[4] by operation;  a[6] number of supplementary groups in win2 (u32 each)
  *   a[5] koid of the process on whose behalf (0: vfs itself); for /proc/self
  *   win0 (read): path, without NUL; empty = the start inode itself
  *   win1 (write or read): by operation; on -X_ESYMLINK it receives the link's
@@ -21,6 +21,12 @@
  *         root (".." is consumed), 0 = down into the mount point a[0]
  * A symbolic link as the last component is followed (reported) unless
  * FS_NOFOLLOW. Inodes returned "held" stay valid until FS_RELEASE.
+ *
+ * An incarnation that was not mounted yet answers everything but FS_MOUNT with
+ * -X_ESTALE_HANDLE, having done nothing: vfs then mounts it again, holds what
+ * it held, marks the mount points, and repeats the call. So inode numbers must
+ * outlive an incarnation. FS_MOUNT of what is mounted already is a new vfs:
+ * all holds and marks are dropped and the root is given as before.
  */
 #ifndef PROTO_FS_H
 #define PROTO_FS_H
@@ -46,7 +52,8 @@ enum fs_op {
 	FS_SYMLINK,       /* win1 (read): target text */
 	FS_UNLINK, FS_RMDIR,
 	FS_LINK,          /* win0: name in directory a[0]; a[3] inode of the target (held by vfs) */
-	FS_RENAME,        /* a[0] old directory, win0 old name; a[3] new directory, win1 (read) new name */
+	FS_RENAME,        /* a[0] old directory, win0 old name; a[3] new directory, win1 (read) new name;
+	                     a[4] 1 = the new name must not exist (-X_EEXIST) */
 	FS_SETATTR,       /* a[3] ATTR_* mask | uid<<32; a[4] gid | size: see struct fs_setattr in win1 (read) */
 	FS_STATFS,        /* win1 (write): struct file_statfs */
 	FS_RELEASE,       /* a[0] inode, a[1] count */

@@ -176,6 +176,7 @@ struct x_commit {
 	uint32_t in_max;       /* at most X_MAX_BATCH; 0: commit without receiving */
 	uint64_t deadline_ns;  /* wait until then for the first item; 0: don't wait */
 	uint64_t epoch;        /* out: the port's epoch after this commit */
+	uint64_t now_ns;       /* out: monotonic time, sampled for the new iteration */
 	int32_t out_error;     /* out: first entry's error, if the outbox is refused */
 	uint32_t out_error_at; /* out: index of that entry */
 };

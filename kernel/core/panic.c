@@ -81,10 +81,13 @@ static bool policy_is(const char *word)
 
 __attribute__((noreturn)) static void die(const struct x_regs *regs, const char *fmt, va_list ap)
 {
-	static uint32_t depth;
+	static struct cpu *owner;
+	struct cpu *first = NULL;
 	char message[256];
 
-	if (__atomic_fetch_add(&depth, 1, __ATOMIC_SEQ_CST) > 0) {
+	if (!__atomic_compare_exchange_n(&owner, &first, this_cpu(), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		while (first != this_cpu())
+			; /* another CPU reports, and is about to stop this one */
 		say("\nXINIM KERNEL PANIC: again, while in panic\n");
 		arch_halt_all();
 	}

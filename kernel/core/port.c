@@ -187,6 +187,7 @@ int port_create(struct port **out)
 		list_init(&p->records[i]);
 	}
 	list_init(&p->started);
+	list_init(&p->spare);
 	list_init(&p->bindings);
 	list_init(&p->paged);
 	waitq_init(&p->receivers);
@@ -370,10 +371,10 @@ static void apply_answer(struct port *p, struct x_out *o, bool here)
 /* A started call that can't even begin is answered with the reason. */
 static void apply_start(struct port *p, struct x_out *o)
 {
-	struct call *c = call_create();
+	struct call *c = list_first(&p->spare, struct call, origin_link);
 	int err;
 
-	KASSERT(c); /* see docs/limits.md: slots are not preallocated yet */
+	list_remove(&c->origin_link);
 	c->cookie = o->id;
 	c->flags = o->flags;
 	c->msg = o->msg;
@@ -401,7 +402,8 @@ static void apply_out(struct port *p, struct x_out *o, bool here)
 		apply_answer(p, o, here);
 		break;
 	case X_OUT_START:
-		apply_start(p, o);
+		if (!list_empty(&p->spare))
+			apply_start(p, o);
 		break;
 	case X_OUT_CANCEL:
 		call_cancel_started(p, o->id);
@@ -432,6 +434,24 @@ static void apply_out(struct port *p, struct x_out *o, bool here)
 	}
 }
 
+/* Memory for the calls that the outbox starts, so that applying it can't fail
+ * (RECOVERY.md 17). When there is none the commit waits for it. */
+static void reserve_call(struct port *p)
+{
+	struct call *c;
+
+	while (!(c = call_create()) && !current()->killed)
+		thread_wait(NULL, arch_time_ns() + 1000000, 0);
+	if (c)
+		list_push_back(&p->spare, &c->origin_link);
+}
+
+static void drop_spare_calls(struct port *p)
+{
+	while (!list_empty(&p->spare))
+		call_free(list_first(&p->spare, struct call, origin_link));
+}
+
 /* Check all, then apply all: nothing of a malformed outbox takes effect. */
 static int commit(struct port *p, struct x_commit *c)
 {
@@ -443,7 +463,10 @@ static int commit(struct port *p, struct x_commit *c)
 
 		if (!err)
 			err = check_out(p, &o);
-		if (err) {
+		if (!err && o.kind == X_OUT_START)
+			reserve_call(p);
+		if (err || current()->killed) {
+			drop_spare_calls(p);
 			c->out_error = err;
 			c->out_error_at = i;
 			return -X_EPROTO;
@@ -456,6 +479,7 @@ static int commit(struct port *p, struct x_commit *c)
 	for (uint32_t i = 0; i < c->out_count; i++)
 		if (!out_read(c, i, &o))
 			apply_out(p, &o, last && i + 1 == c->out_count);
+	drop_spare_calls(p); /* none, unless the outbox changed under our eyes */
 	return 0;
 }
 
@@ -623,8 +647,9 @@ int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
 			break;
 	}
 	/* The deadline passing also begins an iteration: timers are run in it. */
+	c.now_ns = arch_time_ns();
 	if (n >= 0)
-		p->iteration_ns = arch_time_ns();
+		p->iteration_ns = c.now_ns;
 	c.epoch = p->epoch;
 	object_unref(o);
 	if (copy_to_user(user_commit, &c, sizeof(c)))

@@ -237,13 +237,25 @@ static uint32_t rights_for_mapping(const struct x_mem_map *m)
 {
 	uint32_t rights = 0;
 
-	if (m->prot & X_PROT_READ)
+	if (m->prot) /* no page of x86 can be written or run and not read */
 		rights |= X_R_READ;
 	if ((m->prot & X_PROT_WRITE) && !(m->flags & X_MAP_PRIVATE))
 		rights |= X_R_WRITE;
 	if (m->prot & X_PROT_EXEC)
 		rights |= X_R_EXEC;
 	return rights;
+}
+
+/* What a mapping may later be raised to: what the handle allows. */
+static uint32_t max_prot(uint32_t h, uint32_t flags)
+{
+	struct handle held;
+
+	if (handle_lookup(h, &held))
+		return 0;
+	return (held.rights & X_R_READ ? X_PROT_READ : 0) |
+	       ((held.rights & X_R_WRITE) || (flags & X_MAP_PRIVATE) ? X_PROT_WRITE : 0) |
+	       (held.rights & X_R_EXEC ? X_PROT_EXEC : 0);
 }
 
 static int64_t sys_mem_map(const struct args *a)
@@ -256,15 +268,20 @@ static int64_t sys_mem_map(const struct args *a)
 
 	if (copy_from_user(&m, a->a, sizeof(m)))
 		return -X_EFAULT;
+	if (m.prot & ~(X_PROT_READ | X_PROT_WRITE | X_PROT_EXEC))
+		return -X_EINVAL;
 	s = space_get(m.space, &err);
 	if (!s)
 		return err;
 	if (m.memory != X_NO_HANDLE) {
+		uint32_t most = max_prot(m.memory, m.flags);
+
 		mem = memory_get(m.memory, rights_for_mapping(&m), &err);
 		if (!mem) {
 			object_unref(&s->obj);
 			return err;
 		}
+		m.prot |= SPACE_MAX_PROT(most);
 	}
 	result = space_map(s, &m, mem);
 	if (mem)

@@ -26,6 +26,7 @@ uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns)
 	if (n < 0)
 		server_die("commit failed: error %d", (int)n);
 	outbox_count = 0;
+	server_now_ns = c.now_ns;
 	return n;
 }
 
@@ -72,8 +73,7 @@ static void dispatch(const struct server_ops *ops, const struct x_in *in)
 	case X_IN_CLOSURE:
 		if (ops->closure)
 			ops->closure(in->object, in->msg.a[0]);
-		else
-			out_closure_ack(in->object);
+		out_closure_ack(in->object);
 		break;
 	case X_IN_CANCEL:
 		if (ops->cancel)
@@ -94,7 +94,6 @@ void server_run(const struct server_ops *ops)
 			ops->batch_end();
 		batch_count = 0;
 		batch_count = server_commit(batch, X_MAX_BATCH, timer_next_deadline());
-		server_now_ns = x_clock(X_CLOCK_MONOTONIC);
 		for (batch_next = 0; batch_next < batch_count; batch_next++) {
 			dispatch(ops, &batch[batch_next]);
 			commit_early(ops);

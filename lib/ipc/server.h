@@ -26,7 +26,7 @@ struct server_ops {
 	/* A client's call; answer now or later, exactly once, by in->id. Handles
 	 * in in->handles belong to the server. */
 	void (*call)(const struct x_in *in);
-	void (*closure)(uint64_t object, uint64_t mints);  /* may be NULL */
+	void (*closure)(uint64_t object, uint64_t mints);  /* may be NULL; acknowledged by the loop */
 	void (*cancel)(uint64_t call_id);                  /* may be NULL: ignored */
 	void (*page)(const struct x_in *in);               /* may be NULL */
 	void (*batch_end)(void);  /* before each commit: submit what was gathered; may be NULL */

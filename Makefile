@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# XINIM's one Makefile. A directory with a file `manifest` is a service: all
+# its C files, linked with lib/, make build/bin/<name>. `make help` lists the
+# targets.
+
+BUILD   := build
+CC      := gcc
+CLANG   := clang
+MUSL    := musl-gcc
+HOSTCC  := gcc
+PYTHON  := /usr/bin/python3
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+WARN := -Wall -Wextra -Werror
+INCLUDE := -I. -Iinclude
+DEPFLAGS = -MMD -MP
+
+# ---------------------------------------------------------------- packages
+# Everything the build and the tests use, by Debian package.
+PACKAGES := gcc clang llvm lld binutils qemu-system-x86 qemu-utils busybox-static musl-tools \
+	fdisk gdisk util-linux util-linux-extra libcmocka-dev python3 python3-pytest python3-pytest-xdist gdb
+STAMP := $(BUILD)/.packages
+
+$(STAMP): Makefile
+	@mkdir -p $(BUILD)
+	@tools/install-packages $(PACKAGES)
+	@touch $@
+
+# ------------------------------------------------------------------ kernel
+KERNEL_SRC := $(wildcard kernel/core/*.c kernel/arch/x86_64/*.c)
+KERNEL_ASM := $(wildcard kernel/arch/x86_64/*.S)
+KERNEL_OBJ := $(patsubst %,$(BUILD)/%.o,$(KERNEL_SRC) $(KERNEL_ASM))
+KERNEL_CFLAGS := -std=gnu11 -g -O2 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+	-fno-pic -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fstack-protector-strong \
+	-mstack-protector-guard=global $(WARN) $(INCLUDE)
+KERNEL_LD := kernel/arch/x86_64/kernel.ld
+KERNEL_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -T $(KERNEL_LD)
+
+$(BUILD)/kernel/%.c.o: kernel/%.c | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(KERNEL_CFLAGS) $(DEPFLAGS) -c $< -o $@
+
+$(BUILD)/kernel/%.S.o: kernel/%.S | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  AS      $<"
+	@$(CC) $(KERNEL_CFLAGS) $(DEPFLAGS) -D__ASSEMBLER__ -c $< -o $@
+
+# Linked three times: with no symbol table, with one of the right size, with the
+# right addresses.
+$(BUILD)/xinim.elf: $(KERNEL_OBJ) $(KERNEL_LD) tools/ksyms.py
+	@echo "  LINK    $@"
+	@$(PYTHON) tools/ksyms.py </dev/null >$(BUILD)/ksyms0.S
+	@$(CC) -c $(BUILD)/ksyms0.S -o $(BUILD)/ksyms0.o
+	@$(KERNEL_LINK) $(KERNEL_OBJ) $(BUILD)/ksyms0.o -o $(BUILD)/xinim.pass1
+	@nm -n $(BUILD)/xinim.pass1 | $(PYTHON) tools/ksyms.py >$(BUILD)/ksyms1.S
+	@$(CC) -c $(BUILD)/ksyms1.S -o $(BUILD)/ksyms1.o
+	@$(KERNEL_LINK) $(KERNEL_OBJ) $(BUILD)/ksyms1.o -o $(BUILD)/xinim.pass2
+	@nm -n $(BUILD)/xinim.pass2 | $(PYTHON) tools/ksyms.py >$(BUILD)/ksyms2.S
+	@$(CC) -c $(BUILD)/ksyms2.S -o $(BUILD)/ksyms2.o
+	@$(KERNEL_LINK) $(KERNEL_OBJ) $(BUILD)/ksyms2.o -o $@
+
+# ---------------------------------------------------------------- user space
+USER_CFLAGS := -std=gnu11 -g -O2 -ffreestanding -fno-pic -fno-stack-protector -fno-omit-frame-pointer \
+	-fno-asynchronous-unwind-tables $(WARN) $(INCLUDE)
+LIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(wildcard lib/*/*.c lib/*/*.S))
+LIBXINIM := $(BUILD)/libxinim.a
+
+MANIFESTS := $(wildcard servers/*/manifest fs/*/manifest drivers/*/*/manifest)
+SERVICE_DIRS := $(sort $(dir $(MANIFESTS)) servers/rs/)
+service_name = $(notdir $(patsubst %/,%,$1))
+SERVICES := $(foreach d,$(SERVICE_DIRS),$(call service_name,$d))
+
+define user_rules
+$(BUILD)/$1/%.c.o: $1/%.c | $(STAMP)
+	@mkdir -p $$(@D)
+	@echo "  CLANG   $$<"
+	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
+$(BUILD)/$1/%.S.o: $1/%.S | $(STAMP)
+	@mkdir -p $$(@D)
+	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
+endef
+$(foreach d,lib servers fs drivers,$(eval $(call user_rules,$d)))
+
+$(LIBXINIM): $(LIB_OBJ)
+	@echo "  AR      $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
+define service_rule
+$(BUILD)/bin/$(call service_name,$1): $(patsubst %,$(BUILD)/%.o,$(wildcard $1*.c)) $(LIBXINIM)
+	@mkdir -p $$(@D)
+	@echo "  LINK    $$@"
+	@$(CLANG) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext-segment=0x400000 \
+		$$(filter %.o,$$^) $(LIBXINIM) -o $$@
+endef
+$(foreach d,$(SERVICE_DIRS),$(eval $(call service_rule,$d)))
+
+# ------------------------------------------------------------- personality
+PERS_SRC := $(wildcard personality/linux/*.c)
+PERS_ASM := $(wildcard personality/linux/*.S)
+PERS_OBJ := $(patsubst %,$(BUILD)/%.o,$(PERS_SRC) $(PERS_ASM))
+PERS_CFLAGS := -std=gnu11 -g -O2 -ffreestanding -fpie -mgeneral-regs-only -fno-stack-protector \
+	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fvisibility=hidden $(WARN) $(INCLUDE)
+PERSONALITY := $(BUILD)/personality/linux.elf
+
+$(BUILD)/personality/%.c.o: personality/%.c | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  CLANG   $<"
+	@$(CLANG) $(PERS_CFLAGS) $(DEPFLAGS) -c $< -o $@
+$(BUILD)/personality/%.S.o: personality/%.S | $(STAMP)
+	@mkdir -p $(@D)
+	@$(CLANG) $(PERS_CFLAGS) $(DEPFLAGS) -c $< -o $@
+$(PERSONALITY): $(PERS_OBJ) personality/linux/linux.ld
+	@echo "  LINK    $@"
+	@ld -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
+		-T personality/linux/linux.ld $(PERS_OBJ) -o $@
+
+# -------------------------------------------------------------- host tools
+HOST_CFLAGS := -std=gnu11 -g -O2 $(WARN) $(INCLUDE)
+MINIX_CORE := $(filter-out fs/minix/main.c $(wildcard fs/minix/server_*.c),$(wildcard fs/minix/*.c))
+
+$(BUILD)/tools/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard fs/minix/*.h) include/xinim/error.h | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $@"
+	@$(HOSTCC) $(HOST_CFLAGS) $(filter %.c,$^) -o $@
+$(BUILD)/tools/mkarchive: tools/mkarchive.c servers/rs/archive.c servers/rs/archive.h proto/archive.h | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $@"
+	@$(HOSTCC) $(HOST_CFLAGS) $(filter %.c,$^) -o $@
+
+# ---------------------------------------------------------------- programs
+$(BUILD)/user/svc: $(wildcard user/svc/*.c) | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  MUSL    $@"
+	@$(MUSL) -static -O2 $(WARN) -I. $^ -o $@
+
+GUEST_TESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%,$(wildcard tests/guest/*.c))
+$(BUILD)/guest/%: tests/guest/%.c | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  MUSL    $@"
+	@$(MUSL) -static -O1 -pthread $(WARN) -Itests/guest $< -o $@
+
+# ------------------------------------------------------- archive and image
+ARCHIVE := $(BUILD)/xinim.archive
+$(ARCHIVE): $(BUILD)/tools/mkarchive $(foreach s,$(SERVICES),$(BUILD)/bin/$s) $(PERSONALITY) $(MANIFESTS)
+	@echo "  ARCHIVE $@"
+	@$(BUILD)/tools/mkarchive $@ personality/linux=$(PERSONALITY) \
+		$(foreach s,$(SERVICES),bin/$s=$(BUILD)/bin/$s) \
+		$(foreach m,$(MANIFESTS),manifest/$(call service_name,$(dir $m))=$m)
+
+IMAGE := $(BUILD)/xinim.img
+$(IMAGE): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkimage $(shell find rootfs -type f 2>/dev/null)
+	@echo "  IMAGE   $@"
+	@tools/mkimage $(BUILD) $@
+
+# ----------------------------------------------------------------- targets
+.PHONY: all run test unit check help clean compdb
+all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
+
+run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
+	@./xinim run
+
+test: all $(GUEST_TESTS) ## everything that CI runs
+	@tests/run
+
+unit: ## only the unit tests on the host
+	@tests/run --unit
+
+compdb: ## compile_commands.json for editors
+	@$(PYTHON) tools/compdb.py >compile_commands.json
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

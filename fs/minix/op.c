@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The transaction: a list of what the operation under way changed, undone
+ * from the newest to the oldest if it fails. Blocks become dirty, and inodes
+ * are encoded into their table block, only when it commits.
+ */
+
+#include "fs/minix/internal.h"
+
+void op_begin(struct minix_fs *fs)
+{
+	fs->op.open = true;
+	fs->op.record_count = 0;
+	fs->op.saved_bytes = 0;
+	fs->op.alloc_before = fs->alloc;
+	fs->cache.use_serial++;
+}
+
+void op_forget(struct minix_fs *fs)
+{
+	fs->cache.use_serial++;
+}
+
+int minix_damaged(struct minix_fs *fs, const char *reason)
+{
+	fs->reason = reason;
+	fs->damage_count++;
+	return -X_EUCLEAN;
+}
+
+/* Room for a record and the bytes it saves, or -X_ENOMEM: an unbounded op. */
+static int new_record(struct minix_fs *fs, uint8_t kind, const void *saved,
+		      uint32_t length_bytes, struct minix_undo_record **out)
+{
+	struct minix_undo_record *record;
+	uint32_t room = (length_bytes + 7) & ~7u;
+
+	if (fs->op.record_count == MINIX_UNDO_RECORDS ||
+	    room > MINIX_UNDO_BYTES - fs->op.saved_bytes)
+		return -X_ENOMEM;
+	record = &fs->undo[fs->op.record_count];
+	memset(record, 0, sizeof(*record));
+	record->kind = kind;
+	record->length_bytes = length_bytes;
+	record->saved_offset = fs->op.saved_bytes;
+	if (length_bytes)
+		memcpy(fs->undo_bytes + fs->op.saved_bytes, saved, length_bytes);
+	fs->op.saved_bytes += room;
+	fs->op.record_count++;
+	*out = record;
+	return 0;
+}
+
+int op_modify(struct minix_fs *fs, struct cache_buf *buf, void *at,
+	      uint32_t length_bytes)
+{
+	struct minix_undo_record *record;
+	int status = new_record(fs, MINIX_UNDO_BYTES_OF_BLOCK, at, length_bytes,
+				&record);
+
+	if (status)
+		return status;
+	record->buf = buf;
+	record->at = at;
+	return 0;
+}
+
+int op_modify_inode(struct minix_fs *fs, struct minix_inode *ip)
+{
+	struct minix_undo_record *record;
+	struct minix_inode_disk *slot;
+	struct cache_buf *buf;
+	int status;
+
+	if (ip->undo_serial == fs->cache.use_serial)
+		return 0;
+	status = inode_slot(fs, ip->ino, &buf, &slot);
+	if (status)
+		return status;
+	status = new_record(fs, MINIX_UNDO_INODE, ip, sizeof(*ip), &record);
+	if (status)
+		return status;
+	record->buf = buf;
+	record->at = ip;
+	ip->undo_serial = fs->cache.use_serial;
+	return 0;
+}
+
+int op_note_loaded(struct minix_fs *fs, struct minix_inode *ip)
+{
+	struct minix_undo_record *record;
+	int status = new_record(fs, MINIX_UNDO_INODE_LOADED, NULL, 0, &record);
+
+	if (status)
+		return status;
+	record->at = ip;
+	return 0;
+}
+
+int op_note_fresh(struct minix_fs *fs, struct cache_buf *buf)
+{
+	struct minix_undo_record *record;
+	int status = new_record(fs, MINIX_UNDO_FRESH_BLOCK, NULL, 0, &record);
+
+	if (status) {
+		cache_forget(&fs->cache, buf->blkno);
+		return status;
+	}
+	record->buf = buf;
+	return 0;
+}
+
+int op_note_freed(struct minix_fs *fs, uint32_t zone)
+{
+	struct minix_undo_record *record;
+	int status = new_record(fs, MINIX_UNDO_FREED_ZONE, NULL, 0, &record);
+
+	if (status)
+		return status;
+	record->zone = zone;
+	return 0;
+}
+
+static void undo_inode(struct minix_inode *ip, const void *saved)
+{
+	struct minix_inode old;
+
+	memcpy(&old, saved, sizeof(old));
+	old.hash_next = ip->hash_next;  /* others may have come and gone */
+	old.use_serial = ip->use_serial;
+	*ip = old;
+}
+
+static void undo_one(struct minix_fs *fs, const struct minix_undo_record *record)
+{
+	const uint8_t *saved = fs->undo_bytes + record->saved_offset;
+	struct minix_inode *ip = record->at;
+
+	switch (record->kind) {
+	case MINIX_UNDO_BYTES_OF_BLOCK:
+		memcpy(record->at, saved, record->length_bytes);
+		break;
+	case MINIX_UNDO_INODE:
+		undo_inode(ip, saved);
+		break;
+	case MINIX_UNDO_INODE_LOADED:
+		inode_unhash(fs, ip);
+		ip->ino = 0;
+		break;
+	case MINIX_UNDO_FRESH_BLOCK:
+		cache_forget(&fs->cache, record->buf->blkno);
+		break;
+	}
+}
+
+void op_save(const struct minix_fs *fs, struct minix_savepoint *point)
+{
+	point->record_count = fs->op.record_count;
+	point->saved_bytes = fs->op.saved_bytes;
+	point->alloc = fs->alloc;
+}
+
+void op_undo_to(struct minix_fs *fs, const struct minix_savepoint *point)
+{
+	while (fs->op.record_count > point->record_count)
+		undo_one(fs, &fs->undo[--fs->op.record_count]);
+	fs->op.saved_bytes = point->saved_bytes;
+	fs->alloc = point->alloc;
+}
+
+static void commit_inode(struct minix_fs *fs, const struct minix_undo_record *record)
+{
+	const struct minix_inode *ip = record->at;
+	const struct minix_inode *old =
+		(const void *)(fs->undo_bytes + record->saved_offset);
+	uint32_t per_block = fs->block_size / sizeof(struct minix_inode_disk);
+	struct minix_inode_disk *table = (void *)record->buf->frame;
+
+	fs->reap_count += inode_needs_reap(ip);
+	fs->reap_count -= inode_needs_reap(old);
+	inode_encode(ip, &table[(ip->ino - 1) % per_block]);
+	cache_mark_dirty(&fs->cache, record->buf);
+}
+
+static void commit(struct minix_fs *fs)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->op.record_count; i++) {
+		const struct minix_undo_record *record = &fs->undo[i];
+
+		switch (record->kind) {
+		case MINIX_UNDO_BYTES_OF_BLOCK:
+		case MINIX_UNDO_FRESH_BLOCK:
+			cache_mark_dirty(&fs->cache, record->buf);
+			break;
+		case MINIX_UNDO_INODE:
+			commit_inode(fs, record);
+			break;
+		}
+	}
+	/* Last, since a freed zone may have been changed before. */
+	for (i = 0; i < fs->op.record_count; i++)
+		if (fs->undo[i].kind == MINIX_UNDO_FREED_ZONE)
+			cache_forget(&fs->cache, fs->undo[i].zone);
+}
+
+int64_t op_end(struct minix_fs *fs, int64_t status)
+{
+	struct minix_savepoint start = { .alloc = fs->op.alloc_before };
+
+	if (status < 0)
+		op_undo_to(fs, &start);
+	else
+		commit(fs);
+	fs->op.record_count = 0;
+	fs->op.saved_bytes = 0;
+	fs->op.open = false;
+	fs->cache.use_serial++;
+	cache_start(&fs->cache);
+	return status;
+}

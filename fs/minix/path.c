@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Walking a path inside this filesystem, as far as it goes: to its end, to a
+ * symbolic link (whose text may lead anywhere), down into a mount, or up out
+ * of the root. Who called goes on from there.
+ */
+
+#include "fs/minix/internal.h"
+
+static uint32_t skip_slashes(const struct minix_walk *walk, uint32_t at)
+{
+	while (at < walk->path_bytes && walk->path[at] == '/')
+		at++;
+	return at;
+}
+
+/* The component at consumed_bytes; consumes it and the slashes behind it. */
+static struct minix_name next_name(struct minix_walk *walk)
+{
+	struct minix_name name;
+	uint32_t end = walk->consumed_bytes;
+
+	while (end < walk->path_bytes && walk->path[end] != '/')
+		end++;
+	name.text = walk->path + walk->consumed_bytes;
+	name.bytes = end - walk->consumed_bytes;
+	name.must_be_dir = end < walk->path_bytes;
+	walk->name_offset = walk->consumed_bytes;
+	walk->name_bytes = name.bytes;
+	walk->must_be_dir = name.must_be_dir;
+	walk->consumed_bytes = skip_slashes(walk, end);
+	return name;
+}
+
+static bool at_end(const struct minix_walk *walk)
+{
+	return walk->consumed_bytes == walk->path_bytes;
+}
+
+static int meet_link(struct minix_fs *fs, struct minix_walk *walk)
+{
+	int length;
+
+	walk->link_bytes = 0;
+	if (!walk->link)
+		return -X_ESYMLINK;
+	length = file_read_link(fs, walk->ino, walk->link, walk->link_capacity);
+	if (length < 0)
+		return length;
+	walk->link_bytes = length;
+	return -X_ESYMLINK;
+}
+
+/* From the directory at walk->ino through ".."; 0 or -X_ECROSS. */
+static int step_up(struct minix_fs *fs, struct minix_walk *walk,
+		   struct minix_inode *dir)
+{
+	if (walk->ino == walk->root_ino)
+		return 0;
+	if (walk->ino == MINIX_ROOT_INO) {
+		walk->up = true;
+		return -X_ECROSS;
+	}
+	return dir_parent(fs, dir, &walk->ino);
+}
+
+/* Enters what NAME names, from the directory at walk->ino. */
+static int step(struct minix_fs *fs, struct minix_walk *walk,
+		struct minix_inode *dir, struct minix_name name)
+{
+	struct minix_inode *ip;
+	uint32_t slot_bytes;
+	int status = 0;
+
+	walk->parent_ino = walk->ino;
+	if (name_is_dot_dot(name))
+		status = step_up(fs, walk, dir);
+	else if (!name_is_dot(name))
+		status = dir_lookup(fs, dir, name, &walk->ino, &slot_bytes);
+	if (status)
+		return status;
+	status = inode_get(fs, walk->ino, &ip);
+	if (status)
+		return status;
+	if (ip->mounted_on && !name_is_dot(name))
+		return -X_ECROSS;
+	if (MINIX_ISLNK(ip->mode) &&
+	    (!at_end(walk) || name.must_be_dir ||
+	     !(walk->flags & MINIX_WALK_NOFOLLOW)))
+		return meet_link(fs, walk);
+	if (name.must_be_dir && !MINIX_ISDIR(ip->mode))
+		return -X_ENOTDIR;
+	return 0;
+}
+
+static bool is_last(const struct minix_walk *walk)
+{
+	uint32_t at = walk->consumed_bytes;
+
+	while (at < walk->path_bytes && walk->path[at] != '/')
+		at++;
+	return skip_slashes(walk, at) == walk->path_bytes;
+}
+
+static int walk_path(struct minix_fs *fs, const struct minix_caller *who,
+		     struct minix_walk *walk)
+{
+	walk->consumed_bytes = skip_slashes(walk, 0);
+	while (!at_end(walk)) {
+		struct minix_inode *dir;
+		struct minix_name name;
+		int status;
+
+		op_forget(fs);
+		status = inode_get_dir(fs, walk->ino, &dir);
+		if (!status)
+			status = access_check(dir, who, MINIX_X);
+		if (status)
+			return status;
+		if (walk->flags & MINIX_WALK_PARENT && is_last(walk)) {
+			name = next_name(walk);
+			walk->consumed_bytes = walk->name_offset;
+			return name.bytes > MINIX_NAME_MAX ? -X_ENAMETOOLONG : 0;
+		}
+		name = next_name(walk);
+		status = step(fs, walk, dir, name);
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+static int check_start(struct minix_fs *fs, const struct minix_walk *walk)
+{
+	struct minix_inode *ip;
+	bool dir_wanted = walk->flags & MINIX_WALK_PARENT;
+	int status = inode_get(fs, walk->start_ino, &ip);
+
+	if (!status && dir_wanted && !MINIX_ISDIR(ip->mode))
+		return -X_ENOTDIR;
+	return status;
+}
+
+int minix_walk(struct minix_fs *fs, const struct minix_caller *who,
+	       struct minix_walk *walk)
+{
+	int status;
+
+	walk->ino = walk->parent_ino = walk->start_ino;
+	walk->name_offset = walk->name_bytes = 0;
+	walk->consumed_bytes = walk->link_bytes = 0;
+	walk->up = walk->must_be_dir = false;
+	op_begin(fs);
+	status = check_start(fs, walk);
+	if (!status)
+		status = walk_path(fs, who, walk);
+	return op_end(fs, status);
+}
+
+/* ---- the way back up ------------------------------------------------------ */
+
+/* No more steps than there are directories, or it is a circle. */
+static int build_path(struct minix_fs *fs, uint32_t ino, char *out,
+		      uint32_t capacity)
+{
+	uint32_t at = capacity;
+	uint32_t steps;
+
+	for (steps = 0; ino != MINIX_ROOT_INO; steps++) {
+		char name[MINIX_NAME_MAX];
+		struct minix_inode *dir;
+		uint32_t parent_ino = 0, name_bytes = 0;
+		int status;
+
+		if (steps > fs->inode_count)
+			return minix_damaged(fs, "directories form a circle");
+		op_forget(fs);
+		status = inode_get_dir(fs, ino, &dir);
+		if (!status && !dir->link_count)
+			return -X_ENOENT;
+		if (!status)
+			status = dir_parent(fs, dir, &parent_ino);
+		if (!status)
+			status = inode_get_dir(fs, parent_ino, &dir);
+		if (!status)
+			status = dir_name_of(fs, dir, ino, name, &name_bytes);
+		if (status)
+			return status;
+		if (name_bytes + 1 > at)
+			return -X_ERANGE;
+		at -= name_bytes;
+		memcpy(out + at, name, name_bytes);
+		out[--at] = '/';
+		ino = parent_ino;
+	}
+	if (at == capacity && at > 0)
+		out[--at] = '/';
+	memmove(out, out + at, capacity - at);
+	return capacity - at;
+}
+
+int minix_path_of(struct minix_fs *fs, uint32_t ino, char *out, uint32_t capacity)
+{
+	op_begin(fs);
+	return op_end(fs, build_path(fs, ino, out, capacity));
+}

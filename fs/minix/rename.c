@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Renaming, over everything that may be renamed over, in one transaction. */
+
+#include "fs/minix/internal.h"
+
+/* One of the two names: its directory, and what it names (NULL: nothing). */
+struct side {
+	struct minix_inode *dir;
+	struct minix_name name;
+	struct minix_inode *ip;
+	uint32_t slot_bytes;
+};
+
+static int find_side(struct minix_fs *fs, const struct minix_caller *who,
+		     struct side *side)
+{
+	uint32_t ino;
+	int status = access_check(side->dir, who, MINIX_X);
+
+	if (!status)
+		status = dir_lookup(fs, side->dir, side->name, &ino,
+				    &side->slot_bytes);
+	return status ? status : inode_get(fs, ino, &side->ip);
+}
+
+/*
+ * Is ANCESTOR the directory INO, or above it? Lets go of all that was met
+ * (op_forget), since a tree may be deeper than the cache is large.
+ */
+static int is_above(struct minix_fs *fs, uint32_t ancestor, uint32_t ino,
+		    bool *above)
+{
+	uint32_t steps;
+
+	*above = false;
+	for (steps = 0; steps <= fs->inode_count; steps++) {
+		struct minix_inode *dir;
+		int status;
+
+		if (ino == ancestor) {
+			*above = true;
+			return 0;
+		}
+		if (ino == MINIX_ROOT_INO)
+			return 0;
+		op_forget(fs);
+		status = inode_get_dir(fs, ino, &dir);
+		if (!status)
+			status = dir_parent(fs, dir, &ino);
+		if (status)
+			return status;
+	}
+	return minix_damaged(fs, "directories form a circle");
+}
+
+/* No directory may come to lie in itself. */
+static int check_loop(struct minix_fs *fs, const struct minix_caller *who,
+		      struct side *from, struct side *to)
+{
+	uint32_t from_dir_ino = from->dir->ino, to_dir_ino = to->dir->ino;
+	bool above = false;
+	uint32_t ino;
+	int status;
+
+	if (from_dir_ino == to_dir_ino)
+		return 0;
+	status = find_side(fs, who, from);
+	if (status)
+		return status;
+	ino = from->ip->ino;
+	if (MINIX_ISDIR(from->ip->mode))
+		status = is_above(fs, ino, to_dir_ino, &above);
+	if (!status && above)
+		status = -X_EINVAL;
+	if (!status)
+		status = inode_get_dir(fs, to_dir_ino, &to->dir);
+	if (!status) {
+		status = find_side(fs, who, to);
+		if (status == -X_ENOENT)
+			status = 0;
+		else if (!status && MINIX_ISDIR(to->ip->mode))
+			status = is_above(fs, to->ip->ino, from_dir_ino, &above);
+	}
+	if (!status && above)
+		status = -X_ENOTEMPTY;
+	/* is_above() may have let them go. */
+	if (!status)
+		status = inode_get_dir(fs, from_dir_ino, &from->dir);
+	if (!status)
+		status = inode_get_dir(fs, to_dir_ino, &to->dir);
+	return status;
+}
+
+/* Both names looked up; 0, or what forbids the renaming. Linux's order. */
+static int check_rename(struct minix_fs *fs, const struct minix_caller *who,
+			const struct side *from, const struct side *to,
+			uint32_t flags)
+{
+	bool is_dir = MINIX_ISDIR(from->ip->mode);
+	int status;
+
+	if (flags & MINIX_RENAME_NOREPLACE && to->ip)
+		return -X_EEXIST;
+	if (fs->read_only)
+		return -X_EROFS;
+	status = access_may_delete(from->dir, from->ip, who, is_dir);
+	if (status)
+		return status;
+	status = to->ip ? access_may_delete(to->dir, to->ip, who, is_dir)
+			: access_may_create(to->dir, who);
+	if (status)
+		return status;
+	if (!is_dir || from->dir == to->dir)
+		return 0;
+	if (!to->ip && to->dir->link_count >= MINIX_LINK_MAX)
+		return -X_EMLINK;
+	/* Its ".." will change. */
+	return access_check(from->ip, who, MINIX_W);
+}
+
+static int remove_target(struct minix_fs *fs, const struct side *to,
+			 uint32_t ino, uint32_t time_sec)
+{
+	struct minix_inode *victim = to->ip;
+	bool is_dir = MINIX_ISDIR(victim->mode);
+	int status = is_dir ? dir_check_empty(fs, victim) : 0;
+
+	if (!status)
+		status = dir_replace(fs, to->dir, to->slot_bytes, ino, time_sec);
+	if (!status)
+		status = op_modify_inode(fs, victim);
+	if (status)
+		return status;
+	victim->ctime_sec = time_sec;
+	if (!is_dir) {
+		if (victim->link_count)
+			victim->link_count--;
+		return 0;
+	}
+	victim->link_count = 0;
+	if (to->dir->link_count)
+		to->dir->link_count--;
+	return 0;
+}
+
+/* A directory that moves takes its ".." and a link of its parent along. */
+static int move_dot_dot(struct minix_fs *fs, const struct side *from,
+			const struct side *to, uint32_t time_sec)
+{
+	struct minix_name dot_dot = { "..", 2, false };
+	uint32_t mtime_sec = from->ip->mtime_sec;
+	uint32_t parent_ino, slot_bytes;
+	int status;
+
+	if (!MINIX_ISDIR(from->ip->mode) || from->dir == to->dir)
+		return 0;
+	status = dir_lookup(fs, from->ip, dot_dot, &parent_ino, &slot_bytes);
+	if (!status)
+		status = dir_replace(fs, from->ip, slot_bytes, to->dir->ino,
+				     time_sec);
+	if (status)
+		return status;
+	from->ip->mtime_sec = mtime_sec;        /* no name in it changed */
+	if (from->dir->link_count)
+		from->dir->link_count--;
+	to->dir->link_count++;
+	return 0;
+}
+
+static int rename_within(struct minix_fs *fs, const struct minix_caller *who,
+			 struct side *from, struct side *to, uint32_t flags)
+{
+	uint32_t now = who->time_sec;
+	int status = check_loop(fs, who, from, to);
+
+	if (!status)
+		status = find_side(fs, who, from);
+	if (status)
+		return status;
+	status = find_side(fs, who, to);
+	if (status && status != -X_ENOENT)
+		return status;
+	if (status)
+		to->ip = NULL;
+	if (!MINIX_ISDIR(from->ip->mode) &&
+	    (from->name.must_be_dir || to->name.must_be_dir))
+		return -X_ENOTDIR;
+	if (to->ip == from->ip && !(flags & MINIX_RENAME_NOREPLACE))
+		return 0;       /* two names of one file: nothing to do */
+	status = check_rename(fs, who, from, to, flags);
+	if (!status)
+		status = op_modify_inode(fs, from->ip);
+	if (status)
+		return status;
+	if (to->ip)
+		status = remove_target(fs, to, from->ip->ino, now);
+	else
+		status = dir_add(fs, to->dir, to->name, from->ip->ino, now);
+	if (!status)
+		status = dir_remove(fs, from->dir, from->slot_bytes, now);
+	if (!status)
+		status = move_dot_dot(fs, from, to, now);
+	if (!status)
+		from->ip->ctime_sec = now;
+	return status;
+}
+
+static bool is_special(struct minix_name name)
+{
+	return !name.bytes || name_is_dot(name) || name_is_dot_dot(name);
+}
+
+int minix_rename(struct minix_fs *fs, const struct minix_caller *who,
+		 uint32_t old_dir_ino, struct minix_name old_name,
+		 uint32_t new_dir_ino, struct minix_name new_name,
+		 uint32_t flags)
+{
+	struct side from = { .name = old_name }, to = { .name = new_name };
+	int status;
+
+	if (flags & ~(uint32_t)MINIX_RENAME_NOREPLACE)
+		return -X_EINVAL;
+	op_begin(fs);
+	status = inode_get_dir(fs, old_dir_ino, &from.dir);
+	if (!status)
+		status = inode_get_dir(fs, new_dir_ino, &to.dir);
+	if (!status && is_special(old_name))
+		status = -X_EBUSY;
+	if (!status && is_special(new_name))
+		status = flags & MINIX_RENAME_NOREPLACE ? -X_EEXIST : -X_EBUSY;
+	if (!status)
+		status = rename_within(fs, who, &from, &to, flags);
+	return op_end(fs, status);
+}

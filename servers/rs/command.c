@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Commands of svc(1).
+ */
+#include "lib/c/stdio.h"
+#include "lib/c/stdlib.h"
+#include "lib/c/string.h"
+#include "proto/rs.h"
+#include "servers/rs/command.h"
+#include "servers/rs/events.h"
+#include "servers/rs/service.h"
+
+#define WORDS_MAX 4u
+
+__attribute__((format(printf, 2, 3)))
+static void print(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t->buf + t->length, t->size - t->length, fmt, ap);
+	va_end(ap);
+	t->length += (size_t)n < t->size - t->length ? (size_t)n : t->size - t->length - 1;
+}
+
+/* ---------------------------------------------------------------- the lists */
+
+static const char *seconds(char *buf, size_t size, uint64_t ns)
+{
+	snprintf(buf, size, "%llu.%03llu s", (unsigned long long)(ns / 1000000000),
+		 (unsigned long long)(ns / 1000000 % 1000));
+	return buf;
+}
+
+static const char *milliseconds(char *buf, size_t size, uint64_t ns)
+{
+	snprintf(buf, size, "%llu.%03llu ms", (unsigned long long)(ns / 1000000),
+		 (unsigned long long)(ns / 1000 % 1000));
+	return buf;
+}
+
+static bool is_hidden(const struct service *s)
+{
+	return s->instance && s->incarnation == 0; /* the instance no device was found for */
+}
+
+static const char *uptime(char *buf, size_t size, const struct service *s)
+{
+	if (!s->is_rs && (s->state != SERVICE_RUNNING || !s->ready_ns))
+		return "-";
+	return seconds(buf, size, server_now_ns - s->ready_ns);
+}
+
+static int command_list(struct text *t)
+{
+	char up[32];
+
+	print(t, "%-15s %-10s %12s %8s  %s\n", "NAME", "STATE", "UPTIME", "RESTARTS", "REMARK");
+	for (uint32_t i = 0; i < service_count; i++) {
+		const struct service *s = &services[i];
+
+		if (is_hidden(s))
+			continue;
+		print(t, "%-15s %-10s %12s %8llu  %s\n", s->name, service_state_name(s->state),
+		      uptime(up, sizeof(up), s), (unsigned long long)s->restarts,
+		      s->state == SERVICE_RUNNING ? "" : s->why);
+	}
+	return 0;
+}
+
+static void print_set(struct text *t, const char *label, uint64_t set)
+{
+	if (!set)
+		return;
+	print(t, "%-12s", label);
+	for (uint32_t i = 0; i < graph.count; i++)
+		if (set & 1ull << i)
+			print(t, " %s", services[i].name);
+	print(t, "\n");
+}
+
+static void print_causes(struct text *t, const struct service *s)
+{
+	print(t, "%-12s %llu", "restarts", (unsigned long long)s->restarts);
+	for (uint32_t c = CAUSE_EXIT; c < CAUSE_COUNT; c++)
+		if (s->cause_count[c])
+			print(t, "  %s %llu", cause_name(c), (unsigned long long)s->cause_count[c]);
+	print(t, "\n");
+	if (s->last_cause != CAUSE_NONE)
+		print(t, "%-12s %s: %s\n", "last cause", cause_name(s->last_cause), s->last_text);
+}
+
+static void print_outages(struct text *t, const struct service *s)
+{
+	struct outage_summary o = outage_summarise(&s->outages);
+	char min[32], median[32], max[32];
+
+	print(t, "%-12s %llu", "outages", (unsigned long long)s->outages.count);
+	if (s->outages.count)
+		print(t, "  min %s  median %s  max %s", milliseconds(min, sizeof(min), o.min_ns),
+		      milliseconds(median, sizeof(median), o.median_ns), milliseconds(max, sizeof(max), o.max_ns));
+	print(t, "\n");
+}
+
+static void print_process(struct text *t, const struct service *s)
+{
+	static struct x_proc_info i;
+	struct x_port_info p;
+	char cpu[32];
+
+	if (x_proc_info(s->is_rs ? X_SELF : s->process, &i) < 0)
+		return;
+	print(t, "%-12s %llu KiB", "memory", (unsigned long long)(i.resident_pages * X_PAGE_SIZE / 1024));
+	if (s->manifest->memory_mib)
+		print(t, " (thought right: %u MiB)", s->manifest->memory_mib);
+	print(t, "\n%-12s %s\n", "cpu", seconds(cpu, sizeof(cpu), i.cpu_user_ns + i.cpu_system_ns));
+	print(t, "%-12s %u\n", "handles", i.handles);
+	if (x_port_info(s->port, &p) == 0)
+		print(t, "%-12s %u queued, %u open calls, %llu received\n", "port", p.queued, p.open_calls,
+		      (unsigned long long)p.delivered);
+}
+
+static int command_status(struct text *t, struct service *s)
+{
+	char up[32];
+
+	print(t, "%-12s %s\n", "name", s->name);
+	print(t, "%-12s %s%s%s\n", "state", service_state_name(s->state), s->why[0] ? ": " : "", s->why);
+	print(t, "%-12s %llu\n", "incarnation", (unsigned long long)(s->is_rs ? boot->incarnation : s->incarnation));
+	print(t, "%-12s %s\n", "uptime", uptime(up, sizeof(up), s));
+	if (s->device != X_NO_HANDLE)
+		print(t, "%-12s %s\n", "device", s->device_name);
+	print_set(t, "needs", s->needs);
+	print_set(t, "uses", s->uses);
+	print_causes(t, s);
+	print_outages(t, s);
+	if (s->is_rs || s->process != X_NO_HANDLE)
+		print_process(t, s);
+	return 0;
+}
+
+/* Depth first over needs and uses; the path bounds the depth and stops circles. */
+static void print_branch(struct text *t, uint32_t index, uint64_t path, uint32_t depth)
+{
+	const struct service *s = &services[index];
+	uint64_t below = s->needs | s->uses;
+
+	print(t, "%*s%s (%s)%s\n", (int)(2 * depth), "", s->name, service_state_name(s->state),
+	      path & 1ull << index ? " ..." : "");
+	if ((path & 1ull << index) || depth > 8)
+		return;
+	for (uint32_t i = 0; i < graph.count; i++)
+		if ((below & 1ull << i) && !services[i].is_rs)
+			print_branch(t, i, path | 1ull << index, depth + 1);
+}
+
+static int command_tree(struct text *t)
+{
+	uint64_t wanted_by_others = 0;
+	bool any = false;
+
+	for (uint32_t i = 0; i < graph.count; i++)
+		wanted_by_others |= services[i].needs | services[i].uses;
+	for (uint32_t i = 0; i < graph.count; i++) {
+		if (wanted_by_others & 1ull << i)
+			continue;
+		print_branch(t, i, 0, 0);
+		any = true;
+	}
+	/* vfs, pm and tty use each other: begin with those that nothing needs. */
+	for (uint32_t i = 0; !any && i < graph.count; i++)
+		if (!strcmp(services[i].name, "vfs"))
+			print_branch(t, i, 0, 0);
+	return 0;
+}
+
+/* ------------------------------------------------------------------- the logs */
+
+static int command_log_kernel(struct text *t)
+{
+	uint64_t at = 0, next = 0;
+	char piece[512];
+	int64_t n;
+
+	while ((n = x_log_read(at, piece, sizeof(piece), &next)) > 0 && next > at) {
+		at = next;
+		if ((size_t)n >= t->size - t->length) { /* keep the later half */
+			size_t keep = t->size / 2;
+
+			memmove(t->buf, t->buf + t->length - keep, keep);
+			t->length = keep;
+		}
+		memcpy(t->buf + t->length, piece, n);
+		t->length += n;
+	}
+	return 0;
+}
+
+static int command_log(struct text *t, const char *arg)
+{
+	uint32_t count = EVENT_MAX;
+	char *end;
+
+	if (arg && !strcmp(arg, "kernel"))
+		return command_log_kernel(t);
+	if (arg) {
+		count = strtoul(arg, &end, 10);
+		if (*end || end == arg) {
+			print(t, "log: `%s` is not a number of lines\n", arg);
+			return -X_EINVAL;
+		}
+	}
+	t->length += event_print(t->buf + t->length, t->size - t->length, count);
+	return 0;
+}
+
+/* ----------------------------------------------------------------- the actions */
+
+static int command_start(struct text *t, struct service *s)
+{
+	if (s->state != SERVICE_DEAD && s->state != SERVICE_FAILED) {
+		print(t, "%s is %s\n", s->name, service_state_name(s->state));
+		return -X_EBUSY;
+	}
+	if (s->broken || s->process != X_NO_HANDLE) {
+		print(t, "%s cannot be started: %s\n", s->name, s->why);
+		return -X_EPERM;
+	}
+	policy_reset(&s->policy);
+	s->claim_tries = 0;
+	service_start(s);
+	return 0;
+}
+
+static int command_stop(struct text *t, struct service *s)
+{
+	(void)t;
+	if (s->state == SERVICE_DEAD || s->state == SERVICE_FAILED)
+		return 0;
+	service_stop(s, STOP_FOR_GOOD);
+	return 0;
+}
+
+static int command_restart(struct text *t, struct service *s)
+{
+	if (s->state == SERVICE_DEAD || s->state == SERVICE_FAILED)
+		return command_start(t, s);
+	if (s->state == SERVICE_STOPPING)
+		s->stop_goal = STOP_TO_RESTART;
+	else
+		service_stop(s, STOP_TO_RESTART);
+	return 0;
+}
+
+static int not_running(struct text *t, const struct service *s)
+{
+	print(t, "%s is not running: %s\n", s->name, service_state_name(s->state));
+	return -X_ESRCH;
+}
+
+static int command_kill(struct text *t, struct service *s)
+{
+	if (s->process == X_NO_HANDLE)
+		return not_running(t, s);
+	service_kill(s, CAUSE_REQUESTED);
+	return 0;
+}
+
+static int command_inject(struct text *t, struct service *s, const char *fault)
+{
+	uint64_t bit = !fault ? 0 : !strcmp(fault, "hang") ? RS_CONTROL_HANG :
+		       !strcmp(fault, "exception") ? RS_CONTROL_EXCEPTION :
+		       !strcmp(fault, "exit") ? RS_CONTROL_EXIT : 0;
+
+	if (!bit) {
+		print(t, "inject: the fault is one of hang, exception, exit\n");
+		return -X_EINVAL;
+	}
+	if (s->process == X_NO_HANDLE)
+		return not_running(t, s);
+	s->injected = true;
+	out_signal(s->control, bit);
+	return 0;
+}
+
+struct action { const char *name; int (*run)(struct text *t, struct service *s); };
+static const struct action actions[] = {
+	{ "start", command_start }, { "stop", command_stop }, { "restart", command_restart },
+	{ "kill", command_kill },
+};
+
+/* -------------------------------------------------------------------- the line */
+
+static uint32_t split(char *line, char **word)
+{
+	uint32_t n = 0;
+
+	while (*line) {
+		while (*line == ' ' || *line == '\t' || *line == '\n')
+			*line++ = '\0';
+		if (!*line)
+			break;
+		if (n == WORDS_MAX)
+			return n + 1;
+		word[n++] = line;
+		while (*line && *line != ' ' && *line != '\t' && *line != '\n')
+			line++;
+	}
+	return n;
+}
+
+static struct service *find(struct text *t, const char *name)
+{
+	struct service *s = service_find(name);
+
+	if (!s || is_hidden(s)) {
+		print(t, "no such service: %s\n", name);
+		return NULL;
+	}
+	return s;
+}
+
+static int act(struct text *t, const char *verb, struct service *s, const char *arg)
+{
+	if (s->is_rs) {
+		print(t, "rs cannot be asked to %s itself\n", verb);
+		return -X_EPERM;
+	}
+	if (shutting_down) {
+		print(t, "the system is shutting down\n");
+		return -X_EBUSY;
+	}
+	if (!strcmp(verb, "inject"))
+		return command_inject(t, s, arg);
+	for (uint32_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (!strcmp(verb, actions[i].name))
+			return actions[i].run(t, s);
+	return -X_EINVAL;
+}
+
+static bool is_action(const char *verb)
+{
+	for (uint32_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (!strcmp(verb, actions[i].name))
+			return true;
+	return !strcmp(verb, "inject");
+}
+
+int command_run(char *line, struct text *t)
+{
+	char *word[WORDS_MAX] = { 0 };
+	uint32_t n = split(line, word);
+	struct service *s = NULL;
+
+	if (n >= 1 && n <= WORDS_MAX) {
+		bool named = is_action(word[0]) || !strcmp(word[0], "status");
+
+		if (n == 1 && (!strcmp(word[0], "list") || !strcmp(word[0], "status")))
+			return command_list(t);
+		if (n == 1 && !strcmp(word[0], "tree"))
+			return command_tree(t);
+		if (n <= 2 && !strcmp(word[0], "log"))
+			return command_log(t, word[1]);
+		if (named && n >= 2) {
+			s = find(t, word[1]);
+			if (!s)
+				return -X_ENOENT;
+		}
+		if (s && n == 2 && !strcmp(word[0], "status"))
+			return command_status(t, s);
+		if (s && n == (!strcmp(word[0], "inject") ? 3 : 2))
+			return act(t, word[0], s, word[2]);
+	}
+	print(t, "not a command of svc\n");
+	return -X_EINVAL;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The commands of svc(1): a line in, text out (docs/svc.md).
+ */
+#ifndef RS_COMMAND_H
+#define RS_COMMAND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct text { char *buf; size_t size, length; }; /* length < size; not NUL-terminated beyond it */
+
+/* Runs a command (NUL-terminated, changed by this). Returns 0 or a negated
+ * error: X_EINVAL not a command, X_ENOENT no such service, X_EBUSY, X_ESRCH not
+ * running, X_EPERM not for this service. In case of error the text is one line
+ * that says what is wrong. */
+int command_run(char *line, struct text *out);
+
+#endif

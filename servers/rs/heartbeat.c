@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Hangs. One timer looks at all running services: how old is the iteration of
+ * its event loop (kernel's account, costs the service nothing), and does it
+ * answer a ping. Only a service's own time judges it (RECOVERY.md 15): the age
+ * counts by successive looks, so that a machine that stood still between two
+ * looks does not make everyone late.
+ */
+#include "proto/rs.h"
+#include "servers/rs/events.h"
+#include "servers/rs/service.h"
+
+#define MS 1000000ull
+#define TICK_NS (HEARTBEAT_PERIOD_MS * MS)
+
+static struct server_timer tick;
+
+static bool iteration_too_old(struct service *s, uint64_t now)
+{
+	uint64_t period_ns = s->manifest->heartbeat_period_ms * MS;
+	uint64_t deadline_ns = s->manifest->heartbeat_deadline_ms * MS;
+	struct x_port_info i;
+
+	if (now - s->last_look_ns < period_ns)
+		return false;
+	s->last_look_ns = now;
+	if (x_port_info(s->port, &i) < 0)
+		return false;
+	if (i.iteration_ns == 0 || i.iteration_ns != s->seen_iteration_ns) {
+		s->seen_iteration_ns = i.iteration_ns;
+		s->seen_looks = 0;
+		return false;
+	}
+	s->seen_looks++;
+	return now > i.iteration_ns && now - i.iteration_ns > deadline_ns &&
+	       s->seen_looks * (period_ns > TICK_NS ? period_ns : TICK_NS) >= deadline_ns;
+}
+
+static bool ping_overdue(struct service *s, uint64_t now)
+{
+	if (s->ping_ns)
+		return now - s->ping_ns > PING_DEADLINE_NS;
+	if (now - s->last_ping_ns < PING_PERIOD_NS)
+		return false;
+	s->ping_ns = s->last_ping_ns = now;
+	out_signal(s->control, RS_CONTROL_PING);
+	return false;
+}
+
+/* As after a stop of the machine: a ping is given its full time again. */
+static void forgive(uint64_t late_ns)
+{
+	for (uint32_t i = 0; i < service_count; i++)
+		if (services[i].ping_ns)
+			services[i].ping_ns += late_ns;
+}
+
+static void look(void *ctx)
+{
+	static uint64_t expected_ns;
+	uint64_t now = server_now_ns;
+
+	(void)ctx;
+	if (expected_ns && now > expected_ns + TICK_NS)
+		forgive(now - expected_ns);
+	for (uint32_t i = 0; i < service_count; i++) {
+		struct service *s = &services[i];
+
+		if (s->state == SERVICE_FAILED)
+			undertaker_bury(s);
+		if (s->state != SERVICE_RUNNING || s->is_rs || !s->manifest->heartbeat_period_ms)
+			continue;
+		if (iteration_too_old(s, now) || ping_overdue(s, now)) {
+			event_announce(s->name, "hangs: killed");
+			service_kill(s, CAUSE_HANG);
+		}
+	}
+	expected_ns = now + TICK_NS;
+	timer_set(&tick, expected_ns);
+}
+
+void heartbeat_start(void)
+{
+	tick.fn = look;
+	timer_set(&tick, server_now_ns + TICK_NS);
+}

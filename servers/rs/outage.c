@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Outages of a service.
+ */
+#include "lib/c/string.h"
+#include "servers/rs/outage.h"
+
+void outage_add(struct outages *o, uint64_t ns)
+{
+	o->sample_ns[o->count++ % OUTAGE_SAMPLES] = ns;
+}
+
+static void sort(uint64_t *v, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		uint64_t x = v[i];
+		uint32_t k = i;
+
+		for (; k && v[k - 1] > x; k--)
+			v[k] = v[k - 1];
+		v[k] = x;
+	}
+}
+
+struct outage_summary outage_summarise(const struct outages *o)
+{
+	uint32_t n = o->count < OUTAGE_SAMPLES ? o->count : OUTAGE_SAMPLES;
+	uint64_t v[OUTAGE_SAMPLES];
+
+	if (n == 0)
+		return (struct outage_summary){ 0 };
+	memcpy(v, o->sample_ns, n * sizeof(v[0]));
+	sort(v, n);
+	return (struct outage_summary){ v[0], n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2, v[n - 1] };
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end: services stop one after the other, users before what they need,
+ * each with a deadline; then the machine is switched off or restarted.
+ */
+#include "servers/rs/events.h"
+#include "servers/rs/service.h"
+
+#define WHOLE_DEADLINE_NS 10000000000ull
+
+bool shutting_down;
+static bool reboot_wanted;
+static struct server_timer whole;
+
+static void finish(void *ctx)
+{
+	(void)ctx;
+	event_announce("rs", "%s", reboot_wanted ? "restart" : "power off");
+	x_system(boot_handle("resource"), reboot_wanted ? X_SYS_REBOOT : X_SYS_POWEROFF, 0);
+	event_announce("rs", "the machine does not switch off; it is safe to do so by hand");
+}
+
+/* Further instances come last in the table and go first. */
+static struct service *from_the_end(uint32_t i)
+{
+	uint32_t at = service_count - 1 - i;
+
+	return &services[at < graph.count ? graph.order[at] : at];
+}
+
+void poweroff_step(void)
+{
+	for (uint32_t i = 0; i < service_count; i++) {
+		struct service *s = from_the_end(i);
+
+		if (s->is_rs || s->process == X_NO_HANDLE || s->state == SERVICE_FAILED)
+			continue;
+		if (s->state == SERVICE_STOPPING)
+			return;
+		if (s->state == SERVICE_CRASHED)
+			continue;
+		service_stop(s, STOP_FOR_GOOD);
+		return;
+	}
+	finish(NULL);
+}
+
+void poweroff_start(bool reboot)
+{
+	if (shutting_down)
+		return;
+	shutting_down = true;
+	reboot_wanted = reboot;
+	event_announce("rs", "stopping all services");
+	whole.fn = finish;
+	timer_set(&whole, server_now_ns + WHOLE_DEADLINE_NS);
+	poweroff_step();
+}

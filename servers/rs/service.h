@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Services: the table, their states, and who does what to them.
+ *
+ *   DEAD ----start----> STARTING --ready--> RUNNING --stop--> STOPPING --> DEAD
+ *                          |                 |  ^                |
+ *                          |   exit, fault,  |  | ready          | restart
+ *                          |   hang, kill    v  |                v
+ *                          +------------> CRASHED --> RECOVERING (= starting again)
+ *                          v                 |
+ *                        FAILED <--given up--+
+ *
+ * In CRASHED either the old process is still dying (process != X_NO_HANDLE) or
+ * the restart waits for its back-off. The port is made once and outlives all
+ * incarnations; everything else of an incarnation is closed when it ends.
+ * FAILED: nobody is going to serve the port; undertaker.c answers its calls.
+ */
+#ifndef RS_SERVICE_H
+#define RS_SERVICE_H
+
+#include "lib/ipc/server.h"
+#include "servers/rs/archive.h"
+#include "servers/rs/graph.h"
+#include "servers/rs/manifest.h"
+#include "servers/rs/outage.h"
+#include "servers/rs/policy.h"
+
+#define SERVICE_MAX 64u /* manifests and further instances of drivers */
+
+enum service_state {
+	SERVICE_DEAD, SERVICE_STARTING, SERVICE_RUNNING, SERVICE_STOPPING,
+	SERVICE_CRASHED, SERVICE_RECOVERING, SERVICE_FAILED,
+};
+
+enum cause {
+	CAUSE_NONE, CAUSE_EXIT, CAUSE_EXCEPTION, CAUSE_MEMORY, CAUSE_HANG, CAUSE_TIMEOUT,
+	CAUSE_KILLED, CAUSE_REQUESTED, CAUSE_COUNT,
+};
+
+enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
+
+#define STARTUP_DEADLINE_NS 10000000000ull /* from process to ready */
+#define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
+#define DEATH_DEADLINE_NS    2000000000ull /* from kill to the kernel's notice */
+#define PING_PERIOD_NS       1000000000ull
+#define PING_DEADLINE_NS     2000000000ull
+
+struct service {
+	char name[NAME_BYTES];          /* of the instance: "virtio_blk.1" */
+	const struct manifest *manifest;
+	uint32_t base, instance;        /* index of instance 0; 0, 1, ... */
+	uint64_t needs, uses;           /* masks over the table */
+	bool is_rs;
+	bool broken;                    /* never to be started: manifest, cycle, binary */
+
+	enum service_state state;
+	uint64_t state_since_ns;
+	char why[112];                  /* of the state: shown by status and tree */
+	bool wanted;                    /* to be started as soon as its needs are met */
+	enum stop_goal stop_goal;
+
+	x_handle_t port, process, control, rs_event, device;
+	char device_name[16];
+	uint64_t incarnation;
+	struct server_timer deadline;   /* of the state */
+
+	/* claiming a device */
+	bool claiming;
+	uint32_t claim_tries;
+
+	/* this incarnation */
+	uint64_t started_ns, ready_ns, down_ns;
+	uint64_t ping_ns;               /* ping under way since, 0: none */
+	uint64_t last_ping_ns;
+	uint64_t seen_iteration_ns;     /* heartbeat: iteration at the last look ... */
+	uint32_t seen_looks;            /* ... and how often it was the same */
+	uint64_t last_look_ns;
+	bool cannot_start;              /* it said so: RS_EVENT_FAILED */
+	bool injected;                  /* a fault was asked for: does not count */
+	enum cause kill_cause;          /* why rs is killing it */
+
+	/* all incarnations */
+	uint64_t restarts, cause_count[CAUSE_COUNT];
+	enum cause last_cause;
+	char last_text[112];
+	struct policy policy;
+	struct outages outages;
+};
+
+extern struct service services[SERVICE_MAX];
+extern uint32_t service_count;
+extern struct graph graph;
+extern struct archive archive;
+extern bool shutting_down;
+
+/* ---- service.c: the table ---- */
+struct service *service_find(const char *name);
+const char *service_state_name(enum service_state s);
+const char *cause_name(enum cause c);
+/* The one setter: logs old -> new, arms the deadline (0: none). */
+__attribute__((format(printf, 4, 5)))
+void service_set_state(struct service *s, enum service_state state, uint64_t deadline_ns, const char *why, ...);
+/* A further instance of s's driver, or NULL if the table is full. */
+struct service *service_add_instance(struct service *s, uint32_t instance);
+void service_init(struct service *s, const char *name, const struct manifest *m, uint32_t base,
+		  uint32_t instance);
+static inline uint32_t service_index(const struct service *s) { return s - services; }
+
+/* ---- spawn.c: one incarnation's process ---- */
+int spawn_init(void);
+bool spawn_has_binary(const struct service *s, const char **wrong);
+/* NULL: it runs; else what failed (nothing is left behind). */
+const char *spawn(struct service *s);
+/* After death: close everything of the incarnation, quiet its device, reset its port. */
+void spawn_reap(struct service *s);
+
+/* ---- supervise.c: events of a service's life ---- */
+void service_start(struct service *s);
+void service_stop(struct service *s, enum stop_goal goal);
+void service_kill(struct service *s, enum cause cause);
+void service_launch(struct service *s);               /* in STARTING, device at hand */
+void service_fail(struct service *s, const char *why);
+void service_on_death(void *service, uint64_t bits);  /* event_fn */
+void service_on_event(void *service, uint64_t bits);  /* event_fn: rs_event */
+void service_on_deadline(void *service);              /* timer */
+/* Start what waits for others and can go now; cheap when nothing changed. */
+void service_start_eligible(void);
+void service_graph_changed(void);
+
+/* ---- the other files ---- */
+void claim_device(struct service *s);                 /* claim.c */
+void heartbeat_start(void);                           /* heartbeat.c */
+void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
+void init_check(void);                                /* init.c: first Linux process */
+void poweroff_start(bool reboot);                     /* poweroff.c */
+void poweroff_step(void);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One incarnation: a process made from the archive's image and the manifest's
+ * grants. Handles go to successive slots from X_SLOT_NATIVE and are named on
+ * the bootstrap page.
+ */
+#include "lib/c/stdio.h"
+#include "lib/c/string.h"
+#include "servers/rs/elf.h"
+#include "servers/rs/events.h"
+#include "servers/rs/service.h"
+
+#define STACK_TOP   0x00007f7ffff00000ull
+#define STACK_BYTES (256u << 10)
+#define IMAGE_LIMIT (STACK_TOP - STACK_BYTES - (1u << 20)) /* leaves a guard gap */
+
+#define RIGHTS_OWN_PORT (X_R_RECEIVE | X_R_DUP | X_R_CALL | X_R_TRANSFER)
+#define RIGHTS_PEER     (X_R_CALL | X_R_DUP)
+#define RIGHTS_DEVICE   (X_R_READ | X_R_WRITE | X_R_EXEC | X_R_WAIT | X_R_DUP)
+
+struct spawning {
+	struct service *s;
+	struct x_boot_page page;
+	const char *wrong; /* the first thing that failed */
+};
+
+static x_handle_t personality = X_NO_HANDLE;
+static char binary_name[48];
+
+static const void *find_binary(const struct service *s, uint64_t *bytes)
+{
+	snprintf(binary_name, sizeof(binary_name), "bin/%s", s->manifest->name);
+	return archive_find(&archive, binary_name, bytes);
+}
+
+bool spawn_has_binary(const struct service *s, const char **wrong)
+{
+	struct elf_image e;
+	uint64_t bytes;
+	const void *image = find_binary(s, &bytes);
+
+	*wrong = image ? elf_check(&e, image, bytes, IMAGE_LIMIT) : "no binary in the boot archive";
+	return !*wrong;
+}
+
+/* A copy of the personality of its own: the archive itself may not be shared
+ * as executable memory with Linux processes. */
+int spawn_init(void)
+{
+	uint64_t bytes;
+	const void *image = archive_find(&archive, "personality/linux", &bytes);
+	struct x_mem_create c = { .bytes = bytes };
+	int64_t h, err;
+
+	if (!image)
+		return -X_ENOENT;
+	h = x_mem_create(&c);
+	if (h < 0)
+		return h;
+	err = x_mem_copy(h, 0, (void *)image, bytes, 1);
+	if (err < 0) {
+		x_handle_close(h);
+		return err;
+	}
+	personality = h;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- memory */
+
+static const char *map(struct service *s, uint64_t addr, uint64_t bytes)
+{
+	struct x_mem_map m = {
+		.space = s->process, .memory = X_NO_HANDLE, .addr = addr, .len = bytes,
+		.prot = X_PROT_READ | X_PROT_WRITE,
+		.flags = X_MAP_PRIVATE | X_MAP_FIXED | X_MAP_NOREPLACE | X_MAP_WIRED,
+	};
+
+	return x_mem_map(&m) < 0 ? "out of memory" : NULL;
+}
+
+/* Filled while writable, then given its protection: write xor execute. */
+static const char *load_segment(struct service *s, const char *image, const struct elf_segment *g)
+{
+	const char *wrong = map(s, g->map_addr, g->map_bytes);
+
+	if (wrong)
+		return wrong;
+	if (g->file_bytes &&
+	    x_space_copy(s->process, g->addr, (void *)(image + g->file_offset), g->file_bytes, 1) < 0)
+		return "cannot copy the image";
+	if (x_mem_protect(s->process, g->map_addr, g->map_bytes, g->prot) < 0)
+		return "cannot protect the image";
+	return NULL;
+}
+
+static const char *load(struct service *s, struct elf_image *e)
+{
+	uint64_t bytes;
+	const char *image = find_binary(s, &bytes);
+	const char *wrong = image ? elf_check(e, image, bytes, IMAGE_LIMIT) : "no binary in the boot archive";
+
+	for (uint32_t i = 0; !wrong && i < e->segment_count; i++)
+		wrong = load_segment(s, image, &e->segment[i]);
+	return wrong ? wrong : map(s, STACK_TOP - STACK_BYTES, STACK_BYTES);
+}
+
+/* --------------------------------------------------------------- handles */
+
+static void give(struct spawning *sp, const char *name, x_handle_t h, uint32_t rights)
+{
+	uint32_t n = sp->page.handle_count;
+	struct x_boot_handle *b = &sp->page.handles[n];
+
+	if (sp->wrong)
+		return;
+	if (n == sizeof(sp->page.handles) / sizeof(sp->page.handles[0])) {
+		sp->wrong = "too many handles";
+		return;
+	}
+	if (x_proc_grant(sp->s->process, h, rights, X_SLOT_NATIVE + n) < 0) {
+		sp->wrong = "cannot grant a handle";
+		return;
+	}
+	strlcpy(b->name, name, sizeof(b->name));
+	b->handle = X_SLOT_NATIVE + n;
+	sp->page.handle_count++;
+}
+
+/* Gives away what was made for this incarnation only (h < 0: it could not be made). */
+static void give_away(struct spawning *sp, const char *name, int64_t h, const char *wrong)
+{
+	if (h < 0) {
+		sp->wrong = sp->wrong ? sp->wrong : wrong;
+		return;
+	}
+	give(sp, name, h, 0);
+	x_handle_close(h);
+}
+
+static void give_irq(struct spawning *sp, uint32_t line)
+{
+	int64_t event = x_event_create(), irq;
+
+	if (event < 0) {
+		sp->wrong = "out of memory";
+		return;
+	}
+	irq = x_irq_create(boot_handle("resource"), line, event, 1);
+	give_away(sp, "irq", irq, "the interrupt line is not to be had");
+	give(sp, "irq_event", event, X_R_READ | X_R_WAIT);
+	x_handle_close(event);
+}
+
+/* All instances of everything it uses. */
+static void give_peers(struct spawning *sp)
+{
+	for (uint32_t i = 0; i < service_count; i++)
+		if (sp->s->uses & 1ull << services[i].base)
+			give(sp, services[i].name, services[i].port, RIGHTS_PEER);
+}
+
+static void give_control(struct spawning *sp)
+{
+	int64_t control = x_event_create(), event = x_event_create();
+
+	sp->s->control = control < 0 ? X_NO_HANDLE : (x_handle_t)control;
+	sp->s->rs_event = event < 0 ? X_NO_HANDLE : (x_handle_t)event;
+	if (control < 0 || event < 0) {
+		sp->wrong = "out of memory";
+		return;
+	}
+	give(sp, "control", control, X_R_READ | X_R_WAIT);
+	give(sp, "rs_event", event, X_R_WRITE);
+}
+
+static void give_all(struct spawning *sp)
+{
+	const struct manifest *m = sp->s->manifest;
+	x_handle_t resource = boot_handle("resource");
+
+	give(sp, "port", sp->s->port, RIGHTS_OWN_PORT);
+	give_control(sp);
+	give_peers(sp);
+	if (sp->s->device != X_NO_HANDLE)
+		give(sp, "device", sp->s->device, RIGHTS_DEVICE);
+	if (m->ioport_count)
+		give_away(sp, "ioports", x_ioports_create(resource, m->ioport_base, m->ioport_count),
+			  "the I/O ports are not to be had");
+	if (m->irq >= 0)
+		give_irq(sp, m->irq);
+	if (m->resource == RESOURCE_ALL)
+		give(sp, "resource", resource, X_R_MANAGE | X_R_EXEC | X_R_DUP);
+	if (m->resource == RESOURCE_PROCESSES)
+		give(sp, "resource", resource, X_R_EXEC | X_R_DUP);
+	if (m->gives_personality && personality != X_NO_HANDLE)
+		give(sp, "personality", personality, X_R_READ | X_R_EXEC | X_R_DUP | X_R_TRANSFER);
+}
+
+/* ------------------------------------------------------------ boot page, start */
+
+static const char *write_boot_page(struct spawning *sp)
+{
+	struct x_boot_page *p = &sp->page;
+	const struct manifest *m = sp->s->manifest;
+	const char *wrong = map(sp->s, X_BOOT_PAGE, X_PAGE_SIZE);
+
+	if (wrong)
+		return wrong;
+	p->magic = X_BOOT_MAGIC;
+	p->incarnation = sp->s->incarnation;
+	strlcpy(p->name, sp->s->name, sizeof(p->name));
+	memcpy(p->cmdline, boot->cmdline, sizeof(p->cmdline));
+	_Static_assert(sizeof(p->args) == sizeof(m->args), "arguments fit the page");
+	memcpy(p->args, m->args, m->arg_bytes);
+	p->arg_bytes = m->arg_bytes;
+	if (x_space_copy(sp->s->process, X_BOOT_PAGE, p, sizeof(*p), 1) < 0 ||
+	    x_mem_protect(sp->s->process, X_BOOT_PAGE, X_PAGE_SIZE, X_PROT_READ) < 0)
+		return "cannot write the bootstrap page";
+	return NULL;
+}
+
+/* Bound before the first instruction runs: nothing it does goes unseen. */
+static const char *run(struct service *s, uint64_t entry)
+{
+	struct x_thread_create t = { .process = s->process, .entry = entry, .stack = STACK_TOP - 16 };
+
+	if (server_bind(s->process, service_on_death, s) < 0 ||
+	    server_bind(s->rs_event, service_on_event, s) < 0)
+		return "cannot watch the process";
+	return x_thread_create(&t) < 0 ? "cannot start the thread" : NULL;
+}
+
+static void close_handle(x_handle_t *h)
+{
+	if (*h == X_NO_HANDLE)
+		return;
+	server_unbind(*h);
+	x_handle_close(*h);
+	*h = X_NO_HANDLE;
+}
+
+static void close_incarnation(struct service *s)
+{
+	close_handle(&s->process);
+	close_handle(&s->control);
+	close_handle(&s->rs_event);
+}
+
+const char *spawn(struct service *s)
+{
+	static struct spawning sp; /* static for its size only */
+	struct elf_image e = { 0 };
+	int64_t process = x_proc_create(boot_handle("resource"), s->name, 0, s->manifest->band);
+
+	if (process < 0)
+		return "out of memory";
+	memset(&sp, 0, sizeof(sp));
+	sp.s = s;
+	s->process = process;
+	s->incarnation++;
+	sp.wrong = load(s, &e);
+	if (!sp.wrong)
+		give_all(&sp);
+	if (!sp.wrong)
+		sp.wrong = write_boot_page(&sp);
+	s->started_ns = x_clock(X_CLOCK_MONOTONIC);
+	s->ready_ns = s->ping_ns = s->seen_iteration_ns = 0;
+	s->last_ping_ns = s->last_look_ns = s->started_ns;
+	s->cannot_start = s->injected = false;
+	s->kill_cause = CAUSE_NONE;
+	if (!sp.wrong)
+		sp.wrong = run(s, e.entry);
+	if (sp.wrong) {
+		server_unbind(s->process);
+		x_proc_kill(s->process, -X_ECANCELED);
+		close_incarnation(s);
+	}
+	return sp.wrong;
+}
+
+void spawn_reap(struct service *s)
+{
+	if (s->device != X_NO_HANDLE)
+		x_device_ctl(s->device, X_DEV_REVOKE, 0);
+	close_incarnation(s);
+	x_port_reset(s->port);
+}

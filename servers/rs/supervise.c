@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What happens to a service in its life: start, ready, stop, death, restart.
+ * One function per event; the states are drawn in service.h. Nothing here
+ * waits: each wait is a state with a deadline.
+ */
+#include "lib/c/stdio.h"
+#include "lib/c/string.h"
+#include "proto/rs.h"
+#include "servers/rs/events.h"
+#include "servers/rs/service.h"
+
+static void ms_text(char *buf, size_t size, uint64_t ns)
+{
+	uint64_t us = ns / 1000;
+
+	snprintf(buf, size, "%llu.%llu ms", (unsigned long long)(us / 1000),
+		 (unsigned long long)(us % 1000 / 100));
+}
+
+/* --------------------------------------------------------------------- start */
+
+static bool has_settled(const struct service *s)
+{
+	return s->is_rs || s->state == SERVICE_RUNNING || s->state == SERVICE_FAILED ||
+	       (s->state == SERVICE_DEAD && !s->wanted);
+}
+
+static bool needs_met(const struct service *s)
+{
+	for (uint32_t i = 0; i < service_count; i++)
+		if ((s->needs & 1ull << i) && !has_settled(&services[i]))
+			return false;
+	return true;
+}
+
+static bool graph_changed;
+
+void service_graph_changed(void)
+{
+	graph_changed = true;
+}
+
+void service_start_eligible(void)
+{
+	while (graph_changed) {
+		graph_changed = false;
+		for (uint32_t i = 0; i < service_count && !shutting_down; i++) {
+			struct service *s = &services[i < graph.count ? graph.order[i] : i];
+
+			if (s->wanted && s->state == SERVICE_DEAD && needs_met(s))
+				service_start(s);
+		}
+		init_check();
+	}
+}
+
+void service_fail(struct service *s, const char *why)
+{
+	s->wanted = false;
+	service_set_state(s, SERVICE_FAILED, 0, "%s", why);
+	event_announce(s->name, "failed: %s", why);
+	if (shutting_down)
+		poweroff_step();
+}
+
+void service_start(struct service *s)
+{
+	s->wanted = true;
+	s->restarts = s->incarnation ? s->restarts + 1 : 0;
+	service_set_state(s, SERVICE_STARTING, STARTUP_DEADLINE_NS, "%s", "");
+	if (s->manifest->match[0] && s->device == X_NO_HANDLE)
+		claim_device(s);
+	else
+		service_launch(s);
+}
+
+void service_launch(struct service *s)
+{
+	const char *wrong = spawn(s);
+
+	if (wrong)
+		service_fail(s, wrong);
+}
+
+/* --------------------------------------------------------------------- ready */
+
+static void ready_first(struct service *s)
+{
+	char took[24];
+
+	ms_text(took, sizeof(took), s->ready_ns - s->started_ns);
+	service_set_state(s, SERVICE_RUNNING, 0, "%s", "");
+	event_announce(s->name, "ready (%s)", took);
+}
+
+static void ready_again(struct service *s)
+{
+	char took[24];
+
+	outage_add(&s->outages, s->ready_ns - s->down_ns);
+	ms_text(took, sizeof(took), s->ready_ns - s->down_ns);
+	service_set_state(s, SERVICE_RUNNING, 0, "after %s", took);
+	event_announce(s->name, "restarted after %s (%s), %s outage", cause_name(s->last_cause),
+		       s->last_text, took);
+}
+
+void service_on_event(void *service, uint64_t bits)
+{
+	struct service *s = service;
+
+	if (bits & RS_EVENT_PONG)
+		s->ping_ns = 0;
+	if (bits & RS_EVENT_FAILED) {
+		s->cannot_start = true;
+		service_kill(s, CAUSE_EXIT);
+		return;
+	}
+	if (!(bits & RS_EVENT_READY))
+		return;
+	s->ready_ns = x_clock(X_CLOCK_MONOTONIC);
+	if (s->state == SERVICE_STARTING)
+		ready_first(s);
+	else if (s->state == SERVICE_RECOVERING)
+		ready_again(s);
+}
+
+/* ---------------------------------------------------------------- stop, kill */
+
+/* An outage lasts from the first death to ready, however many tries it takes. */
+static void mark_down(struct service *s)
+{
+	if (s->state != SERVICE_RECOVERING && s->state != SERVICE_CRASHED)
+		s->down_ns = x_clock(X_CLOCK_MONOTONIC);
+}
+
+void service_stop(struct service *s, enum stop_goal goal)
+{
+	s->stop_goal = goal;
+	if (s->process == X_NO_HANDLE) { /* claiming, or waiting for its restart */
+		s->claiming = false;
+		service_set_state(s, SERVICE_DEAD, 0, "stopped");
+		s->wanted = goal == STOP_TO_RESTART;
+		return;
+	}
+	s->kill_cause = CAUSE_REQUESTED;
+	mark_down(s);
+	out_signal(s->control, RS_CONTROL_STOP);
+	service_set_state(s, SERVICE_STOPPING, STOP_DEADLINE_NS, "asked to stop");
+}
+
+void service_kill(struct service *s, enum cause cause)
+{
+	if (s->process == X_NO_HANDLE || s->state == SERVICE_STOPPING || s->state == SERVICE_CRASHED)
+		return;
+	s->kill_cause = cause;
+	mark_down(s);
+	service_set_state(s, SERVICE_CRASHED, DEATH_DEADLINE_NS, "killed: %s", cause_name(cause));
+	x_proc_kill(s->process, -X_ECANCELED);
+}
+
+/* --------------------------------------------------------------------- death */
+
+static enum cause cause_of(const struct service *s, const struct x_proc_info *i)
+{
+	if (i->death == X_DEATH_EXCEPTION)
+		return CAUSE_EXCEPTION;
+	if (i->death == X_DEATH_MEMORY)
+		return CAUSE_MEMORY;
+	if (s->kill_cause != CAUSE_NONE)
+		return s->kill_cause;
+	return i->death == X_DEATH_EXIT ? CAUSE_EXIT : CAUSE_KILLED;
+}
+
+static void describe_exception(struct service *s, const struct x_proc_info *i)
+{
+	snprintf(s->last_text, sizeof(s->last_text), "vector %u at 0x%llx, address 0x%llx", i->vector,
+		 (unsigned long long)i->fault_rip, (unsigned long long)i->fault_address);
+	event_add(s->name, "backtrace %llx %llx %llx %llx %llx", (unsigned long long)i->backtrace[0],
+		  (unsigned long long)i->backtrace[1], (unsigned long long)i->backtrace[2],
+		  (unsigned long long)i->backtrace[3], (unsigned long long)i->backtrace[4]);
+}
+
+static void record_death(struct service *s)
+{
+	static struct x_proc_info i;
+
+	memset(&i, 0, sizeof(i));
+	x_proc_info(s->process, &i);
+	s->last_cause = cause_of(s, &i);
+	s->cause_count[s->last_cause]++;
+	switch (s->last_cause) {
+	case CAUSE_EXCEPTION:
+		describe_exception(s, &i);
+		break;
+	case CAUSE_EXIT:
+		snprintf(s->last_text, sizeof(s->last_text), "exit status %d", i.status);
+		break;
+	case CAUSE_HANG:
+		strlcpy(s->last_text, "no progress within its deadline", sizeof(s->last_text));
+		break;
+	case CAUSE_TIMEOUT:
+		strlcpy(s->last_text, "not ready in time", sizeof(s->last_text));
+		break;
+	case CAUSE_REQUESTED:
+		strlcpy(s->last_text, "by svc", sizeof(s->last_text));
+		break;
+	default:
+		snprintf(s->last_text, sizeof(s->last_text), "status %d", i.status);
+	}
+}
+
+static void recover(struct service *s);
+
+/* What the policy makes of a crash. */
+static void decide(struct service *s)
+{
+	uint64_t now = x_clock(X_CLOCK_MONOTONIC);
+	bool requested = s->last_cause == CAUSE_REQUESTED || s->injected;
+	uint64_t uptime = s->ready_ns ? s->down_ns - s->ready_ns : 0;
+	struct policy_decision d = policy_crash(&s->policy, now, uptime, requested);
+	char why[112];
+
+	if (shutting_down || (!s->manifest->restart && !requested)) {
+		s->wanted = false;
+		service_set_state(s, SERVICE_DEAD, 0, "%s: %s", cause_name(s->last_cause), s->last_text);
+	} else if (s->cannot_start) {
+		service_fail(s, "it says that it cannot start (see `svc log -k`)");
+	} else if (d.verdict == POLICY_GIVE_UP) {
+		snprintf(why, sizeof(why), "more than %u crashes in %u s, last: %s (%s)", POLICY_CRASHES,
+			 (unsigned)(POLICY_WINDOW_NS / 1000000000), cause_name(s->last_cause), s->last_text);
+		service_fail(s, why);
+	} else if (d.delay_ns) {
+		service_set_state(s, SERVICE_CRASHED, d.delay_ns, "restart in %llu ms",
+				  (unsigned long long)(d.delay_ns / 1000000));
+	} else {
+		recover(s);
+	}
+}
+
+static void recover(struct service *s)
+{
+	const char *wrong;
+
+	s->restarts++;
+	service_set_state(s, SERVICE_RECOVERING, STARTUP_DEADLINE_NS, "%s: %s", cause_name(s->last_cause),
+			  s->last_text);
+	wrong = spawn(s);
+	if (!wrong)
+		return;
+	/* Most likely memory is short for a moment: a crash like others, but
+	 * tried again later in any case. */
+	s->last_cause = CAUSE_MEMORY;
+	s->cause_count[CAUSE_MEMORY]++;
+	s->injected = false;
+	s->ready_ns = 0;
+	strlcpy(s->last_text, wrong, sizeof(s->last_text));
+	if (policy_crash(&s->policy, x_clock(X_CLOCK_MONOTONIC), 0, false).verdict == POLICY_GIVE_UP)
+		service_fail(s, wrong);
+	else
+		service_set_state(s, SERVICE_CRASHED, 100000000, "%s", wrong);
+}
+
+static void stopped(struct service *s)
+{
+	s->last_cause = CAUSE_REQUESTED;
+	if (s->stop_goal == STOP_TO_RESTART && !shutting_down) {
+		recover(s);
+		return;
+	}
+	s->wanted = false;
+	service_set_state(s, SERVICE_DEAD, 0, "stopped");
+	if (shutting_down)
+		poweroff_step();
+}
+
+void service_on_death(void *service, uint64_t bits)
+{
+	struct service *s = service;
+	bool was_stopping = s->state == SERVICE_STOPPING;
+
+	(void)bits;
+	if (!was_stopping)
+		mark_down(s);
+	record_death(s);
+	spawn_reap(s);
+	if (was_stopping) {
+		stopped(s);
+		return;
+	}
+	if (s->state != SERVICE_CRASHED)
+		service_set_state(s, SERVICE_CRASHED, 0, "%s: %s", cause_name(s->last_cause), s->last_text);
+	if (s->last_cause != CAUSE_REQUESTED && !s->cannot_start)
+		event_announce(s->name, "crashed: %s, %s", cause_name(s->last_cause), s->last_text);
+	decide(s);
+}
+
+/* ----------------------------------------------------------------- deadlines */
+
+static void stop_overdue(struct service *s)
+{
+	if (s->kill_cause == CAUSE_KILLED) {
+		event_announce(s->name, "does not die; left as it is");
+		service_fail(s, "its process does not die");
+		return;
+	}
+	s->kill_cause = CAUSE_KILLED;
+	service_set_state(s, SERVICE_STOPPING, DEATH_DEADLINE_NS, "did not stop in time: killed");
+	x_proc_kill(s->process, -X_ECANCELED);
+}
+
+void service_on_deadline(void *service)
+{
+	struct service *s = service;
+
+	switch (s->state) {
+	case SERVICE_STARTING:
+		if (s->claiming) {
+			s->claiming = false;
+			service_fail(s, "devmgr does not answer");
+			break;
+		}
+		/* fall through */
+	case SERVICE_RECOVERING:
+		service_kill(s, CAUSE_TIMEOUT);
+		break;
+	case SERVICE_STOPPING:
+		stop_overdue(s);
+		break;
+	case SERVICE_CRASHED:
+		if (s->process == X_NO_HANDLE)
+			recover(s);
+		else
+			service_fail(s, "its process does not die");
+		break;
+	case SERVICE_DEAD:
+	case SERVICE_RUNNING:
+	case SERVICE_FAILED:
+		break;
+	}
+}

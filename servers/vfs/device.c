@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Character devices: by device number to the server that has it, or to the
+ * ones served here: null, zero, full, random, urandom.
+ *
+ * An open device has no state but its id:
+ *   kind << 56 | device << 48 | access mode << 46 | serial
+ */
+
+#include "servers/vfs/vfs.h"
+
+enum device { DEVICE_NULL, DEVICE_ZERO, DEVICE_FULL, DEVICE_RANDOM, DEVICE_REMOTE };
+
+enum { FILL_BYTES = 16384, RANDOM_BYTES = 4096 };
+
+struct device_entry {
+	uint64_t rdev;
+	enum device device;
+	const char *server;     /* REMOTE: boot handle */
+	uint32_t number;        /* REMOTE: DEV_* */
+};
+
+#define RDEV(major, minor) ((uint64_t)(major) << 8 | (minor))
+
+static const struct device_entry devices[] = {
+	{ RDEV(1, 3), DEVICE_NULL, NULL, 0 },
+	{ RDEV(1, 5), DEVICE_ZERO, NULL, 0 },
+	{ RDEV(1, 7), DEVICE_FULL, NULL, 0 },
+	{ RDEV(1, 8), DEVICE_RANDOM, NULL, 0 },
+	{ RDEV(1, 9), DEVICE_RANDOM, NULL, 0 },
+	{ RDEV(5, 0), DEVICE_REMOTE, "tty", DEV_CTTY },
+	{ RDEV(5, 1), DEVICE_REMOTE, "tty", DEV_CONSOLE },
+	{ RDEV(4, 64), DEVICE_REMOTE, "tty", DEV_CONSOLE },
+	{ RDEV(10, 200), DEVICE_REMOTE, "rs", DEV_SVC },
+};
+enum { DEVICES = sizeof(devices) / sizeof(devices[0]) };
+
+static const uint8_t zeros[FILL_BYTES];
+static uint8_t random_buffer[RANDOM_BYTES];
+static uint64_t next_serial = 1;
+
+/* ---- opening ---- */
+
+static void open_remote(struct request *r, const struct device_entry *d, uint32_t flags)
+{
+	x_handle_t server = boot_handle(d->server);
+	struct x_msg msg = { .op = DEV_OPEN, .a = { d->number, flags, r->koid } };
+
+	if (server == X_NO_HANDLE)
+		request_finish(r, -X_ENXIO);
+	else
+		request_handle_call(r, REQUEST_CALL, 0, server, &msg, NULL, 0);
+}
+
+static uint32_t status_flags(uint32_t flags)
+{
+	return flags & ~(F_O_CREAT | F_O_EXCL | F_O_TRUNC | F_O_CLOEXEC | F_O_NOCTTY);
+}
+
+static void open_here(struct request *r, uint32_t index, uint32_t flags)
+{
+	uint64_t rest = (uint64_t)index << 48 | (uint64_t)(flags & F_O_ACCMODE) << 46 |
+			(next_serial++ & ((1ull << 46) - 1));
+	int64_t handle = sys_mint(object_id(KIND_DEVICE, rest), 0, X_READY_IN | X_READY_OUT,
+				  status_flags(flags));
+
+	if (handle < 0)
+		request_finish(r, handle);
+	else
+		request_finish_handle(r, (x_handle_t)handle);
+}
+
+void device_open(struct request *r, uint64_t rdev, uint32_t flags)
+{
+	uint32_t i;
+
+	for (i = 0; i < DEVICES && devices[i].rdev != rdev; i++)
+		;
+	if (i == DEVICES)
+		request_finish(r, -X_ENXIO);
+	else if (devices[i].device == DEVICE_REMOTE)
+		open_remote(r, &devices[i], flags);
+	else
+		open_here(r, i, flags);
+}
+
+/* ---- reading and writing ---- */
+
+static int64_t fill(const struct x_in *in, bool random)
+{
+	uint32_t room = in_window(in, 0, X_WIN_WRITE), done = 0, length;
+	const void *from = random ? random_buffer : zeros;
+	uint32_t step = random ? RANDOM_BYTES : FILL_BYTES;
+	int64_t copied;
+
+	while (done < room) {
+		length = room - done < step ? room - done : step;
+		if (random)
+			random_bytes(random_buffer, length);
+		copied = window_write(in->id, 0, done, from, length);
+		if (copied <= 0)
+			return done ? (int64_t)done : -X_EFAULT;
+		done += (uint32_t)copied;
+	}
+	return done;
+}
+
+static int64_t mix(const struct x_in *in)
+{
+	uint32_t room = in_window(in, 0, X_WIN_READ);
+	uint32_t length = room < RANDOM_BYTES ? room : RANDOM_BYTES;
+
+	if (length && window_read(in->id, 0, 0, random_buffer, length) < (int64_t)length)
+		return -X_EFAULT;
+	random_mix(random_buffer, length);
+	return room;
+}
+
+static int64_t device_read(const struct x_in *in, enum device d)
+{
+	return d == DEVICE_NULL ? 0 : fill(in, d == DEVICE_RANDOM);
+}
+
+static int64_t device_write(const struct x_in *in, enum device d)
+{
+	if (d == DEVICE_FULL)
+		return -X_ENOSPC;
+	return d == DEVICE_RANDOM ? mix(in) : in_window(in, 0, X_WIN_READ);
+}
+
+static int64_t device_stat(const struct x_in *in, uint64_t rdev)
+{
+	struct file_attr attr;
+
+	devfs_attr_of_rdev(rdev, &attr);
+	return window_write(in->id, 0, 0, &attr, sizeof(attr)) < (int64_t)sizeof(attr) ? -X_EFAULT : 0;
+}
+
+void device_call(const struct x_in *in)
+{
+	uint32_t index = in->object >> 48 & 0xff, mode = in->object >> 46 & F_O_ACCMODE;
+	const struct device_entry *d = &devices[index < DEVICES ? index : 0];
+	int64_t status;
+
+	switch (in->msg.op) {
+	case FILE_READ: status = mode == F_O_WRONLY ? -X_EBADF : device_read(in, d->device); break;
+	case FILE_WRITE: status = mode == F_O_RDONLY ? -X_EBADF : device_write(in, d->device); break;
+	case FILE_STAT: status = device_stat(in, d->rdev); break;
+	case FILE_SETATTR: status = -X_EPERM; break;
+	case FILE_READDIR: case FILE_IDENT: status = -X_ENOTDIR; break;
+	case FILE_SYNC: case FILE_TRUNCATE: status = -X_EINVAL; break;
+	case FILE_IOCTL: status = -X_ENOTTY; break;
+	case FILE_MMAP: status = -X_ENODEV; break;
+	case FILE_SIZE: status = -X_ESPIPE; break;
+	default: status = -X_ENOSYS; break;
+	}
+	close_handles(in, 0);
+	out_status(in->id, status);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vfs: names. It resolves paths over all mounted filesystems for the Linux
+ * processes (one session object each), and serves pipes, /dev and the devices
+ * that need no driver. Data of files doesn't pass through it.
+ *
+ * Boot handles: "minix" (the root filesystem's port), "pm", "tty", "rs".
+ */
+
+#include "servers/vfs/vfs.h"
+
+static void session_call(const struct x_in *in)
+{
+	struct session *s = session_find(in->object);
+
+	if (s)
+		op_session_call(s, in);
+	else
+		file_refuse(in);
+}
+
+static void call(const struct x_in *in)
+{
+	if (!in->object) {
+		op_control_call(in);
+		return;
+	}
+	switch (object_kind(in->object)) {
+	case KIND_SESSION: session_call(in); break;
+	case KIND_PIPE_READ: case KIND_PIPE_WRITE: pipe_call(in); break;
+	case KIND_DEVICE: device_call(in); break;
+	case KIND_DEVDIR: devfs_dir_call(in); break;
+	case KIND_PLACE: place_call(in); break;
+	default: file_refuse(in); break;
+	}
+}
+
+static void closure(uint64_t object, uint64_t mints)
+{
+	(void)mints;    /* every object is minted once, and ids are not used again */
+	switch (object_kind(object)) {
+	case KIND_SESSION: session_closed(object); break;
+	case KIND_PIPE_READ: case KIND_PIPE_WRITE: pipe_closed(object); break;
+	case KIND_PLACE: place_closed(object); break;
+	default: break;
+	}
+	out_closure_ack(object);
+}
+
+static void cancel(uint64_t call_id)
+{
+	if (!pipe_cancel(call_id))
+		request_cancel(call_id);
+}
+
+static const struct server_ops ops = {
+	.call = call,
+	.closure = closure,
+	.cancel = cancel,
+};
+
+void server_main(void)
+{
+	random_init();
+	mounts_init();
+	server_run(&ops);
+}

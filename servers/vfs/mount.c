@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mounted filesystems: how each starts, and how it comes back.
+ *
+ * First start:  MOUNTING (FS_MOUNT, remote ones) -> FINDING (look up the mount
+ *               point; MAKING if it may be made) -> MARKING -> READY.
+ *               The root has no mount point; VFS_MOUNT brings its own.
+ * Restart:      a filesystem that lost its memory answers -X_ESTALE_HANDLE to
+ *               all but FS_MOUNT, or -X_EDEAD to what it was doing. Then
+ *               MOUNTING -> REHOLDING (inodes of sessions and mounts are held
+ *               again, one by one) -> REMARKING (mount points) -> READY.
+ *               Requests for it wait in REQUEST_MOUNT meanwhile.
+ *
+ * MOUNT_LOST waits a little, longer each time, before it begins anew.
+ */
+
+#include "lib/c/stdio.h"
+#include "servers/vfs/vfs.h"
+
+enum {
+	FIRST_ATTEMPTS = 10,
+	RETRY_FIRST_NS = 100 * 1000 * 1000,
+	RETRY_SHIFT_MAX = 6,
+};
+
+struct mount mounts[MOUNTS_MAX];
+static uint32_t next_id = 1;
+static int64_t boot_status;             /* see mount_boot_status() */
+
+static void begin(struct mount *m);
+static void advance(struct mount *m);
+
+static void mount_enter(struct mount *m, enum mount_state state)
+{
+	if (state == MOUNT_READY || state == MOUNT_LOST)
+		server_log("%s on %s: %s", m->type, m->path,
+			   state == MOUNT_LOST ? "lost, mounting again" : "mounted");
+	m->state = state;
+}
+
+/* ---- finding mounts ---- */
+
+struct mount *mount_by_id(uint64_t id)
+{
+	for (uint32_t i = 0; i < MOUNTS_MAX; i++)
+		if (mounts[i].state != MOUNT_FREE && mounts[i].id == id)
+			return &mounts[i];
+	return NULL;
+}
+
+struct mount *mount_by_type(const char *type)
+{
+	for (uint32_t i = 0; i < MOUNTS_MAX; i++)
+		if (mounts[i].state != MOUNT_FREE && !strcmp(mounts[i].type, type))
+			return &mounts[i];
+	return NULL;
+}
+
+struct mount *mount_on(struct place covered)
+{
+	for (uint32_t i = 1; i < MOUNTS_MAX; i++)
+		if (mounts[i].attached && place_equal(mounts[i].covered, covered))
+			return &mounts[i];
+	return NULL;
+}
+
+struct place mount_root_place(void)
+{
+	return (struct place){ 0, mounts[0].root };
+}
+
+struct mount *mount_new(const char *source, const char *type)
+{
+	for (uint32_t i = 0; i < MOUNTS_MAX; i++) {
+		struct mount *m = &mounts[i];
+
+		if (m->state != MOUNT_FREE || m->call.pending)
+			continue;
+		memset(m, 0, sizeof(*m));
+		m->id = next_id++;
+		m->port = X_NO_HANDLE;
+		strlcpy(m->source, source, sizeof(m->source));
+		strlcpy(m->type, type, sizeof(m->type));
+		return m;
+	}
+	return NULL;
+}
+
+/* ---- the end of a job ---- */
+
+static void begin_others(void)
+{
+	for (uint32_t i = 1; i < MOUNTS_MAX; i++)
+		if (mounts[i].state == MOUNT_NEW)
+			begin(&mounts[i]);
+}
+
+/* Boot is over when the root and the first /dev are decided. */
+static void boot_advance(const struct mount *m, int64_t status)
+{
+	if (boot_status)
+		return;
+	if (m == &mounts[0] && status < 0)
+		boot_status = status;
+	else if (m == &mounts[0])
+		begin_others();
+	else if (!strcmp(m->type, "devtmpfs"))
+		boot_status = 1;
+}
+
+static void ready(struct mount *m)
+{
+	struct request *waiter = m->waiter;
+
+	mount_enter(m, MOUNT_READY);
+	m->was_ready = true;
+	m->attempts = 0;
+	m->waiter = NULL;
+	boot_advance(m, 0);
+	if (waiter)
+		request_finish(waiter, 0);
+	requests_resume();
+}
+
+static void fail(struct mount *m, int64_t status)
+{
+	struct request *waiter = m->waiter;
+
+	server_log("%s on %s: failed, error %d", m->type, m->path, (int)-status);
+	m->waiter = NULL;
+	if (m == &mounts[0])
+		mount_enter(m, MOUNT_FAILED);
+	else
+		mount_detach(m);
+	boot_advance(m, status);
+	if (waiter)
+		request_finish(waiter, status);
+	requests_resume();
+}
+
+void mount_detach(struct mount *m)
+{
+	timer_clear(&m->retry);
+	hold_forget_mount(mount_slot(m));
+	if (m->covered.inode)
+		hold_drop(m->covered);
+	m->covered = (struct place){ 0, 0 };
+	m->attached = false;
+	m->path[0] = 0;
+	mount_enter(m, MOUNT_FREE);
+}
+
+static void retry(void *ctx)
+{
+	struct mount *m = ctx;
+
+	if (m->state == MOUNT_LOST && !m->call.pending)
+		begin(m);
+}
+
+static void lose(struct mount *m)
+{
+	uint32_t shift = m->attempts < RETRY_SHIFT_MAX ? m->attempts : RETRY_SHIFT_MAX;
+
+	mount_enter(m, MOUNT_LOST);
+	hold_lost(mount_slot(m));
+	m->lost_ns = server_now_ns;
+	m->retry.fn = retry;
+	m->retry.ctx = m;
+	/* The new incarnation shares the old one's port, so the first try can go
+	 * out at once: it waits in the queue. */
+	timer_set(&m->retry, server_now_ns + (m->attempts ? (uint64_t)RETRY_FIRST_NS << shift : 1));
+	if (m->attempts < UINT8_MAX)
+		m->attempts++;
+}
+
+void mount_lost(struct mount *m)
+{
+	if (m->state == MOUNT_READY && !m->internal)
+		lose(m);
+}
+
+/* ---- steps ---- */
+
+static void step_done(struct fs_call *call);
+
+static struct fs_call *prepare(struct mount *m, struct mount *at, uint32_t op, uint64_t inode)
+{
+	struct fs_call *call = &m->call;
+
+	memset(call, 0, sizeof(*call));
+	call->mount = at;
+	call->op = op;
+	call->a[0] = inode;
+	call->who = &creds_root;
+	call->done = step_done;
+	call->owner = m;
+	return call;
+}
+
+static void submit(struct mount *m)
+{
+	if (fs_submit(&m->call))
+		step_done(&m->call);
+}
+
+static void step_mount(struct mount *m)
+{
+	struct fs_call *call = prepare(m, m, FS_MOUNT, m->id);
+
+	mount_enter(m, MOUNT_MOUNTING);
+	call->a[1] = m->want_rdonly ? FS_RDONLY : 0;
+	call->data = m->buffer;
+	call->data_bytes = sizeof(struct file_statfs);
+	call->data_write = true;
+	submit(m);
+}
+
+/* Mount points made by ourselves are at the top: "/dev", "/proc". */
+static void step_find(struct mount *m)
+{
+	struct fs_call *call = prepare(m, &mounts[0], FS_LOOKUP, mounts[0].root);
+
+	mount_enter(m, MOUNT_FINDING);
+	call->path = m->path + 1;
+	call->path_bytes = (uint32_t)strlen(m->path + 1);
+	call->a[1] = FS_HOLD | FS_NOFOLLOW;
+	submit(m);
+}
+
+static void step_make(struct mount *m)
+{
+	struct fs_call *call = prepare(m, &mounts[0], FS_MKDIR, mounts[0].root);
+
+	mount_enter(m, MOUNT_MAKING);
+	m->make_point = false;
+	call->path = m->path + 1;
+	call->path_bytes = (uint32_t)strlen(m->path + 1);
+	call->a[1] = 0755ull << 32;
+	submit(m);
+}
+
+static void step_mark(struct mount *m)
+{
+	struct fs_call *call = prepare(m, &mounts[m->covered.mount], FS_MARK_MOUNT, m->covered.inode);
+
+	mount_enter(m, MOUNT_MARKING);
+	call->a[1] = 1;
+	submit(m);
+}
+
+static void step_remark(struct mount *m)
+{
+	mount_enter(m, MOUNT_REMARKING);
+	for (; m->cursor < MOUNTS_MAX; m->cursor++) {
+		struct mount *child = &mounts[m->cursor];
+
+		if (!child->attached || child == m || !child->covered.inode ||
+		    child->covered.mount != mount_slot(m))
+			continue;
+		m->cursor++;
+		prepare(m, m, FS_MARK_MOUNT, child->covered.inode)->a[1] = 1;
+		submit(m);
+		return;
+	}
+	ready(m);
+}
+
+static void step_rehold(struct mount *m)
+{
+	uint64_t inode;
+
+	mount_enter(m, MOUNT_REHOLDING);
+	while (hold_next(mount_slot(m), &m->cursor, &inode)) {
+		if (inode == m->root)
+			continue;       /* FS_MOUNT held it */
+		prepare(m, m, FS_LOOKUP, inode)->a[1] = FS_HOLD;
+		submit(m);
+		return;
+	}
+	m->cursor = 0;
+	step_remark(m);
+}
+
+static void begin(struct mount *m)
+{
+	if (!m->internal) {
+		step_mount(m);
+		return;
+	}
+	m->root = 1;
+	advance(m);
+}
+
+/* The filesystem runs: attach it, or take up again what it was. */
+static void advance(struct mount *m)
+{
+	if (m->was_ready) {
+		m->cursor = 0;
+		step_rehold(m);
+	} else if (m == &mounts[0]) {
+		m->attached = true;
+		ready(m);
+	} else if (m->covered.inode) {
+		step_mark(m);
+	} else {
+		step_find(m);
+	}
+}
+
+static void mounted(struct mount *m, const struct fs_call *call)
+{
+	m->root = call->r[0];
+	m->rdonly = m->want_rdonly || call->r[1];
+	if (m->was_ready)
+		hold_renewed(mount_slot(m), m->root, true);
+	else if (!hold_adopt((struct place){ mount_slot(m), m->root })) {
+		fail(m, -X_ENFILE);
+		return;
+	}
+	advance(m);
+}
+
+static void found(struct mount *m, const struct fs_call *call)
+{
+	struct place covered = { 0, call->r[0] };
+
+	if (!hold_adopt(covered)) {
+		fail(m, -X_ENFILE);
+		return;
+	}
+	m->covered = covered;
+	if ((call->r[1] & F_S_IFMT) != F_S_IFDIR)
+		fail(m, -X_ENOTDIR);
+	else
+		step_mark(m);
+}
+
+/* Its own filesystem, or the one it is mounted on, is gone: begin again. */
+static void step_lost(struct mount *m, struct mount *at)
+{
+	if (at != m)
+		mount_lost(at);
+	if (!m->was_ready && m->attempts >= FIRST_ATTEMPTS)
+		fail(m, -X_EIO);
+	else
+		lose(m);
+}
+
+static void step_done(struct fs_call *call)
+{
+	struct mount *m = call->owner;
+
+	if (call->handle != X_NO_HANDLE)
+		out_close(call->handle);
+	if (fs_status_is_loss(call->status)) {
+		step_lost(m, call->mount);
+		return;
+	}
+	switch ((enum mount_state)m->state) {
+	case MOUNT_MOUNTING:
+		if (call->status < 0)
+			m->was_ready ? lose(m) : fail(m, call->status);
+		else
+			mounted(m, call);
+		break;
+	case MOUNT_FINDING:
+		if (call->status == -X_ENOENT && m->make_point)
+			step_make(m);
+		else if (call->status < 0)
+			fail(m, call->status);
+		else
+			found(m, call);
+		break;
+	case MOUNT_MAKING:
+		step_find(m);
+		break;
+	case MOUNT_MARKING:
+		m->attached = call->status >= 0;
+		call->status < 0 ? fail(m, call->status) : ready(m);
+		break;
+	case MOUNT_REHOLDING:
+		hold_renewed(mount_slot(m), call->a[0], call->status >= 0);
+		step_rehold(m);
+		break;
+	case MOUNT_REMARKING:
+		step_remark(m);
+		break;
+	default:
+		break;  /* detached meanwhile */
+	}
+}
+
+void mount_attach(struct mount *m)
+{
+	begin(m);
+}
+
+/* ---- boot ---- */
+
+static struct mount *boot_mount(const char *source, const char *type, const char *path, x_handle_t port)
+{
+	struct mount *m = mount_new(source, type);
+
+	m->port = port;
+	strlcpy(m->path, path, sizeof(m->path));
+	m->state = MOUNT_NEW;
+	return m;
+}
+
+static bool option_has_ro(const char *flags)
+{
+	return flags && flags[0] == 'r' && flags[1] == 'o' && (!flags[2] || flags[2] == ',');
+}
+
+void mounts_init(void)
+{
+	struct mount *root = boot_mount("/dev/vda", "minix", "/", boot_handle("minix"));
+	struct mount *dev = boot_mount("devtmpfs", "devtmpfs", "/dev", X_NO_HANDLE);
+	x_handle_t pm = boot_handle("pm");
+
+	dev->internal = true;
+	dev->make_point = true;
+	if (pm != X_NO_HANDLE)
+		boot_mount("proc", "proc", "/proc", pm);
+	if (root->port == X_NO_HANDLE) {
+		fail(root, -X_ENODEV);
+		return;
+	}
+	root->want_rdonly = option_has_ro(boot_option("rootflags"));
+	begin(root);
+}
+
+int64_t mount_boot_status(void)
+{
+	return boot_status;
+}
+
+/* ---- /proc/mounts ---- */
+
+int64_t mount_list(char *text, size_t bytes)
+{
+	size_t at = 0;
+	int length;
+
+	for (uint32_t i = 0; i < MOUNTS_MAX; i++) {
+		const struct mount *m = &mounts[i];
+
+		if (!m->attached)
+			continue;
+		length = snprintf(text + at, bytes - at, "%s %s %s %s,relatime 0 0\n", m->source,
+				  m->path, m->type, m->rdonly ? "ro" : "rw");
+		if (length < 0 || (size_t)length >= bytes - at)
+			break;
+		at += (size_t)length;
+	}
+	return (int64_t)at;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The operations of proto/vfs.h: which one it is, and those on one path that
+ * end where the walk ends. Others are in op_*.c.
+ */
+
+#include "servers/vfs/vfs.h"
+
+enum { ACCESS_ALL = 7 };
+
+enum last path_last(const char *path, int64_t bytes)
+{
+	int64_t end = bytes, start;
+
+	while (end > 0 && path[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && path[start - 1] != '/'; start--)
+		;
+	if (start == end)
+		return LAST_ROOT;
+	if (end - start == 1 && path[start] == '.')
+		return LAST_DOT;
+	if (end - start == 2 && path[start] == '.' && path[start + 1] == '.')
+		return LAST_DOT_DOT;
+	return LAST_NAME;
+}
+
+/* What making or removing a name that is none is answered, as in Linux. */
+static int32_t refusal_of(uint32_t op, enum last last)
+{
+	if (last == LAST_NAME)
+		return 0;
+	if (op == FS_UNLINK)
+		return -X_EISDIR;
+	if (op != FS_RMDIR)
+		return -X_EEXIST;
+	return last == LAST_ROOT ? -X_EBUSY : last == LAST_DOT ? -X_EINVAL : -X_ENOTEMPTY;
+}
+
+static int dir_handle(const struct request *r)
+{
+	return r->in.handle_count ? 0 : -1;
+}
+
+/* An operation on the name at the end of a path. */
+static void start_name(struct request *r, uint32_t fs_op, uint32_t mode, uint64_t a3)
+{
+	int64_t bytes = walk_take_path(r, 0, r->path);
+
+	if (bytes > 0)
+		r->refusal = refusal_of(fs_op, path_last(r->path, bytes));
+	r->walk.op = r->refusal ? (uint32_t)FS_LOOKUP : fs_op;
+	r->walk.mode = mode;
+	r->walk.a3 = a3;
+	walk_begin(r, bytes, dir_handle(r));
+}
+
+/* An operation on what a path leads to. */
+static void start_file(struct request *r, uint32_t fs_op, bool nofollow, uint64_t a3)
+{
+	r->walk.op = fs_op;
+	r->walk.flags = nofollow ? FS_NOFOLLOW : 0;
+	r->walk.a3 = a3;
+	walk_begin(r, walk_take_path(r, 0, r->path), dir_handle(r));
+}
+
+static void start_stat(struct request *r)
+{
+	struct x_msg stat = { .op = FILE_STAT };
+
+	if (r->in.handle_count && !request_window(r, 0))
+		request_handle_call(r, REQUEST_CALL, 0, r->in.handles[0], &stat, r->text,
+				    sizeof(struct file_attr));
+	else
+		start_file(r, FS_LOOKUP, r->in.msg.a[0] & 1, 0);
+}
+
+static void start_access(struct request *r)
+{
+	if (r->in.msg.a[0] & ~(uint64_t)ACCESS_ALL) {
+		request_finish(r, -X_EINVAL);
+		return;
+	}
+	if (!(r->in.msg.a[1] & 1)) {
+		r->who.uid = r->who.ruid;
+		r->who.gid = r->who.rgid;
+	}
+	start_file(r, FS_ACCESS, false, r->in.msg.a[0]);
+}
+
+static void start_mknod(struct request *r, const struct session *s)
+{
+	uint32_t mode = (uint32_t)r->in.msg.a[0], type = mode & F_S_IFMT;
+
+	if ((type == F_S_IFCHR || type == F_S_IFBLK) && r->who.uid) {
+		request_finish(r, -X_EPERM);
+		return;
+	}
+	if (type == F_S_IFDIR) {
+		request_finish(r, -X_EPERM);
+		return;
+	}
+	if (!type)
+		type = F_S_IFREG;
+	start_name(r, FS_MKNOD, type | (mode & 07777 & ~s->umask), r->in.msg.a[1]);
+}
+
+static void start_symlink(struct request *r)
+{
+	int64_t bytes = walk_take_path(r, 1, r->data);
+
+	if (bytes <= 0) {
+		request_finish(r, bytes ? bytes : -X_ENOENT);
+		return;
+	}
+	r->walk.data = r->data;
+	r->walk.data_bytes = (uint32_t)bytes;
+	start_name(r, FS_SYMLINK, 0777, 0);
+}
+
+static void start_setattr(struct request *r)
+{
+	struct fs_setattr set;
+
+	if (window_read(r->call_id, 1, 0, &set, sizeof(set)) != sizeof(set)) {
+		request_finish(r, -X_EFAULT);
+		return;
+	}
+	memcpy(r->data, &set, sizeof(set));
+	r->walk.data = r->data;
+	r->walk.data_bytes = sizeof(set);
+	r->walk.a4 = set.mask & ATTR_SIZE ? set.size : set.gid;
+	start_file(r, FS_SETATTR, r->in.msg.a[0] & 1, set.mask | (uint64_t)set.uid << 32);
+}
+
+static void answer_umask(struct session *s, const struct x_in *in)
+{
+	struct x_msg msg = { .a = { s->umask } };
+
+	if (in->msg.a[0] != ~0ull)
+		s->umask = in->msg.a[0] & 0777;
+	close_handles(in, 0);
+	out_answer(in->id, &msg);
+}
+
+static void start(struct request *r, struct session *s)
+{
+	const uint64_t *a = r->in.msg.a;
+
+	switch (r->in.msg.op) {
+	case VFS_OPEN: open_start(r, s); break;
+	case VFS_STAT: start_stat(r); break;
+	case VFS_ACCESS: start_access(r); break;
+	case VFS_READLINK: start_file(r, FS_READLINK, true, 0); break;
+	case VFS_CHDIR: case VFS_CHROOT: chdir_start(r); break;
+	case VFS_GETCWD: getcwd_start(r, s); break;
+	case VFS_MKDIR: start_name(r, FS_MKDIR, a[0] & 01777 & ~s->umask, 0); break;
+	case VFS_MKNOD: start_mknod(r, s); break;
+	case VFS_UNLINK: start_name(r, a[0] & 1 ? FS_RMDIR : FS_UNLINK, 0, 0); break;
+	case VFS_SYMLINK: start_symlink(r); break;
+	case VFS_LINK: case VFS_RENAME: pair_start(r); break;
+	case VFS_SETATTR: start_setattr(r); break;
+	case VFS_STATFS: start_file(r, FS_STATFS, false, 0); break;
+	case VFS_SYNC: sync_start(r); break;
+	case VFS_MOUNT: case VFS_UMOUNT: mountop_start(r); break;
+	default: request_finish(r, -X_ENOSYS); break;
+	}
+}
+
+void op_session_call(struct session *s, const struct x_in *in)
+{
+	struct request *r;
+
+	if (in->msg.op == VFS_UMASK) {
+		answer_umask(s, in);
+		return;
+	}
+	if (in->msg.op == VFS_PIPE) {
+		pipe_create(in, s);
+		return;
+	}
+	r = request_new(in, s);
+	if (r)
+		start(r, s);
+}
+
+/* ---- pm's calls on the port ---- */
+
+/* Mount texts are small: a line of at most ~200 bytes a mount. */
+static void answer_mounts(struct request *r)
+{
+	int64_t bytes = mount_list(r->data, BUFFER_BYTES);
+	uint32_t room = request_window(r, 0);
+
+	if (bytes > room)
+		bytes = room;
+	request_finish_data(r, 0, r->data, (uint32_t)bytes, bytes);
+}
+
+static void answer_cwd(struct request *r)
+{
+	const struct session *s = session_find(r->in.msg.a[0]);
+
+	if (!s) {
+		request_finish(r, -X_ESRCH);
+		return;
+	}
+	request_act_for(r, s);
+	getcwd_start(r, s);
+}
+
+void op_boot(struct request *r, int64_t status)
+{
+	if (status < 0)
+		request_finish(r, status);
+	else if (r->in.msg.op == VFSCTL_SESSION)
+		session_start(r);
+	else
+		request_finish(r, 0);
+}
+
+void op_control_call(const struct x_in *in)
+{
+	struct request *r;
+
+	if (in->msg.op == VFSCTL_CREDS) {
+		close_handles(in, 0);
+		out_status(in->id, session_set_creds(in));
+		return;
+	}
+	r = request_new(in, NULL);
+	if (!r)
+		return;
+	switch (in->msg.op) {
+	case VFSCTL_SESSION: case VFSCTL_READY:
+		request_boot(r);
+		break;
+	case VFSCTL_EXEC: exec_start(r); break;
+	case VFSCTL_MOUNTS: answer_mounts(r); break;
+	case VFSCTL_CWD: answer_cwd(r); break;
+	case VFS_SYNC: sync_start(r); break;    /* for pm's reboot */
+	default: request_finish(r, -X_ENOSYS); break;
+	}
+}
+
+/* ---- going on ---- */
+
+static void file_walked(struct request *r)
+{
+	int64_t status = r->call.status;
+	uint32_t room = request_window(r, 1);
+
+	if (status < 0) {
+		request_finish(r, status);
+		return;
+	}
+	switch (r->in.msg.op) {
+	case VFS_STAT:
+		request_finish_data(r, 1, r->text, sizeof(struct file_attr), 0);
+		break;
+	case VFS_STATFS:
+		request_finish_data(r, 1, r->text, sizeof(struct file_statfs), 0);
+		break;
+	case VFS_READLINK:
+		if (status > BUFFER_BYTES)
+			status = -X_EIO;
+		else if (status > room)
+			status = room;
+		request_finish_data(r, 1, r->text, status > 0 ? (uint32_t)status : 0, status);
+		break;
+	default:
+		request_finish(r, 0);
+		break;
+	}
+}
+
+void op_walked(struct request *r)
+{
+	if (r->refusal) {
+		request_finish(r, r->call.status < 0 ? r->call.status : r->refusal);
+		return;
+	}
+	switch (r->in.msg.op) {
+	case VFS_OPEN: open_walked(r); break;
+	case VFSCTL_EXEC: exec_walked(r); break;
+	case VFS_CHDIR: case VFS_CHROOT: chdir_walked(r); break;
+	case VFS_LINK: case VFS_RENAME: pair_walked(r); break;
+	case VFS_MOUNT: case VFS_UMOUNT: mountop_walked(r); break;
+	default: file_walked(r); break;
+	}
+}
+
+void op_called(struct request *r)
+{
+	switch (r->in.msg.op) {
+	case VFS_OPEN: open_called(r); break;
+	case VFSCTL_EXEC: exec_called(r); break;
+	case VFS_GETCWD: case VFSCTL_CWD: getcwd_called(r); break;
+	case VFS_LINK: case VFS_RENAME: pair_called(r); break;
+	case VFS_MOUNT: case VFS_UMOUNT: mountop_called(r); break;
+	case VFS_SYNC: sync_called(r); break;
+	case FILE_STAT: place_called(r); break;
+	default: file_walked(r); break;         /* VFS_STAT of a descriptor */
+	}
+}

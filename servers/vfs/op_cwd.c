@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The working directory and the root of a session: chdir, fchdir, chroot,
+ * getcwd.
+ *
+ * A directory's path is put together from its end: its path in its filesystem,
+ * before that the path of the mount point in the filesystem below, and so on.
+ * With another root than "/", that root's path is found first (stage 0) and
+ * then cut off the directory's (stage 1).
+ */
+
+#include "servers/vfs/vfs.h"
+
+/* ---- changing ---- */
+
+/* "." is walked in the directory itself, so that it is one and is searchable. */
+void chdir_start(struct request *r)
+{
+	int64_t bytes = walk_take_path(r, 0, r->path);
+
+	if (r->in.msg.op == VFS_CHROOT && r->who.uid) {
+		request_finish(r, -X_EPERM);
+		return;
+	}
+	if (!bytes && r->in.handle_count) {
+		r->path[0] = '.';
+		bytes = 1;
+	} else if (bytes > 0) {
+		r->path[bytes++] = '/';
+		r->path[bytes++] = '.';
+	}
+	r->walk.op = FS_LOOKUP;
+	r->walk.flags = FS_HOLD;
+	walk_begin(r, bytes, r->in.handle_count ? 0 : -1);
+}
+
+void chdir_walked(struct request *r)
+{
+	struct session *s = session_find(r->session);
+	int64_t status = r->call.status;
+
+	if (status < 0) {
+		request_finish(r, status);
+		return;
+	}
+	if (!s) {
+		fs_release(r->call.mount, r->call.r[0], 1);
+		request_finish(r, -X_ESRCH);
+		return;
+	}
+	status = session_set_place(r->in.msg.op == VFS_CHROOT ? &s->root : &s->cwd, walk_place(r));
+	request_finish(r, status);
+}
+
+/* ---- asking: text grows down from the end of a buffer ---- */
+
+enum { STAGE_ROOT, STAGE_CWD };
+
+static char *target(struct request *r)
+{
+	return r->stage == STAGE_ROOT ? r->path : r->data;
+}
+
+static bool prepend(struct request *r, const char *text, uint32_t bytes)
+{
+	if (bytes > r->walk.consumed)
+		return false;
+	r->walk.consumed -= bytes;
+	memcpy(target(r) + r->walk.consumed, text, bytes);
+	return true;
+}
+
+static void finish(struct request *r)
+{
+	const char *root = r->path + r->walk.path_bytes, *cwd = r->data + r->walk.consumed;
+	uint32_t root_bytes = BUFFER_BYTES - r->walk.path_bytes;
+	uint32_t bytes = BUFFER_BYTES - r->walk.consumed, room = request_window(r, 0);
+
+	if (root_bytes && bytes >= root_bytes && !memcmp(root, cwd, root_bytes) &&
+	    (bytes == root_bytes || cwd[root_bytes] == '/')) {
+		cwd += root_bytes;
+		bytes -= root_bytes;
+	}
+	memmove(r->text, cwd, bytes);
+	if (!bytes)
+		r->text[bytes++] = '/';
+	if (bytes == BUFFER_BYTES || bytes + 1 > room) {
+		request_finish(r, -X_ERANGE);
+		return;
+	}
+	r->text[bytes] = 0;
+	request_finish_data(r, 0, r->text, bytes + 1, bytes);
+}
+
+static void ask(struct request *r)
+{
+	struct mount *m = &mounts[r->walk.at.mount];
+	struct fs_call *call = request_prepare(r, m, FS_PATH, r->walk.at.inode);
+
+	call->data = r->text;
+	call->data_bytes = BUFFER_BYTES;
+	call->data_write = true;
+	request_call(r, 0);
+}
+
+static void begin_stage(struct request *r, uint8_t stage)
+{
+	const struct session *s = session_find(r->session);
+
+	if (!s) {
+		request_finish(r, -X_ESRCH);
+		return;
+	}
+	r->stage = stage;
+	r->walk.consumed = BUFFER_BYTES;
+	r->walk.at = stage == STAGE_ROOT ? s->root : s->cwd;
+	ask(r);
+}
+
+/* At a root: on with the directory under the mount, or done. */
+static void at_mount_root(struct request *r)
+{
+	struct mount *m = &mounts[r->walk.at.mount];
+
+	if (m->covered.inode) {
+		r->walk.at = m->covered;
+		ask(r);
+	} else if (r->stage == STAGE_ROOT) {
+		r->walk.path_bytes = r->walk.consumed;
+		begin_stage(r, STAGE_CWD);
+	} else {
+		finish(r);
+	}
+}
+
+void getcwd_start(struct request *r, const struct session *s)
+{
+	r->walk.path_bytes = BUFFER_BYTES;
+	begin_stage(r, place_equal(s->root, mount_root_place()) ? STAGE_CWD : STAGE_ROOT);
+}
+
+void getcwd_called(struct request *r)
+{
+	int64_t bytes = r->call.status;
+
+	if (bytes <= 0 || bytes > BUFFER_BYTES) {
+		request_finish(r, bytes < 0 ? bytes : -X_EIO);
+		return;
+	}
+	if (bytes > 1 && !prepend(r, r->text, (uint32_t)bytes)) {
+		request_finish(r, -X_ENAMETOOLONG);
+		return;
+	}
+	at_mount_root(r);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VFS_OPEN, and VFSCTL_EXEC, which opens a program for pm.
+ *
+ * A filesystem gives the file object itself. For a device node it says
+ * -X_ENXIO and which device; then device.c takes over.
+ */
+
+#include "servers/vfs/vfs.h"
+
+/* ---- open ---- */
+
+void open_start(struct request *r, const struct session *s)
+{
+	uint32_t flags = (uint32_t)r->in.msg.a[0];
+
+	if ((flags & F_O_ACCMODE) == F_O_ACCMODE) {
+		request_finish(r, -X_EINVAL);
+		return;
+	}
+	r->walk.flags = flags & F_O_NOFOLLOW ? FS_NOFOLLOW : 0;
+	if (flags & F_O_PATH) {
+		r->walk.op = FS_LOOKUP;
+		r->walk.flags |= FS_HOLD;
+	} else {
+		r->walk.op = FS_OPEN;
+		r->walk.mode = r->in.msg.a[1] & 07777 & ~s->umask;
+		r->walk.a3 = flags;
+	}
+	walk_begin(r, walk_take_path(r, 0, r->path), r->in.handle_count ? 0 : -1);
+}
+
+static void open_place(struct request *r)
+{
+	uint32_t flags = (uint32_t)r->in.msg.a[0];
+
+	if (!hold_adopt(walk_place(r))) {
+		request_finish(r, -X_ENFILE);
+	} else if (flags & F_O_DIRECTORY && (r->call.r[1] & F_S_IFMT) != F_S_IFDIR) {
+		request_hold(r, walk_place(r));
+		request_finish(r, -X_ENOTDIR);
+	} else {
+		place_open(r, walk_place(r), flags);
+	}
+}
+
+void open_walked(struct request *r)
+{
+	const struct fs_call *call = &r->call;
+	uint32_t flags = (uint32_t)r->in.msg.a[0];
+
+	if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFCHR)
+		device_open(r, call->r[2], flags);
+	else if (call->status < 0)
+		request_finish(r, call->status);
+	else if (flags & F_O_PATH)
+		open_place(r);
+	else
+		open_called(r);
+}
+
+void open_called(struct request *r)
+{
+	if (r->call.status < 0)
+		request_finish(r, r->call.status);
+	else if (r->call.handle == X_NO_HANDLE)
+		request_finish(r, -X_EIO);
+	else
+		request_finish_handle(r, r->call.handle);
+}
+
+/* ---- exec: execute permission is enough, it need not be readable ---- */
+
+void exec_start(struct request *r)
+{
+	const struct session *s = session_find(r->in.msg.a[0]);
+
+	if (!s) {
+		request_finish(r, -X_ESRCH);
+		return;
+	}
+	request_act_for(r, s);
+	r->walk.op = FS_LOOKUP;
+	r->walk.flags = FS_HOLD;
+	walk_begin(r, walk_take_path(r, 0, r->path), -1);
+}
+
+void exec_walked(struct request *r)
+{
+	struct fs_call *call = &r->call;
+	struct file_attr attr;
+	struct place p = walk_place(r);
+
+	if (call->status < 0) {
+		request_finish(r, call->status);
+		return;
+	}
+	if (!hold_adopt(p)) {
+		request_finish(r, -X_ENFILE);
+		return;
+	}
+	request_hold(r, p);
+	memcpy(&attr, r->text, sizeof(attr));
+	if ((attr.mode & F_S_IFMT) != F_S_IFREG || !creds_allow(&r->who, attr.mode, attr.uid, attr.gid, 1)) {
+		request_finish(r, -X_EACCES);
+		return;
+	}
+	memcpy(r->data, &attr, sizeof(attr));
+	call = request_prepare(r, &mounts[p.mount], FS_OPEN, p.inode);
+	call->who = &creds_root;
+	call->a[3] = F_O_RDONLY;
+	request_call(r, 0);
+}
+
+void exec_called(struct request *r)
+{
+	if (r->call.status >= 0 && r->call.handle != X_NO_HANDLE &&
+	    window_write(r->call_id, 1, 0, r->data, sizeof(struct file_attr)) < (int64_t)sizeof(struct file_attr)) {
+		out_close(r->call.handle);
+		r->call.status = -X_EFAULT;
+	}
+	open_called(r);
+}

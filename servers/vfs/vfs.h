@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of vfs share.
+ *
+ * The server is layered, and calls go down, results up:
+ *
+ *   main.c     sorts what arrives by the kind of object it was made on
+ *   ops*.c     one request of a client: what to resolve, what to do then
+ *   resolve.c  the path walk over all mounts, one filesystem call at a time
+ *   mount.c    the mounted filesystems, their start and their restart
+ *   fsclient.c one filesystem call, to another process or to devfs.c
+ *
+ * beside them hold.c (inodes kept alive for sessions), session.c, place.c
+ * (O_PATH), pipe.c and device.c (file objects that vfs serves itself).
+ *
+ * All tables are static and bounded. Nothing waits on a stack: a request is a
+ * struct request from the pool of request.c, between its states.
+ */
+#ifndef SERVERS_VFS_VFS_H
+#define SERVERS_VFS_VFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/c/string.h"
+#include "lib/ipc/server.h"
+#include "proto/dev.h"
+#include "proto/file.h"
+#include "proto/fs.h"
+#include "proto/vfs.h"
+
+enum {
+	MOUNTS_MAX = 16,
+	SESSIONS_MAX = 1024,
+	REQUESTS_MAX = 128,
+	REQUESTS_PER_ACCOUNT = 64,
+	HOLDS_MAX = 2560,
+	PLACES_MAX = 256,
+	PIPES_MAX = 256,
+	GROUPS_MAX = 32,
+	LINKS_MAX = 40,         /* symbolic links in one walk */
+	RETRIES_MAX = 3,        /* of one call, after its filesystem restarted */
+	BUFFER_BYTES = 4096,    /* a path with its NUL, a link's text */
+};
+
+/* ---- object ids: kind << 56 | what the kind makes of it -------------------- */
+
+enum object_kind {
+	KIND_SESSION = 1,       /* serial << 16 | index */
+	KIND_PIPE_READ,         /* serial << 16 | index */
+	KIND_PIPE_WRITE,
+	KIND_DEVICE,            /* device.c */
+	KIND_DEVDIR,            /* devfs.c */
+	KIND_PLACE,             /* serial << 16 | index */
+};
+
+static inline enum object_kind object_kind(uint64_t id) { return (enum object_kind)(id >> 56); }
+static inline uint64_t object_id(enum object_kind kind, uint64_t rest)
+{
+	return (uint64_t)kind << 56 | (rest & 0x00ffffffffffffffull);
+}
+
+/* ---- credentials ----------------------------------------------------------- */
+
+struct creds {
+	uint32_t uid, gid;      /* for files (fsuid, fsgid) */
+	uint32_t ruid, rgid;    /* for access(2) */
+	uint32_t group_count;
+	uint32_t groups[GROUPS_MAX];
+};
+extern const struct creds creds_root;
+/* want: 4 read, 2 write, 1 execute or search. */
+bool creds_allow(const struct creds *who, uint32_t mode, uint32_t uid, uint32_t gid, uint32_t want);
+
+/* ---- mounts (mount.c) ------------------------------------------------------- */
+
+struct place {                  /* an inode somewhere */
+	uint32_t mount;         /* slot in mounts[] */
+	uint64_t inode;
+};
+static inline bool place_equal(struct place a, struct place b)
+{
+	return a.mount == b.mount && a.inode == b.inode;
+}
+
+struct mount;
+struct request;
+
+/* One call of proto/fs.h. Buffers are borrowed until it is done. */
+struct fs_call {
+	/* given */
+	struct mount *mount;
+	uint32_t op;
+	uint64_t a[7];          /* a[2], a[5], a[6] are filled in from `who` and `koid` */
+	const char *path;
+	uint32_t path_bytes;
+	void *data;             /* window 1 */
+	uint32_t data_bytes;
+	bool data_write;        /* the filesystem writes to it */
+	const struct creds *who;
+	uint64_t koid;          /* process that asks, 0: vfs itself */
+	void (*done)(struct fs_call *call); /* not called if fs_submit() gave true */
+	void *owner;
+	/* found */
+	int64_t status;
+	uint64_t r[7];
+	x_handle_t handle;      /* or X_NO_HANDLE */
+	/* under way */
+	bool pending;
+	uint64_t cookie;
+};
+
+/* True: it is done already. False: call->done will be called. */
+bool fs_submit(struct fs_call *call);
+void fs_release(struct mount *m, uint64_t inode, uint64_t count); /* answer ignored */
+/* The call was never begun by a mounted filesystem, or its server died in it. */
+bool fs_status_is_loss(int64_t status);
+
+enum mount_state {
+	MOUNT_FREE,
+	MOUNT_NEW,              /* known, not begun */
+	MOUNT_MOUNTING,         /* FS_MOUNT under way (remote) */
+	MOUNT_FINDING,          /* its mount point is being looked up */
+	MOUNT_MAKING,           /* ... and made */
+	MOUNT_MARKING,          /* FS_MARK_MOUNT under way */
+	MOUNT_READY,
+	MOUNT_REHOLDING,        /* restarted: held inodes are being held again */
+	MOUNT_REMARKING,        /* restarted: mount points are being marked again */
+	MOUNT_LOST,             /* restarted: waits before FS_MOUNT is tried again */
+	MOUNT_FAILED,           /* never came up */
+};
+
+struct mount {
+	uint8_t state;          /* set by mount_enter() only */
+	uint8_t attempts;
+	bool internal;          /* devfs */
+	bool want_rdonly, rdonly;
+	bool was_ready;         /* a restart, not the first start */
+	bool attached;          /* covered is valid and marked, or it is the root */
+	bool make_point;        /* make the mount point if it is missing */
+	uint32_t id;            /* told to the filesystem; st_dev */
+	x_handle_t port;
+	uint64_t root;          /* inode */
+	struct place covered;   /* the directory under it */
+	uint32_t cursor;        /* REHOLDING, REMARKING: where in the table */
+	uint64_t marks;         /* devfs: bit per inode that is a mount point */
+	uint64_t lost_ns;       /* when it was lost */
+	struct request *waiter; /* VFS_MOUNT to answer at the end */
+	struct fs_call call;
+	struct server_timer retry;
+	char source[32], type[16], path[128];
+	char buffer[256];       /* window of call */
+};
+extern struct mount mounts[MOUNTS_MAX];
+
+void mounts_init(void);
+struct mount *mount_by_id(uint64_t id);
+struct mount *mount_by_type(const char *type);
+struct mount *mount_on(struct place covered);
+struct mount *mount_new(const char *source, const char *type);
+static inline uint32_t mount_slot(const struct mount *m) { return (uint32_t)(m - mounts); }
+/* A mount whose `covered` is held begins to mount and attach itself; answers waiter. */
+void mount_attach(struct mount *m);
+void mount_detach(struct mount *m);
+void mount_lost(struct mount *m);
+struct place mount_root_place(void);
+/* 1: root and /dev are up; 0: not yet; else why not. */
+int64_t mount_boot_status(void);
+int64_t mount_list(char *text, size_t bytes);
+
+/* ---- holds (hold.c) --------------------------------------------------------- */
+
+/* An inode that a filesystem just gave "held": from now on counted here.
+ * False: table full, released again. */
+bool hold_adopt(struct place p);
+bool hold_share(struct place p);        /* one more of what is held already */
+void hold_drop(struct place p);
+uint32_t hold_count(uint32_t mount);    /* references into a mount */
+void hold_forget_mount(uint32_t mount); /* unmounted: nothing to release any more */
+void hold_lost(uint32_t mount);         /* restarted: it holds nothing for us */
+/* After a restart: the next entry of the mount at or after *cursor, to be held
+ * again; held tells how that went. */
+bool hold_next(uint32_t mount, uint32_t *cursor, uint64_t *inode);
+void hold_renewed(uint32_t mount, uint64_t inode, bool held);
+
+/* ---- sessions (session.c) ---------------------------------------------------- */
+
+struct session {
+	uint64_t id;            /* object id, 0: free */
+	uint64_t koid;
+	struct place root, cwd;
+	uint32_t umask;
+	struct creds creds;
+};
+
+struct session *session_find(uint64_t id);
+void session_closed(uint64_t id);
+void session_start(struct request *r);          /* VFSCTL_SESSION */
+int64_t session_set_creds(const struct x_in *in);
+/* An inode that was just looked up "held" becomes the cwd or root. */
+int64_t session_set_place(struct place *slot, struct place p);
+
+/* ---- requests (request.c) ----------------------------------------------------- */
+
+enum request_state {
+	REQUEST_FREE,
+	REQUEST_BOOT,           /* waits for the root filesystem */
+	REQUEST_MOUNT,          /* `call` waits for its mount to be ready */
+	REQUEST_IDENT,          /* FILE_IDENT of the start directory's handle */
+	REQUEST_WALK,           /* a call of the walk */
+	REQUEST_LINK,           /* FS_READLINK for the walk */
+	REQUEST_CALL,           /* a call of the operation, at its `phase` */
+};
+
+struct walk {
+	struct place at;        /* where path starts */
+	uint32_t path_bytes;    /* what is left of request.path */
+	uint32_t piece_bytes;   /* of that, in the call under way */
+	uint32_t consumed;      /* LINK: of path, behind the link */
+	uint32_t links;
+	/* the goal */
+	uint32_t op, flags, mode;
+	uint64_t a3, a4;
+	void *data;             /* window 1 to read, or NULL: text, to write */
+	uint32_t data_bytes;
+};
+
+struct request {
+	uint8_t state;          /* set by request_enter() only */
+	uint8_t phase;          /* REQUEST_CALL: the operation's own */
+	uint8_t retries;
+	uint8_t resume_state;   /* MOUNT: the state to go back to */
+	uint8_t stage;          /* which path of a pair, which half of getcwd */
+	bool must_be_dir;       /* rename: a name was written with a slash behind it */
+	int32_t refusal;        /* the walk only checks: its success is this error */
+	uint64_t call_id, account, koid;
+	uint64_t waiting_ns;    /* MOUNT: since when */
+	uint64_t session;       /* id */
+	struct place root;      /* of the session */
+	struct creds who;
+	struct x_in in;
+	struct walk walk;
+	struct fs_call call;
+	struct place first;     /* of a pair */
+	struct place held[3];   /* dropped at the end */
+	uint32_t held_count;
+	uint32_t name_bytes, data_bytes;
+	char name[FS_NAME_MAX + 1];
+	char path[BUFFER_BYTES + 8];
+	char text[BUFFER_BYTES];
+	char data[BUFFER_BYTES + 8];
+};
+extern struct request requests[REQUESTS_MAX];
+
+/* NULL: answered already (too many). */
+struct request *request_new(const struct x_in *in, const struct session *s);
+/* Acts for a session that isn't the caller's. */
+void request_act_for(struct request *r, const struct session *s);
+void request_enter(struct request *r, enum request_state state);
+void request_finish(struct request *r, int64_t status);
+/* The end of a request that was answered otherwise. */
+void request_drop(struct request *r);
+/* The handle is moved to the client. */
+void request_finish_handle(struct request *r, x_handle_t h);
+/* Copies to a window of the client, then answers: -X_EFAULT if that fails. */
+void request_finish_data(struct request *r, unsigned window, const void *data, uint32_t bytes, int64_t status);
+void request_hold(struct request *r, struct place p);   /* drop it at the end */
+void request_cancel(uint64_t call_id);
+bool request_uses_mount(uint32_t mount, const struct request *except);
+/* Goes on, now or when the root filesystem is decided. */
+void request_boot(struct request *r);
+void requests_resume(void);     /* mounts or boot status changed */
+/* r->call is ready: submit it; request_call() for operations. */
+bool request_submit(struct request *r, enum request_state state);
+void request_call(struct request *r, uint8_t phase);
+/* Same for a call on a handle; data: window 0, written by its server. */
+void request_handle_call(struct request *r, enum request_state state, uint8_t phase, x_handle_t h,
+			 const struct x_msg *msg, void *data, uint32_t data_bytes);
+uint32_t request_window(const struct request *r, unsigned window); /* its bytes */
+/* Clears r->call for a new one. */
+struct fs_call *request_prepare(struct request *r, struct mount *m, uint32_t op, uint64_t inode);
+
+/* ---- the walk (resolve.c) ------------------------------------------------------- */
+
+/* Path from a window into `out`, a buffer of r; its length, or an error. */
+int64_t walk_take_path(struct request *r, unsigned window, char *out);
+/* Starts the walk of r->path: relative to handle (index in r->in) if that is
+ * >= 0, else to the working directory. Ends in op_walked(). */
+void walk_begin(struct request *r, int64_t path_bytes, int handle);
+void walk_replied(struct request *r);
+void walk_identified(struct request *r);
+static inline struct place walk_place(const struct request *r) /* after success */
+{
+	return (struct place){ r->walk.at.mount, r->call.r[0] };
+}
+
+/* ---- operations (op*.c) ----------------------------------------------------- */
+
+void op_session_call(struct session *s, const struct x_in *in);
+void op_control_call(const struct x_in *in);
+void op_walked(struct request *r);      /* the walk ended: r->call has the result */
+void op_called(struct request *r);      /* a REQUEST_CALL ended */
+void op_boot(struct request *r, int64_t status); /* a REQUEST_BOOT ended */
+
+/* Their parts: start, go on after the walk, go on after a call. */
+void open_start(struct request *r, const struct session *s);
+void open_walked(struct request *r);
+void open_called(struct request *r);
+void exec_start(struct request *r);
+void exec_walked(struct request *r);
+void exec_called(struct request *r);
+void pair_start(struct request *r);
+void pair_walked(struct request *r);
+void pair_called(struct request *r);
+void chdir_start(struct request *r);
+void chdir_walked(struct request *r);
+void getcwd_start(struct request *r, const struct session *s);
+void getcwd_called(struct request *r);
+void mountop_start(struct request *r);
+void mountop_walked(struct request *r);
+void mountop_called(struct request *r);
+void sync_start(struct request *r);
+void sync_called(struct request *r);
+
+enum last { LAST_NAME, LAST_DOT, LAST_DOT_DOT, LAST_ROOT };
+enum last path_last(const char *path, int64_t bytes);
+
+/* ---- objects served here --------------------------------------------------------------- */
+
+bool devfs_call(struct fs_call *call);
+void devfs_dir_call(const struct x_in *in);
+void devfs_attr_of_rdev(uint64_t rdev, struct file_attr *attr);
+
+/* A device number to open, or -X_ENXIO. Answers through the request. */
+void device_open(struct request *r, uint64_t rdev, uint32_t flags);
+void device_call(const struct x_in *in);
+
+void pipe_create(const struct x_in *in, const struct session *s);
+void pipe_call(const struct x_in *in);
+void pipe_closed(uint64_t id);
+bool pipe_cancel(uint64_t call_id);
+
+void place_open(struct request *r, struct place p, uint32_t flags); /* takes the hold */
+void place_call(const struct x_in *in);
+void place_closed(uint64_t id);
+void place_called(struct request *r);
+
+/* Answers an operation that no object of vfs has, closing what came with it. */
+void file_refuse(const struct x_in *in);
+void close_handles(const struct x_in *in, unsigned from);
+static inline uint32_t in_window(const struct x_in *in, unsigned window, uint32_t flag)
+{
+	return window < in->win_count && (in->win[window].flags & flag) ? in->win[window].len : 0;
+}
+
+/* ---- random.c, sys.c ---------------------------------------------------------------------- */
+
+void random_init(void);
+void random_mix(const void *data, size_t bytes);
+void random_bytes(void *out, size_t bytes);
+
+int64_t sys_mint(uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags);
+uint64_t sys_realtime_ns(void);
+void sys_entropy(uint64_t out[8]);
+
+#endif

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs commands in guests through ./xinim exec, the way a user does."""
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Guest:
+    """One `./xinim exec`: options as keywords, e.g. smp=1, file="a:/b", append="x"."""
+
+    def __call__(self, command, timeout=180, expect=0, **options):
+        arguments = [str(ROOT / "xinim"), "exec", "--timeout", str(timeout)]
+        for key, value in options.items():
+            for one in value if isinstance(value, list) else [value]:
+                arguments += [f"--{key}", str(one)]
+        result = subprocess.run([*arguments, "--", command], capture_output=True, timeout=timeout + 60, check=False)
+        result.text = result.stdout.decode(errors="replace")
+        result.errors = result.stderr.decode(errors="replace")
+        if expect is not None:
+            assert result.returncode == expect, f"status {result.returncode}\n{result.text[-4000:]}\n{result.errors[-8000:]}"
+        return result
+
+
+@pytest.fixture
+def guest():
+    return Guest()
+
+
+@pytest.fixture
+def root():
+    return ROOT
+
+
+@pytest.fixture
+def image(tmp_path, root):
+    """A copy of the standard disk image that the test may keep and look at."""
+    path = tmp_path / "disk.img"
+    subprocess.run(["cp", "--sparse=always", str(root / "build/xinim.img"), str(path)], check=True)
+    return path
+
+
+def minixfs(*arguments):
+    return subprocess.run([str(ROOT / "build/tools/minixfs"), *map(str, arguments)], capture_output=True, check=True).stdout
+
+
+@pytest.fixture
+def fsck():
+    """Both checkers must find the image clean."""
+    def check(path):
+        ours = subprocess.run([str(ROOT / "build/tools/minixfs"), "check", str(path)], capture_output=True, text=True, check=False)
+        assert ours.returncode == 0, ours.stdout + ours.stderr
+        theirs = subprocess.run(["fsck.minix", "-f", str(path)], capture_output=True, text=True, check=False)
+        assert theirs.returncode == 0, theirs.stdout + theirs.stderr
+    return check

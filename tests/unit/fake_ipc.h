@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lib/ipc for unit tests of servers: what a server sends is kept here to be
+ * looked at, windows are buffers of the test. Included once, by the test.
+ */
+#ifndef TESTS_UNIT_FAKE_IPC_H
+#define TESTS_UNIT_FAKE_IPC_H
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/ipc/server.h"
+
+enum { FAKE_OUT_MAX = 4096, FAKE_CALLS_MAX = 4096 };
+
+struct fake_start { struct x_out out; reply_fn done; void *ctx; bool live; };
+struct fake_call {              /* a client's call: its windows and its answer */
+	uint64_t id;
+	void *win[X_MAX_WINDOWS];
+	uint32_t len[X_MAX_WINDOWS];
+	int answers;
+	struct x_msg msg;
+	uint32_t handles[X_MAX_HANDLES], handle_count;
+	uint64_t cursor;
+};
+
+static struct fake_start fake_starts[FAKE_OUT_MAX];
+static unsigned fake_start_count, fake_start_next;
+static struct fake_call fake_calls[FAKE_CALLS_MAX];
+static unsigned fake_call_count;
+static struct x_out *fake_answers[FAKE_OUT_MAX];
+static unsigned fake_answer_count;
+static unsigned fake_closes, fake_mints, fake_cancels;
+static struct { uint64_t id; uint32_t levels, pulse; } fake_ready[FAKE_OUT_MAX];
+static unsigned fake_ready_count;
+static struct server_timer *fake_timers;
+
+const struct x_boot_page *boot;
+x_handle_t server_port = 7;
+uint64_t server_now_ns = 1000;
+
+static const char *fake_handles = "minix pm tty rs";
+static const char *fake_rootflags;
+
+static inline x_handle_t boot_handle_number(const char *name)
+{
+	const char *at = strstr(fake_handles, name);
+
+	return at ? (x_handle_t)(2000 + (at - fake_handles)) : X_NO_HANDLE;
+}
+x_handle_t boot_handle(const char *name) { return boot_handle_number(name); }
+const char *boot_arg(unsigned index) { (void)index; return NULL; }
+const char *boot_option(const char *key) { return strcmp(key, "rootflags") ? NULL : fake_rootflags; }
+void server_run(const struct server_ops *ops) { (void)ops; abort(); }
+void server_ready(void) {}
+void server_defer_ready(void) {}
+void server_die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	abort();
+}
+void server_log(const char *fmt, ...) { (void)fmt; }
+void *server_memory(size_t bytes) { return calloc(1, bytes); }
+
+static inline struct fake_call *fake_call_of(uint64_t id)
+{
+	for (unsigned i = 0; i < fake_call_count; i++)
+		if (fake_calls[i].id == id)
+			return &fake_calls[i];
+	fprintf(stderr, "no such call %lu\n", (unsigned long)id);
+	abort();
+}
+
+static inline void fake_fix_answers(void)
+{
+	for (unsigned i = 0; i < fake_answer_count; i++) {
+		struct x_out *o = fake_answers[i];
+		struct fake_call *c = fake_call_of(o->id);
+
+		c->answers++;
+		c->msg = o->msg;
+		memcpy(c->handles, o->handles, sizeof(c->handles));
+		c->handle_count = o->handle_count;
+		c->cursor = o->value;
+		free(o);
+	}
+	fake_answer_count = 0;
+}
+
+struct x_out *out_answer_entry(uint64_t call_id)
+{
+	struct x_out *o = calloc(1, sizeof(*o));
+
+	o->kind = X_OUT_ANSWER;
+	o->id = call_id;
+	fake_answers[fake_answer_count++] = o;
+	return o;
+}
+void out_answer(uint64_t call_id, const struct x_msg *msg) { out_answer_entry(call_id)->msg = *msg; }
+void out_status(uint64_t call_id, int64_t status) { out_answer_entry(call_id)->msg.status = (int32_t)status; }
+void out_signal(x_handle_t e, uint64_t bits) { (void)e; (void)bits; }
+void out_close(x_handle_t h) { fake_closes += h != X_NO_HANDLE; }
+void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse)
+{
+	(void)mask;
+	fake_ready[fake_ready_count].id = object;
+	fake_ready[fake_ready_count].levels = levels;
+	fake_ready[fake_ready_count++].pulse = pulse;
+}
+void out_store32(volatile uint32_t *addr, uint32_t value) { *addr = value; }
+void out_closure_ack(uint64_t object) { (void)object; }
+void out_cancel(uint64_t cookie) { (void)cookie; fake_cancels++; }
+struct x_out *out_start(x_handle_t target, reply_fn done, void *ctx, uint64_t *cookie)
+{
+	struct fake_start *s = &fake_starts[fake_start_count % FAKE_OUT_MAX];
+
+	if (fake_start_count - fake_start_next == FAKE_OUT_MAX)
+		abort();
+	memset(s, 0, sizeof(*s));
+	s->out.kind = X_OUT_START;
+	s->out.target = target;
+	s->done = done;
+	s->ctx = ctx;
+	s->live = true;
+	if (cookie)
+		*cookie = fake_start_count + 1;
+	fake_start_count++;
+	return &s->out;
+}
+/* The oldest started call that has not been answered, or NULL. */
+static inline struct fake_start *fake_next_start(void)
+{
+	return fake_start_next < fake_start_count ? &fake_starts[fake_start_next % FAKE_OUT_MAX] : NULL;
+}
+static inline void fake_reply(struct fake_start *s, const struct x_in *in)
+{
+	reply_fn done = s->done;
+	void *ctx = s->ctx;
+
+	fake_start_next++;
+	s->live = false;
+	done(ctx, in);
+}
+
+int64_t window_read(uint64_t id, unsigned window, uint64_t offset, void *dst, size_t len)
+{
+	struct fake_call *c = fake_call_of(id);
+
+	if (window >= X_MAX_WINDOWS || !c->win[window] || c->answers)
+		return -X_ENOENT;
+	if (offset >= c->len[window])
+		return 0;
+	if (len > c->len[window] - offset)
+		len = c->len[window] - offset;
+	memcpy(dst, (char *)c->win[window] + offset, len);
+	return (int64_t)len;
+}
+int64_t window_write(uint64_t id, unsigned window, uint64_t offset, const void *src, size_t len)
+{
+	struct fake_call *c = fake_call_of(id);
+
+	if (window >= X_MAX_WINDOWS || !c->win[window] || c->answers)
+		return -X_ENOENT;
+	if (offset >= c->len[window])
+		return 0;
+	if (len > c->len[window] - offset)
+		len = c->len[window] - offset;
+	memcpy((char *)c->win[window] + offset, src, len);
+	return (int64_t)len;
+}
+int64_t window_string(uint64_t id, unsigned window, uint32_t window_len, char *dst, size_t size)
+{
+	int64_t n;
+
+	if (!window_len)
+		return -X_EFAULT;
+	if (window_len >= size)
+		return -X_ENAMETOOLONG;
+	n = window_read(id, window, 0, dst, window_len);
+	if (n < 0)
+		return n;
+	dst[n] = 0;
+	return (int64_t)strlen(dst);
+}
+
+void timer_clear(struct server_timer *t)
+{
+	struct server_timer **link;
+
+	for (link = &fake_timers; *link; link = &(*link)->next)
+		if (*link == t) {
+			*link = t->next;
+			break;
+		}
+	t->deadline_ns = 0;
+}
+void timer_set(struct server_timer *t, uint64_t deadline_ns)
+{
+	timer_clear(t);
+	t->deadline_ns = deadline_ns;
+	t->next = fake_timers;
+	fake_timers = t;
+}
+/* Lets time pass up to the next timer within `ns`; false: there is none. */
+static inline bool fake_run_timer(uint64_t ns)
+{
+	struct server_timer *t, *first = NULL;
+
+	for (t = fake_timers; t; t = t->next)
+		if (!first || t->deadline_ns < first->deadline_ns)
+			first = t;
+	if (!first || first->deadline_ns > server_now_ns + ns)
+		return false;
+	if (first->deadline_ns > server_now_ns)
+		server_now_ns = first->deadline_ns;
+	timer_clear(first);
+	first->fn(first->ctx);
+	return true;
+}
+
+/* A client's call; windows are added by fake_window(). */
+static inline struct fake_call *fake_call_new(struct x_in *in, uint64_t object, uint32_t op)
+{
+	static uint64_t next = 100;
+	struct fake_call *c = &fake_calls[fake_call_count++];
+
+	if (fake_call_count > FAKE_CALLS_MAX)
+		abort();
+	memset(c, 0, sizeof(*c));
+	memset(in, 0, sizeof(*in));
+	c->id = in->id = next++;
+	in->kind = X_IN_CALL;
+	in->object = object;
+	in->account = 42;
+	in->msg.op = op;
+	return c;
+}
+static inline void fake_window(struct fake_call *c, struct x_in *in, const void *data, uint32_t len, uint32_t flags)
+{
+	c->win[in->win_count] = (void *)(uintptr_t)data;
+	c->len[in->win_count] = len;
+	in->win[in->win_count].len = len;
+	in->win[in->win_count].flags = flags;
+	in->win_count++;
+}
+
+/* sys.c of vfs and the like */
+static uint64_t fake_mint_ids[FAKE_OUT_MAX];
+static int64_t fake_mint_error;
+int64_t sys_mint(uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags);
+int64_t sys_mint(uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags)
+{
+	(void)flags, (void)ready, (void)status_flags;
+	if (fake_mint_error)
+		return fake_mint_error;
+	fake_mint_ids[fake_mints % FAKE_OUT_MAX] = id;
+	return 5000 + fake_mints++;
+}
+/* The object behind a handle that sys_mint gave. */
+static inline uint64_t fake_object_of(x_handle_t h)
+{
+	return h >= 5000 && h < 5000 + fake_mints ? fake_mint_ids[(h - 5000) % FAKE_OUT_MAX] : 0;
+}
+
+#endif
