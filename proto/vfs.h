@@ -24,7 +24,7 @@ enum vfs_op {
 	VFS_READLINK,     /* win0, win1 (write) -> length */
 	VFS_CHDIR,        /* win0; or only handle[0] (fchdir) */
 	VFS_CHROOT,       /* win0 */
-	VFS_GETCWD,       /* win0 (write) -> length without NUL; -X_ERANGE */
+	VFS_GETCWD,       /* win0 (write): path without NUL -> its length; -X_ERANGE */
 	VFS_UMASK,        /* a[0] new, or ~0 to ask -> a[0] old */
 	VFS_MKDIR,        /* win0, a[0] mode */
 	VFS_MKNOD,        /* win0, a[0] mode, a[1] rdev */
@@ -48,7 +48,7 @@ enum vfs_op {
 	                     that it is a regular file -> handle[0]: file object open for reading */
 	VFSCTL_MOUNTS,    /* win0 (write): text of /proc/mounts -> length */
 	VFSCTL_READY,     /* answered when the root filesystem is mounted (or failed: error) */
-	VFSCTL_CWD,       /* a[0] session, win0 (write): path of the working directory -> length */
+	VFSCTL_CWD,       /* a[0] session, win0 (write): path of the working directory without NUL -> its length */
 };
 
 #endif

@@ -773,12 +773,18 @@ void cache_epoch_lost(struct cache *c)
 {
 	uint32_t i;
 
+	c->losses++;
 	for (i = 0; i < c->frames[CACHE_META] + c->frames[CACHE_DATA]; i++) {
 		struct cache_buf *buf = &c->memory.bufs[i];
 
 		if (buf->state == CACHE_VALID && is_unstable(c, buf))
 			cache_mark_dirty(c, buf);
 	}
+}
+
+void cache_flush_lost(struct cache *c)
+{
+	c->flushing = false;
 }
 
 /* Half of the frames shall always be free or easily freed. */
@@ -829,7 +835,10 @@ static bool writes_remain(struct cache *c, const struct cache_sync *sync)
 
 int cache_sync(struct cache *c, struct cache_sync *sync)
 {
+	if (sync->losses != c->losses)
+		sync->state = CACHE_SYNC_NEW;
 	if (sync->state == CACHE_SYNC_NEW) {
+		sync->losses = c->losses;
 		sync->dirty_seq = c->dirty_seq;
 		sync->write_errors = c->write_errors;
 		sync->state = CACHE_SYNC_WRITING;

@@ -133,6 +133,7 @@ struct cache {
 	bool want_write_back;           /* cache_start() is to make room */
 	bool want_flush;
 	uint32_t write_errors;          /* ever; a sync compares before and after */
+	uint32_t losses;                /* of the device's cache; ever */
 
 	uint64_t hits, misses, reads, writes, flushes;
 };
@@ -145,6 +146,7 @@ struct cache_sync {
 	uint64_t dirty_seq;
 	uint64_t flush_gen;
 	uint32_t write_errors;
+	uint32_t losses;
 };
 
 void cache_init(struct cache *c, const struct cache_ops *ops, void *ctx,
@@ -214,7 +216,12 @@ void cache_read_done(struct cache *c, struct cache_buf *first, int status);
 void cache_write_done(struct cache *c, struct cache_buf *first, int status);
 void cache_flush_done(struct cache *c, int status);
 
-/* The device lost what was written and not flushed: write it again. */
+/*
+ * The device lost what was written and not flushed: it is dirty again, and
+ * syncs under way begin anew. A flush under way has then to be ended with
+ * cache_flush_lost(), for it proves nothing.
+ */
 void cache_epoch_lost(struct cache *c);
+void cache_flush_lost(struct cache *c);
 
 #endif

@@ -106,53 +106,53 @@ static bool is_no_dot(const struct minix_dirent_disk *slot, const void *what)
 	       (slot->name[1] && (slot->name[1] != '.' || slot->name[2]));
 }
 
-static uint64_t hash_name(struct minix_name name)
-{
-	uint64_t hash = 0xcbf29ce484222325u;
-	uint32_t i;
-
-	for (i = 0; i < name.bytes; i++)
-		hash = (hash ^ (uint8_t)name.text[i]) * 0x100000001b3u;
-	return hash;
-}
-
+/* The memo of the same search, or NULL. */
 static struct minix_scan_memo *find_memo(struct minix_fs *fs,
-					 const struct minix_inode *dir,
-					 uint64_t name_hash)
+					 const struct minix_scan_memo *now)
 {
 	uint32_t i;
 
 	for (i = 0; i < MINIX_SCAN_MEMOS; i++)
-		if (fs->scan_memo[i].dir_version == dir->dir_version &&
-		    fs->scan_memo[i].name_hash == name_hash)
+		if (fs->scan_memo[i].dir_version == now->dir_version &&
+		    !memcmp(fs->scan_memo[i].key, now->key, MINIX_NAME_MAX))
 			return &fs->scan_memo[i];
 	return NULL;
 }
 
+/* Small directories are as fast searched again. */
+enum { MEMO_BLOCKS_MIN = 8 };
+
 static void keep_memo(struct minix_fs *fs, const struct minix_scan_memo *now)
 {
-	uint32_t i = fs->scan_memo_cursor;
+	struct minix_scan_memo *memo;
 
-	fs->scan_memo[i] = *now;
-	fs->scan_memo_cursor = (i + 1) % MINIX_SCAN_MEMOS;
+	if (now->next_block < MEMO_BLOCKS_MIN)
+		return;
+	memo = find_memo(fs, now);
+	if (!memo) {
+		memo = &fs->scan_memo[fs->scan_memo_cursor];
+		fs->scan_memo_cursor = (fs->scan_memo_cursor + 1) % MINIX_SCAN_MEMOS;
+	}
+	*memo = *now;
 }
 
 /*
- * Goes through the used slots until MATCH. NAME_HASH names the search, for
+ * Goes through the used slots until MATCH. KEY tells searches apart, for
  * going on after a wait. -X_ENOENT: none; then the first free slot is known.
  */
 static int search(struct minix_fs *fs, struct minix_inode *dir, match_fn match,
-		  const void *what, uint64_t name_hash, uint32_t *ino,
+		  const void *what, struct minix_name key, uint32_t *ino,
 		  uint32_t *slot_bytes)
 {
-	struct minix_scan_memo now = { dir->dir_version, name_hash, 0, UINT32_MAX };
-	struct minix_scan_memo *memo = find_memo(fs, dir, name_hash);
+	struct minix_scan_memo now = { .dir_version = dir->dir_version,
+				       .free_slot_bytes = UINT32_MAX };
 	uint32_t blocks = block_count(fs, dir);
+	struct minix_scan_memo *memo;
 
-	if (memo) {
+	memcpy(now.key, key.text, key.bytes);
+	memo = blocks > MEMO_BLOCKS_MIN ? find_memo(fs, &now) : NULL;
+	if (memo)
 		now = *memo;
-		memo->dir_version = 0;
-	}
 	for (; now.next_block < blocks; now.next_block++) {
 		uint32_t base = now.next_block * fs->block_size;
 		struct minix_dirent_disk *slots = NULL;
@@ -160,10 +160,9 @@ static int search(struct minix_fs *fs, struct minix_inode *dir, match_fn match,
 		int status = peek_slots(fs, dir, now.next_block, &slots, &count);
 
 		if (status) {
-			if (status == -X_EWAIT) {
-				keep_memo(fs, &now);
+			keep_memo(fs, &now);
+			if (status == -X_EWAIT)
 				read_ahead(fs, dir, now.next_block + 1);
-			}
 			return status;
 		}
 		for (i = 0; i < count; i++) {
@@ -173,10 +172,12 @@ static int search(struct minix_fs *fs, struct minix_inode *dir, match_fn match,
 			} else if (match(&slots[i], what)) {
 				*ino = slots[i].ino;
 				*slot_bytes = base + i * SLOT_BYTES;
+				keep_memo(fs, &now);
 				return 0;
 			}
 		}
 	}
+	keep_memo(fs, &now);
 	dir->free_slot_bytes = now.free_slot_bytes < dir->size_bytes ?
 			       now.free_slot_bytes : dir->size_bytes;
 	return -X_ENOENT;
@@ -191,8 +192,7 @@ int dir_lookup(struct minix_fs *fs, struct minix_inode *dir,
 		return -X_ENAMETOOLONG;
 	if (!name.bytes)
 		return -X_ENOENT;
-	status = search(fs, dir, matches_name, &name, hash_name(name), ino,
-			slot_bytes);
+	status = search(fs, dir, matches_name, &name, name, ino, slot_bytes);
 	if (!status && *ino > fs->inode_count)
 		return minix_damaged(fs, "a directory entry has no such inode");
 	return status;
@@ -200,8 +200,9 @@ int dir_lookup(struct minix_fs *fs, struct minix_inode *dir,
 
 int dir_check_empty(struct minix_fs *fs, struct minix_inode *dir)
 {
+	struct minix_name key = { "/empty", 6, false }; /* no name has a slash */
 	uint32_t ino, slot_bytes;
-	int status = search(fs, dir, is_no_dot, NULL, 0, &ino, &slot_bytes);
+	int status = search(fs, dir, is_no_dot, NULL, key, &ino, &slot_bytes);
 
 	if (status == -X_ENOENT)
 		return 0;
@@ -226,11 +227,15 @@ static bool matches_ino(const struct minix_dirent_disk *slot, const void *what)
 int dir_name_of(struct minix_fs *fs, struct minix_inode *dir, uint32_t ino,
 		char name[static MINIX_NAME_MAX], uint32_t *name_bytes)
 {
+	char key_text[1 + sizeof(ino)] = "/";
+	struct minix_name key = { key_text, sizeof(key_text), false };
 	struct minix_dirent_disk *slot;
 	struct cache_buf *buf;
 	uint32_t found, slot_bytes;
-	int status = search(fs, dir, matches_ino, &ino, ~(uint64_t)ino, &found,
-			    &slot_bytes);
+	int status;
+
+	memcpy(key_text + 1, &ino, sizeof(ino));
+	status = search(fs, dir, matches_ino, &ino, key, &found, &slot_bytes);
 
 	if (!status)
 		status = get_slot(fs, dir, slot_bytes, &buf, &slot);

@@ -59,6 +59,35 @@ struct piece {
 	uint32_t length_bytes;
 };
 
+static uint8_t *piece_data(const struct piece *piece)
+{
+	return piece->buf ? piece->buf->frame + piece->in_block
+			  : (uint8_t *)(uintptr_t)zeros;
+}
+
+/* Copies pieces that follow each other in memory in one go. */
+static int copy_pieces(const struct piece *pieces, uint32_t count,
+		       minix_copy_fn copy, void *ctx)
+{
+	uint32_t offset = 0;
+	uint32_t i = 0;
+
+	while (i < count) {
+		uint8_t *data = piece_data(&pieces[i]);
+		uint32_t length = 0;
+		int status;
+
+		do
+			length += pieces[i++].length_bytes;
+		while (i < count && piece_data(&pieces[i]) == data + length);
+		status = copy(ctx, offset, data, length);
+		if (status)
+			return status;
+		offset += length;
+	}
+	return 0;
+}
+
 static struct piece piece_at(const struct minix_fs *fs, uint64_t offset,
 			     uint64_t end)
 {
@@ -134,27 +163,26 @@ static int64_t read_pieces(struct minix_fs *fs, struct minix_inode *ip,
 			   uint64_t offset, uint64_t end, minix_copy_fn copy_out,
 			   void *ctx)
 {
+	struct piece pieces[MINIX_IO_BLOCKS];
 	uint64_t at = offset;
+	uint32_t count = 0;
+	int status = 0;
 
 	while (at < end) {
-		struct piece piece = piece_at(fs, at, end);
-		int status = find_piece(fs, ip, at, &piece);
-
+		pieces[count] = piece_at(fs, at, end);
+		status = find_piece(fs, ip, at, &pieces[count]);
 		if (status == -X_EWAIT)
 			prefetch(fs, ip, at / fs->block_size + 1,
 				 (end - 1) / fs->block_size + 1);
-		if (status && at > offset)
-			break;          /* what is there is a good answer */
-		if (!status)
-			status = copy_out(ctx, at - offset, piece.buf ?
-					  piece.buf->frame + piece.in_block :
-					  (void *)(uintptr_t)zeros,
-					  piece.length_bytes);
 		if (status)
-			return status;
-		at += piece.length_bytes;
+			break;
+		at += pieces[count++].length_bytes;
 	}
-	return at - offset;
+	if (status && !count)
+		return status;
+	/* What is there is a good answer. */
+	status = copy_pieces(pieces, count, copy_out, ctx);
+	return status ? status : (int64_t)(at - offset);
 }
 
 static int64_t read_file(struct minix_fs *fs, const struct minix_caller *who,
@@ -314,24 +342,17 @@ static void zero_from(struct minix_fs *fs, struct cache_buf *buf, uint32_t from)
 static int fill_pieces(struct minix_fs *fs, const struct piece *pieces,
 		       uint32_t count, minix_copy_fn copy_in, void *ctx)
 {
-	uint32_t offset = 0;
 	uint32_t i;
 
 	for (i = 0; i < count; i++) {
 		const struct piece *piece = &pieces[i];
-		int status;
 
 		if (piece->fresh && piece->length_bytes < fs->block_size)
 			memset(piece->buf->frame, 0, fs->block_size);
 		if (!piece->fresh)
 			cache_mark_dirty(&fs->cache, piece->buf);
-		status = copy_in(ctx, offset, piece->buf->frame + piece->in_block,
-				 piece->length_bytes);
-		if (status)
-			return status;
-		offset += piece->length_bytes;
 	}
-	return 0;
+	return copy_pieces(pieces, count, copy_in, ctx);
 }
 
 static int check_write(struct minix_fs *fs, uint32_t ino, uint64_t offset,

@@ -115,13 +115,13 @@ struct minix_savepoint {
 };
 
 /*
- * How far a search of a directory came before it had to wait for a block: so
- * that the next run goes on there, even if the directory is larger than the
- * cache. Good while the directory's version is the same.
+ * How far a search of a large directory came before something had to be
+ * waited for: so that the next run goes on there, even if the directory is
+ * larger than the cache. Good while the directory's version is the same.
  */
 struct minix_scan_memo {
 	uint64_t dir_version;
-	uint64_t name_hash;
+	char key[MINIX_NAME_MAX];       /* what is searched for, NUL padded */
 	uint32_t next_block;
 	uint32_t free_slot_bytes;       /* the first free slot seen */
 };

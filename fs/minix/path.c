@@ -184,6 +184,8 @@ static int build_path(struct minix_fs *fs, uint32_t ino, char *out,
 			status = inode_get_dir(fs, parent_ino, &dir);
 		if (!status)
 			status = dir_name_of(fs, dir, ino, name, &name_bytes);
+		if (status == -X_ENOENT)
+			return minix_damaged(fs, "a directory's parent has it not");
 		if (status)
 			return status;
 		if (name_bytes + 1 > at)

@@ -10,6 +10,9 @@
 
 #include <xinim/abi.h>
 
+#ifdef XINIM_FAKE_SYSCALLS /* unit tests that play the kernel */
+int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+#else
 static inline int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c,
 				 uint64_t d, uint64_t e, uint64_t f)
 {
@@ -24,6 +27,7 @@ static inline int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c,
 			 : "rcx", "r11", "memory");
 	return result;
 }
+#endif
 
 #define X_CALL0(n)             x_syscall6(X_SYS_##n, 0, 0, 0, 0, 0, 0)
 #define X_CALL1(n, a)          x_syscall6(X_SYS_##n, (uint64_t)(a), 0, 0, 0, 0, 0)
@@ -132,7 +136,8 @@ static inline int64_t x_notify_post(x_handle_t proc, uint32_t thread, uint64_t b
 /* Set the calling thread's mask; returns pending bits through *pending (may be 0). */
 static inline int64_t x_notify_mask(uint64_t mask, uint64_t *pending) { return X_CALL2(notify_mask, mask, pending); }
 static inline int64_t x_notify_ignore(uint64_t set) { return X_CALL1(notify_ignore, set); }
-/* The frame also says which pending bits the personality took over. */
+/* taken: pending bits that the personality took over. -X_EAGAIN, and nothing
+ * changes, if one of them is not pending any more (another thread was first). */
 static inline int64_t x_resume(struct x_upcall *frame, uint64_t taken) { return X_CALL2(resume, frame, taken); }
 
 /* ---- futexes: keyed by (memory object or space, offset) ---- */

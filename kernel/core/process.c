@@ -341,6 +341,9 @@ int64_t sys_resume(uint64_t user_frame, uint64_t taken)
 		return -X_EFAULT;
 	if (sanitise_regs(&frame.regs))
 		return -X_EINVAL;
+	/* Another thread took a process-directed bit first: it is not ours to handle. */
+	if (taken & ~(t->pending | p->pending))
+		return -X_EAGAIN;
 	t->pending &= ~mine;
 	p->pending &= ~(taken & ~mine);
 	t->mask = frame.mask;

@@ -12,10 +12,11 @@ static struct bound {
 	x_handle_t handle;
 	uint32_t generation;
 } bound[BOUND_MAX];
+static uint32_t bound_end; /* no slot from here on was ever used */
 
 static struct bound *bound_find(x_handle_t h)
 {
-	for (uint32_t i = 0; i < BOUND_MAX; i++)
+	for (uint32_t i = 0; i < bound_end; i++)
 		if (bound[i].fn && bound[i].handle == h)
 			return &bound[i];
 	return NULL;
@@ -25,9 +26,11 @@ static struct bound *bound_allocate(x_handle_t h)
 {
 	struct bound *b = bound_find(h);
 
-	for (uint32_t i = 0; !b && i < BOUND_MAX; i++)
+	for (uint32_t i = 0; !b && i < bound_end; i++)
 		if (!bound[i].fn)
 			b = &bound[i];
+	if (!b && bound_end < BOUND_MAX)
+		b = &bound[bound_end++];
 	return b;
 }
 

@@ -72,7 +72,7 @@ void out_store32(volatile uint32_t *addr, uint32_t value);
 void out_closure_ack(uint64_t object);
 
 /* Started calls: done(ctx, reply) runs when the answer (X_IN_REPLY: msg,
- * handles) has come. Exactly once. The returned entry is to be filled: msg,
+ * handles) has come. Exactly once (NULL: nobody cares). The returned entry is to be filled: msg,
  * win, handles, flags; it is zeroed but for target. *cookie (may be NULL) names
  * it for out_cancel. */
 typedef void (*reply_fn)(void *ctx, const struct x_in *reply);

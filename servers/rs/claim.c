@@ -23,7 +23,7 @@ static void claim_failed(struct service *s, int32_t status)
 		return;
 	}
 	if (status == -X_ENODEV)
-		snprintf(why, sizeof(why), "no matching device (%s)", s->manifest->match);
+		snprintf(why, sizeof(why), "no matching device (%.60s)", s->manifest->match);
 	else
 		snprintf(why, sizeof(why), "no device: devmgr says: %s", x_error_text(status));
 	service_fail(s, why);

@@ -71,7 +71,8 @@ static void tell_user(void)
 /* The failed services say why: no disk, no filesystem on it, ... */
 static void give_up(const char *what, int64_t error)
 {
-	size_t n = snprintf(message, sizeof(message), "\nXINIM: %s: %s\n", what, x_error_text(error));
+	size_t head = snprintf(message, sizeof(message), "\nXINIM: %s: %s\n", what, x_error_text(error));
+	size_t n = head;
 
 	state = INIT_FAILED;
 	timer_clear(&timer);
@@ -80,6 +81,9 @@ static void give_up(const char *what, int64_t error)
 		if (services[i].state == SERVICE_FAILED)
 			n += snprintf(message + n, sizeof(message) - n, "XINIM:   %s: %s\n",
 				      services[i].name, services[i].why);
+	if (n == head)
+		snprintf(message + n, sizeof(message) - n,
+			 "XINIM:   all services run; is there a MINIX filesystem on the disk?\n");
 	tell_user();
 }
 

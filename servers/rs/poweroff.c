@@ -20,28 +20,28 @@ static void finish(void *ctx)
 	event_announce("rs", "the machine does not switch off; it is safe to do so by hand");
 }
 
-/* Further instances come last in the table and go first. */
-static struct service *from_the_end(uint32_t i)
+/* True: it is stopping now, the next one's turn comes when it is dead. */
+static bool stop_one(struct service *s)
 {
-	uint32_t at = service_count - 1 - i;
-
-	return &services[at < graph.count ? graph.order[at] : at];
+	if (s->is_rs || s->state == SERVICE_FAILED || s->state == SERVICE_DEAD)
+		return false;
+	if (s->process == X_NO_HANDLE) { /* on its way to be started */
+		service_stop(s, STOP_FOR_GOOD);
+		return false;
+	}
+	if (s->state == SERVICE_CRASHED) /* dying anyway */
+		return false;
+	if (s->state != SERVICE_STOPPING)
+		service_stop(s, STOP_FOR_GOOD);
+	return true;
 }
 
 void poweroff_step(void)
 {
-	for (uint32_t i = 0; i < service_count; i++) {
-		struct service *s = from_the_end(i);
-
-		if (s->is_rs || s->process == X_NO_HANDLE || s->state == SERVICE_FAILED)
-			continue;
-		if (s->state == SERVICE_STOPPING)
-			return;
-		if (s->state == SERVICE_CRASHED)
-			continue;
-		service_stop(s, STOP_FOR_GOOD);
-		return;
-	}
+	for (uint32_t place = graph.count; place--;)
+		for (uint32_t i = 0; i < service_count; i++)
+			if (services[i].base == graph.order[place] && stop_one(&services[i]))
+				return;
 	finish(NULL);
 }
 

@@ -40,6 +40,7 @@ enum cause {
 enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 
 #define STARTUP_DEADLINE_NS 10000000000ull /* from process to ready */
+#define STARTUP_TRIES 3u
 #define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
 #define DEATH_DEADLINE_NS    2000000000ull /* from kill to the kernel's notice */
 #define PING_PERIOD_NS       1000000000ull

@@ -47,9 +47,8 @@ bool spawn_has_binary(const struct service *s, const char **wrong)
  * as executable memory with Linux processes. */
 int spawn_init(void)
 {
-	uint64_t bytes;
-	const void *image = archive_find(&archive, "personality/linux", &bytes);
-	struct x_mem_create c = { .bytes = bytes };
+	struct x_mem_create c = { 0 };
+	const void *image = archive_find(&archive, "personality/linux", &c.bytes);
 	int64_t h, err;
 
 	if (!image)
@@ -57,7 +56,7 @@ int spawn_init(void)
 	h = x_mem_create(&c);
 	if (h < 0)
 		return h;
-	err = x_mem_copy(h, 0, (void *)image, bytes, 1);
+	err = x_mem_copy(h, 0, (void *)image, c.bytes, 1);
 	if (err < 0) {
 		x_handle_close(h);
 		return err;

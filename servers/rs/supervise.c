@@ -226,8 +226,10 @@ static void decide(struct service *s)
 		service_set_state(s, SERVICE_DEAD, 0, "%s: %s", cause_name(s->last_cause), s->last_text);
 	} else if (s->cannot_start) {
 		service_fail(s, "it says that it cannot start (see `svc log -k`)");
+	} else if (s->last_cause == CAUSE_TIMEOUT && s->policy.streak >= STARTUP_TRIES) {
+		service_fail(s, "it does not become ready");
 	} else if (d.verdict == POLICY_GIVE_UP) {
-		snprintf(why, sizeof(why), "more than %u crashes in %u s, last: %s (%s)", POLICY_CRASHES,
+		snprintf(why, sizeof(why), "more than %u crashes in %u s, last: %s (%.60s)", POLICY_CRASHES,
 			 (unsigned)(POLICY_WINDOW_NS / 1000000000), cause_name(s->last_cause), s->last_text);
 		service_fail(s, why);
 	} else if (d.delay_ns) {

@@ -59,7 +59,6 @@ void svcdev_closure(uint64_t object, uint64_t mints)
 	(void)mints; /* each object is minted once */
 	if (f)
 		f->id = 0;
-	out_closure_ack(object);
 }
 
 static void answer_moving(const struct x_in *in, int64_t status, uint64_t cursor)

@@ -207,8 +207,6 @@ static int64_t open_dir(struct fs_call *call, uint64_t inode)
 	uint32_t flags = (uint32_t)call->a[3] & ~(F_O_CREAT | F_O_EXCL | F_O_TRUNC | F_O_CLOEXEC | F_O_NOCTTY);
 	int64_t handle;
 
-	if ((call->a[3] & F_O_ACCMODE) != F_O_RDONLY || call->a[3] & F_O_CREAT)
-		return -X_EISDIR;
 	handle = sys_mint(object_id(KIND_DEVDIR, rest), X_MINT_CURSOR, X_READY_IN, flags);
 	if (handle < 0)
 		return handle;
@@ -231,6 +229,8 @@ static int64_t do_open(struct fs_call *call, uint64_t inode)
 		return -X_ELOOP;
 	if (flags & F_O_DIRECTORY && !is_dir(n))
 		return -X_ENOTDIR;
+	if (is_dir(n) && flags & (F_O_ACCMODE | F_O_CREAT))
+		return -X_EISDIR;
 	if (!allowed(call, n, want[flags & F_O_ACCMODE]))
 		return -X_EACCES;
 	return is_dir(n) ? open_dir(call, inode) : -X_ENXIO;

@@ -14,7 +14,7 @@
 
 #include "servers/vfs/vfs.h"
 
-enum { BUCKETS = 512 };
+enum { BUCKETS = 512, SURPLUS = 64 };
 
 struct hold {
 	struct place place;
@@ -86,6 +86,10 @@ bool hold_adopt(struct place p)
 	}
 	h->fs_holds++;
 	h->refs++;
+	if (h->fs_holds > SURPLUS) {    /* "/" is looked up for ever: keep the count small */
+		fs_release(&mounts[p.mount], p.inode, h->fs_holds - 1);
+		h->fs_holds = 1;
+	}
 	return true;
 }
 

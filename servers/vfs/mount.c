@@ -419,6 +419,7 @@ void mounts_init(void)
 	struct mount *dev = boot_mount("devtmpfs", "devtmpfs", "/dev", X_NO_HANDLE);
 	x_handle_t pm = boot_handle("pm");
 
+	boot_status = 0;
 	dev->internal = true;
 	dev->make_point = true;
 	if (pm != X_NO_HANDLE)

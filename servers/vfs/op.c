@@ -64,14 +64,21 @@ static void start_file(struct request *r, uint32_t fs_op, bool nofollow, uint64_
 	walk_begin(r, walk_take_path(r, 0, r->path), dir_handle(r));
 }
 
-static void start_stat(struct request *r)
+/* AT_EMPTY_PATH: about the descriptor itself, so its server is asked. */
+static bool start_descriptor(struct request *r)
 {
 	struct x_msg stat = { .op = FILE_STAT };
 
-	if (r->in.handle_count && !request_window(r, 0))
-		request_handle_call(r, REQUEST_CALL, 0, r->in.handles[0], &stat, r->text,
-				    sizeof(struct file_attr));
-	else
+	if (!r->in.handle_count || request_window(r, 0))
+		return false;
+	request_handle_call(r, REQUEST_CALL, 0, r->in.handles[0], &stat, r->text,
+			    sizeof(struct file_attr));
+	return true;
+}
+
+static void start_stat(struct request *r)
+{
+	if (!start_descriptor(r))
 		start_file(r, FS_LOOKUP, r->in.msg.a[0] & 1, 0);
 }
 
@@ -85,7 +92,8 @@ static void start_access(struct request *r)
 		r->who.uid = r->who.ruid;
 		r->who.gid = r->who.rgid;
 	}
-	start_file(r, FS_ACCESS, false, r->in.msg.a[0]);
+	if (!start_descriptor(r))
+		start_file(r, FS_ACCESS, false, r->in.msg.a[0]);
 }
 
 static void start_mknod(struct request *r, const struct session *s)
@@ -274,6 +282,17 @@ static void file_walked(struct request *r)
 	}
 }
 
+static void descriptor_called(struct request *r)
+{
+	struct file_attr attr;
+
+	memcpy(&attr, r->text, sizeof(attr));
+	if (r->call.status >= 0 && r->in.msg.op == VFS_ACCESS &&
+	    !creds_allow(&r->who, attr.mode, attr.uid, attr.gid, r->in.msg.a[0] & ACCESS_ALL))
+		r->call.status = -X_EACCES;
+	file_walked(r);
+}
+
 void op_walked(struct request *r)
 {
 	if (r->refusal) {
@@ -300,6 +319,6 @@ void op_called(struct request *r)
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_called(r); break;
 	case VFS_SYNC: sync_called(r); break;
 	case FILE_STAT: place_called(r); break;
-	default: file_walked(r); break;         /* VFS_STAT of a descriptor */
+	default: descriptor_called(r); break;
 	}
 }

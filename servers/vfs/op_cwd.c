@@ -84,12 +84,11 @@ static void finish(struct request *r)
 	memmove(r->text, cwd, bytes);
 	if (!bytes)
 		r->text[bytes++] = '/';
-	if (bytes == BUFFER_BYTES || bytes + 1 > room) {
+	if (bytes > room) {
 		request_finish(r, -X_ERANGE);
 		return;
 	}
-	r->text[bytes] = 0;
-	request_finish_data(r, 0, r->text, bytes + 1, bytes);
+	request_finish_data(r, 0, r->text, bytes, bytes);
 }
 
 static void ask(struct request *r)

@@ -150,7 +150,7 @@ struct mount {
 	struct fs_call call;
 	struct server_timer retry;
 	char source[32], type[16], path[128];
-	char buffer[256];       /* window of call */
+	_Alignas(8) char buffer[256]; /* window of call */
 };
 extern struct mount mounts[MOUNTS_MAX];
 
@@ -247,9 +247,10 @@ struct request {
 	uint32_t held_count;
 	uint32_t name_bytes, data_bytes;
 	char name[FS_NAME_MAX + 1];
-	char path[BUFFER_BYTES + 8];
-	char text[BUFFER_BYTES];
-	char data[BUFFER_BYTES + 8];
+	/* Windows, in which structures come back. */
+	_Alignas(8) char path[BUFFER_BYTES + 8];
+	_Alignas(8) char text[BUFFER_BYTES];
+	_Alignas(8) char data[BUFFER_BYTES + 8];
 };
 extern struct request requests[REQUESTS_MAX];
 

@@ -47,10 +47,26 @@ static int transfer(struct host_disk *disk, const struct host_transfer *t)
 	return moved == (ssize_t)length ? 0 : -X_EIO;
 }
 
+static uint64_t sum_of(const struct host_disk *disk, const struct host_transfer *t)
+{
+	size_t length, i;
+	uint64_t sum = 0;
+
+	if (t->what != HOST_WRITE)
+		return 0;
+	length = (size_t)t->first->run_blocks * disk->fs.cache.block_size;
+	for (i = 0; i < length; i++)
+		sum = sum * 31 + t->first->io_data[i];
+	return sum;
+}
+
 static void finish(struct host_disk *disk, const struct host_transfer *t)
 {
 	struct cache *cache = &disk->fs.cache;
 	int status = transfer(disk, t);
+
+	if (disk->options.slow && t->sum != sum_of(disk, t))
+		disk->torn_writes++;
 
 	switch (t->what) {
 	case HOST_READ:
@@ -76,23 +92,24 @@ static int start(struct host_disk *disk, struct host_transfer t)
 	}
 	if (disk->queue_count == max)
 		return -X_EAGAIN;
+	t.sum = sum_of(disk, &t);
 	disk->queue[disk->queue_count++] = t;
 	return 0;
 }
 
 static int start_read(void *ctx, struct cache_buf *first)
 {
-	return start(ctx, (struct host_transfer){ HOST_READ, first });
+	return start(ctx, (struct host_transfer){ HOST_READ, first, 0 });
 }
 
 static int start_write(void *ctx, struct cache_buf *first)
 {
-	return start(ctx, (struct host_transfer){ HOST_WRITE, first });
+	return start(ctx, (struct host_transfer){ HOST_WRITE, first, 0 });
 }
 
 static int start_flush(void *ctx)
 {
-	return start(ctx, (struct host_transfer){ HOST_FLUSH, NULL });
+	return start(ctx, (struct host_transfer){ HOST_FLUSH, NULL, 0 });
 }
 
 static bool pretend_miss(void *ctx)

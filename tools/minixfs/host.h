@@ -33,6 +33,7 @@ struct host_options {
 struct host_transfer {
 	enum { HOST_READ, HOST_WRITE, HOST_FLUSH } what;
 	struct cache_buf *first;
+	uint64_t sum;                   /* of a slow write's data, at its start */
 };
 
 struct host_disk {
@@ -43,6 +44,7 @@ struct host_disk {
 	struct host_transfer queue[HOST_QUEUE_MAX];
 	uint32_t queue_count;
 	uint64_t waits;
+	uint64_t torn_writes;           /* data changed while it was written */
 	struct minix_fs fs;
 	void *memory[6];
 };

@@ -271,7 +271,7 @@ static void set_defaults(struct manifest *m, const char *name)
 	m->heartbeat_deadline_ms = HEARTBEAT_DEADLINE_MS;
 }
 
-static const char *check_whole(struct manifest *m)
+static const char *check_whole(struct manifest *m, const char *name)
 {
 	if (m->band == ~0u)
 		m->band = m->kind == KIND_DRIVER ? X_BAND_DRIVER : X_BAND_SERVER;
@@ -279,7 +279,7 @@ static const char *check_whole(struct manifest *m)
 		return "no `kind`";
 	if (m->match[0] && m->kind != KIND_DRIVER)
 		return "only a driver can `match` a device";
-	if (!manifest_name_valid(m->name))
+	if (!manifest_name_valid(name))
 		return "not a proper name for a service";
 	return NULL;
 }
@@ -306,7 +306,7 @@ uint32_t manifest_parse(struct manifest *m, const char *name, const char *text, 
 		}
 		text += newline ? n + 1 : n;
 	}
-	wrong = check_whole(m);
+	wrong = check_whole(m, name);
 	if (wrong) {
 		report(ctx, name, 0, wrong);
 		m->errors++;

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Block client: a server's session with a block driver, which outlives the
+ * driver. What is outstanding is kept here and replayed to the next
+ * incarnation (RECOVERY.md 11, 12): requests whose byte ranges overlap with a
+ * write are never outstanding together, a flush is sent after every write
+ * submitted before it, writes since the last flush are kept by the caller's
+ * pool until a flush of the same cache epoch answers.
+ *
+ * Works inside the event loop of lib/ipc: nothing blocks, completions are
+ * callbacks, never from inside block_submit(); submitting from them is fine.
+ * A request fails with -X_EIO if the device reports an error (the driver has
+ * retried it), if it was outstanding in more than five incarnations of the
+ * driver, or if the session cannot be opened again. Data moves by DMA between the device and the pool given at open.
+ */
+#ifndef LIB_BLOCKCLI_H
+#define LIB_BLOCKCLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <xinim/abi.h>
+#include "proto/block.h" /* enum block_op: BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH */
+
+struct block_request {        /* owned by the caller, untouched by it until done() */
+	uint32_t op;          /* enum block_op */
+	uint32_t length_bytes;/* multiple of the logical block size */
+	uint64_t offset_bytes;/* on the device or partition */
+	uint64_t pool_offset; /* where in the pool the data is */
+	void (*done)(struct block_request *r, int status); /* 0 or negated error */
+	void *ctx;
+	/* private to the library */
+	struct block_request *next, *prev;
+	uint32_t id, state, tries;
+	uint64_t submitted_ns;
+	uint64_t sequence;     /* order of submission */
+	uint64_t mark;         /* flush: writes completed before it was sent */
+};
+
+struct block_info {
+	uint64_t size_bytes;
+	uint32_t logical_block_bytes, physical_block_bytes;
+	uint32_t max_request_bytes;
+	bool read_only;
+	char name[16];         /* "vda", "vda1" */
+};
+
+struct block_client;
+
+/* Open a session on the driver at `driver` (a boot handle to its port) for
+ * disk or partition `name` ("" = the whole first disk; "1".."128" = partition
+ * number). `pool` is a CONTIGUOUS memory object of pool_bytes holding all data
+ * buffers. opened(ctx, status, info) runs once at the first success (or final
+ * failure); reopening after a driver's death is silent.
+ * Returns NULL only when out of table space (one client per call, at most 4). */
+struct block_client *block_open(x_handle_t driver, const char *name, x_handle_t pool, uint64_t pool_bytes,
+				void (*opened)(void *ctx, int status, const struct block_info *info), void *ctx);
+/* Queue a request; it is sent when order allows. Kicks are batched until
+ * block_batch_end(). Bad ranges complete with -X_EINVAL. */
+void block_submit(struct block_client *c, struct block_request *r);
+/* fn(ctx) runs when the device turns out to have lost writes that were completed
+ * but not flushed (its cache epoch changed): what is unstable must be written
+ * again. The next flush fails with -X_EIO whether or not there is such a hook. */
+void block_on_cache_lost(struct block_client *c, void (*fn)(void *ctx));
+/* From server_ops.batch_end: one doorbell for all that was queued. */
+void block_batch_end(void);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Native calls as the personality makes them: preparing struct x_call, and
+ * the one place where native errors become Linux's.
+ */
+#include "personality/linux/pers.h"
+
+int64_t linux_error(int64_t native)
+{
+	if (native >= 0 || native > -512)
+		return native;
+	if (native == -X_EWRONGTYPE || native == -X_ERIGHTS)
+		return -X_EBADF;
+	return -X_EIO;
+}
+
+void call_init(struct x_call *c, uint32_t op)
+{
+	memset(c, 0, sizeof(*c));
+	c->msg.op = op;
+	c->deadline_ns = X_FOREVER;
+	c->recv_min = X_SLOT_NATIVE;
+	c->recv_end = X_SLOT_MAX;
+}
+
+void call_window_at(struct x_call *c, uint64_t addr, uint64_t len, uint32_t flags)
+{
+	struct x_window *w = &c->win[c->win_count++];
+
+	w->addr = addr;
+	w->len = len < X_WINDOW_MAX ? len : X_WINDOW_MAX;
+	w->flags = flags;
+}
+
+void call_receive_fds(struct x_call *c, bool cloexec)
+{
+	uint64_t limit = ids()->rlimit_nofile;
+
+	c->recv_min = 0;
+	c->recv_end = limit < X_SLOT_FD_END ? limit : X_SLOT_FD_END;
+	if (cloexec)
+		c->flags |= X_CALL_CLOEXEC;
+}
+
+int64_t call_plain(x_handle_t h, struct x_call *c)
+{
+	c->flags |= X_CALL_KILLABLE;
+	return linux_error(x_call(h, c));
+}
+
+int64_t call_interruptible(x_handle_t h, struct x_call *c)
+{
+	int64_t result;
+
+	c->flags |= X_CALL_INTERRUPTIBLE;
+	result = linux_error(x_call(h, c));
+	return result == -X_EINTR ? -RESTART_SYS : result;
+}
+
+int64_t call_pm(struct x_call *c, uint32_t op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
+{
+	call_init(c, op);
+	c->msg.a[0] = a0;
+	c->msg.a[1] = a1;
+	c->msg.a[2] = a2;
+	c->msg.a[3] = a3;
+	return call_plain(X_SLOT_PM, c);
+}
+
+int64_t check_fd(uint64_t fd)
+{
+	return (uint32_t)fd < X_SLOT_FD_END ? 0 : -X_EBADF;
+}

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * System calls on open descriptors. A descriptor is a handle slot: the call
+ * goes straight to the server that owns the file (proto/file.h), with the
+ * program's own buffer as its window.
+ *
+ * A window is cut at its first bad page, so an unusable buffer would look like
+ * an empty one: its first byte is tried here beforehand.
+ */
+#include "personality/linux/pers.h"
+
+#define GATHER_BYTES 4096u /* vectors up to this size travel as one call (PIPE_BUF) */
+
+static int64_t sigpipe(struct sys *s, int64_t result)
+{
+	if (result == -X_EPIPE)
+		post_signal_self(s->thread, SIGPIPE);
+	return result;
+}
+
+/* One FILE_READ or FILE_WRITE; offset < 0: at the cursor. buf is trusted. */
+static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+{
+	struct x_call c;
+
+	call_init(&c, op);
+	call_window(&c, buf, len, op == FILE_READ ? X_WIN_WRITE : X_WIN_READ);
+	if (offset >= 0) {
+		c.msg.status = FILE_AT;
+		c.msg.a[0] = (uint64_t)offset;
+	} else {
+		c.flags = X_CALL_CURSOR;
+	}
+	return call_interruptible((x_handle_t)fd, &c);
+}
+
+/* As transfer, for a buffer of the program of any length: split at the window
+ * size; ends at a short count. Only the first part may fail or be repeated. */
+static int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+{
+	int64_t total = 0, error = check_fd(fd);
+
+	if (len > 0x7ffff000)
+		len = 0x7ffff000;
+	if (!error)
+		error = user_probe(buf, len, op == FILE_READ);
+	if (error)
+		return error;
+	do {
+		uint64_t part = len - (uint64_t)total < X_WINDOW_MAX ? len - (uint64_t)total : X_WINDOW_MAX;
+		int64_t n = transfer(fd, op, buf + (uint64_t)total, part,
+				     offset < 0 ? offset : offset + total);
+
+		if (n < 0)
+			return total ? total : n;
+		total += n;
+		/* A full first megabyte does not prove that more won't block. */
+		if ((uint64_t)n < part || (uint64_t)total == len)
+			break;
+	} while (x_object_ctl((x_handle_t)fd, X_OBJ_GET_READY, 0) &
+		 (op == FILE_READ ? X_READY_IN : X_READY_OUT));
+	return total;
+}
+
+int64_t linux_read(struct sys *s)
+{
+	return transfer_user(s->a[0], FILE_READ, s->a[1], s->a[2], -1);
+}
+
+int64_t linux_write(struct sys *s)
+{
+	return sigpipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], -1));
+}
+
+int64_t linux_pread64(struct sys *s)
+{
+	if ((int64_t)s->a[3] < 0)
+		return -X_EINVAL;
+	return transfer_user(s->a[0], FILE_READ, s->a[1], s->a[2], (int64_t)s->a[3]);
+}
+
+int64_t linux_pwrite64(struct sys *s)
+{
+	if ((int64_t)s->a[3] < 0)
+		return -X_EINVAL;
+	return sigpipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], (int64_t)s->a[3]));
+}
+
+/* ------------------------------------------------------------------- vectors */
+
+/* Next vector of the program's array. */
+static int64_t get_iovec(uint64_t iov, uint64_t index, struct linux_iovec *v)
+{
+	if (copy_in(v, iov + index * sizeof(*v), sizeof(*v)))
+		return -X_EFAULT;
+	if ((int64_t)v->len < 0)
+		return -X_EINVAL;
+	return user_range(v->base, v->len) ? 0 : -X_EFAULT;
+}
+
+static int64_t iovec_total(uint64_t iov, uint64_t count, uint64_t *total)
+{
+	struct linux_iovec v;
+
+	*total = 0;
+	if (count > LINUX_IOV_MAX)
+		return -X_EINVAL;
+	for (uint64_t i = 0; i < count; i++) {
+		int64_t error = get_iovec(iov, i, &v);
+
+		if (error)
+			return error;
+		*total += v.len;
+		if (*total > INT64_MAX)
+			return -X_EINVAL;
+	}
+	return 0;
+}
+
+/* Between the program's vectors and a buffer: bytes moved, short at a bad address. */
+static uint64_t move_iovecs(uint64_t iov, uint64_t count, uint8_t *buf, uint64_t len, bool gather)
+{
+	struct linux_iovec v;
+	uint64_t done = 0;
+
+	for (uint64_t i = 0; i < count && done < len; i++) {
+		uint64_t part;
+
+		if (get_iovec(iov, i, &v))
+			break;
+		part = v.len < len - done ? v.len : len - done;
+		if (gather ? copy_in(buf + done, v.base, part) : copy_out(v.base, buf + done, part))
+			break;
+		done += part;
+	}
+	return done;
+}
+
+/* Small vectors: one call through a buffer, so that a line or a pipe message
+ * stays whole and a reader does not wait for more than there is. */
+static int64_t transfer_gathered(struct sys *s, uint32_t op, uint64_t total, int64_t offset)
+{
+	uint8_t buf[GATHER_BYTES];
+	int64_t n;
+
+	if (op == FILE_WRITE) {
+		uint64_t have = move_iovecs(s->a[1], s->a[2], buf, total, true);
+
+		if (have == 0 && total > 0)
+			return -X_EFAULT;
+		return transfer(s->a[0], op, (uint64_t)buf, have, offset);
+	}
+	n = transfer(s->a[0], op, (uint64_t)buf, total, offset);
+	if (n > 0) {
+		uint64_t moved = move_iovecs(s->a[1], s->a[2], buf,
+					     (uint64_t)n < total ? (uint64_t)n : total, false);
+
+		return moved ? (int64_t)moved : -X_EFAULT;
+	}
+	return n;
+}
+
+static int64_t transfer_vectors(struct sys *s, uint32_t op, int64_t offset)
+{
+	uint32_t ready = op == FILE_READ ? X_READY_IN : X_READY_OUT;
+	uint64_t total;
+	int64_t done = 0, error = check_fd(s->a[0]);
+
+	if (!error)
+		error = iovec_total(s->a[1], s->a[2], &total);
+	if (error)
+		return error;
+	if (total <= GATHER_BYTES)
+		return transfer_gathered(s, op, total, offset);
+	for (uint64_t i = 0; i < s->a[2]; i++) {
+		struct linux_iovec v;
+		int64_t n = get_iovec(s->a[1], i, &v);
+
+		if (!n && v.len == 0)
+			continue;
+		if (!n && done && !(x_object_ctl((x_handle_t)s->a[0], X_OBJ_GET_READY, 0) & ready))
+			break;
+		if (!n)
+			n = transfer_user(s->a[0], op, v.base, v.len, offset < 0 ? offset : offset + done);
+		if (n < 0)
+			return done ? done : n;
+		done += n;
+		if ((uint64_t)n < v.len)
+			break;
+	}
+	return done;
+}
+
+int64_t linux_readv(struct sys *s) { return transfer_vectors(s, FILE_READ, -1); }
+int64_t linux_writev(struct sys *s) { return sigpipe(s, transfer_vectors(s, FILE_WRITE, -1)); }
+
+int64_t linux_preadv(struct sys *s)
+{
+	return (int64_t)s->a[3] < 0 ? -X_EINVAL : transfer_vectors(s, FILE_READ, (int64_t)s->a[3]);
+}
+
+int64_t linux_pwritev(struct sys *s)
+{
+	if ((int64_t)s->a[3] < 0)
+		return -X_EINVAL;
+	return sigpipe(s, transfer_vectors(s, FILE_WRITE, (int64_t)s->a[3]));
+}
+
+/* Offset -1 means the cursor; the RWF_ flags are not known here. */
+int64_t linux_preadv2(struct sys *s)
+{
+	if (s->a[5])
+		return -X_EOPNOTSUPP;
+	return s->a[3] == UINT64_MAX ? linux_readv(s) : linux_preadv(s);
+}
+
+int64_t linux_pwritev2(struct sys *s)
+{
+	if (s->a[5])
+		return -X_EOPNOTSUPP;
+	return s->a[3] == UINT64_MAX ? linux_writev(s) : linux_pwritev(s);
+}
+
+/* ------------------------------------------------------------- file positions */
+
+static int64_t fd_call(uint64_t fd, uint32_t op, uint64_t a0, struct x_call *c)
+{
+	call_init(c, op);
+	c->msg.a[0] = a0;
+	return check_fd(fd) ? -X_EBADF : call_plain((x_handle_t)fd, c);
+}
+
+static int64_t fd_size(uint64_t fd, uint64_t *size)
+{
+	struct x_call c;
+	int64_t error = fd_call(fd, FILE_SIZE, 0, &c);
+
+	*size = c.msg.a[0];
+	return error < 0 ? error : 0;
+}
+
+/* The cursor is the kernel's; only the size is the server's to know. */
+int64_t linux_lseek(struct sys *s)
+{
+	uint64_t fd = s->a[0], size = 0;
+	uint32_t whence = (uint32_t)s->a[2];
+	int64_t offset = (int64_t)s->a[1], base = 0, result, error, cursor;
+
+	if (check_fd(fd))
+		return -X_EBADF;
+	cursor = x_object_ctl((x_handle_t)fd, X_OBJ_GET_CURSOR, 0);
+	if (cursor < 0)
+		return linux_error(cursor); /* -X_ESPIPE, -X_EBADF */
+	error = whence >= SEEK_END && whence <= SEEK_HOLE ? fd_size(fd, &size) : 0;
+	if (error)
+		return error;
+	switch (whence) {
+	case SEEK_SET: break;
+	case SEEK_CUR:
+		base = cursor;
+		if (offset == 0)
+			return base;
+		break;
+	case SEEK_END: base = (int64_t)size; break;
+	case SEEK_DATA: /* a file is all data, with one hole behind it */
+	case SEEK_HOLE:
+		if (offset < 0 || (uint64_t)offset >= size)
+			return -X_ENXIO;
+		if (whence == SEEK_HOLE)
+			offset = (int64_t)size;
+		break;
+	default: return -X_EINVAL;
+	}
+	if (__builtin_add_overflow(base, offset, &result))
+		return -X_EOVERFLOW;
+	if (result < 0)
+		return -X_EINVAL;
+	error = x_object_ctl((x_handle_t)fd, X_OBJ_SET_CURSOR, (uint64_t)result);
+	return error < 0 ? linux_error(error) : result;
+}
+
+int64_t linux_ftruncate(struct sys *s)
+{
+	struct x_call c;
+
+	if ((int64_t)s->a[1] < 0)
+		return -X_EINVAL;
+	return fd_call(s->a[0], FILE_TRUNCATE, s->a[1], &c);
+}
+
+/* Only "make it at least so long"; blocks are not reserved. */
+int64_t linux_fallocate(struct sys *s)
+{
+	struct x_call c;
+	uint64_t size, end;
+	int64_t error;
+
+	if ((int64_t)s->a[2] < 0 || (int64_t)s->a[3] <= 0)
+		return -X_EINVAL;
+	error = fd_size(s->a[0], &size);
+	if (error)
+		return error;
+	end = s->a[2] + s->a[3];
+	if ((uint32_t)s->a[1] & ~1u) /* all but FALLOC_FL_KEEP_SIZE */
+		return -X_EOPNOTSUPP;
+	if (((uint32_t)s->a[1] & 1) || end <= size)
+		return 0;
+	return fd_call(s->a[0], FILE_TRUNCATE, end, &c);
+}
+
+int64_t linux_fsync(struct sys *s)
+{
+	struct x_call c;
+
+	return fd_call(s->a[0], FILE_SYNC, 0, &c);
+}
+
+int64_t linux_fdatasync(struct sys *s)
+{
+	struct x_call c;
+
+	return fd_call(s->a[0], FILE_SYNC, 1, &c);
+}
+
+int64_t linux_syncfs(struct sys *s) { return linux_fsync(s); }
+int64_t linux_sync_file_range(struct sys *s) { return linux_fdatasync(s); }
+
+static int64_t fd_exists(uint64_t fd)
+{
+	struct x_handle_info info;
+
+	return check_fd(fd) || x_handle_info((x_handle_t)fd, &info) < 0 ? -X_EBADF : 0;
+}
+
+int64_t linux_fadvise64(struct sys *s) { return fd_exists(s->a[0]); }
+int64_t linux_readahead(struct sys *s) { return fd_exists(s->a[0]); }
+
+int64_t linux_getdents64(struct sys *s)
+{
+	struct x_call c;
+	int64_t error = check_fd(s->a[0]);
+
+	if (!error)
+		error = user_probe(s->a[1], (uint32_t)s->a[2], true);
+	if (error)
+		return error;
+	call_init(&c, FILE_READDIR);
+	call_window(&c, (void *)s->a[1], (uint32_t)s->a[2], X_WIN_WRITE);
+	c.flags = X_CALL_CURSOR;
+	return call_plain((x_handle_t)s->a[0], &c);
+}
+
+/* ----------------------------------------------------------------- copying */
+
+/* Copy between two files through the thread's buffer. Negative offsets stand
+ * for the cursor. What was read and could not be written is given back. */
+static int64_t copy_files(struct sys *s, uint64_t in, int64_t in_off, uint64_t out, int64_t out_off,
+			  uint64_t len)
+{
+	uint8_t *buf = thread_scratch(s->thread);
+	int64_t total = 0;
+
+	if (!buf)
+		return -X_ENOMEM;
+	while ((uint64_t)total < len) {
+		uint64_t part = len - (uint64_t)total;
+		int64_t n, written;
+
+		if (part > PERS_SCRATCH_BUFFER)
+			part = PERS_SCRATCH_BUFFER;
+		n = transfer(in, FILE_READ, (uint64_t)buf, part, in_off < 0 ? in_off : in_off + total);
+		if (n <= 0)
+			return total ? total : n;
+		written = transfer(out, FILE_WRITE, (uint64_t)buf, (uint64_t)n,
+				   out_off < 0 ? out_off : out_off + total);
+		if (written < n && in_off < 0)
+			x_object_ctl((x_handle_t)in, X_OBJ_ADD_CURSOR,
+				     (uint64_t)((written < 0 ? 0 : written) - n));
+		if (written < 0)
+			return total ? total : written;
+		total += written;
+		if (written < n)
+			break;
+	}
+	return total;
+}
+
+/* An offset the caller keeps in its own memory: read, and written back moved. */
+static int64_t get_offset(uint64_t addr, int64_t *offset)
+{
+	*offset = -1;
+	if (!addr)
+		return 0;
+	if (copy_in(offset, addr, 8))
+		return -X_EFAULT;
+	return *offset < 0 ? -X_EINVAL : 0;
+}
+
+static int64_t put_offset(uint64_t addr, int64_t offset, int64_t moved)
+{
+	if (!addr || moved <= 0)
+		return moved;
+	offset += moved;
+	return copy_out(addr, &offset, 8) ? -X_EFAULT : moved;
+}
+
+int64_t linux_sendfile(struct sys *s)
+{
+	uint64_t size;
+	int64_t offset, error = check_fd(s->a[0]), moved;
+
+	if (!error)
+		error = fd_size(s->a[1], &size);
+	if (error)
+		return error == -X_ESPIPE ? -X_EINVAL : error;
+	error = get_offset(s->a[2], &offset);
+	if (error)
+		return error;
+	moved = copy_files(s, s->a[1], offset, s->a[0], -1, s->a[3]);
+	return sigpipe(s, put_offset(s->a[2], offset, moved));
+}
+
+int64_t linux_copy_file_range(struct sys *s)
+{
+	int64_t in_off, out_off, error, moved;
+	uint64_t size;
+
+	if (s->a[5])
+		return -X_EINVAL;
+	error = fd_size(s->a[0], &size);
+	if (!error)
+		error = fd_size(s->a[2], &size);
+	if (error)
+		return error == -X_ESPIPE ? -X_EINVAL : error;
+	error = get_offset(s->a[1], &in_off);
+	if (!error)
+		error = get_offset(s->a[3], &out_off);
+	if (error)
+		return error;
+	moved = copy_files(s, s->a[0], in_off, s->a[2], out_off, s->a[4]);
+	moved = put_offset(s->a[1], in_off, moved);
+	return put_offset(s->a[3], out_off, moved);
+}
+
+/* ------------------------------------------------------- descriptors themselves */
+
+int64_t linux_close(struct sys *s)
+{
+	return check_fd(s->a[0]) ? -X_EBADF : linux_error(x_handle_close((x_handle_t)s->a[0]));
+}
+
+int64_t linux_close_range(struct sys *s)
+{
+	uint32_t first = (uint32_t)s->a[0], last = (uint32_t)s->a[1], flags = (uint32_t)s->a[2];
+
+	if (first > last || (flags & ~6u))
+		return -X_EINVAL;
+	for (uint32_t fd = first; fd <= last && fd < X_SLOT_FD_END; fd++) {
+		if (flags & 4) /* CLOSE_RANGE_CLOEXEC */
+			x_handle_cloexec(fd, 1);
+		else
+			x_handle_close(fd);
+	}
+	return 0;
+}
+
+static uint64_t fd_limit(void)
+{
+	uint64_t limit = ids()->rlimit_nofile;
+
+	return limit < X_SLOT_FD_END ? limit : X_SLOT_FD_END;
+}
+
+static int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags)
+{
+	int64_t slot;
+
+	if (check_fd(fd))
+		return -X_EBADF;
+	slot = x_handle_dup((x_handle_t)fd, 0, (uint32_t)lowest, flags);
+	if (slot >= 0 && (uint64_t)slot >= fd_limit()) {
+		x_handle_close((x_handle_t)slot);
+		return -X_EMFILE;
+	}
+	return linux_error(slot);
+}
+
+int64_t linux_dup(struct sys *s) { return duplicate(s->a[0], 0, 0); }
+
+int64_t linux_dup2(struct sys *s)
+{
+	if ((uint32_t)s->a[1] >= fd_limit())
+		return -X_EBADF;
+	if ((uint32_t)s->a[0] == (uint32_t)s->a[1])
+		return fd_exists(s->a[0]) ? -X_EBADF : (int64_t)(uint32_t)s->a[0];
+	return duplicate(s->a[0], (uint32_t)s->a[1], X_DUP_EXACT);
+}
+
+int64_t linux_dup3(struct sys *s)
+{
+	uint32_t flags = (uint32_t)s->a[2];
+
+	if ((flags & ~F_O_CLOEXEC) || (uint32_t)s->a[0] == (uint32_t)s->a[1])
+		return -X_EINVAL;
+	if ((uint32_t)s->a[1] >= fd_limit())
+		return -X_EBADF;
+	return duplicate(s->a[0], (uint32_t)s->a[1], X_DUP_EXACT | (flags ? X_DUP_CLOEXEC : 0));
+}
+
+static int64_t set_status_flags(uint64_t fd, uint64_t flags)
+{
+	const uint64_t settable = F_O_APPEND | F_O_NONBLOCK | F_O_DIRECT | L_O_ASYNC | L_O_NOATIME;
+	int64_t old = x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0), error;
+
+	if (old < 0)
+		return linux_error(old);
+	error = x_object_ctl((x_handle_t)fd, X_OBJ_SET_FLAGS,
+			     ((uint64_t)old & ~settable) | (flags & settable));
+	return error < 0 ? linux_error(error) : 0;
+}
+
+int64_t linux_fcntl(struct sys *s)
+{
+	uint64_t fd = s->a[0], arg = s->a[2];
+
+	if (check_fd(fd))
+		return -X_EBADF;
+	switch ((uint32_t)s->a[1]) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		if ((uint32_t)arg >= fd_limit())
+			return fd_exists(fd) ? -X_EBADF : -X_EINVAL;
+		return duplicate(fd, (uint32_t)arg,
+				 (uint32_t)s->a[1] == F_DUPFD ? 0 : X_DUP_CLOEXEC);
+	case F_GETFD:
+		return linux_error(x_handle_cloexec((x_handle_t)fd, -1));
+	case F_SETFD: {
+		int64_t old = x_handle_cloexec((x_handle_t)fd, arg & FD_CLOEXEC);
+
+		return old < 0 ? linux_error(old) : 0;
+	}
+	case F_GETFL:
+		return linux_error(x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0));
+	case F_SETFL:
+		return set_status_flags(fd, arg);
+	case F_GETPIPE_SZ:
+	case F_SETPIPE_SZ:
+		return fd_exists(fd) ? -X_EBADF : 65536;
+	case F_SETOWN:
+	case F_GETOWN:
+		return fd_exists(fd);
+	case F_GETLK: /* record locks: none are kept, so none are given */
+	case F_SETLK:
+	case F_SETLKW:
+		return fd_exists(fd) ? -X_EBADF : -X_ENOLCK;
+	default:
+		return fd_exists(fd) ? -X_EBADF : -X_EINVAL;
+	}
+}
+
+int64_t linux_flock(struct sys *s)
+{
+	struct x_call c;
+
+	if (check_fd(s->a[0]))
+		return -X_EBADF;
+	call_init(&c, VFS_FLOCK);
+	c.msg.a[0] = (uint32_t)s->a[1];
+	c.handles[0] = (x_handle_t)s->a[0];
+	c.handle_count = 1;
+	return call_interruptible(X_SLOT_VFS, &c);
+}
+
+static int64_t make_pipe(uint64_t fds_addr, uint32_t flags)
+{
+	struct x_call c;
+	int32_t fds[2];
+	int64_t error;
+
+	if (flags & ~(F_O_NONBLOCK | F_O_CLOEXEC | F_O_DIRECT))
+		return -X_EINVAL;
+	error = user_probe(fds_addr, sizeof(fds), true);
+	if (error)
+		return error;
+	call_init(&c, VFS_PIPE);
+	c.msg.a[0] = flags;
+	call_receive_fds(&c, flags & F_O_CLOEXEC);
+	error = call_plain(X_SLOT_VFS, &c);
+	if (error < 0)
+		return error;
+	fds[0] = (int32_t)c.handles[0];
+	fds[1] = (int32_t)c.handles[1];
+	error = c.handle_count == 2 ? copy_out(fds_addr, fds, sizeof(fds)) : -X_EIO;
+	for (uint32_t i = 0; error && i < c.handle_count; i++)
+		x_handle_close(c.handles[i]);
+	return error;
+}
+
+int64_t linux_pipe(struct sys *s) { return make_pipe(s->a[0], 0); }
+int64_t linux_pipe2(struct sys *s) { return make_pipe(s->a[0], (uint32_t)s->a[1]); }
+
+/* -------------------------------------------------------------------- control */
+
+static int64_t fd_nonblocking(uint64_t fd, uint64_t arg)
+{
+	uint32_t on;
+	int64_t flags;
+
+	if (copy_in(&on, arg, sizeof(on)))
+		return -X_EFAULT;
+	flags = x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0);
+	if (flags < 0)
+		return linux_error(flags);
+	flags = on ? flags | F_O_NONBLOCK : flags & ~(int64_t)F_O_NONBLOCK;
+	return set_status_flags(fd, (uint64_t)flags);
+}
+
+#define FIONCLEX 0x5450u
+#define FIOCLEX  0x5451u
+#define FIONBIO  0x5421u
+#define FIOASYNC 0x5452u
+
+int64_t linux_ioctl(struct sys *s)
+{
+	uint64_t fd = s->a[0], arg = s->a[2];
+	uint32_t command = (uint32_t)s->a[1];
+	struct ioctl_shape shape = ioctl_shape(command);
+	struct x_call c;
+
+	if (check_fd(fd))
+		return -X_EBADF;
+	if (command == FIOCLEX || command == FIONCLEX) {
+		int64_t old = x_handle_cloexec((x_handle_t)fd, command == FIOCLEX);
+
+		return old < 0 ? linux_error(old) : 0;
+	}
+	if (command == FIONBIO || command == FIOASYNC)
+		return command == FIONBIO ? fd_nonblocking(fd, arg) : fd_exists(fd);
+	if (shape.bytes && user_probe(arg, shape.bytes, shape.flags & X_WIN_WRITE))
+		return fd_exists(fd) ? -X_EBADF : -X_EFAULT;
+	call_init(&c, FILE_IOCTL);
+	c.msg.a[0] = command;
+	c.msg.a[1] = arg;
+	if (shape.bytes)
+		call_window(&c, (void *)arg, shape.bytes, shape.flags);
+	return call_interruptible((x_handle_t)fd, &c);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * futex(2) over the kernel's futexes. Those are keyed by memory object and
+ * offset, so private and shared ones are the same thing.
+ * Not here: priority inheritance, FUTEX_WAKE_OP (-ENOSYS).
+ */
+#include "personality/linux/pers.h"
+
+/* relative: FUTEX_WAIT, whose time-out must not start anew when repeated. */
+static int64_t futex_wait(struct pers_thread *t, uint64_t word, uint32_t expected,
+			  uint64_t deadline, uint32_t bitset, bool relative)
+{
+	int64_t error = x_futex_wait((uint32_t *)word, expected, deadline, bitset);
+
+	if (error != -X_EINTR)
+		return linux_error(error);
+	if (deadline == X_FOREVER || !relative)
+		return -RESTART_SYS;
+	t->restart = RESTART_FUTEX;
+	t->restart_deadline_ns = deadline;
+	t->restart_args[0] = word;
+	t->restart_args[1] = expected;
+	t->restart_args[2] = bitset;
+	return -RESTART_BLOCK;
+}
+
+int64_t futex_restart(struct sys *s)
+{
+	struct pers_thread *t = s->thread;
+
+	return futex_wait(t, t->restart_args[0], (uint32_t)t->restart_args[1],
+			  t->restart_deadline_ns, (uint32_t)t->restart_args[2], true);
+}
+
+static int64_t futex_deadline(const struct sys *s, bool relative, uint64_t *deadline)
+{
+	struct linux_timespec ts;
+	uint64_t ns;
+
+	*deadline = X_FOREVER;
+	if (!s->a[3])
+		return 0;
+	if (copy_in(&ts, s->a[3], sizeof(ts)))
+		return -X_EFAULT;
+	if (!convert_timespec(&ts, &ns))
+		return -X_EINVAL;
+	if (relative)
+		*deadline = deadline_after(now_ns(), ns);
+	else if ((uint32_t)s->a[1] & FUTEX_CLOCK_REALTIME)
+		*deadline = deadline_from_realtime(ns);
+	else
+		*deadline = ns;
+	return 0;
+}
+
+static int64_t futex_requeue(const struct sys *s, bool compare)
+{
+	uint32_t value;
+
+	if ((s->a[4] & 3) || !user_range(s->a[4], 4))
+		return s->a[4] & 3 ? -X_EINVAL : -X_EFAULT;
+	if ((int32_t)s->a[2] < 0 || (int32_t)s->a[3] < 0)
+		return -X_EINVAL;
+	if (copy_in(&value, s->a[0], 4))
+		return -X_EFAULT;
+	if (compare && value != (uint32_t)s->a[5])
+		return -X_EAGAIN;
+	return linux_error(x_futex_wake((uint32_t *)s->a[0], (uint32_t)s->a[2], ~0u,
+					(uint32_t *)s->a[4], (uint32_t)s->a[3]));
+}
+
+int64_t linux_futex(struct sys *s)
+{
+	uint32_t op = (uint32_t)s->a[1] & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+	uint32_t bitset = op == FUTEX_WAIT_BITSET || op == FUTEX_WAKE_BITSET ? (uint32_t)s->a[5] : ~0u;
+	uint64_t deadline;
+	int64_t error;
+
+	if (s->a[0] & 3)
+		return -X_EINVAL;
+	error = user_probe(s->a[0], 4, false);
+	if (error)
+		return error;
+	if (bitset == 0)
+		return -X_EINVAL;
+	switch (op) {
+	case FUTEX_WAIT:
+	case FUTEX_WAIT_BITSET:
+		error = futex_deadline(s, op == FUTEX_WAIT, &deadline);
+		return error ? error : futex_wait(s->thread, s->a[0], (uint32_t)s->a[2], deadline,
+						  bitset, op == FUTEX_WAIT);
+	case FUTEX_WAKE:
+	case FUTEX_WAKE_BITSET:
+		return linux_error(x_futex_wake((uint32_t *)s->a[0], (uint32_t)s->a[2], bitset, NULL, 0));
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+		return futex_requeue(s, op == FUTEX_CMP_REQUEUE);
+	default:
+		return -X_ENOSYS;
+	}
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who a process is: ids (read from the page pm keeps for it), sessions and
+ * groups, credentials, limits, prctl.
+ */
+#include "personality/linux/pers.h"
+
+int64_t linux_getpid(struct sys *s) { (void)s; return ids()->pid; }
+int64_t linux_getppid(struct sys *s) { (void)s; return ids()->ppid; }
+int64_t linux_getpgrp(struct sys *s) { (void)s; return ids()->pgrp; }
+int64_t linux_getuid(struct sys *s) { (void)s; return ids()->uid; }
+int64_t linux_geteuid(struct sys *s) { (void)s; return ids()->euid; }
+int64_t linux_getgid(struct sys *s) { (void)s; return ids()->gid; }
+int64_t linux_getegid(struct sys *s) { (void)s; return ids()->egid; }
+
+/* A call to pm whose result is the first word of its answer. */
+static int64_t pm_value(uint32_t op, uint64_t a0, uint64_t a1)
+{
+	struct x_call c;
+	int64_t error = call_pm(&c, op, a0, a1, 0, 0);
+
+	return error < 0 ? error : (int64_t)c.msg.a[0];
+}
+
+int64_t linux_setpgid(struct sys *s)
+{
+	struct x_call c;
+	int64_t error;
+
+	if ((int32_t)s->a[0] < 0 || (int32_t)s->a[1] < 0)
+		return -X_EINVAL;
+	error = call_pm(&c, PM_SETPGID, (uint32_t)s->a[0], (uint32_t)s->a[1], 0, 0);
+	return error < 0 ? error : 0;
+}
+
+int64_t linux_getpgid(struct sys *s)
+{
+	uint32_t pid = (uint32_t)s->a[0];
+
+	return pid == 0 || pid == ids()->pid ? (int64_t)ids()->pgrp : pm_value(PM_GETPGID, pid, 0);
+}
+
+int64_t linux_getsid(struct sys *s)
+{
+	uint32_t pid = (uint32_t)s->a[0];
+
+	return pid == 0 || pid == ids()->pid ? (int64_t)ids()->sid : pm_value(PM_GETSID, pid, 0);
+}
+
+int64_t linux_setsid(struct sys *s) { (void)s; return pm_value(PM_SETSID, 0, 0); }
+
+/* ------------------------------------------------------------------ credentials */
+
+enum { SETUID, SETGID, SETREUID, SETREGID, SETRESUID, SETRESGID, SETFSUID, SETFSGID, SETGROUPS };
+
+static int64_t set_ids(const struct sys *s, uint64_t what)
+{
+	struct x_call c;
+	int64_t error = call_pm(&c, PM_SETIDS, what, (uint32_t)s->a[0], (uint32_t)s->a[1],
+				(uint32_t)s->a[2]);
+
+	return error < 0 ? error : 0;
+}
+
+int64_t linux_setuid(struct sys *s) { return set_ids(s, SETUID); }
+int64_t linux_setgid(struct sys *s) { return set_ids(s, SETGID); }
+int64_t linux_setreuid(struct sys *s) { return set_ids(s, SETREUID); }
+int64_t linux_setregid(struct sys *s) { return set_ids(s, SETREGID); }
+int64_t linux_setresuid(struct sys *s) { return set_ids(s, SETRESUID); }
+int64_t linux_setresgid(struct sys *s) { return set_ids(s, SETRESGID); }
+
+/* These two answer the old id and never an error. */
+int64_t linux_setfsuid(struct sys *s)
+{
+	uint32_t old = ids()->fsuid;
+
+	set_ids(s, SETFSUID);
+	return old;
+}
+
+int64_t linux_setfsgid(struct sys *s)
+{
+	uint32_t old = ids()->fsgid;
+
+	set_ids(s, SETFSGID);
+	return old;
+}
+
+static int64_t put_three(const struct sys *s, uint32_t a, uint32_t b, uint32_t c)
+{
+	if (copy_out(s->a[0], &a, 4) || copy_out(s->a[1], &b, 4) || copy_out(s->a[2], &c, 4))
+		return -X_EFAULT;
+	return 0;
+}
+
+int64_t linux_getresuid(struct sys *s) { return put_three(s, ids()->uid, ids()->euid, ids()->suid); }
+int64_t linux_getresgid(struct sys *s) { return put_three(s, ids()->gid, ids()->egid, ids()->sgid); }
+
+int64_t linux_getgroups(struct sys *s)
+{
+	uint32_t groups[32], count = ids()->ngroups;
+	int32_t room = (int32_t)s->a[0];
+
+	if (room < 0)
+		return -X_EINVAL;
+	if (count > 32)
+		count = 32;
+	if (room == 0)
+		return count;
+	if ((uint32_t)room < count)
+		return -X_EINVAL;
+	for (uint32_t i = 0; i < count; i++)
+		groups[i] = ids()->groups[i];
+	return copy_out(s->a[1], groups, count * 4) ? -X_EFAULT : (int64_t)count;
+}
+
+int64_t linux_setgroups(struct sys *s)
+{
+	uint32_t groups[32], count = (uint32_t)s->a[0];
+	struct x_call c;
+	int64_t error;
+
+	if (count > 32)
+		return -X_EINVAL;
+	if (copy_in(groups, s->a[1], count * 4))
+		return -X_EFAULT;
+	call_init(&c, PM_SETIDS);
+	c.msg.a[0] = SETGROUPS;
+	c.msg.a[1] = count;
+	call_window(&c, groups, count * 4, X_WIN_READ);
+	error = call_plain(X_SLOT_PM, &c);
+	return error < 0 ? error : 0;
+}
+
+/* Capabilities are all or none: those of uid 0. */
+#define CAPABILITY_VERSION_1 0x19980330u
+#define CAPABILITY_VERSION_2 0x20071026u
+#define CAPABILITY_VERSION_3 0x20080522u
+#define CAPABILITIES 0x1ffffffffffull
+
+static int64_t capability_words(uint64_t header, uint32_t *words)
+{
+	static const uint32_t preferred = CAPABILITY_VERSION_3;
+	uint32_t version;
+
+	if (copy_in(&version, header, 4))
+		return -X_EFAULT;
+	*words = version == CAPABILITY_VERSION_1 ? 1 : 2;
+	if (version == CAPABILITY_VERSION_1 || version == CAPABILITY_VERSION_2 ||
+	    version == CAPABILITY_VERSION_3)
+		return 0;
+	return copy_out(header, &preferred, 4) ? -X_EFAULT : -X_EINVAL;
+}
+
+int64_t linux_capget(struct sys *s)
+{
+	uint32_t words, data[6] = { 0 };
+	int64_t error = capability_words(s->a[0], &words);
+
+	if (error)
+		return error == -X_EINVAL && !s->a[1] ? 0 : error;
+	if (!s->a[1])
+		return 0;
+	for (uint32_t i = 0; i < words; i++) {
+		uint32_t part = ids()->euid == 0 ? (uint32_t)(CAPABILITIES >> 32 * i) : 0;
+
+		data[i * 3] = data[i * 3 + 1] = part;
+	}
+	return copy_out(s->a[1], data, words * 12);
+}
+
+int64_t linux_capset(struct sys *s)
+{
+	uint32_t words, data[6];
+	int64_t error = capability_words(s->a[0], &words);
+
+	if (!error)
+		error = copy_in(data, s->a[1], words * 12);
+	if (error)
+		return error;
+	return ids()->euid == 0 || !(data[0] | data[1]) ? 0 : -X_EPERM;
+}
+
+/* ----------------------------------------------------------------------- limits */
+
+static int64_t limit_call(uint32_t pid, uint32_t resource, uint64_t new, uint64_t old)
+{
+	struct linux_rlimit limit = { 0, 0 };
+	struct x_call c;
+	int64_t error;
+
+	if (resource >= RLIMIT_NLIMITS)
+		return -X_EINVAL;
+	if (new && copy_in(&limit, new, sizeof(limit)))
+		return -X_EFAULT;
+	if (new && limit.soft > limit.hard)
+		return -X_EINVAL;
+	call_init(&c, PM_RLIMIT);
+	c.msg.a[0] = pid;
+	c.msg.a[1] = resource;
+	c.msg.a[2] = new != 0;
+	c.msg.a[3] = limit.soft;
+	c.msg.a[4] = limit.hard;
+	error = call_plain(X_SLOT_PM, &c);
+	if (error < 0)
+		return error;
+	limit = (struct linux_rlimit){ c.msg.a[0], c.msg.a[1] };
+	return old ? copy_out(old, &limit, sizeof(limit)) : 0;
+}
+
+int64_t linux_prlimit64(struct sys *s)
+{
+	return limit_call((uint32_t)s->a[0], (uint32_t)s->a[1], s->a[2], s->a[3]);
+}
+
+int64_t linux_getrlimit(struct sys *s)
+{
+	return s->a[1] ? limit_call(0, (uint32_t)s->a[0], 0, s->a[1]) : -X_EFAULT;
+}
+
+int64_t linux_setrlimit(struct sys *s)
+{
+	return s->a[1] ? limit_call(0, (uint32_t)s->a[0], s->a[1], 0) : -X_EFAULT;
+}
+
+int64_t linux_getpriority(struct sys *s)
+{
+	struct x_call c;
+	int64_t error = call_pm(&c, PM_PRIORITY, 0, (uint32_t)s->a[0], (uint32_t)s->a[1], 0);
+
+	return error < 0 ? error : (int64_t)c.msg.a[0];
+}
+
+int64_t linux_setpriority(struct sys *s)
+{
+	struct x_call c;
+	int64_t error = call_pm(&c, PM_PRIORITY, 1, (uint32_t)s->a[0], (uint32_t)s->a[1],
+				(uint64_t)(int64_t)(int32_t)s->a[2]);
+
+	return error < 0 ? error : 0;
+}
+
+/* ------------------------------------------------------------------------ prctl */
+
+#define PR_SET_PDEATHSIG 1
+#define PR_GET_PDEATHSIG 2
+#define PR_GET_DUMPABLE 3
+#define PR_SET_DUMPABLE 4
+#define PR_GET_KEEPCAPS 7
+#define PR_SET_NAME 15
+#define PR_GET_NAME 16
+#define PR_GET_SECCOMP 21
+#define PR_CAPBSET_READ 23
+#define PR_GET_TIMERSLACK 30
+#define PR_SET_TIMERSLACK 29
+#define PR_SET_CHILD_SUBREAPER 36
+#define PR_SET_NO_NEW_PRIVS 38
+#define PR_GET_NO_NEW_PRIVS 39
+
+static int64_t set_name(struct pers_thread *t, uint64_t addr)
+{
+	int64_t len = user_string_length(addr, sizeof(t->name) - 1);
+
+	if (len < 0)
+		return len;
+	memset(t->name, 0, sizeof(t->name));
+	return copy_in(t->name, addr, (uint64_t)len);
+}
+
+int64_t linux_prctl(struct sys *s)
+{
+	uint64_t arg = s->a[1];
+
+	switch ((uint32_t)s->a[0]) {
+	case PR_SET_NAME: return set_name(s->thread, arg);
+	case PR_GET_NAME: return copy_out(arg, s->thread->name, sizeof(s->thread->name));
+	case PR_SET_PDEATHSIG:
+		if (arg > SIGNAL_MAX)
+			return -X_EINVAL;
+		process.death_signal = (uint32_t)arg;
+		return 0;
+	case PR_GET_PDEATHSIG: return copy_out(arg, &process.death_signal, 4);
+	case PR_GET_DUMPABLE: return process.dumpable;
+	case PR_SET_DUMPABLE:
+		if (arg > 1)
+			return -X_EINVAL;
+		process.dumpable = (uint32_t)arg;
+		return 0;
+	case PR_CAPBSET_READ: return arg <= 40 ? 1 : -X_EINVAL;
+	case PR_GET_TIMERSLACK: return 50000;
+	case PR_GET_KEEPCAPS:
+	case PR_GET_SECCOMP:
+	case PR_SET_TIMERSLACK:
+	case PR_SET_NO_NEW_PRIVS:
+	case PR_GET_NO_NEW_PRIVS: return 0;
+	default: return -X_EINVAL;
+	}
+}
+
+#define ARCH_SET_GS 0x1001
+#define ARCH_SET_FS 0x1002
+#define ARCH_GET_FS 0x1003
+#define ARCH_GET_GS 0x1004
+
+int64_t linux_arch_prctl(struct sys *s)
+{
+	struct x_regs *r = &s->frame->regs;
+
+	switch ((uint32_t)s->a[0]) {
+	case ARCH_SET_FS:
+		if (s->a[1] >= X_USER_MAX)
+			return -X_EPERM;
+		r->fs_base = s->a[1];
+		return linux_error(x_thread_set_fs(s->a[1]));
+	case ARCH_SET_GS:
+		if (s->a[1] >= X_USER_MAX)
+			return -X_EPERM;
+		r->gs_base = s->a[1];
+		return 0;
+	case ARCH_GET_FS: return copy_out(s->a[1], &r->fs_base, 8);
+	case ARCH_GET_GS: return copy_out(s->a[1], &r->gs_base, 8);
+	default: return -X_EINVAL;
+	}
+}
+
+int64_t linux_personality(struct sys *s) { (void)s; return 0; } /* PER_LINUX, always */

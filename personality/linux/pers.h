@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the Linux personality share.
+ *
+ * The personality runs in the program's own process, on the upcall stack of
+ * the thread that entered it (layout.h). Within a thread it is never entered
+ * twice: notifications wait for x_resume. Between threads of a process the
+ * data in `process` is shared; fields say by what they are guarded:
+ *   [L] process.lock    [T] only the thread itself    [I] fixed after start
+ *
+ * Handlers of system calls take a struct sys and return what rax is to be: a
+ * result, a negated Linux error, or one of the RESTART codes below, which
+ * main.c turns into -EINTR or a repeated call in one place.
+ */
+#ifndef PERSONALITY_LINUX_PERS_H
+#define PERSONALITY_LINUX_PERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <xinim/syscall.h>
+#include "lib/c/string.h"
+#include "personality/linux/layout.h"
+#include "personality/linux/linux_abi.h"
+#include "proto/file.h"
+#include "proto/pm.h"
+#include "proto/vfs.h"
+
+/* Everything is in one image: no reference goes through a table. */
+#pragma GCC visibility push(hidden)
+
+/* An interruptible call met a signal: what to do with it (values never leave). */
+#define RESTART_SYS    512 /* again, unless a handler without SA_RESTART runs */
+#define RESTART_NOINTR 513 /* again, always */
+#define RESTART_NOHAND 514 /* again, unless a handler runs */
+#define RESTART_BLOCK  516 /* go on by restart_syscall, unless a handler runs */
+
+#define LINUX_SYSCALL_MAX 450u
+#define LINUX_SYS_RESTART 219u
+
+/* Which wait restart_syscall goes on with. */
+enum restart_kind { RESTART_NONE, RESTART_SLEEP, RESTART_POLL, RESTART_FUTEX };
+
+struct pers_thread { /* at the bottom of its upcall stack slot */
+	uint32_t slot;           /* [I] */
+	uint32_t tid;            /* [L] */
+	uint32_t number;         /* [L] the kernel's thread number */
+	uint64_t tkilled;        /* signals sent by tgkill within the process (atomic) */
+	uint64_t clear_tid;      /* [T] user address, 0: none */
+	uint64_t robust_list;    /* [T] user address */
+	struct linux_stack altstack; /* [T] */
+	bool mask_saved;         /* [T] a temporary mask is in the frame; the real one: */
+	uint64_t saved_mask;
+	uint64_t discard;        /* [T] pending bits to drop at the next resume */
+	enum restart_kind restart; /* [T] */
+	uint64_t restart_deadline_ns;
+	uint64_t restart_args[3];
+	void *scratch;           /* [T] PERS_SCRATCH_BUFFER bytes, 0 until used */
+	struct x_upcall before;  /* [T] the frame before a signal was put on the stack */
+	char name[16];           /* [T] PR_SET_NAME */
+};
+
+#define PERS_SCRATCH_BUFFER 65536u
+
+struct pers_process {
+	uint32_t lock;           /* 0 free, 1 held, 2 held and waited for */
+	bool started;            /* [I] */
+	uint32_t threads;        /* [L] living */
+	uint32_t slot_end;       /* [L] slots from here up were never used */
+	uint32_t slot_used[PERS_STACK_SLOTS]; /* 1: in use; zeroed by the kernel at thread end */
+	uint64_t slot_mapped[PERS_STACK_SLOTS / 64]; /* [L] */
+	struct linux_sigaction actions[SIGNAL_MAX + 1]; /* [L] to write */
+	uint64_t ignore;         /* [L] as given to x_notify_ignore */
+	uint64_t brk;            /* [L] as the program sees it */
+	uint32_t death_signal;   /* PR_SET_PDEATHSIG, kept only */
+	uint32_t dumpable;
+	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
+};
+
+extern struct pers_process process;
+
+struct sys { /* one system call being served */
+	struct x_upcall *frame;
+	struct pers_thread *thread;
+	uint64_t a[6];
+	bool keep_regs;          /* frame->regs are complete: don't set rax */
+};
+
+static inline const volatile struct pm_ids *ids(void)
+{
+	return (const volatile struct pm_ids *)PM_IDS_PAGE;
+}
+static inline const struct pers_start *start_info(void)
+{
+	return (const struct pers_start *)PERS_START;
+}
+
+void process_lock(void);
+void process_unlock(void);
+
+/* ---- calls.c: native calls, with errors made Linux's ---- */
+int64_t linux_error(int64_t native);
+void call_init(struct x_call *c, uint32_t op);
+void call_window_at(struct x_call *c, uint64_t addr, uint64_t len, uint32_t flags);
+#define call_window(c, addr, len, flags) call_window_at(c, (uint64_t)(addr), len, flags)
+int64_t call_plain(x_handle_t h, struct x_call *c);         /* ends only with its answer */
+int64_t call_interruptible(x_handle_t h, struct x_call *c); /* -RESTART_SYS on a signal */
+int64_t call_pm(struct x_call *c, uint32_t op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
+int64_t check_fd(uint64_t fd); /* 0 or -X_EBADF; the range only */
+/* Room for new descriptors; closes what came above the limit. */
+void call_receive_fds(struct x_call *c, bool cloexec);
+
+/* ---- user.c: the program's memory. 0 or -X_EFAULT ---- */
+bool user_range(uint64_t addr, uint64_t len);     /* may be the program's: checked before any use */
+int64_t copy_in(void *dst, uint64_t src, uint64_t len);
+int64_t copy_out(uint64_t dst, const void *src, uint64_t len);
+int64_t user_string_length(uint64_t addr, uint64_t max); /* max: no NUL in that many bytes */
+int64_t user_probe(uint64_t addr, uint64_t len, bool write); /* first byte can be used */
+int64_t clear_user(uint64_t addr, uint64_t len);
+void *thread_scratch(struct pers_thread *t);      /* NULL: no memory */
+
+/* entry.S: these stop at a fault and return -X_EFAULT */
+int64_t pers_copy(void *dst, const void *src, uint64_t len);
+int64_t pers_strnlen(const char *s, uint64_t max);
+int64_t pers_touch(const void *addr, uint64_t write);
+int64_t pers_cmpxchg32(uint32_t *addr, uint32_t expected, uint32_t desired, uint32_t *old);
+
+/* ---- signal.c, sigframe.c, fault.c ---- */
+static inline uint64_t signal_bit(uint32_t sig) { return 1ull << (sig - 1); }
+void signals_start(const struct pers_start *start);
+/* Acts on pending signals until one needs a handler; code: 0, or the RESTART
+ * code system call `number` ended with. Returns the bits dealt with. */
+uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t pending,
+			 int64_t code, uint64_t number);
+uint64_t signals_pending(struct x_upcall *frame);
+void signal_force(struct pers_thread *t, struct x_upcall *frame, const struct linux_siginfo *info);
+__attribute__((noreturn)) void process_end(uint32_t wait_status);
+void restart_settle(struct x_regs *regs, int64_t code, uint64_t number, bool handler, bool sa_restart);
+void fault_upcall(struct pers_thread *t, struct x_upcall *frame);
+int64_t post_signal_self(struct pers_thread *t, uint32_t sig); /* thread-directed, own process */
+int64_t use_signal_mask(struct sys *s, uint64_t set_addr, uint64_t set_size, uint64_t *mask);
+
+struct sigframe_place { uint64_t frame, fpstate; };
+#define FPSTATE_BYTES 512u
+bool altstack_active(const struct linux_stack *alt, uint64_t rsp);
+int sigframe_place(const struct linux_stack *alt, const struct linux_sigaction *action,
+		   uint64_t rsp, struct sigframe_place *place);
+void sigframe_fill(struct linux_rt_sigframe *f, const struct x_upcall *frame, uint64_t sigmask,
+		   const struct linux_stack *alt, const struct linux_sigaction *action,
+		   const struct linux_siginfo *info, uint64_t fpstate);
+void sigframe_enter(struct x_regs *regs, uint32_t sig, const struct linux_sigaction *action,
+		    uint64_t frame);
+void sigframe_restore(struct x_regs *regs, const struct linux_ucontext *uc);
+
+/* ---- thread.c ---- */
+struct pers_thread *thread_of(const struct x_upcall *frame);
+void thread_start_first(struct pers_thread *t);
+void threads_after_fork(struct pers_thread *t);
+struct pers_thread *thread_by_tid(uint32_t tid); /* [L] held */
+int64_t thread_clone(struct sys *s, uint64_t flags, uint64_t stack, uint64_t parent_tid,
+		     uint64_t child_tid, uint64_t tls);
+
+/* ---- convert.c: pure conversions ---- */
+void convert_stat(struct linux_stat *out, const struct file_attr *in);
+void convert_statx(struct linux_statx *out, const struct file_attr *in);
+void convert_statfs(struct linux_statfs *out, const struct file_statfs *in);
+void convert_wait_status(struct linux_siginfo *info, uint32_t pid, uint32_t status);
+bool convert_timespec(const struct linux_timespec *t, uint64_t *ns); /* false: not valid */
+bool convert_timeval(const struct linux_timeval *t, uint64_t *ns);
+struct linux_timespec to_timespec(uint64_t ns);
+struct linux_timeval to_timeval(uint64_t ns);
+uint64_t deadline_after(uint64_t now_ns, uint64_t ns);  /* saturates below X_FOREVER */
+
+/* ---- ioctl.c ---- */
+struct ioctl_shape { uint32_t bytes, flags; }; /* X_WIN_READ: the server reads the argument */
+struct ioctl_shape ioctl_shape(uint32_t command);
+
+/* ---- time.c ---- */
+uint64_t now_ns(void);
+int64_t deadline_from_timespec(uint64_t addr, uint64_t *deadline_ns); /* relative; 0: forever */
+uint64_t deadline_from_realtime(uint64_t realtime_ns);
+int64_t sleep_restart(struct sys *s);
+int64_t poll_restart(struct sys *s);
+int64_t futex_restart(struct sys *s);
+int64_t read_random(struct sys *s, uint64_t buf, uint64_t len);
+
+void pers_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- dispatch ---- */
+typedef int64_t sys_fn(struct sys *s);
+#define L(name, number, state) sys_fn linux_##name;
+#define N(name, number)
+#include "personality/linux/syscalls.h"
+#undef L
+#undef N
+
+#pragma GCC visibility pop
+
+#endif

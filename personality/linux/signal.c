@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Signals. Signal n is notification bit n-1: the kernel keeps what is pending,
+ * the mask of each thread and the set that is ignored; here are the actions,
+ * the frames on the program's stack, and the system calls about them.
+ *
+ * The ignore set in the kernel holds every signal whose action is "ignore" by
+ * choice or by default; the kernel drops such a signal when it is sent.
+ */
+#include "personality/linux/pers.h"
+
+#define B(sig) (1ull << ((sig) - 1))
+#define UNMASKABLE     (B(SIGKILL) | B(SIGSTOP))
+#define DEFAULT_IGNORE (B(SIGCHLD) | B(SIGCONT) | B(SIGURG) | B(SIGWINCH))
+#define DEFAULT_STOP   (B(SIGSTOP) | B(SIGTSTP) | B(SIGTTIN) | B(SIGTTOU))
+
+static uint64_t ignored_by(uint32_t sig, uint64_t handler)
+{
+	if (handler == SIG_IGN)
+		return signal_bit(sig);
+	return handler == SIG_DFL ? signal_bit(sig) & DEFAULT_IGNORE : 0;
+}
+
+void signals_start(const struct pers_start *start)
+{
+	uint64_t ignore = DEFAULT_IGNORE;
+
+	for (uint32_t sig = 1; sig <= SIGNAL_MAX; sig++)
+		if (start->ignore & signal_bit(sig) & ~UNMASKABLE) {
+			process.actions[sig].handler = SIG_IGN;
+			ignore |= signal_bit(sig);
+		}
+	process.ignore = ignore;
+	x_notify_ignore(ignore);
+}
+
+void process_end(uint32_t wait_status)
+{
+	struct x_call c;
+
+	for (;;) {
+		call_pm(&c, PM_EXIT, wait_status, 0, 0, 0);
+		x_proc_exit((int)wait_status); /* pm could not be asked */
+	}
+}
+
+uint64_t signals_pending(struct x_upcall *frame)
+{
+	uint64_t pending = 0;
+
+	if (x_notify_mask(frame->mask, &pending) < 0)
+		return 0;
+	return pending & ~frame->mask;
+}
+
+/* ------------------------------------------------------------------ delivery */
+
+static void fpu_save(uint8_t *image)
+{
+	__asm__ volatile("fxsave64 %0" : "=m"(*(uint8_t (*)[FPSTATE_BYTES])image));
+}
+
+static void fpu_restore(uint8_t *image)
+{
+	uint32_t *mxcsr = (uint32_t *)(image + 24);
+
+	*mxcsr &= 0xffff; /* a reserved bit would fault here instead of in the program */
+	__asm__ volatile("fxrstor64 %0" : : "m"(*(uint8_t (*)[FPSTATE_BYTES])image));
+}
+
+static int64_t push_frame(struct pers_thread *t, struct x_upcall *frame,
+			  const struct linux_siginfo *info, const struct linux_sigaction *action)
+{
+	uint8_t fpu[FPSTATE_BYTES] __attribute__((aligned(16)));
+	struct linux_rt_sigframe f;
+	struct sigframe_place place;
+	uint64_t sigmask = t->mask_saved ? t->saved_mask : frame->mask;
+
+	if (sigframe_place(&t->altstack, action, frame->regs.rsp, &place))
+		return -X_EFAULT;
+	fpu_save(fpu);
+	memset(fpu + 464, 0, 48); /* for software: no extended state follows */
+	sigframe_fill(&f, frame, sigmask, &t->altstack, action, info, place.fpstate);
+	if (copy_out(place.fpstate, fpu, sizeof(fpu)) || copy_out(place.frame, &f, sizeof(f)))
+		return -X_EFAULT;
+	sigframe_enter(&frame->regs, (uint32_t)info->signo, action, place.frame);
+	return 0;
+}
+
+/* Run a handler: false if its frame could not be made (then it is SIGSEGV's turn). */
+static bool enter_handler(struct pers_thread *t, struct x_upcall *frame,
+			  const struct linux_siginfo *info)
+{
+	uint32_t sig = (uint32_t)info->signo;
+	struct linux_sigaction action;
+
+	process_lock();
+	action = process.actions[sig];
+	process_unlock();
+	if (push_frame(t, frame, info, &action))
+		return false;
+	if ((uint32_t)t->altstack.flags & SS_AUTODISARM)
+		memset(&t->altstack, 0, sizeof(t->altstack));
+	t->mask_saved = false;
+	frame->mask |= action.mask & ~UNMASKABLE;
+	if (!(action.flags & SA_NODEFER))
+		frame->mask |= signal_bit(sig);
+	if (action.flags & SA_RESETHAND) {
+		process_lock();
+		process.actions[sig].handler = SIG_DFL;
+		process_unlock();
+	}
+	return true;
+}
+
+static void signal_origin(struct pers_thread *t, uint32_t sig, uint64_t flags,
+			  struct linux_siginfo *info)
+{
+	uint64_t bit = signal_bit(sig);
+	struct x_call c;
+
+	memset(info, 0, sizeof(*info));
+	info->signo = (int32_t)sig;
+	if (__atomic_fetch_and(&t->tkilled, ~bit, __ATOMIC_RELAXED) & bit) {
+		info->code = SI_TKILL;
+		info->child.pid = (int32_t)ids()->pid;
+		info->child.uid = ids()->uid;
+	} else if (flags & SA_SIGINFO) { /* nobody else looks */
+		if (call_pm(&c, PM_SIGINFO, sig, 0, 0, 0) < 0)
+			return;
+		info->code = (int32_t)c.msg.a[0];
+		info->child.pid = (int32_t)c.msg.a[1];
+		info->child.uid = (uint32_t)c.msg.a[2];
+		info->child.status = (int32_t)c.msg.a[3];
+	}
+}
+
+/* Default action other than "ignore": true if it was to stop. */
+static bool default_action(uint32_t sig)
+{
+	struct x_call c;
+
+	if (signal_bit(sig) & DEFAULT_STOP) {
+		call_pm(&c, PM_STOP_SELF, sig, 0, 0, 0);
+		return true;
+	}
+	if (ids()->pid == 1) /* init dies of nothing it did not ask for */
+		return true;
+	process_end(sig);
+}
+
+uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t pending,
+			 int64_t code, uint64_t number)
+{
+	uint64_t candidates = pending & ~frame->mask, taken = 0;
+
+	while (candidates) {
+		uint32_t sig = (uint32_t)__builtin_ctzll(candidates) + 1;
+		struct linux_sigaction action = process.actions[sig];
+		struct linux_siginfo info;
+
+		candidates &= candidates - 1;
+		taken |= signal_bit(sig);
+		if (ignored_by(sig, action.handler))
+			continue;
+		if (action.handler == SIG_DFL) {
+			default_action(sig);
+			continue;
+		}
+		if (code)
+			restart_settle(&frame->regs, code, number, true, action.flags & SA_RESTART);
+		signal_origin(t, sig, action.flags, &info);
+		if (!enter_handler(t, frame, &info))
+			process_end(SIGSEGV);
+		return taken;
+	}
+	if (code)
+		restart_settle(&frame->regs, code, number, false, false);
+	if (t->mask_saved) {
+		frame->mask = t->saved_mask;
+		t->mask_saved = false;
+	}
+	return taken;
+}
+
+/* A fault of the program itself: blocked or ignored, it is fatal. */
+void signal_force(struct pers_thread *t, struct x_upcall *frame, const struct linux_siginfo *info)
+{
+	uint32_t sig = (uint32_t)info->signo;
+	uint64_t handler = process.actions[sig].handler;
+
+	if ((frame->mask & signal_bit(sig)) || handler == SIG_DFL || handler == SIG_IGN)
+		process_end(sig);
+	if (!enter_handler(t, frame, info))
+		process_end(SIGSEGV);
+}
+
+/* ------------------------------------------------------------ the system calls */
+
+int64_t linux_rt_sigaction(struct sys *s)
+{
+	uint32_t sig = (uint32_t)s->a[0];
+	struct linux_sigaction new, old;
+	uint64_t ignore;
+
+	if (s->a[3] != 8 || sig < 1 || sig > SIGNAL_MAX)
+		return -X_EINVAL;
+	if (s->a[1] && copy_in(&new, s->a[1], sizeof(new)))
+		return -X_EFAULT;
+	if (s->a[1] && (signal_bit(sig) & UNMASKABLE))
+		return -X_EINVAL;
+	process_lock();
+	old = process.actions[sig];
+	if (s->a[1]) {
+		new.mask &= ~UNMASKABLE;
+		process.actions[sig] = new;
+		ignore = (process.ignore & ~signal_bit(sig)) | ignored_by(sig, new.handler);
+		if (ignore != process.ignore) {
+			process.ignore = ignore;
+			x_notify_ignore(ignore);
+		}
+	}
+	process_unlock();
+	return s->a[2] ? copy_out(s->a[2], &old, sizeof(old)) : 0;
+}
+
+int64_t linux_rt_sigprocmask(struct sys *s)
+{
+	uint64_t set, old = s->frame->mask;
+
+	if (s->a[3] != 8)
+		return -X_EINVAL;
+	if (s->a[1]) {
+		if (copy_in(&set, s->a[1], 8))
+			return -X_EFAULT;
+		set &= ~UNMASKABLE;
+		switch ((uint32_t)s->a[0]) {
+		case SIG_BLOCK: s->frame->mask = old | set; break;
+		case SIG_UNBLOCK: s->frame->mask = old & ~set; break;
+		case SIG_SETMASK: s->frame->mask = set; break;
+		default: return -X_EINVAL;
+		}
+	}
+	return s->a[2] ? copy_out(s->a[2], &old, 8) : 0;
+}
+
+static int64_t set_altstack(struct pers_thread *t, const struct linux_stack *new, uint64_t rsp)
+{
+	uint32_t mode = (uint32_t)new->flags & ~SS_AUTODISARM;
+
+	if (altstack_active(&t->altstack, rsp))
+		return -X_EPERM;
+	if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
+		return -X_EINVAL;
+	if (mode == SS_DISABLE) {
+		memset(&t->altstack, 0, sizeof(t->altstack));
+		return 0;
+	}
+	if (new->size < LINUX_MINSIGSTKSZ)
+		return -X_ENOMEM;
+	t->altstack = *new;
+	t->altstack.flags = (int32_t)((uint32_t)new->flags & SS_AUTODISARM);
+	return 0;
+}
+
+int64_t linux_sigaltstack(struct sys *s)
+{
+	struct linux_stack new, old = s->thread->altstack;
+	int64_t error = 0;
+
+	if (s->a[0] && copy_in(&new, s->a[0], sizeof(new)))
+		return -X_EFAULT;
+	if (old.size == 0)
+		old.flags = SS_DISABLE;
+	else if (altstack_active(&old, s->frame->regs.rsp))
+		old.flags |= SS_ONSTACK;
+	if (s->a[0])
+		error = set_altstack(s->thread, &new, s->frame->regs.rsp);
+	if (!error && s->a[1])
+		error = copy_out(s->a[1], &old, sizeof(old));
+	return error;
+}
+
+/* The restorer ran `ret` into the frame: rsp points behind its return address. */
+int64_t linux_rt_sigreturn(struct sys *s)
+{
+	uint8_t fpu[FPSTATE_BYTES] __attribute__((aligned(16)));
+	struct linux_ucontext uc;
+
+	if (copy_in(&uc, s->frame->regs.rsp, sizeof(uc)) ||
+	    (uc.mcontext.fpstate && copy_in(fpu, uc.mcontext.fpstate, sizeof(fpu))))
+		process_end(SIGSEGV);
+	sigframe_restore(&s->frame->regs, &uc);
+	s->frame->mask = uc.sigmask & ~UNMASKABLE;
+	if (uc.mcontext.fpstate)
+		fpu_restore(fpu);
+	set_altstack(s->thread, &uc.stack, s->frame->regs.rsp);
+	s->keep_regs = true;
+	return 0;
+}
+
+/* Install a temporary mask for the wait to come; it is undone (main path) or
+ * goes into the signal frame (if a handler runs). */
+int64_t use_signal_mask(struct sys *s, uint64_t set_addr, uint64_t set_size, uint64_t *mask)
+{
+	if (set_size != 8)
+		return -X_EINVAL;
+	if (copy_in(mask, set_addr, 8))
+		return -X_EFAULT;
+	*mask &= ~UNMASKABLE;
+	(void)s;
+	return 0;
+}
+
+int64_t linux_rt_sigsuspend(struct sys *s)
+{
+	uint64_t mask;
+	int64_t error = use_signal_mask(s, s->a[0], s->a[1], &mask);
+
+	if (error)
+		return error;
+	error = x_wait(NULL, 0, X_FOREVER, &mask);
+	if (error != -X_EINTR)
+		return linux_error(error);
+	s->thread->saved_mask = s->frame->mask;
+	s->thread->mask_saved = true;
+	s->frame->mask = mask;
+	return -RESTART_NOHAND;
+}
+
+int64_t linux_pause(struct sys *s)
+{
+	int64_t error = x_wait(NULL, 0, X_FOREVER, NULL);
+
+	(void)s;
+	return error == -X_EINTR ? -RESTART_NOHAND : linux_error(error);
+}
+
+int64_t linux_rt_sigpending(struct sys *s)
+{
+	uint64_t pending = 0;
+
+	if (s->a[1] > 8)
+		return -X_EINVAL;
+	x_notify_mask(s->frame->mask, &pending);
+	pending &= s->frame->mask;
+	return copy_out(s->a[0], &pending, s->a[1]);
+}
+
+/* Wait with the signals of `set` open, default-ignored ones included. */
+static uint64_t wait_for_signals(struct sys *s, uint64_t set, uint64_t deadline)
+{
+	uint64_t mask = s->frame->mask & ~set, pending = 0;
+
+	process_lock();
+	if (process.ignore & set)
+		x_notify_ignore(process.ignore & ~set);
+	process_unlock();
+	x_notify_mask(s->frame->mask, &pending);
+	if (!(pending & set)) {
+		x_wait(NULL, 0, deadline, &mask);
+		x_notify_mask(s->frame->mask, &pending);
+	}
+	process_lock();
+	if (process.ignore & set)
+		x_notify_ignore(process.ignore);
+	process_unlock();
+	return pending;
+}
+
+int64_t linux_rt_sigtimedwait(struct sys *s)
+{
+	uint64_t set, deadline = X_FOREVER, pending;
+	struct linux_siginfo info;
+	uint32_t sig;
+
+	if (s->a[3] != 8)
+		return -X_EINVAL;
+	if (copy_in(&set, s->a[0], 8))
+		return -X_EFAULT;
+	set &= ~UNMASKABLE;
+	if (s->a[2] && deadline_from_timespec(s->a[2], &deadline))
+		return -X_EINVAL;
+	pending = wait_for_signals(s, set, deadline);
+	if (!(pending & set))
+		return (pending & ~s->frame->mask & ~process.ignore) ? -X_EINTR : -X_EAGAIN;
+	sig = (uint32_t)__builtin_ctzll(pending & set) + 1;
+	s->thread->discard |= signal_bit(sig);
+	signal_origin(s->thread, sig, SA_SIGINFO, &info);
+	if (s->a[1] && copy_out(s->a[1], &info, sizeof(info)))
+		return -X_EFAULT;
+	return sig;
+}
+
+/* -------------------------------------------------------------------- sending */
+
+int64_t post_signal_self(struct pers_thread *t, uint32_t sig)
+{
+	int64_t error;
+
+	__atomic_fetch_or(&t->tkilled, signal_bit(sig), __ATOMIC_RELAXED);
+	error = x_notify_post(X_SELF, t->number, signal_bit(sig));
+	if (error < 0)
+		__atomic_fetch_and(&t->tkilled, ~signal_bit(sig), __ATOMIC_RELAXED);
+	return error;
+}
+
+/* To a thread: one of this process is found here, others by pm. Signals that
+ * act on the process whatever it says always go through pm. */
+static int64_t thread_kill(struct sys *s, uint32_t tgid, uint32_t tid, uint32_t sig)
+{
+	struct pers_thread *target;
+	struct x_call c;
+	int64_t error = -X_ESRCH;
+	(void)s;
+
+	if (sig > SIGNAL_MAX || (int32_t)tid <= 0)
+		return -X_EINVAL;
+	if (sig && (signal_bit(sig) & (UNMASKABLE | B(SIGCONT))))
+		return call_pm(&c, PM_TGKILL, tgid, tid, sig, 0);
+	process_lock();
+	target = thread_by_tid(tid);
+	if (target && tgid == ids()->pid)
+		error = sig ? post_signal_self(target, sig) : 0;
+	process_unlock();
+	if (!target)
+		return call_pm(&c, PM_TGKILL, tgid, tid, sig, 0);
+	return linux_error(error);
+}
+
+int64_t linux_kill(struct sys *s)
+{
+	struct x_call c;
+
+	if ((uint32_t)s->a[1] > SIGNAL_MAX)
+		return -X_EINVAL;
+	return call_pm(&c, PM_KILL, (uint64_t)(int64_t)(int32_t)s->a[0], (uint32_t)s->a[1], 0, 0);
+}
+
+int64_t linux_tgkill(struct sys *s)
+{
+	if ((int32_t)s->a[0] <= 0)
+		return -X_EINVAL;
+	return thread_kill(s, (uint32_t)s->a[0], (uint32_t)s->a[1], (uint32_t)s->a[2]);
+}
+
+int64_t linux_tkill(struct sys *s)
+{
+	uint32_t tid = (uint32_t)s->a[0], tgid = ids()->pid;
+	bool own;
+
+	process_lock();
+	own = thread_by_tid(tid) != NULL;
+	process_unlock();
+	return thread_kill(s, own ? tgid : tid, tid, (uint32_t)s->a[1]);
+}
+
+/* The value that travels with a queued signal is not kept. */
+int64_t linux_rt_sigqueueinfo(struct sys *s)
+{
+	int64_t error = user_probe(s->a[2], sizeof(struct linux_siginfo), false);
+
+	return error ? error : linux_kill(s);
+}
+
+int64_t linux_rt_tgsigqueueinfo(struct sys *s)
+{
+	int64_t error = user_probe(s->a[3], sizeof(struct linux_siginfo), false);
+
+	return error ? error : linux_tgkill(s);
+}

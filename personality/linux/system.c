@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * System calls about the machine and the system as a whole.
+ */
+#include "personality/linux/pers.h"
+
+/* Programs look at sysname and release to decide what they may use. */
+int64_t linux_uname(struct sys *s)
+{
+	static const struct linux_utsname name = {
+		.sysname = "Linux", .nodename = "xinim", .release = "6.1.0-xinim",
+		.version = "XINIM 0.1", .machine = "x86_64", .domainname = "(none)",
+	};
+
+	return copy_out(s->a[0], &name, sizeof(name));
+}
+
+int64_t linux_sethostname(struct sys *s) { (void)s; return -X_EPERM; }
+int64_t linux_setdomainname(struct sys *s) { (void)s; return -X_EPERM; }
+
+int64_t linux_sysinfo(struct sys *s)
+{
+	struct linux_sysinfo out = { .mem_unit = 1 };
+	struct x_system_info info;
+	struct x_call c;
+	int64_t error = x_system_info(&info);
+
+	if (error < 0)
+		return linux_error(error);
+	out.uptime = (int64_t)(now_ns() / 1000000000);
+	out.totalram = info.memory_bytes;
+	out.freeram = info.free_bytes;
+	if (call_pm(&c, PM_SYSINFO, 0, 0, 0, 0) >= 0)
+		out.procs = (uint16_t)c.msg.a[0];
+	return copy_out(s->a[0], &out, sizeof(out));
+}
+
+/* ----------------------------------------------------------------------- kernel log */
+
+#define LOG_BYTES (256u * 1024)
+
+/* The last len bytes of the log. */
+static int64_t read_log(struct sys *s, uint64_t buf, uint64_t len)
+{
+	char *chunk = thread_scratch(s->thread);
+	uint64_t pos = 0, next, end = 0, done = 0;
+	int64_t n;
+
+	if (!chunk)
+		return -X_ENOMEM;
+	while ((n = x_log_read(end, chunk, PERS_SCRATCH_BUFFER, &next)) > 0)
+		end = next;
+	pos = end > len ? end - len : 0;
+	while (done < len && (n = x_log_read(pos, chunk, PERS_SCRATCH_BUFFER, &next)) > 0) {
+		if ((uint64_t)n > len - done)
+			n = (int64_t)(len - done);
+		if (copy_out(buf + done, chunk, (uint64_t)n))
+			return -X_EFAULT;
+		done += (uint64_t)n;
+		pos = next;
+	}
+	return n < 0 ? linux_error(n) : (int64_t)done;
+}
+
+int64_t linux_syslog(struct sys *s)
+{
+	switch ((uint32_t)s->a[0]) {
+	case 3: /* SYSLOG_ACTION_READ_ALL */
+	case 4: /* ... and clear, which nobody may */
+		if ((int32_t)s->a[2] < 0)
+			return -X_EINVAL;
+		return read_log(s, s->a[1], (uint32_t)s->a[2]);
+	case 10: return LOG_BYTES; /* SYSLOG_ACTION_SIZE_BUFFER */
+	case 0: case 1: case 5: case 6: case 7: case 8: case 9:
+		return 0;
+	default: return -X_EINVAL;
+	}
+}
+
+/* --------------------------------------------------------------------- randomness */
+
+static bool has_rdrand(void)
+{
+	uint32_t a = 1, b, c = 0, d;
+
+	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return c & (1u << 30);
+}
+
+static bool rdrand(uint64_t *value)
+{
+	for (int tries = 0; tries < 10; tries++) {
+		uint8_t ok;
+
+		__asm__ volatile("rdrand %0; setc %1" : "=r"(*value), "=q"(ok) : : "cc");
+		if (ok)
+			return true;
+	}
+	return false;
+}
+
+static int64_t random_from_device(uint64_t buf, uint64_t len)
+{
+	static const char path[] = "/dev/urandom";
+	x_handle_t device;
+	struct x_call c;
+	int64_t n;
+
+	call_init(&c, VFS_OPEN);
+	call_window(&c, path, sizeof(path) - 1, X_WIN_READ);
+	n = call_plain(X_SLOT_VFS, &c);
+	if (n < 0)
+		return n;
+	if (c.handle_count != 1)
+		return -X_EIO;
+	device = c.handles[0];
+	call_init(&c, FILE_READ);
+	call_window(&c, (void *)buf, len, X_WIN_WRITE);
+	c.flags = X_CALL_CURSOR;
+	n = call_plain(device, &c);
+	x_handle_close(device);
+	return n;
+}
+
+int64_t linux_getrandom(struct sys *s)
+{
+	uint64_t buf = s->a[0], len = s->a[1] < 65536 ? s->a[1] : 65536;
+	int64_t error = user_probe(buf, len, true);
+
+	if ((uint32_t)s->a[2] & ~7u)
+		return -X_EINVAL;
+	if (error)
+		return error;
+	if (!has_rdrand())
+		return random_from_device(buf, len);
+	for (uint64_t done = 0; done < len; done += 8) {
+		uint64_t value;
+
+		if (!rdrand(&value))
+			return random_from_device(buf, len);
+		if (copy_out(buf + done, &value, len - done < 8 ? len - done : 8))
+			return -X_EFAULT;
+	}
+	return (int64_t)len;
+}
+
+/* --------------------------------------------------------------------- scheduling */
+
+int64_t linux_sched_yield(struct sys *s) { (void)s; x_yield(); return 0; }
+
+static uint64_t cpu_mask(void)
+{
+	struct x_system_info info;
+
+	if (x_system_info(&info) < 0 || info.cpus == 0)
+		return 1;
+	return info.cpus >= 64 ? UINT64_MAX : (1ull << info.cpus) - 1;
+}
+
+int64_t linux_sched_getaffinity(struct sys *s)
+{
+	uint64_t mask = cpu_mask();
+
+	if ((uint32_t)s->a[1] < 8 || (s->a[1] & 7))
+		return -X_EINVAL;
+	return copy_out(s->a[2], &mask, 8) ? -X_EFAULT : 8;
+}
+
+/* Threads run where the kernel puts them: a wish that leaves a CPU is granted. */
+int64_t linux_sched_setaffinity(struct sys *s)
+{
+	uint64_t mask = 0;
+
+	if (copy_in(&mask, s->a[2], s->a[1] < 8 ? s->a[1] : 8))
+		return -X_EFAULT;
+	return mask & cpu_mask() ? 0 : -X_EINVAL;
+}
+
+int64_t linux_getcpu(struct sys *s)
+{
+	static const uint32_t zero;
+
+	if ((s->a[0] && copy_out(s->a[0], &zero, 4)) || (s->a[1] && copy_out(s->a[1], &zero, 4)))
+		return -X_EFAULT;
+	return 0;
+}
+
+/* One policy, SCHED_OTHER, whose only priority is 0. */
+int64_t linux_sched_getscheduler(struct sys *s) { return (int32_t)s->a[0] < 0 ? -X_EINVAL : 0; }
+
+int64_t linux_sched_setscheduler(struct sys *s)
+{
+	uint32_t policy = (uint32_t)s->a[1], priority;
+
+	if (copy_in(&priority, s->a[2], 4))
+		return -X_EFAULT;
+	if (policy == 1 || policy == 2)
+		return -X_EPERM; /* real time */
+	return (policy == 0 || policy == 3 || policy == 5) && priority == 0 ? 0 : -X_EINVAL;
+}
+
+int64_t linux_sched_getparam(struct sys *s)
+{
+	static const uint32_t zero;
+
+	return copy_out(s->a[1], &zero, 4);
+}
+
+int64_t linux_sched_setparam(struct sys *s)
+{
+	uint32_t priority;
+
+	if (copy_in(&priority, s->a[1], 4))
+		return -X_EFAULT;
+	return priority ? -X_EINVAL : 0;
+}
+
+static int64_t policy_limit(uint64_t policy, int64_t real_time)
+{
+	switch ((uint32_t)policy) {
+	case 1: case 2: return real_time;
+	case 0: case 3: case 5: case 6: return 0;
+	default: return -X_EINVAL;
+	}
+}
+
+int64_t linux_sched_get_priority_max(struct sys *s) { return policy_limit(s->a[0], 99); }
+int64_t linux_sched_get_priority_min(struct sys *s) { return policy_limit(s->a[0], 1); }
+
+int64_t linux_sched_rr_get_interval(struct sys *s)
+{
+	static const struct linux_timespec slice = { 0, 10000000 };
+
+	return copy_out(s->a[1], &slice, sizeof(slice));
+}
+
+/* -------------------------------------------------------------------------- power */
+
+#define REBOOT_MAGIC 0xfee1deadu
+
+int64_t linux_reboot(struct sys *s)
+{
+	uint32_t magic2 = (uint32_t)s->a[1];
+	struct x_call c;
+	int64_t error;
+
+	if ((uint32_t)s->a[0] != REBOOT_MAGIC ||
+	    (magic2 != 672274793 && magic2 != 85072278 && magic2 != 369367448 && magic2 != 537993216))
+		return -X_EINVAL;
+	error = call_pm(&c, PM_REBOOT, (uint32_t)s->a[2], 0, 0, 0);
+	return error < 0 ? error : 0;
+}
+
+/* ---------------------------------------------------------- things there are none of */
+
+int64_t linux_iopl(struct sys *s) { (void)s; return -X_EPERM; }
+int64_t linux_ioperm(struct sys *s) { (void)s; return -X_EPERM; }
+int64_t linux_ptrace(struct sys *s) { (void)s; return -X_EPERM; }
+int64_t linux_vhangup(struct sys *s) { (void)s; return -X_EPERM; }
+
+#define NO_XATTR(name) int64_t linux_##name(struct sys *s) { (void)s; return -X_EOPNOTSUPP; }
+NO_XATTR(setxattr) NO_XATTR(lsetxattr) NO_XATTR(fsetxattr)
+NO_XATTR(getxattr) NO_XATTR(lgetxattr) NO_XATTR(fgetxattr)
+NO_XATTR(listxattr) NO_XATTR(llistxattr) NO_XATTR(flistxattr)
+NO_XATTR(removexattr) NO_XATTR(lremovexattr) NO_XATTR(fremovexattr)
+
+int64_t linux_socket(struct sys *s) { (void)s; return -L_EAFNOSUPPORT; }
+int64_t linux_socketpair(struct sys *s) { (void)s; return -L_EAFNOSUPPORT; }
+
+/* No descriptor is a socket yet. */
+static int64_t not_socket(uint64_t fd)
+{
+	struct x_handle_info info;
+
+	return check_fd(fd) || x_handle_info((x_handle_t)fd, &info) < 0 ? -X_EBADF : -L_ENOTSOCK;
+}
+
+#define NO_SOCKET(name) int64_t linux_##name(struct sys *s) { return not_socket(s->a[0]); }
+NO_SOCKET(connect) NO_SOCKET(accept) NO_SOCKET(accept4) NO_SOCKET(sendto) NO_SOCKET(recvfrom)
+NO_SOCKET(sendmsg) NO_SOCKET(recvmsg) NO_SOCKET(shutdown) NO_SOCKET(bind) NO_SOCKET(listen)
+NO_SOCKET(getsockname) NO_SOCKET(getpeername) NO_SOCKET(setsockopt) NO_SOCKET(getsockopt)

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Clocks, sleeping, the interval timer. Deadlines of native waits are on the
+ * monotonic clock.
+ */
+#include "personality/linux/pers.h"
+
+uint64_t now_ns(void)
+{
+	return (uint64_t)x_clock(X_CLOCK_MONOTONIC);
+}
+
+uint64_t deadline_from_realtime(uint64_t realtime_ns)
+{
+	uint64_t wall = (uint64_t)x_clock(X_CLOCK_REALTIME), now = now_ns();
+
+	if (realtime_ns == X_FOREVER)
+		return X_FOREVER;
+	return realtime_ns > wall ? deadline_after(now, realtime_ns - wall) : now;
+}
+
+static int64_t get_timespec(uint64_t addr, uint64_t *ns)
+{
+	struct linux_timespec t;
+
+	if (copy_in(&t, addr, sizeof(t)))
+		return -X_EFAULT;
+	return convert_timespec(&t, ns) ? 0 : -X_EINVAL;
+}
+
+int64_t deadline_from_timespec(uint64_t addr, uint64_t *deadline_ns)
+{
+	uint64_t ns;
+	int64_t error;
+
+	*deadline_ns = X_FOREVER;
+	if (!addr)
+		return 0;
+	error = get_timespec(addr, &ns);
+	if (!error)
+		*deadline_ns = deadline_after(now_ns(), ns);
+	return error;
+}
+
+enum { REALTIME, MONOTONIC, PROCESS_CPU, THREAD_CPU, MONOTONIC_RAW, REALTIME_COARSE,
+       MONOTONIC_COARSE, BOOTTIME, REALTIME_ALARM, BOOTTIME_ALARM, TAI = 11 };
+
+/* The native clock behind a Linux one, or -1. CPU clocks of other processes
+ * and of threads all show the own process's. */
+static int native_clock(int32_t id)
+{
+	switch (id) {
+	case REALTIME: case REALTIME_COARSE: case REALTIME_ALARM: case TAI:
+		return X_CLOCK_REALTIME;
+	case MONOTONIC: case MONOTONIC_RAW: case MONOTONIC_COARSE: case BOOTTIME: case BOOTTIME_ALARM:
+		return X_CLOCK_MONOTONIC;
+	case PROCESS_CPU: case THREAD_CPU:
+		return X_CLOCK_PROCESS;
+	default:
+		return id < 0 ? X_CLOCK_PROCESS : -1;
+	}
+}
+
+int64_t linux_clock_gettime(struct sys *s)
+{
+	int clock = native_clock((int32_t)s->a[0]);
+	struct linux_timespec t;
+
+	if (clock < 0)
+		return -X_EINVAL;
+	t = to_timespec((uint64_t)x_clock((uint32_t)clock));
+	return copy_out(s->a[1], &t, sizeof(t));
+}
+
+int64_t linux_clock_getres(struct sys *s)
+{
+	static const struct linux_timespec resolution = { 0, 1 };
+
+	if (native_clock((int32_t)s->a[0]) < 0)
+		return -X_EINVAL;
+	return s->a[1] ? copy_out(s->a[1], &resolution, sizeof(resolution)) : 0;
+}
+
+int64_t linux_gettimeofday(struct sys *s)
+{
+	static const struct linux_timezone utc;
+	struct linux_timeval t = to_timeval((uint64_t)x_clock(X_CLOCK_REALTIME));
+
+	if (s->a[0] && copy_out(s->a[0], &t, sizeof(t)))
+		return -X_EFAULT;
+	return s->a[1] ? copy_out(s->a[1], &utc, sizeof(utc)) : 0;
+}
+
+int64_t linux_time(struct sys *s)
+{
+	int64_t seconds = x_clock(X_CLOCK_REALTIME) / 1000000000;
+
+	return s->a[0] && copy_out(s->a[0], &seconds, 8) ? -X_EFAULT : seconds;
+}
+
+/* The clock is the system's; programs cannot set it. */
+int64_t linux_settimeofday(struct sys *s) { (void)s; return -X_EPERM; }
+int64_t linux_clock_settime(struct sys *s) { (void)s; return -X_EPERM; }
+
+/* --------------------------------------------------------------------- sleeping */
+
+/* Until the deadline. A signal: remember how to go on, tell what is left. */
+static int64_t sleep_until(struct pers_thread *t, uint64_t deadline, uint64_t remaining)
+{
+	int64_t error = x_wait(NULL, 0, deadline, NULL);
+	struct linux_timespec left;
+	uint64_t now;
+
+	if (error != -X_EINTR)
+		return error < 0 ? linux_error(error) : 0;
+	now = now_ns();
+	left = to_timespec(deadline > now ? deadline - now : 0);
+	if (remaining && copy_out(remaining, &left, sizeof(left)))
+		return -X_EFAULT;
+	t->restart = RESTART_SLEEP;
+	t->restart_deadline_ns = deadline;
+	t->restart_args[0] = remaining;
+	return -RESTART_BLOCK;
+}
+
+int64_t sleep_restart(struct sys *s)
+{
+	return sleep_until(s->thread, s->thread->restart_deadline_ns, s->thread->restart_args[0]);
+}
+
+int64_t linux_nanosleep(struct sys *s)
+{
+	uint64_t ns;
+	int64_t error = get_timespec(s->a[0], &ns);
+
+	return error ? error : sleep_until(s->thread, deadline_after(now_ns(), ns), s->a[1]);
+}
+
+int64_t linux_clock_nanosleep(struct sys *s)
+{
+	int clock = native_clock((int32_t)s->a[0]);
+	uint64_t ns;
+	int64_t error;
+
+	if (clock < 0 || clock == X_CLOCK_PROCESS)
+		return -X_EINVAL;
+	error = get_timespec(s->a[2], &ns);
+	if (error)
+		return error;
+	if (!((uint32_t)s->a[1] & TIMER_ABSTIME))
+		return sleep_until(s->thread, deadline_after(now_ns(), ns), s->a[3]);
+	if (clock == X_CLOCK_REALTIME)
+		ns = deadline_from_realtime(ns);
+	error = x_wait(NULL, 0, ns, NULL);
+	return error == -X_EINTR ? -RESTART_NOHAND : linux_error(error);
+}
+
+int64_t linux_restart_syscall(struct sys *s)
+{
+	switch (s->thread->restart) {
+	case RESTART_SLEEP: return sleep_restart(s);
+	case RESTART_POLL: return poll_restart(s);
+	case RESTART_FUTEX: return futex_restart(s);
+	default: return -X_EINTR;
+	}
+}
+
+/* ------------------------------------------------------------------ alarm, itimer */
+
+static int64_t interval_timer(bool set, uint64_t first_ns, uint64_t interval_ns,
+			      uint64_t *left_ns, uint64_t *old_interval_ns)
+{
+	struct x_call c;
+	int64_t error = call_pm(&c, PM_ALARM, set, first_ns, interval_ns, 0);
+
+	*left_ns = c.msg.a[0];
+	*old_interval_ns = c.msg.a[1];
+	return error < 0 ? error : 0;
+}
+
+int64_t linux_alarm(struct sys *s)
+{
+	uint64_t left, interval;
+	int64_t error = interval_timer(true, (uint64_t)(uint32_t)s->a[0] * 1000000000, 0, &left, &interval);
+
+	if (error)
+		return error;
+	/* Linux rounds to the nearest second, but never a running alarm to 0. */
+	return left && left < 500000000 ? 1 : (int64_t)((left + 500000000) / 1000000000);
+}
+
+static int64_t put_itimer(uint64_t addr, uint64_t left, uint64_t interval)
+{
+	struct linux_itimerval value = { to_timeval(interval), to_timeval(left) };
+
+	return copy_out(addr, &value, sizeof(value));
+}
+
+int64_t linux_setitimer(struct sys *s)
+{
+	struct linux_itimerval value = { { 0, 0 }, { 0, 0 } };
+	uint64_t first, interval, left, old;
+	int64_t error;
+
+	if (s->a[1] && copy_in(&value, s->a[1], sizeof(value)))
+		return -X_EFAULT;
+	if ((uint32_t)s->a[0] != 0 || !convert_timeval(&value.value, &first) ||
+	    !convert_timeval(&value.interval, &interval))
+		return -X_EINVAL; /* only ITIMER_REAL is kept */
+	error = interval_timer(true, first, interval, &left, &old);
+	if (error || !s->a[2])
+		return error;
+	return put_itimer(s->a[2], left, old);
+}
+
+int64_t linux_getitimer(struct sys *s)
+{
+	uint64_t left = 0, interval = 0;
+	int64_t error = 0;
+
+	if ((uint32_t)s->a[0] > 2)
+		return -X_EINVAL;
+	if ((uint32_t)s->a[0] == 0)
+		error = interval_timer(false, 0, 0, &left, &interval);
+	return error ? error : put_itimer(s->a[1], left, interval);
+}

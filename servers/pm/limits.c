@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Resource limits and use, priorities, counts. Of the limits only NOFILE has
+ * an effect (in the personality); the others are kept and told.
+ */
+#include "servers/pm/pm.h"
+
+#define UNLIMITED UINT64_MAX
+
+enum { RLIMIT_STACK = 3, RLIMIT_CORE = 4, RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7,
+       RLIMIT_NICE = 13, RLIMIT_RTPRIO = 14 };
+
+void limits_default(struct proc *p)
+{
+	for (uint32_t i = 0; i < RLIMITS; i++)
+		p->rlimit[i] = (struct rlimit_pair){ UNLIMITED, UNLIMITED };
+	p->rlimit[RLIMIT_STACK].soft = 8ull << 20;
+	p->rlimit[RLIMIT_CORE].soft = 0;
+	p->rlimit[RLIMIT_NPROC] = (struct rlimit_pair){ PROCS_MAX, PROCS_MAX };
+	p->rlimit[RLIMIT_NOFILE] = (struct rlimit_pair){ X_SLOT_FD_END, X_SLOT_FD_END };
+	p->rlimit[RLIMIT_NICE] = p->rlimit[RLIMIT_RTPRIO] = (struct rlimit_pair){ 0, 0 };
+}
+
+static int rlimit_set(const struct proc *caller, struct rlimit_pair *limit, uint32_t which,
+		      struct rlimit_pair new)
+{
+	if (new.soft > new.hard)
+		return -X_EINVAL;
+	if (new.hard > limit->hard && caller->ids.euid != 0)
+		return -X_EPERM;
+	if (which == RLIMIT_NOFILE && new.hard > X_SLOT_FD_END)
+		return -X_EPERM;
+	*limit = new;
+	return 0;
+}
+
+void rlimit_call(struct proc *caller, const struct x_in *in)
+{
+	struct proc *p = in->msg.a[0] ? proc_by_pid((uint32_t)in->msg.a[0]) : caller;
+	uint64_t which = in->msg.a[1];
+	struct x_msg msg = { 0 };
+	int err = 0;
+
+	if (!p || !proc_alive(p))
+		err = -X_ESRCH;
+	else if (which >= RLIMITS)
+		err = -X_EINVAL;
+	else if (p != caller && caller->ids.euid != 0 && caller->ids.uid != p->ids.uid)
+		err = -X_EPERM;
+	if (!err) {
+		msg.a[0] = p->rlimit[which].soft;
+		msg.a[1] = p->rlimit[which].hard;
+		if (in->msg.a[2] == 1)
+			err = rlimit_set(caller, &p->rlimit[which], (uint32_t)which,
+					 (struct rlimit_pair){ in->msg.a[3], in->msg.a[4] });
+	}
+	if (err) {
+		out_status(in->id, err);
+		return;
+	}
+	ids_publish(p);
+	out_answer(in->id, &msg);
+}
+
+void rusage_call(struct proc *p, const struct x_in *in)
+{
+	struct x_proc_info info;
+	struct x_msg msg = { 0 };
+	int32_t who = (int32_t)in->msg.a[0];
+
+	if (who == -1) {
+		msg.a[0] = p->children_user_ns;
+		msg.a[1] = p->children_system_ns;
+	} else if ((who != 0 && who != 1) || x_proc_info(p->process, &info) < 0) {
+		out_status(in->id, -X_EINVAL);
+		return;
+	} else {
+		msg.a[0] = info.cpu_user_ns;
+		msg.a[1] = info.cpu_system_ns;
+		msg.a[2] = info.resident_pages * (X_PAGE_SIZE / 1024);
+	}
+	out_answer(in->id, &msg);
+}
+
+void sysinfo_call(struct proc *p, const struct x_in *in)
+{
+	(void)p;
+	answer_value(in->id, procs_count());
+}
+
+/* ---- priorities: kept and told; the scheduler has one band for programs ---- */
+
+static bool priority_means(const struct proc *caller, uint64_t which, uint32_t who, const struct proc *p)
+{
+	if (!proc_alive(p))
+		return false;
+	switch (which) {
+	case 0:
+		return who ? p->ids.pid == who : p == caller;
+	case 1:
+		return p->ids.pgrp == (who ? who : caller->ids.pgrp);
+	}
+	return p->ids.uid == (who ? who : caller->ids.uid);
+}
+
+static int priority_set(const struct proc *caller, struct proc *p, int nice)
+{
+	if (caller->ids.euid != 0 && caller->ids.euid != p->ids.uid)
+		return -X_EPERM;
+	if (caller->ids.euid != 0 && nice < p->nice)
+		return -X_EACCES;
+	p->nice = nice;
+	return 0;
+}
+
+void priority_call(struct proc *caller, const struct x_in *in)
+{
+	uint64_t which = in->msg.a[1];
+	int64_t value = (int64_t)in->msg.a[3];
+	int nice = value < -20 ? -20 : value > 19 ? 19 : (int)value, lowest = 20, err = -X_ESRCH;
+
+	if (which > 2) {
+		out_status(in->id, -X_EINVAL);
+		return;
+	}
+	for_each_proc(p) {
+		if (!priority_means(caller, which, (uint32_t)in->msg.a[2], p))
+			continue;
+		err = 0;
+		if (in->msg.a[0] == 1)
+			err = priority_set(caller, p, nice);
+		if (p->nice < lowest)
+			lowest = p->nice;
+		if (err)
+			break;
+	}
+	if (err)
+		out_status(in->id, err);
+	else
+		answer_value(in->id, (uint64_t)(20 - lowest));
+}

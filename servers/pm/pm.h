@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of pm share: the table of Linux processes and who does what.
+ *
+ *   main.c      sorts what arrives by the kind of object it was made on
+ *   table.c     the process table: slots, pids, lookups, ids pages, sessions
+ *   fork.c spawn.c          birth
+ *   exec*.c elf.c stack.c pers.c image.c    replacement of the program
+ *   exit.c wait.c           death, orphans, zombies
+ *   signal.c job.c          signals, groups, sessions, stop and continue
+ *   thread.c ids.c alarm.c limits.c power.c the smaller calls
+ *   proctree.c procfs.c procfile.c proctext*.c   the filesystem /proc
+ *
+ * All state is static and bounded; a call that has to wait is remembered by
+ * its id in the struct of what it waits for.
+ */
+#ifndef SERVERS_PM_PM_H
+#define SERVERS_PM_PM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/c/stdio.h"
+#include "lib/c/string.h"
+#include "lib/ipc/server.h"
+#include "proto/file.h"
+#include "proto/pm.h"
+#include "proto/vfs.h"
+
+enum {
+	PROCS_MAX = 256,
+	PID_MAX = 32768,
+	GROUPS_MAX = 32,        /* supplementary; size of pm_ids.groups */
+	THREADS_MAX = 2048,     /* tids beside the pids, over all processes */
+	WAITS_MAX = 512,        /* PM_WAIT calls parked */
+	SIGNAL_MAX = 64,
+	RLIMITS = 16,
+	EXE_BYTES = 512,
+	CMDLINE_BYTES = 1024,
+	COMM_BYTES = 16,
+};
+
+#define NS_PER_SECOND 1000000000ull
+
+/* Signals that pm itself treats specially. */
+enum {
+	SIGNAL_HUP = 1, SIGNAL_KILL = 9, SIGNAL_SEGV = 11, SIGNAL_ALRM = 14, SIGNAL_CHLD = 17,
+	SIGNAL_CONT = 18, SIGNAL_STOP = 19,
+};
+
+/* siginfo codes */
+enum {
+	INFO_USER = 0, INFO_TKILL = -6, INFO_KERNEL = 0x80,
+	CHILD_EXITED = 1, CHILD_KILLED, CHILD_DUMPED, CHILD_TRAPPED, CHILD_STOPPED, CHILD_CONTINUED,
+};
+
+/* ---- object ids: kind << 56 | generation << 16 | index ---- */
+enum object_kind { OBJECT_SESSION = 1, OBJECT_PROCFILE };
+
+static inline uint64_t object_id(enum object_kind kind, uint32_t generation, uint32_t index)
+{
+	return (uint64_t)kind << 56 | (uint64_t)generation << 16 | index;
+}
+static inline uint32_t object_kind(uint64_t id) { return (uint32_t)(id >> 56); }
+static inline uint32_t object_generation(uint64_t id) { return (uint32_t)(id >> 16); }
+static inline uint32_t object_index(uint64_t id) { return id & 0xffff; }
+
+/* ---- processes ---- */
+
+enum proc_state {
+	PROC_FREE,
+	PROC_FORKING,   /* waits for its session with vfs; not visible yet */
+	PROC_SPAWNING,  /* the first process, until its first exec succeeded; not visible */
+	PROC_RUNNING,
+	PROC_STOPPED,   /* suspended by a stop signal */
+	PROC_DYING,     /* killed; the kernel has not reported its death yet */
+	PROC_ZOMBIE,    /* dead, not yet waited for; only numbers are left */
+};
+
+struct signal_info { int32_t code; uint32_t pid, uid; int32_t status; };
+struct rlimit_pair { uint64_t soft, hard; };
+struct exec;
+
+struct proc {
+	uint8_t state;           /* set by proc_enter() only */
+	bool execed;             /* its parent may not move it to a group any more */
+	bool report_stop;        /* stopped, not yet told by wait */
+	bool report_continue;    /* same for continued */
+	bool exec_waiting;       /* exec_in waits for a free struct exec */
+	uint32_t generation;
+	uint32_t stop_signal;
+	int32_t wait_status;     /* ZOMBIE: as wait4 gives it */
+	int32_t nice;
+	struct proc *parent;     /* NULL: none (the first process) */
+	struct pm_ids ids;       /* what the ids page shows */
+
+	x_handle_t process;
+	x_handle_t vfs;          /* its vfs session too; kept for the first process only */
+	uint64_t koid;
+	uint64_t vfs_session;    /* id at vfs */
+	uint64_t start_ns;
+
+	/* open calls that wait for something of this process; 0: none */
+	uint64_t fork_call;      /* FORKING: of the parent, to be answered */
+	bool fork_waits;         /* FORKING: PM_FORK_WAIT */
+	uint64_t vfork_call;     /* of the parent, until exec or death */
+	uint64_t stop_call;      /* own PM_STOP_SELF */
+
+	struct exec *exec;       /* exec under way */
+	struct x_in exec_in;
+	uint64_t exec_order;     /* exec_waiting: first come, first served */
+
+	uint64_t user_ns, system_ns;             /* ZOMBIE: its own */
+	uint64_t children_user_ns, children_system_ns;
+	struct signal_info info[SIGNAL_MAX + 1];
+	struct server_timer alarm;
+	uint64_t alarm_interval_ns;
+	struct rlimit_pair rlimit[RLIMITS];
+
+	/* what it runs, for /proc */
+	uint64_t code_start, code_end, stack_start, brk_start;
+	uint64_t arg_start, arg_end, env_start, env_end;
+	char comm[COMM_BYTES];
+	char exe[EXE_BYTES];
+	char cmdline[CMDLINE_BYTES];
+	uint32_t cmdline_bytes;
+};
+extern struct proc procs[PROCS_MAX];
+
+#define for_each_proc(p) for (struct proc *p = procs; p < procs + PROCS_MAX; p++)
+
+static inline uint32_t proc_slot(const struct proc *p) { return (uint32_t)(p - procs); }
+/* Has a pid that others may see. */
+static inline bool proc_visible(const struct proc *p) { return p->state >= PROC_RUNNING; }
+static inline bool proc_alive(const struct proc *p)
+{
+	return p->state == PROC_RUNNING || p->state == PROC_STOPPED;
+}
+static inline bool proc_is_init(const struct proc *p) { return p->ids.pid == 1; }
+
+/* ---- table.c ---- */
+void table_init(void);
+void proc_enter(struct proc *p, enum proc_state state);
+struct proc *proc_new(void);                 /* NULL: full. Zeroed, with a generation */
+void proc_free(struct proc *p);              /* closes what it holds */
+void proc_close_handles(struct proc *p);
+uint32_t pid_allocate(void);                 /* 0: none free */
+struct proc *proc_by_pid(uint32_t pid);      /* visible ones, zombies included; or NULL */
+struct proc *proc_by_koid(uint64_t koid);
+struct proc *proc_by_object(uint64_t object);/* of a session that is still good; or NULL */
+struct proc *proc_init(void);                /* pid 1 or NULL */
+int proc_learn_koid(struct proc *p);
+/* Session object for the process into its slot X_SLOT_PM, vfs into X_SLOT_VFS. */
+int proc_give_sessions(struct proc *p, x_handle_t vfs);
+void ids_publish(struct proc *p);            /* p->ids -> the page the process reads */
+int ids_map(const struct proc *p, x_handle_t space);
+uint32_t procs_count(void);                  /* visible, zombies included */
+uint32_t pid_last(void);                     /* most recent one, for loadavg */
+void close_handles(const struct x_in *in);
+
+/* ---- fork.c, spawn.c ---- */
+void fork_call(struct proc *p, const struct x_in *in);
+void fork_release_parent(struct proc *child);/* vfork: the parent may go on */
+void spawn_call(const struct x_in *in);
+void spawn_finished(struct proc *p, int status); /* by exec */
+
+/* ---- exec.c ---- */
+void exec_call(struct proc *p, const struct x_in *in);
+/* Begin with the arguments of an open call (PM_EXEC or PMCTL_SPAWN). Handles in
+ * `in` are taken over. Failure is answered; never returns an error. */
+void exec_begin(struct proc *p, const struct x_in *in);
+void exec_abandon(struct proc *p);           /* the process died */
+void exec_serve_waiting(void);               /* at the end of a batch */
+
+/* ---- exit.c, wait.c ---- */
+void exit_call(struct proc *p, const struct x_in *in);
+int proc_watch(struct proc *p);              /* hear of its death */
+void proc_kill(struct proc *p, int wait_status);
+void proc_reap(struct proc *p);              /* a zombie nobody needs any more */
+void wait_call(struct proc *p, const struct x_in *in);
+void waits_check(struct proc *parent);       /* something changed with a child */
+void waits_drop(struct proc *p);             /* the waiter died */
+bool wait_cancel(uint64_t call_id);
+
+/* ---- signal.c ---- */
+static inline uint64_t signal_bit(uint32_t signal) { return 1ull << (signal - 1); }
+void signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info);
+void signal_parent(struct proc *child, int code, int status); /* SIGCHLD, wakes waits */
+bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t signal);
+void kill_call(struct proc *p, const struct x_in *in);
+void tgkill_call(struct proc *p, const struct x_in *in);
+void stop_self_call(struct proc *p, const struct x_in *in);
+void siginfo_call(struct proc *p, const struct x_in *in);
+void pgrp_signal(uint32_t pgrp, uint32_t signal, const struct signal_info *info);
+
+/* ---- job.c ---- */
+bool pgrp_orphaned(uint32_t pgrp, const struct proc *without);
+bool pgrp_has_stopped(uint32_t pgrp);
+struct proc *pgrp_member(uint32_t pgrp);     /* any living one, or NULL */
+void setpgid_call(struct proc *p, const struct x_in *in);
+void getpgid_call(struct proc *p, const struct x_in *in);
+void setsid_call(struct proc *p, const struct x_in *in);
+void getsid_call(struct proc *p, const struct x_in *in);
+void job_leader_died(const struct proc *p);  /* tells tty */
+void who_call(const struct x_in *in);
+void signal_pgrp_call(const struct x_in *in);
+void pgrp_info_call(const struct x_in *in);
+void session_hangup_call(const struct x_in *in);
+
+/* ---- thread.c ---- */
+bool tid_in_use(uint32_t tid);
+uint32_t thread_count(const struct proc *p); /* tids beside the first */
+uint32_t thread_number(const struct proc *p, uint32_t tid); /* kernel's number; 0: none */
+void threads_drop(const struct proc *p);
+void thread_call(struct proc *p, const struct x_in *in);
+void thread_bind_call(struct proc *p, const struct x_in *in);
+void thread_end_call(struct proc *p, const struct x_in *in);
+
+/* ---- ids.c ---- */
+void setids_call(struct proc *p, const struct x_in *in);
+/* Tell vfs; when it knows, the call is answered with result, or without a call
+ * (0) the process, which is suspended, goes on. */
+void creds_send(struct proc *p, uint64_t call_id, uint64_t result);
+bool creds_in_group(const struct pm_ids *ids, uint32_t gid);
+/* want: 4 read, 2 write, 1 execute; with the fsuid */
+bool creds_may(const struct pm_ids *ids, const struct file_attr *attr, uint32_t want);
+
+/* ---- alarm.c, limits.c, power.c ---- */
+void alarm_call(struct proc *p, const struct x_in *in);
+void limits_default(struct proc *p);
+void rlimit_call(struct proc *p, const struct x_in *in);
+void rusage_call(struct proc *p, const struct x_in *in);
+void sysinfo_call(struct proc *p, const struct x_in *in);
+void priority_call(struct proc *p, const struct x_in *in);
+void reboot_call(struct proc *p, const struct x_in *in);
+void power_off(x_handle_t session);          /* the first process is gone; its vfs session */
+
+/* ---- random.c ---- */
+void random_bytes(void *out, size_t bytes);
+
+/* ---- answers ---- */
+static inline void answer_value(uint64_t call_id, uint64_t value)
+{
+	struct x_msg msg = { .a = { value } };
+
+	out_answer(call_id, &msg);
+}
+
+/* Handles of pm itself. */
+extern x_handle_t vfs_port, tty_port, rs_port;
+
+#endif

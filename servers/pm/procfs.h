@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * /proc: a filesystem of pm, mounted by vfs (proto/fs.h).
+ *
+ *   proctree.c   what there is: nodes, names, attributes, links
+ *   procfs.c     FS_* calls of vfs
+ *   procfile.c   open files: a snapshot taken at open, or a directory
+ *   proctext.c proctext_pid.c   the texts
+ *
+ * An inode number is pid << 16 | node + 1, with pid 0 for what belongs to no
+ * process. Nodes live as long as their process has a pid; nothing is counted.
+ */
+#ifndef SERVERS_PM_PROCFS_H
+#define SERVERS_PM_PROCFS_H
+
+#include "proto/fs.h"
+#include "servers/pm/pm.h"
+
+/* ---- texts: cut at the end of the buffer ---- */
+struct text { char *buf; uint32_t size, length; };
+__attribute__((format(printf, 2, 3))) void text_add(struct text *t, const char *fmt, ...);
+
+typedef void text_fn(struct text *t, const struct proc *p, uint64_t reader_koid);
+
+/* ---- proctree.c ---- */
+enum node_type { NODE_DIR, NODE_FILE, NODE_LINK };
+
+struct node {
+	const char *name;
+	uint8_t parent;      /* index in its table */
+	uint8_t type;        /* enum node_type */
+	bool big;            /* the text may need PROCFILE_BIG bytes */
+	text_fn *text;       /* NULL for a link or file: asked of vfs */
+};
+
+#define PROC_ROOT_INODE 1ull
+
+struct place {
+	uint64_t inode;
+	const struct node *node;
+	struct proc *proc;   /* NULL: of the system */
+};
+
+bool place_find(uint64_t inode, struct place *out);
+static inline bool place_is_dir(const struct place *at) { return at->node->type == NODE_DIR; }
+uint64_t place_parent(const struct place *at);       /* of the root: itself */
+uint64_t place_child(const struct place *dir, const char *name, size_t length); /* 0: none */
+void place_attr(const struct place *at, struct file_attr *attr);
+/* Directory entries in order: *cursor 0 at first; false at the end. */
+struct entry { uint64_t inode; char name[32]; uint8_t type; };
+bool place_entry(const struct place *dir, uint64_t *cursor, struct entry *out);
+
+/* ---- procfs.c ---- */
+extern uint64_t procfs_mount_id;
+void procfs_init(void);
+void procfs_call(const struct x_in *in);
+void procfs_cancel(uint64_t call_id);
+void procfs_statfs(struct file_statfs *out);
+
+/* ---- procfile.c ---- */
+void procfile_open(const struct x_in *in, const struct place *at, uint32_t flags);
+void procfile_call(const struct x_in *in);
+void procfile_closed(uint64_t object);
+uint32_t procfiles_open(void);
+
+/* ---- texts ---- */
+text_fn text_meminfo, text_uptime, text_loadavg, text_stat, text_version, text_cpuinfo,
+	text_filesystems, text_cmdline, text_swaps, text_ostype, text_osrelease, text_hostname,
+	text_pid_max, text_ngroups_max, text_overcommit, text_file_max, text_swappiness;
+text_fn text_pid_stat, text_pid_cmdline, text_pid_status, text_pid_comm, text_pid_maps,
+	text_pid_statm, text_pid_limits;
+
+#endif

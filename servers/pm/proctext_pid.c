@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The texts of /proc/N, in Linux's formats (proc(5)).
+ */
+#include "servers/pm/procfs.h"
+
+#define TICK_NS (NS_PER_SECOND / 100)
+
+typedef unsigned long long ull;
+
+static struct x_proc_info process_info(const struct proc *p)
+{
+	struct x_proc_info info;
+
+	memset(&info, 0, sizeof(info));
+	if (p->state == PROC_ZOMBIE || x_proc_info(p->process, &info) < 0) {
+		info.cpu_user_ns = p->user_ns;
+		info.cpu_system_ns = p->system_ns;
+	}
+	return info;
+}
+
+/* Whoever reads is running; of the others pm knows only that they are alive. */
+static char state_letter(const struct proc *p, uint64_t reader)
+{
+	switch (p->state) {
+	case PROC_STOPPED:
+		return 'T';
+	case PROC_DYING:
+	case PROC_ZOMBIE:
+		return 'Z';
+	}
+	return p->koid == reader ? 'R' : 'S';
+}
+
+static const char *state_name(char letter)
+{
+	switch (letter) {
+	case 'R':
+		return "running";
+	case 'T':
+		return "stopped";
+	case 'Z':
+		return "zombie";
+	}
+	return "sleeping";
+}
+
+/* 52 fields; the numbers in front are proc(5)'s. */
+void text_pid_stat(struct text *t, const struct proc *p, uint64_t reader)
+{
+	struct x_proc_info info = process_info(p);
+	const struct pm_ids *i = &p->ids;
+
+	/* 1 pid .. 8 tpgid */
+	text_add(t, "%u (%.15s) %c %u %u %u 0 -1 ", i->pid, p->comm, state_letter(p, reader), i->ppid,
+		 i->pgrp, i->sid);
+	/* 9 flags, 10-13 faults, 14-17 times */
+	text_add(t, "0 0 0 0 0 %llu %llu %llu %llu ", (ull)(info.cpu_user_ns / TICK_NS),
+		 (ull)(info.cpu_system_ns / TICK_NS), (ull)(p->children_user_ns / TICK_NS),
+		 (ull)(p->children_system_ns / TICK_NS));
+	/* 18 priority, 19 nice, 20 threads, 21 itrealvalue, 22 starttime */
+	text_add(t, "%d %d %u 0 %llu ", 20 + p->nice, p->nice, info.threads ? info.threads : 1,
+		 (ull)(p->start_ns / TICK_NS));
+	/* 23 vsize, 24 rss, 25 rsslim, 26-28 addresses, 29, 30 esp, eip */
+	text_add(t, "%llu %llu %llu %llu %llu %llu 0 0 ", (ull)info.mapped_pages * X_PAGE_SIZE,
+		 (ull)info.resident_pages, (ull)UINT64_MAX, (ull)p->code_start, (ull)p->code_end,
+		 (ull)p->stack_start);
+	/* 31-34 signals, 35 wchan, 36 37 swap, 38 exit_signal, 39 processor,
+	 * 40 rt_priority, 41 policy, 42 delayacct, 43 44 guest */
+	text_add(t, "0 0 0 0 0 0 0 17 0 0 0 0 0 0 ");
+	/* 45 46 data, 47 brk, 48-51 arguments and environment, 52 exit code */
+	text_add(t, "%llu %llu %llu %llu %llu %llu %llu %d\n", (ull)p->code_end, (ull)p->brk_start,
+		 (ull)p->brk_start, (ull)p->arg_start, (ull)p->arg_end, (ull)p->env_start,
+		 (ull)p->env_end, p->state == PROC_ZOMBIE ? p->wait_status : 0);
+}
+
+/* As it was at exec; zombies have none. */
+void text_pid_cmdline(struct text *t, const struct proc *p, uint64_t reader)
+{
+	uint32_t n = p->cmdline_bytes < t->size ? p->cmdline_bytes : t->size;
+
+	(void)reader;
+	if (p->state == PROC_ZOMBIE)
+		return;
+	memcpy(t->buf, p->cmdline, n);
+	t->length = n;
+}
+
+void text_pid_comm(struct text *t, const struct proc *p, uint64_t reader)
+{
+	(void)reader;
+	text_add(t, "%.15s\n", p->comm);
+}
+
+void text_pid_statm(struct text *t, const struct proc *p, uint64_t reader)
+{
+	struct x_proc_info info = process_info(p);
+	uint64_t code = (p->code_end - p->code_start) / X_PAGE_SIZE;
+
+	(void)reader;
+	text_add(t, "%llu %llu 0 %llu 0 %llu 0\n", (ull)info.mapped_pages, (ull)info.resident_pages,
+		 (ull)code, (ull)(info.mapped_pages > code ? info.mapped_pages - code : 0));
+}
+
+static void add_memory(struct text *t, const struct x_proc_info *info)
+{
+	ull mapped = (ull)info->mapped_pages * 4, resident = (ull)info->resident_pages * 4;
+
+	text_add(t, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8u kB\n", mapped, mapped, 0u);
+	text_add(t, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nVmData:\t%8llu kB\n", resident, resident, mapped);
+}
+
+void text_pid_status(struct text *t, const struct proc *p, uint64_t reader)
+{
+	struct x_proc_info info = process_info(p);
+	const struct pm_ids *i = &p->ids;
+	char letter = state_letter(p, reader);
+	const char *caps = i->euid == 0 ? "000001ffffffffff" : "0000000000000000";
+
+	text_add(t, "Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\n", p->comm, letter, state_name(letter));
+	text_add(t, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", i->pid, i->pid, i->ppid);
+	text_add(t, "Uid:\t%u\t%u\t%u\t%u\n", i->uid, i->euid, i->suid, i->fsuid);
+	text_add(t, "Gid:\t%u\t%u\t%u\t%u\n", i->gid, i->egid, i->sgid, i->fsgid);
+	text_add(t, "FDSize:\t%u\nGroups:\t", X_SLOT_FD_END);
+	for (uint32_t n = 0; n < i->ngroups && n < GROUPS_MAX; n++)
+		text_add(t, "%u ", i->groups[n]);
+	text_add(t, "\n");
+	if (p->state != PROC_ZOMBIE)
+		add_memory(t, &info);
+	text_add(t, "Threads:\t%u\n", info.threads ? info.threads : 1);
+	text_add(t, "SigQ:\t0/0\nSigPnd:\t%016x\nShdPnd:\t%016x\nSigBlk:\t%016x\nSigIgn:\t%016x\n"
+		 "SigCgt:\t%016x\n", 0u, 0u, 0u, 0u, 0u);
+	text_add(t, "CapInh:\t%016x\nCapPrm:\t%s\nCapEff:\t%s\nCapBnd:\t%s\nCapAmb:\t%016x\n", 0u, caps,
+		 caps, "000001ffffffffff", 0u);
+	text_add(t, "NoNewPrivs:\t0\nSeccomp:\t0\nCpus_allowed:\tff\nCpus_allowed_list:\t0-7\n");
+}
+
+static void add_limit_value(struct text *t, uint64_t value)
+{
+	if (value == UINT64_MAX)
+		text_add(t, "%-21s", "unlimited");
+	else
+		text_add(t, "%-21llu", (ull)value);
+}
+
+void text_pid_limits(struct text *t, const struct proc *p, uint64_t reader)
+{
+	static const struct { const char *name, *unit; } rows[RLIMITS] = {
+		{ "Max cpu time", "seconds" }, { "Max file size", "bytes" }, { "Max data size", "bytes" },
+		{ "Max stack size", "bytes" }, { "Max core file size", "bytes" },
+		{ "Max resident set", "bytes" }, { "Max processes", "processes" },
+		{ "Max open files", "files" }, { "Max locked memory", "bytes" },
+		{ "Max address space", "bytes" }, { "Max file locks", "locks" },
+		{ "Max pending signals", "signals" }, { "Max msgqueue size", "bytes" },
+		{ "Max nice priority", "" }, { "Max realtime priority", "" },
+		{ "Max realtime timeout", "us" },
+	};
+
+	(void)reader;
+	text_add(t, "%-26s%-21s%-21s%-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+	for (uint32_t i = 0; i < RLIMITS; i++) {
+		text_add(t, "%-26s", rows[i].name);
+		add_limit_value(t, p->rlimit[i].soft);
+		add_limit_value(t, p->rlimit[i].hard);
+		text_add(t, "%-10s\n", rows[i].unit);
+	}
+}
+
+/* ---- maps ---- */
+
+static const char *region_name(const struct proc *p, const struct x_mem_region *r)
+{
+	if (p->stack_start >= r->start && p->stack_start < r->end)
+		return "[stack]";
+	if (r->start >= X_PERS_BASE && r->start < X_PERS_END)
+		return "[personality]";
+	if (r->start >= p->code_start && r->start < p->code_end)
+		return p->exe;
+	return r->start == p->brk_start ? "[heap]" : "";
+}
+
+static void add_region(struct text *t, const struct proc *p, const struct x_mem_region *r)
+{
+	uint32_t before = t->length;
+	const char *name = region_name(p, r);
+
+	text_add(t, "%08llx-%08llx %c%c%c%c %08llx 00:00 %llu ", (ull)r->start, (ull)r->end,
+		 r->prot & X_PROT_READ ? 'r' : '-', r->prot & X_PROT_WRITE ? 'w' : '-',
+		 r->prot & X_PROT_EXEC ? 'x' : '-',
+		 r->memory_koid && !(r->flags & X_MAP_PRIVATE) ? 's' : 'p', (ull)r->offset,
+		 (ull)r->memory_koid);
+	if (name[0])
+		text_add(t, "%*s%s", (int)(73 - (t->length - before)), "", name);
+	text_add(t, "\n");
+}
+
+void text_pid_maps(struct text *t, const struct proc *p, uint64_t reader)
+{
+	struct x_mem_region r;
+	uint64_t addr = X_USER_MIN;
+
+	(void)reader;
+	if (p->state == PROC_ZOMBIE)
+		return;
+	while (addr < X_USER_MAX && t->length + 160 < t->size && x_mem_query(p->process, addr, &r) >= 0 &&
+	       r.end > addr) {
+		add_region(t, p, &r);
+		addr = r.end;
+	}
+}

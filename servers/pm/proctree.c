@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The tree of /proc. Two fixed tables: what the system has, and what each
+ * process has. Node 0 of either is its directory.
+ */
+#include "servers/pm/procfs.h"
+
+enum { SYSTEM_SYS = 1, SYSTEM_KERNEL, SYSTEM_VM, SYSTEM_FS };
+
+static const struct node system_nodes[] = {
+	{ "", 0, NODE_DIR, false, NULL },
+	[SYSTEM_SYS] = { "sys", 0, NODE_DIR, false, NULL },
+	[SYSTEM_KERNEL] = { "kernel", SYSTEM_SYS, NODE_DIR, false, NULL },
+	[SYSTEM_VM] = { "vm", SYSTEM_SYS, NODE_DIR, false, NULL },
+	[SYSTEM_FS] = { "fs", SYSTEM_SYS, NODE_DIR, false, NULL },
+	{ "self", 0, NODE_LINK, false, NULL },
+	{ "mounts", 0, NODE_LINK, false, NULL },
+	{ "meminfo", 0, NODE_FILE, false, text_meminfo },
+	{ "uptime", 0, NODE_FILE, false, text_uptime },
+	{ "loadavg", 0, NODE_FILE, false, text_loadavg },
+	{ "stat", 0, NODE_FILE, true, text_stat },
+	{ "version", 0, NODE_FILE, false, text_version },
+	{ "cpuinfo", 0, NODE_FILE, true, text_cpuinfo },
+	{ "filesystems", 0, NODE_FILE, false, text_filesystems },
+	{ "cmdline", 0, NODE_FILE, false, text_cmdline },
+	{ "swaps", 0, NODE_FILE, false, text_swaps },
+	{ "ostype", SYSTEM_KERNEL, NODE_FILE, false, text_ostype },
+	{ "osrelease", SYSTEM_KERNEL, NODE_FILE, false, text_osrelease },
+	{ "hostname", SYSTEM_KERNEL, NODE_FILE, false, text_hostname },
+	{ "pid_max", SYSTEM_KERNEL, NODE_FILE, false, text_pid_max },
+	{ "ngroups_max", SYSTEM_KERNEL, NODE_FILE, false, text_ngroups_max },
+	{ "overcommit_memory", SYSTEM_VM, NODE_FILE, false, text_overcommit },
+	{ "swappiness", SYSTEM_VM, NODE_FILE, false, text_swappiness },
+	{ "file-max", SYSTEM_FS, NODE_FILE, false, text_file_max },
+};
+
+static const struct node process_nodes[] = {
+	{ "", 0, NODE_DIR, false, NULL },
+	{ "stat", 0, NODE_FILE, false, text_pid_stat },
+	{ "cmdline", 0, NODE_FILE, false, text_pid_cmdline },
+	{ "status", 0, NODE_FILE, false, text_pid_status },
+	{ "comm", 0, NODE_FILE, false, text_pid_comm },
+	{ "exe", 0, NODE_LINK, false, NULL },
+	{ "cwd", 0, NODE_LINK, false, NULL },
+	{ "root", 0, NODE_LINK, false, NULL },
+	{ "maps", 0, NODE_FILE, true, text_pid_maps },
+	{ "statm", 0, NODE_FILE, false, text_pid_statm },
+	{ "limits", 0, NODE_FILE, false, text_pid_limits },
+	{ "mounts", 0, NODE_FILE, true, NULL },
+};
+
+enum {
+	SYSTEM_NODES = sizeof(system_nodes) / sizeof(system_nodes[0]),
+	PROCESS_NODES = sizeof(process_nodes) / sizeof(process_nodes[0]),
+	CURSOR_FIRST_NODE = 2,       /* behind "." and ".." */
+	CURSOR_FIRST_PID = 0x10000,  /* + pid */
+};
+
+static uint64_t inode_of(const struct proc *p, uint32_t node)
+{
+	return (p ? (uint64_t)p->ids.pid << 16 : 0) | (node + 1);
+}
+
+static const struct node *table_of(const struct proc *p, uint32_t *count)
+{
+	*count = p ? PROCESS_NODES : SYSTEM_NODES;
+	return p ? process_nodes : system_nodes;
+}
+
+bool place_find(uint64_t inode, struct place *out)
+{
+	uint64_t pid = inode >> 16, node = (inode & 0xffff) - 1;
+	const struct node *table;
+	uint32_t count;
+
+	out->inode = inode;
+	out->proc = pid && pid < PID_MAX ? proc_by_pid((uint32_t)pid) : NULL;
+	if (pid && !out->proc)
+		return false;
+	table = table_of(out->proc, &count);
+	if (node >= count)
+		return false;
+	out->node = &table[node];
+	return true;
+}
+
+uint64_t place_parent(const struct place *at)
+{
+	uint32_t count;
+	const struct node *table = table_of(at->proc, &count);
+
+	if (at->proc && at->node == table)
+		return PROC_ROOT_INODE;
+	return inode_of(at->proc, at->node->parent);
+}
+
+static bool is_name(const struct node *n, const char *name, size_t length)
+{
+	return strlen(n->name) == length && memcmp(n->name, name, length) == 0;
+}
+
+/* The decimal number, without leading zeroes, or 0. */
+static uint32_t parse_pid(const char *name, size_t length)
+{
+	uint32_t pid = 0;
+
+	if (length == 0 || length > 5 || name[0] == '0')
+		return 0;
+	for (size_t i = 0; i < length; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return 0;
+		pid = pid * 10 + (uint32_t)(name[i] - '0');
+	}
+	return pid;
+}
+
+uint64_t place_child(const struct place *dir, const char *name, size_t length)
+{
+	uint32_t count, at;
+	const struct node *table = table_of(dir->proc, &count);
+	const struct proc *p;
+
+	at = (uint32_t)(dir->node - table);
+	for (uint32_t i = 1; i < count; i++)
+		if (table[i].parent == at && is_name(&table[i], name, length))
+			return inode_of(dir->proc, i);
+	if (dir->inode != PROC_ROOT_INODE)
+		return 0;
+	p = proc_by_pid(parse_pid(name, length));
+	return p ? inode_of(p, 0) : 0;
+}
+
+void place_attr(const struct place *at, struct file_attr *attr)
+{
+	static const uint32_t modes[] = {
+		[NODE_DIR] = F_S_IFDIR | 0555, [NODE_FILE] = F_S_IFREG | 0444,
+		[NODE_LINK] = F_S_IFLNK | 0777,
+	};
+	uint64_t now = (uint64_t)x_clock(X_CLOCK_REALTIME);
+
+	memset(attr, 0, sizeof(*attr));
+	attr->dev = procfs_mount_id;
+	attr->ino = at->inode;
+	attr->mode = modes[at->node->type];
+	attr->nlink = place_is_dir(at) ? 2 : 1;
+	attr->block_bytes = 1024;
+	if (at->proc) {
+		attr->uid = at->proc->ids.euid;
+		attr->gid = at->proc->ids.egid;
+	}
+	attr->atime_ns = attr->mtime_ns = attr->ctime_ns = now;
+}
+
+/* ---- listing ---- */
+
+static void entry_set(struct entry *e, uint64_t inode, const char *name, enum node_type type)
+{
+	static const uint8_t dt[] = { [NODE_DIR] = 4, [NODE_FILE] = 8, [NODE_LINK] = 10 };
+
+	e->inode = inode;
+	e->type = dt[type];
+	strlcpy(e->name, name, sizeof(e->name));
+}
+
+static bool node_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
+{
+	uint32_t count, at;
+	const struct node *table = table_of(dir->proc, &count);
+
+	at = (uint32_t)(dir->node - table);
+	for (uint64_t i = *cursor - CURSOR_FIRST_NODE; i < count; i++) {
+		if (i == 0 || table[i].parent != at)
+			continue;
+		entry_set(out, inode_of(dir->proc, (uint32_t)i), table[i].name, table[i].type);
+		*cursor = i + 1 + CURSOR_FIRST_NODE;
+		return true;
+	}
+	*cursor = CURSOR_FIRST_PID;
+	return false;
+}
+
+/* The visible process with the lowest pid from the cursor on. */
+static bool pid_entry(uint64_t *cursor, struct entry *out)
+{
+	const struct proc *found = NULL;
+	char name[16];
+
+	for_each_proc(p)
+		if (proc_visible(p) && p->ids.pid >= *cursor - CURSOR_FIRST_PID &&
+		    (!found || p->ids.pid < found->ids.pid))
+			found = p;
+	if (!found)
+		return false;
+	snprintf(name, sizeof(name), "%u", found->ids.pid);
+	entry_set(out, inode_of(found, 0), name, NODE_DIR);
+	*cursor = CURSOR_FIRST_PID + found->ids.pid + 1;
+	return true;
+}
+
+bool place_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
+{
+	if (*cursor < CURSOR_FIRST_NODE) {
+		bool up = *cursor == 1;
+
+		entry_set(out, up ? place_parent(dir) : dir->inode, up ? ".." : ".", NODE_DIR);
+		*cursor += 1;
+		return true;
+	}
+	if (*cursor < CURSOR_FIRST_PID && node_entry(dir, cursor, out))
+		return true;
+	return dir->inode == PROC_ROOT_INODE && pid_entry(cursor, out);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Thread ids: the numbers of a process's threads beside the first, taken from
+ * the same space as pids, and the kernel's thread numbers behind them.
+ */
+#include "servers/pm/pm.h"
+
+static struct thread_id {
+	const struct proc *proc; /* NULL: free */
+	uint32_t tid;
+	uint32_t number;         /* the kernel's; 0: not told yet */
+} threads[THREADS_MAX];
+
+#define for_each_thread(t) for (struct thread_id *t = threads; t < threads + THREADS_MAX; t++)
+
+enum { THREADS_PER_PROC = 1024 };
+
+static struct thread_id *thread_find(const struct proc *p, uint32_t tid)
+{
+	for_each_thread(t)
+		if (t->proc == p && t->tid == tid)
+			return t;
+	return NULL;
+}
+
+bool tid_in_use(uint32_t tid)
+{
+	for_each_thread(t)
+		if (t->proc && t->tid == tid)
+			return true;
+	return false;
+}
+
+uint32_t thread_count(const struct proc *p)
+{
+	uint32_t count = 0;
+
+	for_each_thread(t)
+		count += t->proc == p;
+	return count;
+}
+
+uint32_t thread_number(const struct proc *p, uint32_t tid)
+{
+	struct thread_id *t;
+
+	if (tid == p->ids.pid)
+		return 1;
+	t = thread_find(p, tid);
+	return t ? t->number : 0;
+}
+
+void threads_drop(const struct proc *p)
+{
+	for_each_thread(t)
+		if (t->proc == p)
+			t->proc = NULL;
+}
+
+void thread_call(struct proc *p, const struct x_in *in)
+{
+	uint32_t tid;
+
+	if (thread_count(p) >= THREADS_PER_PROC) {
+		out_status(in->id, -X_EAGAIN);
+		return;
+	}
+	for_each_thread(t) {
+		if (t->proc)
+			continue;
+		tid = pid_allocate();
+		if (!tid)
+			break;
+		*t = (struct thread_id){ .proc = p, .tid = tid };
+		answer_value(in->id, tid);
+		return;
+	}
+	out_status(in->id, -X_EAGAIN);
+}
+
+void thread_bind_call(struct proc *p, const struct x_in *in)
+{
+	struct thread_id *t = thread_find(p, (uint32_t)in->msg.a[0]);
+
+	if (t)
+		t->number = (uint32_t)in->msg.a[1];
+	out_status(in->id, t ? 0 : -X_ESRCH);
+}
+
+void thread_end_call(struct proc *p, const struct x_in *in)
+{
+	struct thread_id *t = thread_find(p, (uint32_t)in->msg.a[0]);
+
+	if (t)
+		t->proc = NULL;
+	out_status(in->id, t ? 0 : -X_ESRCH);
+}

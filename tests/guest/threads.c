@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* pthreads on clone and futex: mutexes, conditions, signals to threads, time-outs. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "check.h"
+
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+#define FUTEX_PRIVATE_FLAG 128
+
+#define THREADS 8
+#define ROUNDS 2000
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static pthread_barrier_t barrier;
+static int counter, turn;
+static __thread int own;
+static volatile pthread_t handled_by;
+
+static void *add(void *arg)
+{
+	own = (int)(intptr_t)arg;
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_mutex_lock(&mutex);
+		counter++;
+		pthread_mutex_unlock(&mutex);
+	}
+	return (void *)(intptr_t)(own * 10);
+}
+
+static void counting(void)
+{
+	pthread_t t[THREADS];
+	intptr_t sum = 0;
+	void *result;
+
+	for (intptr_t i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&t[i], NULL, add, (void *)i) == 0);
+	for (int i = 0; i < THREADS; i++) {
+		CHECK(pthread_join(t[i], &result) == 0);
+		sum += (intptr_t)result;
+	}
+	printf("counting: %d, results %ld\n", counter, (long)sum);
+}
+
+static void *ping(void *arg)
+{
+	int me = (int)(intptr_t)arg;
+
+	for (int i = 0; i < 200; i++) {
+		pthread_mutex_lock(&mutex);
+		while (turn != me)
+			pthread_cond_wait(&cond, &mutex);
+		turn = !me;
+		pthread_cond_broadcast(&cond);
+		pthread_mutex_unlock(&mutex);
+	}
+	return NULL;
+}
+
+static void taking_turns(void)
+{
+	pthread_t a, b;
+
+	CHECK(pthread_create(&a, NULL, ping, (void *)0) == 0 && pthread_create(&b, NULL, ping, (void *)1) == 0);
+	CHECK(pthread_join(a, NULL) == 0 && pthread_join(b, NULL) == 0);
+	printf("turns: %d\n", turn);
+}
+
+static void handler(int sig) { (void)sig; handled_by = pthread_self(); }
+
+static void *sleeper(void *arg)
+{
+	struct timespec ts = { 5, 0 };
+
+	(void)arg;
+	pthread_barrier_wait(&barrier);
+	while (!handled_by)
+		nanosleep(&ts, NULL);
+	return NULL;
+}
+
+static void thread_signals(void)
+{
+	struct sigaction sa = { .sa_handler = handler };
+	pthread_t t;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	pthread_barrier_init(&barrier, NULL, 2);
+	CHECK(pthread_create(&t, NULL, sleeper, NULL) == 0);
+	pthread_barrier_wait(&barrier);
+	usleep(50000);
+	CHECK(pthread_kill(t, SIGUSR1) == 0);
+	CHECK(pthread_join(t, NULL) == 0);
+	CHECK(pthread_equal(handled_by, t));
+}
+
+static void timeouts(void)
+{
+	struct timespec ts = { 0, 20000000 };
+	uint32_t word = 1;
+
+	FAILS(syscall(SYS_futex, &word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0), EAGAIN);
+	FAILS(syscall(SYS_futex, &word, FUTEX_WAIT, 1, &ts, NULL, 0), ETIMEDOUT);
+	FAILS(syscall(SYS_futex, (char *)&word + 1, FUTEX_WAIT, 1, &ts, NULL, 0), EINVAL);
+	FAILS(syscall(SYS_futex, 8, FUTEX_WAIT, 1, &ts, NULL, 0), EFAULT);
+	CHECK(syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_nsec += 20000000;
+	if (ts.tv_nsec >= 1000000000) {
+		ts.tv_sec++;
+		ts.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&mutex);
+	CHECK(pthread_cond_timedwait(&cond, &mutex, &ts) == ETIMEDOUT);
+	pthread_mutex_unlock(&mutex);
+}
+
+static void *forker(void *arg)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(syscall(SYS_gettid) == getpid() ? 12 : 13);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	*(int *)arg = WEXITSTATUS(status);
+	return NULL;
+}
+
+static void fork_in_thread(void)
+{
+	pthread_t t;
+	int status = 0;
+
+	CHECK(pthread_create(&t, NULL, forker, &status) == 0 && pthread_join(t, NULL) == 0);
+	printf("fork in a thread: %d\n", status);
+}
+
+static void *leave(void *arg)
+{
+	(void)arg;
+	usleep(50000);
+	exit(check_end("threads"));
+}
+
+int main(void)
+{
+	pthread_t t;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	counting();
+	taking_turns();
+	thread_signals();
+	timeouts();
+	fork_in_thread();
+	CHECK(pthread_create(&t, NULL, leave, NULL) == 0);
+	pthread_exit(NULL); /* the first thread ends before the process does */
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pipes: order, atomicity, parking, closing, cancelling, readiness. */
+// sources: lib/c/strlcpy.c
+#include "tests/unit/fake_ipc.h"
+#include "servers/vfs/pipe.c"
+
+#include <setjmp.h>
+#include <cmocka.h>
+
+uint64_t sys_realtime_ns(void) { return 1; }
+void close_handles(const struct x_in *in, unsigned from) { (void)in; (void)from; }
+
+static const struct session owner = { .creds = { .uid = 3, .gid = 4 } };
+static uint64_t r, w;
+static uint32_t flags;
+static uint64_t account = 42;
+
+static int setup(void **state)
+{
+	struct x_in in;
+	struct fake_call *c;
+
+	(void)state;
+	fake_call_count = fake_ready_count = 0;
+	flags = 0;
+	account = 42;
+	c = fake_call_new(&in, 1, VFS_PIPE);
+	pipe_create(&in, &owner);
+	fake_fix_answers();
+	assert_int_equal(c->handle_count, 2);
+	r = fake_object_of(c->handles[0]);
+	w = fake_object_of(c->handles[1]);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (find(r) && find(r)->reader.open)
+		pipe_closed(r);
+	if (find(w))
+		pipe_closed(w);
+	fake_fix_answers();
+	for (unsigned i = 0; i < PARKED_MAX; i++)
+		assert_int_equal(parked[i].call_id, 0);
+	for (unsigned i = 0; i < fake_call_count; i++)
+		assert_int_equal(fake_calls[i].answers, 1);
+	return 0;
+}
+
+static struct fake_call *call(uint64_t object, uint32_t op, void *data, uint32_t len)
+{
+	struct x_in in;
+	struct fake_call *c = fake_call_new(&in, object, op);
+
+	if (data)
+		fake_window(c, &in, data, len, op == FILE_WRITE ? X_WIN_READ : X_WIN_WRITE);
+	in.status_flags = flags;
+	in.account = account;
+	pipe_call(&in);
+	fake_fix_answers();
+	return c;
+}
+static struct fake_call *put(void *data, uint32_t len) { return call(w, FILE_WRITE, data, len); }
+static struct fake_call *get(void *data, uint32_t len) { return call(r, FILE_READ, data, len); }
+static void closed(uint64_t id) { pipe_closed(id); fake_fix_answers(); }
+
+static uint32_t levels(uint64_t id)
+{
+	uint32_t now = id == w ? X_READY_OUT : 0;
+
+	for (unsigned i = 0; i < fake_ready_count; i++)
+		if (fake_ready[i].id == id)
+			now = fake_ready[i].levels;
+	return now;
+}
+
+static void test_plain(void **state)
+{
+	char buffer[16];
+
+	(void)state;
+	assert_int_equal(put("hello", 5)->msg.status, 5);
+	assert_int_equal(levels(r), X_READY_IN);
+	assert_int_equal(get(buffer, 3)->msg.status, 3);
+	assert_memory_equal(buffer, "hel", 3);
+	assert_int_equal(get(buffer, 16)->msg.status, 2);
+	assert_int_equal(levels(r), 0);
+	assert_int_equal(call(r, FILE_WRITE, buffer, 1)->msg.status, -X_EBADF);
+	assert_int_equal(call(w, FILE_READ, buffer, 1)->msg.status, -X_EBADF);
+	assert_int_equal(call(w, FILE_SIZE, NULL, 0)->msg.status, -X_ESPIPE);
+}
+
+static void test_parked_readers(void **state)
+{
+	char a[4] = "", b[4] = "";
+	struct fake_call *first = get(a, 4), *second = get(b, 4);
+
+	(void)state;
+	assert_int_equal(first->answers + second->answers, 0);
+	put("123", 3);
+	assert_int_equal(first->msg.status, 3);
+	assert_int_equal(second->answers, 0);
+	put("456789", 6);
+	assert_int_equal(second->msg.status, 4);
+	assert_memory_equal(b, "4567", 4);
+	assert_int_equal(get(a, 4)->msg.status, 2);
+}
+
+static void test_eof(void **state)
+{
+	char a[8], b[8];
+	struct fake_call *c;
+
+	(void)state;
+	put("xy", 2);
+	closed(w);
+	assert_int_equal(levels(r), X_READY_IN | X_READY_HUP);
+	assert_int_equal(get(a, 8)->msg.status, 2);
+	assert_int_equal(get(a, 8)->msg.status, 0);
+	closed(r);
+	assert_null(find(r));
+	setup(NULL);
+	c = get(b, 8);
+	closed(w);
+	assert_int_equal(c->answers, 1);
+	assert_int_equal(c->msg.status, 0);
+}
+
+static void test_broken(void **state)
+{
+	static char big[100000];
+	struct fake_call *c = put(big, sizeof(big)), *d = put("x", 1);
+
+	(void)state;
+	assert_int_equal(c->answers + d->answers, 0);
+	closed(r);
+	assert_int_equal(c->msg.status, RING_BYTES);
+	assert_int_equal(d->msg.status, -X_EPIPE);
+	assert_int_equal(levels(w), X_READY_ERR);
+	assert_int_equal(put("x", 1)->msg.status, -X_EPIPE);
+}
+
+static void test_big_write(void **state)
+{
+	static uint8_t out[300000], in[300000];
+	struct fake_call *c;
+	uint32_t got = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)(i * 7 + i / 251);
+	c = put(out, sizeof(out));
+	while (got < sizeof(in)) {
+		int32_t n = get(in + got, 7777)->msg.status;
+
+		assert_true(n > 0);
+		got += (uint32_t)n;
+	}
+	assert_int_equal(c->msg.status, sizeof(out));
+	assert_memory_equal(in, out, sizeof(out));
+}
+
+static void test_atomic(void **state)
+{
+	static char fill[RING_BYTES - 100], page[4096], buffer[8192];
+	struct fake_call *c, *d;
+
+	(void)state;
+	put(fill, sizeof(fill));
+	assert_int_equal(levels(w), 0);
+	flags = F_O_NONBLOCK;
+	assert_int_equal(put(page, 101)->msg.status, -X_EAGAIN);
+	assert_int_equal(put(page, 100)->msg.status, 100);
+	assert_int_equal(put(page, 1)->msg.status, -X_EAGAIN);
+	flags = 0;
+	c = put(page, 4096);
+	d = put("z", 1);                /* stays behind it */
+	assert_int_equal(get(buffer, 4095)->msg.status, 4095);
+	assert_int_equal(c->answers + d->answers, 0);
+	assert_int_equal(get(buffer, 1)->msg.status, 1);
+	assert_int_equal(c->msg.status, 4096);
+	assert_int_equal(d->answers, 0);
+	get(buffer, 8192);
+	assert_int_equal(d->msg.status, 1);
+	assert_int_equal(levels(w), X_READY_OUT);
+}
+
+static void test_nonblock(void **state)
+{
+	static char big[RING_BYTES + 50], byte;
+
+	(void)state;
+	flags = F_O_NONBLOCK;
+	assert_int_equal(get(&byte, 1)->msg.status, -X_EAGAIN);
+	assert_int_equal(put(big, sizeof(big))->msg.status, RING_BYTES);
+	assert_int_equal(put(big, sizeof(big))->msg.status, -X_EAGAIN);
+	assert_int_equal(get(big, sizeof(big))->msg.status, RING_BYTES);
+}
+
+static void test_cancel(void **state)
+{
+	static char big[RING_BYTES + 50], a[4], b[4];
+	struct fake_call *first = get(a, 4), *second = get(b, 4), *c, *d;
+
+	(void)state;
+	assert_true(pipe_cancel(first->id));
+	fake_fix_answers();
+	assert_int_equal(first->msg.status, -X_EINTR);
+	assert_false(pipe_cancel(first->id));
+	put("ab", 2);
+	assert_int_equal(second->msg.status, 2);
+	c = put(big, sizeof(big));
+	d = put(a, 4);
+	assert_true(pipe_cancel(c->id));
+	fake_fix_answers();
+	assert_int_equal(c->msg.status, RING_BYTES);
+	assert_true(pipe_cancel(d->id));
+	fake_fix_answers();
+	assert_int_equal(d->msg.status, -X_EINTR);
+	assert_false(pipe_cancel(12345));
+}
+
+static void test_pulses(void **state)
+{
+	char buffer[4];
+	unsigned before;
+
+	(void)state;
+	put("a", 1);
+	before = fake_ready_count;
+	put("b", 1);                    /* level stays, edge is told */
+	assert_int_equal(fake_ready_count, before + 1);
+	assert_int_equal(fake_ready[before].pulse, X_READY_IN);
+	get(buffer, 1);
+	assert_int_equal(fake_ready[fake_ready_count - 1].id, w);
+	assert_int_equal(fake_ready[fake_ready_count - 1].pulse, X_READY_OUT);
+}
+
+static void test_stat_ioctl(void **state)
+{
+	struct file_attr a;
+	int count = 0;
+	struct x_in in;
+	struct fake_call *c;
+
+	(void)state;
+	put("abc", 3);
+	assert_int_equal(call(r, FILE_STAT, &a, sizeof(a))->msg.status, 0);
+	assert_int_equal(a.mode, F_S_IFIFO | 0600);
+	assert_int_equal(a.uid, 3);
+	c = fake_call_new(&in, r, FILE_IOCTL);
+	in.msg.a[0] = IOCTL_FIONREAD;
+	fake_window(c, &in, &count, 4, X_WIN_WRITE);
+	pipe_call(&in);
+	fake_fix_answers();
+	assert_int_equal(count, 3);
+	assert_int_equal(call(r, FILE_IOCTL, NULL, 0)->msg.status, -X_ENOTTY);
+}
+
+static void test_limits(void **state)
+{
+	static uint64_t ids[PIPES_MAX][2];
+	struct x_in in;
+	struct fake_call *c;
+	char byte;
+	unsigned i, open = 0;
+
+	(void)state;
+	for (i = 0; i < PIPES_MAX + 2; i++) {
+		c = fake_call_new(&in, 1, VFS_PIPE);
+		in.account = i % 4;
+		pipe_create(&in, &owner);
+		fake_fix_answers();
+		if (c->msg.status < 0) {
+			assert_int_equal(c->msg.status, -X_ENFILE);
+			continue;
+		}
+		ids[open][0] = fake_object_of(c->handles[0]);
+		ids[open++][1] = fake_object_of(c->handles[1]);
+	}
+	assert_int_equal(open, PIPES_MAX - 1);
+	for (i = 0; i < open; i++) {
+		closed(ids[i][0]);
+		closed(ids[i][1]);
+		assert_null(find(ids[i][0]));
+	}
+	for (i = 0; i < PARKED_PER_ACCOUNT; i++)
+		assert_int_equal(get(&byte, 1)->answers, 0);
+	assert_int_equal(get(&byte, 1)->msg.status, -X_EAGAIN);
+	account = 43;
+	assert_int_equal(get(&byte, 1)->answers, 0);
+	closed(w);
+}
+
+static void test_mint_fails(void **state)
+{
+	struct x_in in;
+	struct fake_call *c = fake_call_new(&in, 1, VFS_PIPE);
+
+	(void)state;
+	fake_mint_error = -X_ENOMEM;
+	pipe_create(&in, &owner);
+	fake_fix_answers();
+	fake_mint_error = 0;
+	assert_int_equal(c->msg.status, -X_ENOMEM);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_plain), T(test_parked_readers), T(test_eof), T(test_broken), T(test_big_write),
+		T(test_atomic), T(test_nonblock), T(test_cancel), T(test_pulses), T(test_stat_ioctl),
+		T(test_limits), T(test_mint_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

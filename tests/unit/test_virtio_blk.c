@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio_blk with the block-driver library, over a small model of the device
+ * that executes the virtqueue, reports errors, stalls and lies. One driver
+ * lives through all tests, in their order.
+ */
+// sources: lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/session.c lib/blockdrv/scan.c
+// sources: lib/blockdrv/list.c lib/blockdrv/partition.c lib/blockdrv/gpt.c lib/ring/ring.c
+// sources: lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/virtio/virtqueue.c
+// sources: drivers/block/virtio_blk/main.c drivers/block/virtio_blk/queue.c lib/c/strlcpy.c
+// cflags: -DXINIM_FAKE_SYSCALLS
+#include "tests/unit/fake_kernel.h"
+
+#include <cmocka.h>
+#include "drivers/block/virtio_blk/virtio_blk.h"
+#include "lib/ring/ring.h"
+
+#define DISK   (1u << 20)
+#define POOL   65536u
+#define PART_OFFSET (64u * 512)
+#define PART_SIZE   (1024u * 512)
+
+void server_main(void);
+
+/* ------------------------------------------------------------------- the device */
+
+enum lie { HONEST, LIE_ID, LIE_ID_FREE, LIE_LENGTH, LIE_INDEX, LIE_STATUS, LIE_NOT_WRITTEN };
+
+static struct {
+	uint8_t disk[DISK];
+	const struct virtqueue *q;
+	uint16_t seen, used;
+	bool stalled;
+	bool indirect, event_idx;
+	enum lie lie;
+	unsigned errors_left;      /* requests to be failed */
+	unsigned kicks, resets, flushes, requests;
+} dev;
+
+static uint32_t run_request(const struct virtq_desc *d, const struct virtq_desc *table)
+{
+	struct virtio_blk_header h;
+	uint32_t written = 0;
+	uint64_t at;
+	uint8_t status = VIRTIO_BLK_S_OK;
+
+	assert_int_equal(d->len, sizeof(h));
+	memcpy(&h, (void *)d->addr, sizeof(h));
+	at = h.sector * 512;
+	dev.requests++;
+	dev.flushes += h.type == VIRTIO_BLK_T_FLUSH;
+	if (dev.errors_left && h.type != VIRTIO_BLK_T_GET_ID) {
+		dev.errors_left--;
+		status = VIRTIO_BLK_S_IOERR;
+	}
+	for (d = &table[d->next]; d->flags & VIRTQ_DESC_NEXT; d = &table[d->next]) {
+		assert_int_equal(!!(d->flags & VIRTQ_DESC_WRITE), h.type != VIRTIO_BLK_T_OUT);
+		assert_true(h.type == VIRTIO_BLK_T_GET_ID || at + d->len <= DISK);
+		if (h.type == VIRTIO_BLK_T_GET_ID)
+			memcpy((void *)d->addr, "serial", 7);
+		else if (h.type == VIRTIO_BLK_T_OUT)
+			memcpy(dev.disk + at, (void *)d->addr, d->len);
+		else
+			memcpy((void *)d->addr, dev.disk + at, d->len);
+		written += h.type == VIRTIO_BLK_T_OUT ? 0 : d->len;
+		at += d->len;
+	}
+	assert_int_equal(d->len, 1);
+	*(uint8_t *)d->addr = dev.lie == LIE_STATUS ? 77 : status;
+	return dev.lie == LIE_NOT_WRITTEN ? 1 : written + 1;
+}
+
+static void finish(uint16_t id, uint32_t len)
+{
+	struct virtq_used *used = dev.q->used;
+
+	if (dev.lie == LIE_ID)
+		id = 12345;
+	if (dev.lie == LIE_ID_FREE)
+		id = (id + 7) % dev.q->size;
+	if (dev.lie == LIE_LENGTH)
+		len = 1u << 30;
+	used->ring[dev.used % dev.q->size] = (struct virtq_used_elem){ id, len };
+	dev.used += dev.lie == LIE_INDEX ? 100 : 1;
+	used->idx = dev.used;
+}
+
+static void device_run(void)
+{
+	while (!dev.stalled && dev.q && dev.seen != dev.q->avail->idx) {
+		uint16_t id = dev.q->avail->ring[dev.seen++ % dev.q->size];
+		const struct virtq_desc *d = &dev.q->desc[id];
+		bool indirect = d->flags & VIRTQ_DESC_INDIRECT;
+
+		if (indirect)
+			d = (void *)d->addr;
+		finish(id, run_request(d, indirect ? d : dev.q->desc));
+	}
+	if (dev.q) /* avail_event */
+		*(uint16_t *)&dev.q->used->ring[dev.q->size] = dev.seen;
+}
+
+int virtio_pci_probe(struct virtio_pci *v, x_handle_t device) { memset(v, 0, sizeof(*v)); v->device = device; return 0; }
+void virtio_pci_reset_begin(struct virtio_pci *v) { (void)v; dev.q = NULL; dev.seen = dev.used = 0; dev.resets++; }
+int virtio_pci_reset_finished(struct virtio_pci *v) { (void)v; return 0; }
+int virtio_pci_negotiate(struct virtio_pci *v, uint64_t wanted, uint64_t needed)
+{
+	v->features = (wanted | needed) & (VIRTIO_F_VERSION_1 | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_SEG_MAX |
+		VIRTIO_BLK_F_SIZE_MAX | VIRTIO_F_EVENT_IDX | (dev.indirect ? VIRTIO_F_INDIRECT_DESC : 0));
+	return 0;
+}
+uint32_t virtio_pci_queue_size(struct virtio_pci *v, uint16_t i) { (void)v; (void)i; return 16; }
+int virtio_pci_queue_setup(struct virtio_pci *v, uint16_t i, const struct virtqueue *q) { (void)v; (void)i; dev.q = q; return 0; }
+int virtio_pci_interrupts(struct virtio_pci *v, x_handle_t event) { (void)event; v->irq_connected = true; return 0; }
+uint32_t virtio_pci_interrupt_cause(struct virtio_pci *v, uint64_t bits) { (void)v; return bits; }
+void virtio_pci_driver_ok(struct virtio_pci *v) { (void)v; }
+bool virtio_pci_needs_reset(struct virtio_pci *v) { (void)v; return false; }
+bool virtio_pci_config_changed(struct virtio_pci *v) { (void)v; return false; }
+int virtio_pci_notify_offset(struct virtio_pci *v, uint16_t i) { (void)v; (void)i; return 0; }
+void virtio_pci_kick(struct virtio_pci *v, uint16_t i, uint32_t offset)
+{ (void)v; (void)i; (void)offset; dev.kicks++; device_run(); }
+void virtio_pci_config(struct virtio_pci *v, uint32_t offset, void *buf, uint32_t bytes)
+{
+	struct virtio_blk_config c = { .capacity = DISK / 512, .size_max = 4096, .seg_max = 8 };
+
+	(void)v;
+	(void)offset;
+	memcpy(buf, &c, bytes);
+}
+
+/* ------------------------------------------------------------------- the client */
+
+static struct {
+	x_handle_t memory, pool, event, doorbell;
+	uint32_t generation;
+	struct ring requests, completions;
+	uint8_t *data, *rings;
+	struct x_out answer;
+	int answers;
+	int32_t status[BLOCK_RING_SLOTS];
+	unsigned done;
+} cl;
+
+static void on_answer(const struct x_out *a) { cl.answer = *a; cl.answers++; }
+
+static void iterate(void)
+{
+	for (int i = 0; i < 20; i++) {
+		device_run();
+		fake_run_timers();
+		unsigned delivered = fake_deliver();
+		fake_ops->batch_end();
+		fake_commit();
+		if (i > 2 && !delivered)
+			break;
+	}
+}
+
+static void client_open(const char *name, uint32_t pool_bytes)
+{
+	struct x_in in = { .kind = X_IN_CALL, .id = 1, .msg.op = BLOCK_OPEN, .win_count = 1 };
+
+	cl.memory = fake_mem_create(&(struct x_mem_create){ .bytes = BLOCK_RING_BYTES });
+	cl.pool = fake_mem_create(&(struct x_mem_create){ .bytes = POOL });
+	cl.event = fake_give(fake_new(X_TYPE_EVENT));
+	cl.data = fake_handle[cl.pool]->memory;
+	cl.rings = fake_handle[cl.memory]->memory;
+	ring_init(&cl.requests, cl.rings + BLOCK_REQUESTS_OFFSET, BLOCK_RING_SLOTS, 32);
+	ring_init(&cl.completions, cl.rings + BLOCK_COMPLETIONS_OFFSET, BLOCK_RING_SLOTS, 16);
+	strcpy(fake_window[0], name);
+	in.win[0].len = strlen(name);
+	in.msg.a[0] = ++cl.generation;
+	in.msg.a[1] = pool_bytes;
+	in.handles[0] = cl.memory;
+	in.handles[1] = cl.pool;
+	in.handles[2] = cl.event;
+	in.handle_count = 3;
+	cl.answers = 0;
+	fake_ops->call(&in);
+	iterate();
+	assert_int_equal(cl.answers, 1);
+	cl.doorbell = cl.answer.handles[1];
+}
+
+static void send(uint32_t id, uint32_t op, uint64_t offset, uint32_t len, uint64_t at)
+{
+	struct block_ring_request r = { cl.generation, id, op, len, offset, at };
+
+	assert_int_equal(ring_push(&cl.requests, &r), 0);
+	cl.status[id] = 99;
+}
+
+static unsigned receive(void)
+{
+	struct block_ring_completion c;
+	unsigned count = 0;
+
+	while (ring_pop(&cl.completions, &c) > 0) {
+		assert_int_equal(c.generation, cl.generation);
+		cl.status[c.id] = c.status;
+		count++;
+	}
+	ring_release(&cl.completions);
+	return count;
+}
+
+static unsigned run(void)
+{
+	if (ring_publish(&cl.requests))
+		fake_handle[cl.doorbell]->bits |= BLOCK_EVENT_RING;
+	iterate();
+	return receive();
+}
+
+static int one(uint32_t op, uint64_t offset, uint32_t len, uint64_t at)
+{
+	send(3, op, offset, len, at);
+	assert_int_equal(run(), 1);
+	return cl.status[3];
+}
+
+/* ------------------------------------------------------------------------ tests */
+
+static void starts(void **state)
+{
+	(void)state;
+	dev.indirect = true;
+	dev.disk[510] = 0x55;
+	dev.disk[511] = 0xaa;
+	dev.disk[446 + 4] = 0x81;
+	memcpy(dev.disk + 446 + 8, &(uint32_t){ PART_OFFSET / 512 }, 4);
+	memcpy(dev.disk + 446 + 12, &(uint32_t){ PART_SIZE / 512 }, 4);
+	fake_on_answer = on_answer;
+	if (!setjmp(fake_run_jump))
+		server_main();
+	iterate();
+	client_open("2", POOL);
+	assert_int_equal(cl.answer.msg.status, -X_ENXIO);
+	client_open("sda1", POOL);
+	assert_int_equal(cl.answer.msg.status, -X_ENXIO);
+	client_open("1", POOL * 2); /* more than the pool has */
+	assert_int_equal(cl.answer.msg.status, -X_EINVAL);
+	client_open("", POOL);
+	assert_int_equal(cl.answer.msg.status, 0);
+	assert_int_equal(cl.answer.msg.a[0], DISK);
+	client_open("vda1", POOL);
+	assert_int_equal(cl.answer.msg.status, 0);
+	assert_int_equal(cl.answer.msg.a[0], PART_SIZE);
+	assert_int_equal((uint32_t)cl.answer.msg.a[2], 8 * 4096);
+	assert_string_equal((char *)&cl.answer.msg.a[4], "vda1");
+}
+
+static void reads_and_writes(void **state)
+{
+	unsigned flushes = dev.flushes;
+
+	(void)state;
+	for (unsigned i = 0; i < 32768; i++)
+		cl.data[i] = i * 7;
+	assert_int_equal(one(BLOCK_WRITE, 4096, 32768, 0), 0);
+	assert_memory_equal(dev.disk + PART_OFFSET + 4096, cl.data, 32768);
+	assert_int_equal(one(BLOCK_READ, 4096 + 512, 512, 40960), 0);
+	assert_memory_equal(cl.data + 40960, cl.data + 512, 512);
+	assert_int_equal(one(BLOCK_FLUSH, 0, 0, 0), 0);
+	assert_int_equal(dev.flushes, flushes + 1);
+}
+
+static void bounds(void **state)
+{
+	(void)state;
+	assert_int_equal(one(BLOCK_READ, PART_SIZE - 512, 512, 0), 0);
+	assert_int_equal(one(BLOCK_READ, PART_SIZE - 512, 1024, 0), -X_EINVAL);
+	assert_int_equal(one(BLOCK_READ, UINT64_MAX - 511, 512, 0), -X_EINVAL);
+	assert_int_equal(one(BLOCK_READ, 0, 512, POOL - 256), -X_EINVAL);
+	assert_int_equal(one(BLOCK_READ, 0, 512, UINT64_MAX - 7), -X_EINVAL);
+	assert_int_equal(one(BLOCK_READ, 0, 0, 0), -X_EINVAL);
+	assert_int_equal(one(BLOCK_READ, 0, 100, 0), -X_EINVAL);
+	assert_int_equal(one(BLOCK_READ, 100, 512, 0), -X_EINVAL);
+	assert_int_equal(one(BLOCK_READ, 0, 65536, 0), -X_EINVAL);
+	assert_int_equal(one(77, 0, 512, 0), -X_EOPNOTSUPP);
+}
+
+static void many(void **state)
+{
+	unsigned kicks = dev.kicks, done = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < BLOCK_RING_SLOTS; i++)
+		send(i, BLOCK_READ, i * 512, 512, (i % 128) * 512);
+	for (int i = 0; i < 40 && done < BLOCK_RING_SLOTS; i++)
+		done += run();
+	assert_int_equal(done, BLOCK_RING_SLOTS);
+	assert_true(dev.kicks - kicks < BLOCK_RING_SLOTS / (dev.indirect ? 8 : 4));
+	for (unsigned i = 0; i < BLOCK_RING_SLOTS; i++)
+		assert_int_equal(cl.status[i], 0);
+}
+
+static void device_errors(void **state)
+{
+	unsigned before = dev.requests;
+
+	(void)state;
+	dev.errors_left = 3;
+	assert_int_equal(one(BLOCK_READ, 0, 512, 0), 0);
+	assert_int_equal(dev.requests - before, 4);
+	dev.errors_left = 4;
+	assert_int_equal(one(BLOCK_WRITE, 0, 512, 0), -X_EIO);
+	dev.lie = LIE_STATUS;
+	assert_int_equal(one(BLOCK_READ, 0, 512, 0), -X_EIO);
+	dev.lie = LIE_NOT_WRITTEN;
+	assert_int_equal(one(BLOCK_READ, 0, 512, 0), -X_EIO);
+	dev.lie = HONEST;
+}
+
+/* The driver resets the device, and the request is done all the same. */
+static void lies(void **state)
+{
+	(void)state;
+	for (enum lie lie = LIE_ID; lie <= LIE_INDEX; lie++) {
+		unsigned resets = dev.resets;
+
+		dev.stalled = true;
+		send(3, BLOCK_READ, 4096, 512, 0);
+		assert_int_equal(run(), 0);
+		dev.stalled = false;
+		dev.lie = lie;
+		device_run();
+		dev.lie = HONEST;
+		iterate();
+		assert_int_equal(receive(), 1);
+		assert_int_equal(cl.status[3], 0);
+		assert_int_equal(dev.resets - resets, 1);
+	}
+}
+
+static void stall(void **state)
+{
+	unsigned resets = dev.resets;
+
+	(void)state;
+	dev.stalled = true;
+	send(3, BLOCK_READ, 4096, 512, 0);
+	send(4, BLOCK_WRITE, 8192, 512, 512);
+	assert_int_equal(run(), 0);
+	for (int i = 0; i < 29; i++) {
+		server_now_ns += 1000000000ull;
+		iterate();
+	}
+	assert_int_equal(dev.resets, resets);
+	server_now_ns += 3000000000ull;
+	dev.stalled = false;
+	dev.seen = dev.q->avail->idx;
+	iterate();
+	assert_int_equal(dev.resets, resets + 1);
+	assert_int_equal(receive(), 2);
+	assert_int_equal(cl.status[3] | cl.status[4], 0);
+}
+
+static void without_indirect(void **state)
+{
+	(void)state;
+	dev.indirect = false;
+	dev.lie = LIE_ID;
+	send(3, BLOCK_READ, 0, 512, 0);
+	ring_publish(&cl.requests);
+	fake_handle[cl.doorbell]->bits |= 1;
+	fake_deliver();
+	fake_ops->batch_end();
+	dev.lie = HONEST;
+	iterate();
+	assert_int_equal(receive(), 1);
+	many(state);
+	reads_and_writes(state);
+}
+
+static void list(void **state)
+{
+	struct x_in in = { .kind = X_IN_CALL, .id = 2, .msg.op = BLOCK_LIST, .win_count = 1 };
+
+	(void)state;
+	fake_ops->call(&in);
+	fake_commit();
+	assert_true(cl.answer.msg.status > 0);
+	assert_non_null(strstr(fake_window[0], "vda1 32768 524288"));
+}
+
+/* A client that breaks the protocol hurts itself only. */
+static void wrong_client(void **state)
+{
+	(void)state;
+	send(3, BLOCK_READ, 0, 512, 0);
+	send(3, BLOCK_READ, 0, 512, 0); /* the same id twice */
+	dev.stalled = true;
+	run();
+	dev.stalled = false;
+	iterate();
+	assert_int_equal(receive(), 0);
+	client_open("1", POOL);
+	cl.generation++;
+	send(1, BLOCK_READ, 0, 512, 0);
+	assert_int_equal(run(), 0);
+	client_open("1", POOL);
+	((struct ring_shared *)(void *)cl.rings)->tail = 5000;
+	fake_handle[cl.doorbell]->bits |= 1;
+	assert_int_equal(run(), 0);
+	client_open("1", POOL);
+	assert_int_equal(one(BLOCK_READ, 0, 512, 0), 0);
+}
+
+/* Closed with requests at the device: they end, then the pool is let go. */
+static void closure(void **state)
+{
+	struct fake_object *pool = fake_handle[cl.pool];
+
+	(void)state;
+	dev.stalled = true;
+	send(1, BLOCK_READ, 0, 512, 0);
+	run();
+	for (uint64_t object = 1; object < 10; object++)
+		fake_ops->closure(object, 1);
+	iterate();
+	assert_int_equal(pool->handles, 1);
+	dev.stalled = false;
+	iterate();
+	assert_int_equal(pool->handles, 0);
+	client_open("1", POOL);
+	assert_int_equal(one(BLOCK_READ, 0, 512, 0), 0);
+}
+
+static void gives_up(void **state)
+{
+	(void)state;
+	dev.lie = LIE_ID;
+	send(1, BLOCK_READ, 0, 512, 0);
+	fake_may_die = true;
+	if (!setjmp(fake_die_jump)) {
+		for (int i = 0; i < 100; i++)
+			run();
+		fail_msg("still alive");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(starts), cmocka_unit_test(reads_and_writes), cmocka_unit_test(bounds),
+		cmocka_unit_test(many), cmocka_unit_test(device_errors), cmocka_unit_test(lies),
+		cmocka_unit_test(stall), cmocka_unit_test(without_indirect), cmocka_unit_test(list),
+		cmocka_unit_test(wrong_client), cmocka_unit_test(closure), cmocka_unit_test(gives_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * svc: looks at and controls the system's services. A plain Linux program:
+ * it writes a command to /dev/svc and prints what it reads back (docs/svc.md).
+ *
+ * Exit status: 0 done, 1 failed, 2 used wrongly, 3 no such service.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_NO_SERVICE };
+
+static const char usage[] =
+	"usage: svc list                    all services and their states\n"
+	"       svc status [NAME]           one service in detail\n"
+	"       svc tree                    who needs and uses whom\n"
+	"       svc start|stop|restart NAME\n"
+	"       svc kill NAME               end its process; it is restarted at once\n"
+	"       svc inject NAME hang|exception|exit\n"
+	"                                   make it fail, to see it recover\n"
+	"       svc log [-k | N]            what happened to services (the last N events);\n"
+	"                                   -k: the kernel's log\n"
+	"       svc --help\n";
+
+struct verb { const char *name; int min_args, max_args; };
+static const struct verb verbs[] = {
+	{ "list", 0, 0 }, { "status", 0, 1 }, { "tree", 0, 0 }, { "start", 1, 1 }, { "stop", 1, 1 },
+	{ "restart", 1, 1 }, { "kill", 1, 1 }, { "inject", 2, 2 }, { "log", 0, 1 },
+};
+
+static int wrong_usage(const char *what, const char *arg)
+{
+	if (what)
+		fprintf(stderr, "svc: %s%s%s\n", what, arg ? ": " : "", arg ? arg : "");
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+/* One word stays one word: no blanks or line ends inside. */
+static int append(char *line, size_t size, const char *word)
+{
+	size_t n = strlen(line);
+
+	if (!word[0] || strpbrk(word, " \t\n"))
+		return -1;
+	return snprintf(line + n, size - n, "%s%s", n ? " " : "", word) < (int)(size - n) ? 0 : -1;
+}
+
+static void print_result(int fd, FILE *out)
+{
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		fwrite(buf, 1, n, out);
+	if (n < 0)
+		fprintf(stderr, "svc: reading the result: %s\n", strerror(errno));
+}
+
+static int run(const char *line)
+{
+	int fd = open("/dev/svc", O_RDWR | O_CLOEXEC), error = 0;
+
+	if (fd < 0) {
+		fprintf(stderr, "svc: /dev/svc: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
+	if (write(fd, line, strlen(line)) < 0) {
+		error = errno;
+		fputs("svc: ", stderr);
+		fflush(stderr);
+	}
+	print_result(fd, error ? stderr : stdout);
+	close(fd);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "svc: cannot write the result: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return !error ? EXIT_DONE : error == ENOENT ? EXIT_NO_SERVICE :
+	       error == EINVAL ? EXIT_USAGE : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	const struct verb *v;
+	char line[200] = "";
+
+	if (argc < 2)
+		return wrong_usage(NULL, NULL);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		fputs(usage, stdout);
+		return EXIT_DONE;
+	}
+	v = find_verb(argv[1]);
+	if (!v)
+		return wrong_usage("unknown command", argv[1]);
+	if (argc - 2 < v->min_args || argc - 2 > v->max_args)
+		return wrong_usage("wrong number of arguments", argv[1]);
+	for (int i = 1; i < argc; i++) {
+		const char *word = !strcmp(argv[1], "log") && !strcmp(argv[i], "-k") ? "kernel" : argv[i];
+
+		if (append(line, sizeof(line), word))
+			return wrong_usage("bad argument", argv[i]);
+	}
+	return run(line);
+}
