@@ -11,6 +11,7 @@ MUSL    := musl-gcc
 HOSTCC  := gcc
 PYTHON  := /usr/bin/python3
 
+MAKEFLAGS += -r
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 SHELL := /bin/bash

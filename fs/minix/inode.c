@@ -15,9 +15,9 @@ static struct minix_inode **hash_slot(struct minix_fs *fs, uint32_t ino)
 	return &fs->inode_hash[ino % MINIX_INODE_HASH];
 }
 
-struct minix_inode *inode_find(struct minix_fs *fs, uint32_t ino)
+struct minix_inode *inode_find(const struct minix_fs *fs, uint32_t ino)
 {
-	struct minix_inode *ip = *hash_slot(fs, ino);
+	struct minix_inode *ip = fs->inode_hash[ino % MINIX_INODE_HASH];
 
 	while (ip && ip->ino != ino)
 		ip = ip->hash_next;
@@ -261,6 +261,13 @@ bool minix_release(struct minix_fs *fs, uint32_t ino, uint32_t count)
 	ip->holds -= count;
 	fs->reap_count += inode_needs_reap(ip);
 	return true;
+}
+
+uint32_t minix_slot(const struct minix_fs *fs, uint32_t ino)
+{
+	const struct minix_inode *ip = ino ? inode_find(fs, ino) : NULL;
+
+	return ip ? (uint32_t)(ip - fs->setup.inodes) : UINT32_MAX;
 }
 
 int minix_mark_mount(struct minix_fs *fs, uint32_t ino, bool mounted_on)

@@ -53,7 +53,7 @@ uint32_t bitmap_zone_bits(const struct minix_fs *fs);
 
 int inode_get(struct minix_fs *fs, uint32_t ino, struct minix_inode **out);
 int inode_get_dir(struct minix_fs *fs, uint32_t ino, struct minix_inode **out);
-struct minix_inode *inode_find(struct minix_fs *fs, uint32_t ino);
+struct minix_inode *inode_find(const struct minix_fs *fs, uint32_t ino);
 /* A new inode near its directory, all zero but for its number. */
 int inode_alloc(struct minix_fs *fs, uint32_t near_ino, struct minix_inode **out);
 /* The slot in the inode table, for reading or encoding. */

@@ -146,6 +146,7 @@ struct minix_setup {
 	bool read_only;
 	bool no_atime;                  /* else as Linux's relatime */
 	bool strict_iterations;         /* see cache.h; for the server */
+	uint32_t transfer_bytes_max;    /* 0: as the cache likes */
 };
 
 struct minix_fs {
@@ -193,6 +194,9 @@ int minix_mount(struct minix_fs *fs);
  * while inodes are held, unless FORCE. SYNC begins zeroed.
  */
 int minix_unmount(struct minix_fs *fs, struct cache_sync *sync, bool force);
+
+/* From now on nothing is changed. As for minix_unmount(), but all goes on. */
+int minix_make_read_only(struct minix_fs *fs, struct cache_sync *sync);
 
 /* Tells the cache that a new iteration begins. Between operations only. */
 void minix_begin_iteration(struct minix_fs *fs);
@@ -258,6 +262,8 @@ int minix_path_of(struct minix_fs *fs, uint32_t ino, char *out,
 int minix_hold(struct minix_fs *fs, uint32_t ino);
 /* False if the inode wasn't held that often: the caller's fault. */
 bool minix_release(struct minix_fs *fs, uint32_t ino, uint32_t count);
+/* The place of an inode in setup.inodes, or UINT32_MAX; fixed while held. */
+uint32_t minix_slot(const struct minix_fs *fs, uint32_t ino);
 int minix_mark_mount(struct minix_fs *fs, uint32_t ino, bool mounted_on);
 
 /* ---- names ------------------------------------------------------------- */

@@ -13,14 +13,24 @@
 
 #include "fs/minix/internal.h"
 
+static void start_cache(struct minix_fs *fs, uint32_t block_size)
+{
+	uint32_t run = fs->setup.transfer_bytes_max / block_size;
+
+	cache_init(&fs->cache, fs->setup.ops, fs->setup.ctx, &fs->setup.memory,
+		   block_size, fs->setup.device_bytes);
+	fs->cache.strict_iterations = fs->setup.strict_iterations;
+	if (run && run < fs->cache.run_blocks_max)
+		fs->cache.run_blocks_max = run;
+}
+
 void minix_init(struct minix_fs *fs, const struct minix_setup *setup)
 {
 	memset(fs, 0, sizeof(*fs));
 	fs->setup = *setup;
 	fs->read_only = setup->read_only;
 	memset(setup->inodes, 0, setup->inode_slots * sizeof(*setup->inodes));
-	cache_init(&fs->cache, setup->ops, setup->ctx, &setup->memory,
-		   MINIX_BLOCK_SIZE_MIN, setup->device_bytes);
+	start_cache(fs, MINIX_BLOCK_SIZE_MIN);
 }
 
 static int get_super(struct minix_fs *fs, struct cache_buf **buf,
@@ -128,9 +138,7 @@ static int read_super(struct minix_fs *fs)
 	fs->alloc.inode_hint = 1;
 	fs->alloc.zone_hint = 1;
 	/* The cache begins again with the real block size. */
-	cache_init(&fs->cache, fs->setup.ops, fs->setup.ctx, &fs->setup.memory,
-		   fs->block_size, fs->setup.device_bytes);
-	fs->cache.strict_iterations = fs->setup.strict_iterations;
+	start_cache(fs, fs->block_size);
 	return 0;
 }
 
@@ -262,6 +270,30 @@ int minix_mount(struct minix_fs *fs)
 	return set_clean_flag(fs, false);
 }
 
+/* Writes all out, then marks the disk clean: to be synced once more. */
+static int make_clean(struct minix_fs *fs, struct cache_sync *sync)
+{
+	int status = minix_reap(fs);
+
+	if (!status)
+		status = cache_sync(&fs->cache, sync);
+	if (!status && !fs->damage_count)
+		status = set_clean_flag(fs, true);
+	if (!status)
+		memset(sync, 0, sizeof(*sync));
+	return status;
+}
+
+int minix_make_read_only(struct minix_fs *fs, struct cache_sync *sync)
+{
+	int status = fs->read_only ? 0 : make_clean(fs, sync);
+
+	if (status)
+		return status;
+	fs->read_only = true;
+	return cache_sync(&fs->cache, sync);
+}
+
 int minix_unmount(struct minix_fs *fs, struct cache_sync *sync, bool force)
 {
 	uint32_t i;
@@ -271,14 +303,9 @@ int minix_unmount(struct minix_fs *fs, struct cache_sync *sync, bool force)
 		if (fs->setup.inodes[i].ino && fs->setup.inodes[i].holds)
 			return -X_EBUSY;
 	if (fs->state == MINIX_MOUNTED) {
-		status = minix_reap(fs);
-		if (!status)
-			status = cache_sync(&fs->cache, sync);
-		if (!status && !fs->damage_count)
-			status = set_clean_flag(fs, true);
+		status = make_clean(fs, sync);
 		if (status)
 			return status;
-		memset(sync, 0, sizeof(*sync));
 		fs->state = MINIX_UNMOUNTED;
 	}
 	return cache_sync(&fs->cache, sync);

@@ -142,7 +142,7 @@ enum x_out_kind {
 	X_OUT_CLOSE,      /* target = handle */
 	X_OUT_READY,      /* id = object id on this port, value = levels now,
 	                     mask = which bits to set so; bits set in `pulse` are pulsed */
-	X_OUT_STORE32,    /* *(u32 *)addr = value, after all else, release order */
+	X_OUT_STORE32,    /* *(u32 *)addr = value, in the outbox's order, release */
 	X_OUT_CLOSURE_ACK,/* id = object id: closure seen, the id may be minted again */
 };
 
@@ -411,7 +411,10 @@ struct x_dma_segment { uint64_t iova, bytes; };
 #define X_CLOCK_PROCESS   2 /* CPU time of the calling process, ns */
 
 /* x_system(resource, op, arg) */
-enum x_system_op { X_SYS_POWEROFF, X_SYS_REBOOT, X_SYS_PANIC };
+enum x_system_op {
+	X_SYS_POWEROFF, X_SYS_REBOOT, X_SYS_PANIC,
+	X_SYS_LOG_MIRROR, /* arg 0/1: the log also goes to the early console */
+};
 
 struct x_system_info {
 	uint32_t cpus, cpus_online;

@@ -79,15 +79,18 @@ static void process_start(struct pers_thread *t)
 	process.started = true;
 }
 
+#define RSEQ 334u
+
 static int64_t missing(struct pers_thread *t, uint64_t number)
 {
 	uint64_t bit;
 
-	if (number > LINUX_SYSCALL_MAX)
+	/* Every C library asks for rseq and does without. */
+	if (number > LINUX_SYSCALL_MAX || number == RSEQ)
 		return -X_ENOSYS;
 	bit = 1ull << (number % 64);
 	if (!(__atomic_fetch_or(&process.logged[number / 64], bit, __ATOMIC_RELAXED) & bit))
-		pers_log("linux: %u %s: system call %u (%s) not implemented", ids()->pid, t->name,
+		pers_log("linux: %u %s: system call %u (%s) not implemented\n", ids()->pid, t->name,
 			 (unsigned)number, syscalls[number].name ? syscalls[number].name : "?");
 	return -X_ENOSYS;
 }

@@ -109,6 +109,8 @@ static void spawned(void *ctx, const struct x_in *reply)
 		state = INIT_DONE;
 		timer_clear(&timer);
 		event_announce("init", "started %s", path);
+		/* The console is the programs' now; the log is read by `svc log -k`. */
+		x_system(boot_handle("resource"), X_SYS_LOG_MIRROR, 0);
 	}
 }
 
