@@ -132,7 +132,7 @@ static void test_unknown_is_logged_once(void **state)
 {
 	(void)state;
 	assert_int_equal(RUN(213, 0, 0, 0, 0), -X_ENOSYS);
-	assert_string_equal(fake.log, "linux: 42 prog: system call 213 (epoll_create) not implemented");
+	assert_string_equal(fake.log, "linux: 42 prog: system call 213 (epoll_create) not implemented\n");
 	fake.log[0] = 0;
 	assert_int_equal(RUN(213, 0, 0, 0, 0), -X_ENOSYS);
 	assert_string_equal(fake.log, "");
