@@ -22,7 +22,7 @@ DEPFLAGS = -MMD -MP
 
 # ---------------------------------------------------------------- packages
 # Everything the build and the tests use, by Debian package.
-PACKAGES := gcc clang llvm lld binutils qemu-system-x86 qemu-utils busybox-static musl-tools \
+PACKAGES := gcc libc6-dev clang binutils qemu-system-x86 busybox-static musl-tools \
 	fdisk gdisk util-linux util-linux-extra libcmocka-dev python3 python3-pytest python3-pytest-xdist gdb
 STAMP := $(BUILD)/.packages
 
