@@ -53,11 +53,12 @@ static void call_close_windows(struct call *c)
 	}
 }
 
+/* Dropping a handle may end a port or a process, and with it other calls: the
+ * call must not look as if it still had what is being dropped. */
 static void call_drop_handles(struct call *c)
 {
-	for (uint32_t i = 0; i < c->handle_count; i++)
-		handle_drop(c->handles[i]);
-	c->handle_count = 0;
+	while (c->handle_count)
+		handle_drop(c->handles[--c->handle_count]);
 }
 
 /* Lets the next user of the object's cursor go on. */
@@ -85,17 +86,18 @@ static void call_leave_port(struct call *c)
 	}
 }
 
+/* It leaves all lists before any of its references goes: see call_drop_handles. */
 void call_free(struct call *c)
 {
 	call_leave_port(c);
 	call_release_cursor(c);
-	call_close_windows(c);
-	call_drop_handles(c);
 	if (!list_empty(&c->reply_item.link)) {
 		list_remove(&c->reply_item.link);
 		c->origin->item_count--;
 	}
 	list_remove(&c->origin_link);
+	call_close_windows(c);
+	call_drop_handles(c);
 	if (c->origin)
 		object_unref(&c->origin->obj);
 	if (c->record)
@@ -255,9 +257,14 @@ void call_complete(struct call *c, const struct x_msg *answer, bool here)
 void call_fail(struct call *c, int status)
 {
 	struct x_msg answer = { .status = status };
+	struct handle dropped[X_MAX_HANDLES];
+	uint32_t count = c->handle_count;
 
-	call_drop_handles(c);
-	call_complete(c, &answer, false);
+	memcpy(dropped, c->handles, count * sizeof(dropped[0]));
+	c->handle_count = 0;
+	call_complete(c, &answer, false); /* c may be gone from here on */
+	while (count)
+		handle_drop(dropped[--count]);
 }
 
 void call_cancel_started(struct port *origin, uint64_t cookie)

@@ -214,17 +214,29 @@ static void port_forget_records(struct port *p)
 	}
 }
 
-static void port_fail_calls(struct port *p)
+/*
+ * Open calls, and queued ones whose object is stale; all: the other queued ones
+ * too. The queue is walked before anything is failed: what a failed call held
+ * may take other items with it as it goes.
+ */
+static void port_fail_calls(struct port *p, bool all)
 {
+	struct list doomed;
+
 	for (uint32_t i = 0; i < CALL_BUCKETS; i++)
 		while (!list_empty(&p->open_calls[i]))
 			call_fail(list_first(&p->open_calls[i], struct call, open_link), -X_EDEAD);
+	list_init(&doomed);
 	list_for_each(it, &p->items, struct item, link) {
 		struct call *c = container_of(it, struct call, item);
 
-		if (it->kind == X_IN_CALL && c->record && !c->record->port)
-			call_fail(c, -X_EDEAD);
+		if (it->kind != X_IN_CALL || (c->record && c->record->port) || (!c->record && !all))
+			continue;
+		list_remove(&it->link);
+		list_push_back(&doomed, &it->link);
 	}
+	while (!list_empty(&doomed)) /* each leaves the list as it ends */
+		call_fail(list_first(&doomed, struct call, item.link), -X_EDEAD);
 }
 
 static void port_forget_started(struct port *p)
@@ -248,7 +260,7 @@ void port_reset(struct port *p)
 {
 	object_ref(&p->obj);
 	port_forget_records(p);
-	port_fail_calls(p);
+	port_fail_calls(p, false);
 	port_forget_started(p);
 	while (!list_empty(&p->bindings)) {
 		struct object *o = container_of(p->bindings.next, struct object, binding.port_link);
