@@ -416,27 +416,46 @@ static void *window_at(const struct call_window *w, uint64_t offset, uint64_t *r
 	return (char *)phys_to_virt(w->frames[at / PAGE_SIZE]) + at % PAGE_SIZE;
 }
 
-int64_t call_window_copy(struct call *c, uint32_t window, uint64_t offset, uint64_t addr,
+/* One run within a page. The copy may block, and the call end meanwhile: the
+ * frame is held, the call is not looked at again. */
+static int window_copy_run(struct call_window *w, uint64_t offset, uint64_t addr, uint64_t len,
+			   bool to_window)
+{
+	paddr_t frame = w->frames[(w->page_offset + offset) / PAGE_SIZE];
+	char *at = (char *)phys_to_virt(frame) + (w->page_offset + offset) % PAGE_SIZE;
+	int err;
+
+	frame_ref(frame);
+	err = to_window ? copy_from_user(at, addr, len) : copy_to_user(addr, at, len);
+	frame_unref(frame);
+	return err;
+}
+
+int64_t port_window_copy(struct port *p, uint64_t id, uint32_t window, uint64_t offset, uint64_t addr,
 			 uint64_t len, bool to_window)
 {
-	struct call_window *w = &c->win[window];
 	uint64_t total = 0;
 
-	if (window >= c->win_count)
-		return -X_EINVAL;
-	if (!(w->flags & (to_window ? X_WIN_WRITE : X_WIN_READ)))
-		return -X_ERIGHTS;
-	len = window_clip(w, offset, len);
-	while (total < len) {
+	for (;;) {
+		struct call *c = port_find_call(p, id);
 		uint64_t run;
-		void *mem = window_at(w, offset + total, &run);
+		struct call_window *w;
 
-		run = MIN(run, len - total);
-		if (to_window ? copy_from_user(mem, addr + total, run) : copy_to_user(addr + total, mem, run))
+		if (!c)
+			return total ? (int64_t)total : -X_ENOENT;
+		if (window >= c->win_count)
+			return -X_EINVAL;
+		w = &c->win[window];
+		if (!(w->flags & (to_window ? X_WIN_WRITE : X_WIN_READ)))
+			return -X_ERIGHTS;
+		run = window_clip(w, offset + total, len - total);
+		if (offset + total < offset || run == 0)
+			return total;
+		run = MIN(run, PAGE_SIZE - (w->page_offset + offset + total) % PAGE_SIZE);
+		if (window_copy_run(w, offset + total, addr + total, run, to_window))
 			return -X_EFAULT;
 		total += run;
 	}
-	return total;
 }
 
 int64_t call_window_to_window(struct call *from, uint32_t from_window, uint64_t from_offset,

@@ -18,7 +18,8 @@ void call_fail(struct call *c, int status);
 void call_orphan(struct call *c);
 void call_cancel_started(struct port *origin, uint64_t cookie);
 void port_queue(struct port *p, struct item *i, bool here);
-int64_t call_window_copy(struct call *c, uint32_t window, uint64_t offset, uint64_t addr,
+/* Between an open call's window and user memory: bytes, short at the window's end. */
+int64_t port_window_copy(struct port *p, uint64_t id, uint32_t window, uint64_t offset, uint64_t addr,
 			 uint64_t len, bool to_window);
 int64_t call_window_to_window(struct call *from, uint32_t from_window, uint64_t from_offset,
 			      struct call *to, uint32_t to_window, uint64_t to_offset, uint64_t len);

@@ -324,8 +324,8 @@ static int check_answer(struct port *p, const struct x_out *o)
 			return -X_EBADF;
 	if (!call || !o->copy_len || call->orphan)
 		return 0;
-	n = call_window_copy(call, o->copy_window, 0, o->copy_src, o->copy_len, true);
-	return n < 0 ? n : 0;
+	n = port_window_copy(p, o->id, o->copy_window, 0, o->copy_src, o->copy_len, true);
+	return n < 0 && n != -X_ENOENT ? n : 0; /* the caller may have died meanwhile */
 }
 
 static int check_out(struct port *p, const struct x_out *o)
@@ -674,7 +674,7 @@ int64_t sys_window_copy(uint32_t port_handle, uint64_t user_copy)
 	int err;
 	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err);
 	struct x_window_copy w;
-	struct call *c, *other = NULL;
+	struct call *c, *other;
 	struct port *p;
 	int64_t n = -X_ENOENT;
 
@@ -685,17 +685,18 @@ int64_t sys_window_copy(uint32_t port_handle, uint64_t user_copy)
 		n = -X_EFAULT;
 		goto out;
 	}
-	c = port_find_call(p, w.id);
-	if (w.id2)
-		other = port_find_call(p, w.id2);
-	if (!c || (w.id2 && !other))
+	if (w.id2 == 0) {
+		n = port_window_copy(p, w.id, w.window, w.offset, w.addr, w.len, w.to_window);
 		goto out;
-	if (other && w.to_window)
+	}
+	c = port_find_call(p, w.id);
+	other = port_find_call(p, w.id2);
+	if (!c || !other)
+		goto out;
+	if (w.to_window)
 		n = call_window_to_window(other, w.window2, w.addr, c, w.window, w.offset, w.len);
-	else if (other)
-		n = call_window_to_window(c, w.window, w.offset, other, w.window2, w.addr, w.len);
 	else
-		n = call_window_copy(c, w.window, w.offset, w.addr, w.len, w.to_window);
+		n = call_window_to_window(c, w.window, w.offset, other, w.window2, w.addr, w.len);
 out:
 	object_unref(o);
 	return n;
