@@ -187,7 +187,6 @@ int port_create(struct port **out)
 		list_init(&p->records[i]);
 	}
 	list_init(&p->started);
-	list_init(&p->spare);
 	list_init(&p->bindings);
 	list_init(&p->paged);
 	waitq_init(&p->receivers);
@@ -319,9 +318,12 @@ static int check_answer(struct port *p, const struct x_out *o)
 	struct handle h;
 	int64_t n;
 
-	for (uint32_t i = 0; i < o->handle_count; i++)
+	for (uint32_t i = 0; i < o->handle_count; i++) {
 		if (handle_lookup(o->handles[i], &h))
 			return -X_EBADF;
+		if (!(h.rights & X_R_TRANSFER))
+			return -X_ERIGHTS;
+	}
 	if (!call || !o->copy_len || call->orphan)
 		return 0;
 	n = port_window_copy(p, o->id, o->copy_window, 0, o->copy_src, o->copy_len, true);
@@ -364,16 +366,16 @@ static void apply_answer(struct port *p, struct x_out *o, bool here)
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < o->handle_count; i++)
-		if (!handle_remove(current_process(), o->handles[i], &moved[count]))
+		if (!handle_lookup(o->handles[i], &moved[count]) && (moved[count].rights & X_R_TRANSFER) &&
+		    !handle_remove(current_process(), o->handles[i], &moved[count]))
 			count++;
 	if (!c) {
 		while (count)
 			handle_drop(moved[--count]);
 		return;
 	}
-	for (uint32_t i = 0; i < c->handle_count; i++)
-		handle_drop(c->handles[i]);
-	memcpy(c->handles, moved, sizeof(moved));
+	KASSERT(c->handle_count == 0); /* delivered when it was taken */
+	memcpy(c->handles, moved, count * sizeof(moved[0]));
 	c->handle_count = count;
 	if ((o->flags & X_ANSWER_CURSOR) && c->record)
 		c->record->cursor = o->value;
@@ -381,21 +383,24 @@ static void apply_answer(struct port *p, struct x_out *o, bool here)
 }
 
 /* A started call that can't even begin is answered with the reason. */
-static void apply_start(struct port *p, struct x_out *o)
+static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 {
-	struct call *c = list_first(&p->spare, struct call, origin_link);
+	struct call *c = list_first(spare, struct call, origin_link);
 	int err;
 
 	list_remove(&c->origin_link);
 	c->cookie = o->id;
 	c->flags = o->flags;
 	c->msg = o->msg;
-	c->origin = p;
-	object_ref(&p->obj);
-	list_push_back(&p->started, &c->origin_link);
 	err = call_target(c, o->target);
 	if (!err)
 		err = call_pin_windows(c, o->win, o->win_count);
+	/* Only now is it the port's, for pinning may have blocked, and the port been reset. */
+	c->origin = p;
+	object_ref(&p->obj);
+	list_push_back(&p->started, &c->origin_link);
+	if (!err && c->record && !c->record->port)
+		err = -X_ESTALE_HANDLE;
 	if (!err)
 		err = call_take_handles(c, o->handles, o->handle_count, o->flags & X_CALL_MOVE);
 	if (err)
@@ -404,24 +409,28 @@ static void apply_start(struct port *p, struct x_out *o)
 		port_queue(c->port, &c->item, false);
 }
 
-static void apply_out(struct port *p, struct x_out *o, bool here)
+/* The entry was read a second time and may have changed since it was checked:
+ * what could harm the kernel or exceed rights is checked again, the rest is not. */
+static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool here)
 {
 	struct handle h;
 	struct record *r;
 
+	if (o->handle_count > X_MAX_HANDLES || o->win_count > X_MAX_WINDOWS)
+		return;
 	switch (o->kind) {
 	case X_OUT_ANSWER:
 		apply_answer(p, o, here);
 		break;
 	case X_OUT_START:
-		if (!list_empty(&p->spare))
-			apply_start(p, o);
+		if (!list_empty(spare))
+			apply_start(p, o, spare);
 		break;
 	case X_OUT_CANCEL:
 		call_cancel_started(p, o->id);
 		break;
 	case X_OUT_SIGNAL:
-		if (!handle_lookup(o->target, &h) && h.object->type == X_TYPE_EVENT)
+		if (!handle_lookup(o->target, &h) && h.object->type == X_TYPE_EVENT && (h.rights & X_R_WRITE))
 			event_signal(h.object, o->value);
 		break;
 	case X_OUT_CLOSE:
@@ -448,37 +457,39 @@ static void apply_out(struct port *p, struct x_out *o, bool here)
 
 /* Memory for the calls that the outbox starts, so that applying it can't fail
  * (RECOVERY.md 17). When there is none the commit waits for it. */
-static void reserve_call(struct port *p)
+static void reserve_call(struct list *spare)
 {
 	struct call *c;
 
 	while (!(c = call_create()) && !current()->killed)
 		thread_wait(NULL, arch_time_ns() + 1000000, 0);
 	if (c)
-		list_push_back(&p->spare, &c->origin_link);
+		list_push_back(spare, &c->origin_link);
 }
 
-static void drop_spare_calls(struct port *p)
+static void drop_spare_calls(struct list *spare)
 {
-	while (!list_empty(&p->spare))
-		call_free(list_first(&p->spare, struct call, origin_link));
+	while (!list_empty(spare))
+		call_free(list_first(spare, struct call, origin_link));
 }
 
 /* Check all, then apply all: nothing of a malformed outbox takes effect. */
 static int commit(struct port *p, struct x_commit *c)
 {
+	struct list spare; /* calls for what the outbox starts, by origin_link */
 	struct x_out o;
 	bool last;
 
+	list_init(&spare);
 	for (uint32_t i = 0; i < c->out_count; i++) {
 		int err = out_read(c, i, &o);
 
 		if (!err)
 			err = check_out(p, &o);
 		if (!err && o.kind == X_OUT_START)
-			reserve_call(p);
+			reserve_call(&spare);
 		if (err || current()->killed) {
-			drop_spare_calls(p);
+			drop_spare_calls(&spare);
 			c->out_error = err;
 			c->out_error_at = i;
 			return -X_EPROTO;
@@ -490,8 +501,8 @@ static int commit(struct port *p, struct x_commit *c)
 	last = list_empty(&p->items) && list_empty(&p->pages);
 	for (uint32_t i = 0; i < c->out_count; i++)
 		if (!out_read(c, i, &o))
-			apply_out(p, &o, last && i + 1 == c->out_count);
-	drop_spare_calls(p); /* none, unless the outbox changed under our eyes */
+			apply_out(p, &o, &spare, last && i + 1 == c->out_count);
+	drop_spare_calls(&spare); /* none, unless the outbox changed under our eyes */
 	return 0;
 }
 

@@ -28,7 +28,6 @@ struct port {
 	uint32_t open_count;
 	struct list records[CALL_BUCKETS];    /* by object id */
 	struct list started;      /* calls this port made: struct call.origin_link */
-	struct list spare;        /* calls reserved by the commit in progress, by origin_link */
 	struct list bindings;
 	struct list paged;        /* memory objects paged by this port */
 	struct waitq receivers;
