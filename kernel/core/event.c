@@ -57,7 +57,7 @@ void binding_post(struct object *o, uint64_t bits)
 		thread_wake(waitq_first(&b->port->receivers), 0, false);
 }
 
-static void unbind(struct object *o)
+void unbind(struct object *o)
 {
 	struct binding *b = &o->binding;
 
@@ -68,6 +68,8 @@ static void unbind(struct object *o)
 		b->port->item_count--;
 	}
 	list_remove(&b->port_link);
+	if (o->type == X_TYPE_EVENT) /* rung, and heard by nobody yet */
+		container_of(o, struct event, obj)->bits |= b->bits;
 	b->port = NULL;
 	b->bits = 0;
 }
@@ -93,30 +95,32 @@ static uint64_t binding_initial(struct object *o)
 int64_t sys_bind(uint32_t h, uint32_t port_handle, uint64_t cookie)
 {
 	int err;
-	struct object *o = handle_get(h, X_TYPE_NONE, 0, &err), *port;
-	struct handle held;
+	struct handle held, port = { 0 };
+	struct object *o;
 
-	if (!o)
-		return err;
-	handle_lookup(h, &held);
-	if (o->type != X_TYPE_EVENT && o->type != X_TYPE_OBJECT && o->type != X_TYPE_PROCESS)
-		err = -X_EWRONGTYPE;
-	else if (!(held.rights & (X_R_WAIT | X_R_READ)))
-		err = -X_ERIGHTS;
+	err = handle_lookup(h, &held);
 	if (err)
-		goto out;
+		return err;
+	o = held.object;
+	if (o->type != X_TYPE_EVENT && o->type != X_TYPE_OBJECT && o->type != X_TYPE_PROCESS)
+		return -X_EWRONGTYPE;
+	if (!(held.rights & (X_R_WAIT | X_R_READ)))
+		return -X_ERIGHTS;
+	if (port_handle != X_NO_HANDLE) {
+		err = handle_lookup(port_handle, &port);
+		if (err)
+			return err;
+		if (port.object->type != X_TYPE_PORT)
+			return -X_EWRONGTYPE;
+		if (!(port.rights & X_R_RECEIVE))
+			return -X_ERIGHTS;
+	}
 	unbind(o);
-	if (port_handle == X_NO_HANDLE)
-		goto out;
-	port = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err);
-	if (!port)
-		goto out;
-	o->binding.port = container_of(port, struct port, obj);
+	if (!port.object)
+		return 0;
+	o->binding.port = container_of(port.object, struct port, obj);
 	o->binding.cookie = cookie;
 	list_push_back(&o->binding.port->bindings, &o->binding.port_link);
 	binding_post(o, binding_initial(o));
-	object_unref(port);
-out:
-	object_unref(o);
-	return err;
+	return 0;
 }

@@ -28,24 +28,12 @@ void object_ref(struct object *o)
 	o->refs++;
 }
 
-static void binding_remove(struct object *o)
-{
-	if (!list_empty(&o->binding.item.link)) {
-		list_remove(&o->binding.item.link);
-		o->binding.port->item_count--;
-	}
-	list_remove(&o->binding.port_link);
-	o->binding.port = NULL;
-	o->binding.bits = 0;
-}
-
 void object_unref(struct object *o)
 {
 	KASSERT(o->refs > 0);
 	if (--o->refs > 0)
 		return;
-	if (o->binding.port)
-		binding_remove(o);
+	unbind(o);
 	object_counts[o->type]--;
 	o->ops->destroy(o);
 }

@@ -72,5 +72,7 @@ void handle_table_close_cloexec(struct process *p);
 
 /* Signal a binding (port.c): or bits in, queue at the port, wake it. */
 void binding_post(struct object *o, uint64_t bits);
+/* Undo a binding, if there is one; an event gets back what was not delivered. */
+void unbind(struct object *o);
 
 #endif

@@ -160,14 +160,8 @@ static void port_destroy(struct object *o)
 	/* Calls and records hold references, so there are none. */
 	while (!list_empty(&p->paged))
 		memory_pager_gone(list_first(&p->paged, struct memory, pager_link));
-	while (!list_empty(&p->bindings)) {
-		struct object *b = container_of(p->bindings.next, struct object, binding.port_link);
-
-		list_remove(&b->binding.item.link);
-		list_remove(&b->binding.port_link);
-		b->binding.port = NULL;
-		b->binding.bits = 0;
-	}
+	while (!list_empty(&p->bindings))
+		unbind(container_of(p->bindings.next, struct object, binding.port_link));
 	kfree(p);
 }
 
@@ -261,17 +255,8 @@ void port_reset(struct port *p)
 	port_forget_records(p);
 	port_fail_calls(p, false);
 	port_forget_started(p);
-	while (!list_empty(&p->bindings)) {
-		struct object *o = container_of(p->bindings.next, struct object, binding.port_link);
-
-		if (!list_empty(&o->binding.item.link)) {
-			list_remove(&o->binding.item.link);
-			p->item_count--;
-		}
-		list_remove(&o->binding.port_link);
-		o->binding.port = NULL;
-		o->binding.bits = 0;
-	}
+	while (!list_empty(&p->bindings))
+		unbind(container_of(p->bindings.next, struct object, binding.port_link));
 	while (!list_empty(&p->paged))
 		memory_pager_gone(list_first(&p->paged, struct memory, pager_link));
 	p->iteration_ns = 0;
