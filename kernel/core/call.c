@@ -188,6 +188,14 @@ int call_target(struct call *c, uint32_t h)
 	return 0;
 }
 
+/* Pinning and waiting may have blocked since call_target(). */
+int call_target_gone(const struct call *c)
+{
+	if (c->record && !c->record->port)
+		return -X_ESTALE_HANDLE;
+	return c->port->reader_handles ? 0 : -X_EDEAD;
+}
+
 void port_queue(struct port *p, struct item *i, bool here)
 {
 	struct thread *receiver = waitq_first(&p->receivers);
@@ -359,9 +367,8 @@ static int call_prepare(struct call *c, uint32_t h, struct x_call *user)
 		err = call_pin_windows(c, user->win, user->win_count);
 	if (!err && (user->flags & X_CALL_CURSOR) && c->record && (c->record->flags & X_MINT_CURSOR))
 		err = call_acquire_cursor(c, user->deadline_ns);
-	/* Pinning and waiting may have blocked: the object may be stale by now. */
-	if (!err && c->record && !c->record->port)
-		err = -X_ESTALE_HANDLE;
+	if (!err)
+		err = call_target_gone(c);
 	if (!err)
 		err = call_take_handles(c, user->handles, user->handle_count, user->flags & X_CALL_MOVE);
 	return err;

@@ -10,6 +10,7 @@
 struct call *call_create(void);
 void call_free(struct call *c);
 int call_target(struct call *c, uint32_t h);
+int call_target_gone(const struct call *c); /* 0 or an error */
 int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count);
 int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, bool move);
 /* Answer: ends the call; here: the answering thread is about to block. */

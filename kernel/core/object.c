@@ -42,6 +42,8 @@ struct handle handle_hold(struct object *o, uint32_t rights)
 {
 	object_ref(o);
 	o->handles++;
+	if (o->type == X_TYPE_PORT && (rights & X_R_RECEIVE))
+		container_of(o, struct port, obj)->reader_handles++;
 	return (struct handle){ .object = o, .rights = rights };
 }
 
@@ -54,6 +56,8 @@ void handle_drop(struct handle h)
 	KASSERT(o->handles > 0);
 	if (--o->handles == 0 && o->ops->unhandled)
 		o->ops->unhandled(o);
+	if (o->type == X_TYPE_PORT && (h.rights & X_R_RECEIVE))
+		port_reader_gone(container_of(o, struct port, obj));
 	object_unref(o);
 }
 

@@ -263,6 +263,16 @@ void port_reset(struct port *p)
 	object_unref(&p->obj);
 }
 
+/* With the last handle that could read it, a port is over for its callers. */
+void port_reader_gone(struct port *p)
+{
+	KASSERT(p->reader_handles > 0);
+	if (--p->reader_handles > 0)
+		return;
+	port_reset(p);
+	port_fail_calls(p, true);
+}
+
 int64_t sys_port_info(uint32_t h, uint64_t user_info)
 {
 	int err;
@@ -380,12 +390,17 @@ static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 	err = call_target(c, o->target);
 	if (!err)
 		err = call_pin_windows(c, o->win, o->win_count);
-	/* Only now is it the port's, for pinning may have blocked, and the port been reset. */
+	/* Only now is it the port's, for pinning may have blocked, and the port been
+	 * reset, or lost its last reader. */
+	if (!p->reader_handles) {
+		call_free(c);
+		return;
+	}
 	c->origin = p;
 	object_ref(&p->obj);
 	list_push_back(&p->started, &c->origin_link);
-	if (!err && c->record && !c->record->port)
-		err = -X_ESTALE_HANDLE;
+	if (!err)
+		err = call_target_gone(c);
 	if (!err)
 		err = call_take_handles(c, o->handles, o->handle_count, o->flags & X_CALL_MOVE);
 	if (err)

@@ -31,6 +31,7 @@ struct port {
 	struct list bindings;
 	struct list paged;        /* memory objects paged by this port */
 	struct waitq receivers;
+	uint32_t reader_handles;  /* with X_R_RECEIVE; at 0 it will never be read again */
 	uint64_t epoch, iteration_ns, delivered;
 };
 
@@ -85,6 +86,7 @@ struct call {
 void port_init(void);
 int port_create(struct port **out);
 void port_reset(struct port *p);
+void port_reader_gone(struct port *p); /* a handle with X_R_RECEIVE was dropped */
 struct page_request;
 int port_post_page(struct port *pager, struct memory *m, struct page_request *r);
 
