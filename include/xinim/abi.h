@@ -345,7 +345,7 @@ struct x_proc_exec { /* replace a process's program: all or nothing */
 
 struct x_proc_fork {
 	uint32_t port;         /* the port through which ... */
-	uint32_t flags;
+	uint32_t resource;     /* with the right to create processes */
 	uint64_t call_id;      /* ... the forking thread's open call came */
 	struct x_msg child_msg;/* what that call returns in the child */
 };

@@ -110,14 +110,15 @@ static inline int64_t x_space_copy(x_handle_t space, uint64_t addr, void *buf, u
 { return X_CALL5(space_copy, space, addr, buf, len, write); }
 
 /* ---- processes ---- */
-/* Needs the root resource or (for Linux processes) any process handle one manages. */
+/* Needs the root resource. */
 static inline int64_t x_proc_create(x_handle_t resource, const char *name, uint32_t flags, uint32_t band)
 { return X_CALL4(proc_create, resource, name, flags, band); }
 /* Put a duplicate of h with `rights` (0: same) into a slot of the process. */
 static inline int64_t x_proc_grant(x_handle_t proc, x_handle_t h, uint32_t rights, uint32_t slot) { return X_CALL4(proc_grant, proc, h, rights, slot); }
-/* Clone the process whose open call is named: copy-on-write memory, fd slots
- * copied, one thread that will return from the same call with child_msg once
- * started by x_proc_suspend(child, 0). Returns a process handle. */
+/* Needs the root resource. Clones the process whose open call is named:
+ * copy-on-write memory, fd slots copied, one thread that will return from the
+ * same call with child_msg once started by x_proc_suspend(child, 0). Returns a
+ * process handle. */
 static inline int64_t x_proc_fork(const struct x_proc_fork *f) { return X_CALL1(proc_fork, f); }
 static inline int64_t x_proc_exec(const struct x_proc_exec *e) { return X_CALL1(proc_exec, e); }
 static inline int64_t x_proc_kill(x_handle_t proc, int status) { return X_CALL2(proc_kill, proc, status); }

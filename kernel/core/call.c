@@ -3,6 +3,7 @@
  * Calls: making, delivering, answering, cancelling (states in port.h).
  */
 #include "call.h"
+#include "resource.h"
 
 static uint64_t next_call_id = 1;
 
@@ -544,6 +545,9 @@ int64_t sys_proc_fork(uint64_t user_fork)
 
 	if (copy_from_user(&f, user_fork, sizeof(f)))
 		return -X_EFAULT;
+	err = resource_check(f.resource, X_R_EXEC);
+	if (err)
+		return err;
 	port = handle_get(f.port, X_TYPE_PORT, X_R_RECEIVE, &err);
 	if (!port)
 		return err;

@@ -89,7 +89,9 @@ static void ask_session(struct proc *child)
 
 static int64_t make_clone(struct proc *child, const struct x_in *in)
 {
-	struct x_proc_fork clone = { .port = server_port, .call_id = in->id };
+	struct x_proc_fork clone = {
+		.port = server_port, .resource = boot_handle("resource"), .call_id = in->id,
+	};
 	int64_t h = x_proc_fork(&clone);
 
 	if (h < 0)
