@@ -73,13 +73,17 @@ static void thread_first_run(struct thread *t)
 		first(t);
 }
 
+#define THREADS_MAX 1024u /* of one process, each has a kernel stack of 16 KiB */
+
 int thread_create_with(struct process *p, const struct x_thread_create *c, const struct x_regs *regs,
 		       void (*first)(struct thread *t), struct thread **out)
 {
 	struct thread *t;
 
-	if (p->dying)
+	if (p->dying || p->replacing)
 		return -X_ESRCH;
+	if (p->thread_count >= THREADS_MAX)
+		return -X_EAGAIN;
 	t = kzalloc(sizeof(*t));
 	if (!t)
 		return -X_ENOMEM;
@@ -145,9 +149,10 @@ static void process_start(struct process *p)
 {
 	if (p->state != X_PROC_NEW)
 		return;
-	p->state = X_PROC_RUNNING;
+	p->state = p->suspended ? X_PROC_SUSPENDED : X_PROC_RUNNING;
 	list_for_each(t, &p->threads, struct thread, process_link)
-		sched_make_ready(t, false);
+		if (t->state == THREAD_BLOCKED) /* an exec may have woken it already, to end */
+			sched_make_ready(t, false);
 }
 
 void thread_free(struct thread *t)
@@ -156,9 +161,12 @@ void thread_free(struct thread *t)
 	kfree(t);
 }
 
-/* All threads have ended. */
+/* All threads have ended; perhaps each by itself, without anyone's kill. */
 static void process_end(struct process *p)
 {
+	if (!p->dying)
+		p->death = X_DEATH_EXIT;
+	p->dying = true;
 	device_process_died(p);
 	handle_table_close_all(p);
 	space_clear(p->space);
@@ -335,7 +343,7 @@ int64_t sys_resume(uint64_t user_frame, uint64_t taken)
 	struct thread *t = current();
 	struct process *p = t->process;
 	struct x_upcall frame;
-	uint64_t mine = t->pending & taken;
+	uint64_t mine;
 
 	if (copy_from_user(&frame, user_frame, sizeof(frame)))
 		return -X_EFAULT;
@@ -344,6 +352,7 @@ int64_t sys_resume(uint64_t user_frame, uint64_t taken)
 	/* Another thread took a process-directed bit first: it is not ours to handle. */
 	if (taken & ~(t->pending | p->pending))
 		return -X_EAGAIN;
+	mine = t->pending & taken;
 	t->pending &= ~mine;
 	p->pending &= ~(taken & ~mine);
 	t->mask = frame.mask;
@@ -355,23 +364,23 @@ void thread_return_to_user(struct x_regs *regs)
 {
 	struct thread *t = current();
 	struct process *p = t->process;
+	bool told = false; /* once, whatever the upcall leads to */
 
 	for (;;) {
-		if (t->killed)
+		if (t->killed) {
 			thread_exit_current();
-		if (p->suspended)
+		} else if (p->suspended) {
 			thread_wait(&p->suspend_wait, X_FOREVER, 0);
-		else if (sched_need())
+		} else if (sched_need()) {
 			schedule();
-		else
-			break;
-	}
-	if (t->upcall_stack && thread_has_notification(t, t->mask) && !in_personality(p, regs->rip)) {
-		struct x_upcall up = { .reason = X_UP_NOTIFY };
-
-		thread_upcall(t, &up);
-		if (t->killed)
-			thread_exit_current();
+		} else if (!told && t->upcall_stack && thread_has_notification(t, t->mask) &&
+			   !in_personality(p, regs->rip)) {
+			/* Writing the frame may block: look at all again. */
+			told = true;
+			thread_upcall(t, &(struct x_upcall){ .reason = X_UP_NOTIFY });
+		} else {
+			return;
+		}
 	}
 }
 
