@@ -16,7 +16,7 @@ struct run_queue {
 	struct list ready[BANDS];
 	uint32_t count;
 	struct list timers;         /* struct thread.timer_link, earliest first */
-	uint64_t armed_ns;          /* what this CPU's timer is set to */
+	uint64_t armed_ns;          /* what this CPU's timer is set to, FOREVER: off */
 	struct thread idle;
 	struct thread *dead;        /* left its stack for good; to be freed */
 };
@@ -83,7 +83,12 @@ static void timers_expire(void)
 	}
 }
 
-/* Set this CPU's timer to whatever comes first. */
+/*
+ * Set this CPU's timer for whatever comes first. A running thread always has
+ * its slice's end armed: others are queued here from other CPUs without a word.
+ * A timer that is set too early is left alone, for it costs one tick, where
+ * setting it at every switch costs more.
+ */
 static void timer_rearm(void)
 {
 	struct cpu *cpu = this_cpu();
@@ -92,9 +97,9 @@ static void timer_rearm(void)
 
 	if (!list_empty(&q->timers))
 		next = list_first(&q->timers, struct thread, timer_link)->wait_deadline;
-	if (cpu->current != &q->idle && q->count)
+	if (cpu->current != &q->idle)
 		next = MIN(next, cpu->current->slice_end_ns);
-	if (next != q->armed_ns) {
+	if (next < q->armed_ns) {
 		q->armed_ns = next;
 		arch_timer_arm(next);
 	}
@@ -128,8 +133,6 @@ static void enqueue(struct thread *t, uint32_t cpu)
 		c->need_resched = true;
 		if (c != this_cpu())
 			arch_send_resched(cpu);
-	} else if (c == this_cpu()) {
-		timer_rearm();
 	}
 }
 
