@@ -203,7 +203,7 @@ static void threads_kill(struct process *p)
 	list_for_each(t, &p->threads, struct thread, process_link) {
 		t->killed = true;
 		if (t->state == THREAD_BLOCKED && !(t->wait_flags & WAIT_UNKILLABLE))
-			thread_wake(t, -X_EINTR, false);
+			thread_wake(t, -X_EINTR, true); /* the killer most likely waits for the death */
 		else
 			sched_stop_thread(t);
 	}

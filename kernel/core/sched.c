@@ -146,18 +146,39 @@ static bool may_run_on(const struct thread *t, uint32_t cpu)
 	return cpus[cpu].online && (!t->affinity || (t->affinity >> cpu & 1));
 }
 
+/* A CPU that would leave what it does for this thread: nothing of its band or
+ * better runs or waits there. */
+static bool cpu_would_yield(const struct thread *t, uint32_t cpu)
+{
+	struct run_queue *q = queue_of(cpu);
+
+	for (uint32_t band = 0; band <= t->band; band++)
+		if (!list_empty(&q->ready[band]))
+			return false;
+	return may_run_on(t, cpu) && cpus[cpu].current->band > t->band;
+}
+
 /* Where a thread runs next: where its waker is about to make room, where it
- * ran before if that CPU idles, on any idle CPU, else where it ran before. */
+ * ran before if that CPU idles, on any idle CPU, where it displaces a thread of
+ * lower rank, else where it ran before. Without the last but one a server waits
+ * out another's time slice while the next CPU runs a program. */
 static uint32_t choose_cpu(const struct thread *t, bool here)
 {
 	uint32_t mine = this_cpu()->id;
 
+	/* A thread that has ended makes room in any case. */
+	here |= current()->state == THREAD_DEAD;
 	if (here && may_run_on(t, mine) && queue_of(mine)->count == 0)
 		return mine;
 	if (may_run_on(t, t->cpu) && cpu_is_idle(t->cpu))
 		return t->cpu;
 	for (uint32_t i = 0; i < cpu_count; i++)
 		if (may_run_on(t, i) && cpu_is_idle(i))
+			return i;
+	if (cpu_would_yield(t, t->cpu))
+		return t->cpu;
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (cpu_would_yield(t, i))
 			return i;
 	return may_run_on(t, t->cpu) ? t->cpu : mine;
 }
