@@ -683,6 +683,11 @@ static int write_segments(struct memory *m, struct segment_writer *w)
 {
 	uint64_t first = w->map->offset / PAGE_SIZE, pages = w->map->len / PAGE_SIZE;
 
+	if (m->run_base != NO_FRAME) { /* one run: nothing to walk */
+		w->now.iova = m->run_base + w->map->offset;
+		w->now.bytes = w->map->len;
+		return segment_flush(w);
+	}
 	for (uint64_t i = first; i < first + pages; i++) {
 		paddr_t frame;
 		int error = memory_page(m, i, &frame);
