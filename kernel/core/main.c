@@ -3,7 +3,8 @@
  * Start of the portable kernel, and of the first process.
  *
  * rs is loaded from the boot archive into a native address space; it gets the
- * archive, the root resource and its port, and builds everything else.
+ * archive, the root resource and its port, and builds everything else. It is
+ * in the drivers' band: no server that is busy keeps it from starting another.
  */
 #include <elf.h>
 #include "port.h"
@@ -126,7 +127,7 @@ static void start_rs(void)
 		panic("no boot archive: start with -initrd build/xinim.archive");
 	if (!image)
 		panic("the boot archive is damaged or holds no bin/rs");
-	if (!page || !resource || process_create("rs", 0, X_BAND_SERVER, &p) || port_create(&port) ||
+	if (!page || !resource || process_create("rs", 0, X_BAND_DRIVER, &p) || port_create(&port) ||
 	    memory_create_physical(boot_info.archive_paddr, ALIGN_UP(boot_info.archive_bytes, PAGE_SIZE),
 				   true, &archive))
 		panic("no memory for rs");
@@ -137,7 +138,8 @@ static void start_rs(void)
 	strlcpy(page->cmdline, boot_info.cmdline, sizeof(page->cmdline));
 	create.entry = load_elf(p->space, image, bytes);
 	map_or_panic(p->space, RS_STACK_TOP - RS_STACK_BYTES, RS_STACK_BYTES, X_PROT_READ | X_PROT_WRITE);
-	give(p, page, "archive", &archive->obj, X_R_READ | X_R_DUP | X_R_TRANSFER);
+	/* Executable: services run their text where it lies in the archive. */
+	give(p, page, "archive", &archive->obj, X_R_READ | X_R_EXEC | X_R_DUP | X_R_TRANSFER);
 	give(p, page, "resource", resource, X_R_MANAGE | X_R_EXEC | X_R_DUP | X_R_TRANSFER);
 	give(p, page, "port", &port->obj, X_R_RECEIVE | X_R_CALL | X_R_MANAGE | X_R_DUP | X_R_TRANSFER);
 	map_or_panic(p->space, X_BOOT_PAGE, X_PAGE_SIZE, X_PROT_READ);

@@ -67,6 +67,7 @@ void service_init(struct service *s, const char *name, const struct manifest *m,
 	s->base = base;
 	s->instance = instance;
 	s->port = s->process = s->control = s->rs_event = s->device = X_NO_HANDLE;
+	s->spare.process = X_NO_HANDLE;
 	s->deadline.fn = service_on_deadline;
 	s->deadline.ctx = s;
 }

@@ -43,8 +43,11 @@ enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 #define STARTUP_TRIES 3u
 #define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
 #define DEATH_DEADLINE_NS    2000000000ull /* from kill to the kernel's notice */
+#define PREPARE_AFTER_NS      20000000ull /* a run of that: make the next process */
 #define PING_PERIOD_NS       1000000000ull
 #define PING_DEADLINE_NS     2000000000ull
+
+struct spare { x_handle_t process; uint64_t entry; }; /* process: X_NO_HANDLE if there is none */
 
 struct service {
 	char name[NAME_BYTES];          /* of the instance: "virtio_blk.1" */
@@ -64,6 +67,7 @@ struct service {
 	char device_name[16];
 	uint64_t incarnation;
 	struct server_timer deadline;   /* of the state */
+	struct spare spare;             /* the next incarnation's process, memory only */
 
 	/* claiming a device */
 	bool claiming;
@@ -112,6 +116,9 @@ int spawn_init(void);
 bool spawn_has_binary(const struct service *s, const char **wrong);
 /* NULL: it runs; else what failed (nothing is left behind). */
 const char *spawn(struct service *s);
+/* Make the next incarnation's process beforehand, as far as possible; drop it. */
+void spawn_prepare(struct service *s);
+void spawn_unprepare(struct service *s);
 /* After death: close everything of the incarnation, quiet its device, reset its port. */
 void spawn_reap(struct service *s);
 

@@ -2,7 +2,8 @@
 /*
  * One incarnation: a process made from the archive's image and the manifest's
  * grants. Handles go to successive slots from X_SLOT_NATIVE and are named on
- * the bootstrap page.
+ * the bootstrap page. A driver's next process is made while the present one
+ * runs, so that little is left to do when that dies.
  */
 #include "lib/c/stdio.h"
 #include "lib/c/string.h"
@@ -11,7 +12,7 @@
 #include "servers/rs/service.h"
 
 #define STACK_TOP   0x00007f7ffff00000ull
-#define STACK_BYTES (256u << 10)
+#define STACK_BYTES (128u << 10)
 #define IMAGE_LIMIT (STACK_TOP - STACK_BYTES - (1u << 20)) /* leaves a guard gap */
 
 #define RIGHTS_OWN_PORT (X_R_RECEIVE | X_R_DUP | X_R_CALL | X_R_TRANSFER)
@@ -67,10 +68,10 @@ int spawn_init(void)
 
 /* ---------------------------------------------------------------- memory */
 
-static const char *map(struct service *s, uint64_t addr, uint64_t bytes)
+static const char *map(x_handle_t process, uint64_t addr, uint64_t bytes)
 {
 	struct x_mem_map m = {
-		.space = s->process, .memory = X_NO_HANDLE, .addr = addr, .len = bytes,
+		.space = process, .memory = X_NO_HANDLE, .addr = addr, .len = bytes,
 		.prot = X_PROT_READ | X_PROT_WRITE,
 		.flags = X_MAP_PRIVATE | X_MAP_FIXED | X_MAP_NOREPLACE | X_MAP_WIRED,
 	};
@@ -78,30 +79,89 @@ static const char *map(struct service *s, uint64_t addr, uint64_t bytes)
 	return x_mem_map(&m) < 0 ? "out of memory" : NULL;
 }
 
-/* Filled while writable, then given its protection: write xor execute. */
-static const char *load_segment(struct service *s, const char *image, const struct elf_segment *g)
+/* Text and constants are mapped where they lie in the archive: nobody can
+ * write there, nothing is copied, and an emulator that has translated the code
+ * of one incarnation goes on with it for the next. */
+static bool lies_ready(const struct elf_segment *g)
 {
-	const char *wrong = map(s, g->map_addr, g->map_bytes);
+	uint64_t file_pages = (g->addr + g->file_bytes + X_PAGE_SIZE - 1) & ~(uint64_t)(X_PAGE_SIZE - 1);
+
+	return !(g->prot & X_PROT_WRITE) && g->file_offset % X_PAGE_SIZE == g->addr % X_PAGE_SIZE &&
+	       g->map_addr + g->map_bytes == file_pages;
+}
+
+static const char *map_segment(x_handle_t process, const char *image, const struct elf_segment *g)
+{
+	struct x_mem_map m = {
+		.space = process, .memory = boot_handle("archive"), .addr = g->map_addr, .len = g->map_bytes,
+		.offset = (uint64_t)(image - (const char *)archive.header) + g->file_offset - g->addr % X_PAGE_SIZE,
+		.prot = g->prot, .flags = X_MAP_FIXED | X_MAP_NOREPLACE | X_MAP_WIRED,
+	};
+
+	return x_mem_map(&m) < 0 ? "cannot map the image" : NULL;
+}
+
+/* Filled while writable, then given its protection: write xor execute. */
+static const char *copy_segment(x_handle_t process, const char *image, const struct elf_segment *g)
+{
+	const char *wrong = map(process, g->map_addr, g->map_bytes);
 
 	if (wrong)
 		return wrong;
 	if (g->file_bytes &&
-	    x_space_copy(s->process, g->addr, (void *)(image + g->file_offset), g->file_bytes, 1) < 0)
+	    x_space_copy(process, g->addr, (void *)(image + g->file_offset), g->file_bytes, 1) < 0)
 		return "cannot copy the image";
-	if (x_mem_protect(s->process, g->map_addr, g->map_bytes, g->prot) < 0)
+	if (!(g->prot & X_PROT_WRITE) && x_mem_protect(process, g->map_addr, g->map_bytes, g->prot) < 0)
 		return "cannot protect the image";
 	return NULL;
 }
 
-static const char *load(struct service *s, struct elf_image *e)
+/* All memory but the contents of the bootstrap page. */
+static const char *load(const struct service *s, x_handle_t process, uint64_t *entry)
 {
+	struct elf_image e = { 0 };
 	uint64_t bytes;
 	const char *image = find_binary(s, &bytes);
-	const char *wrong = image ? elf_check(e, image, bytes, IMAGE_LIMIT) : "no binary in the boot archive";
+	const char *wrong = image ? elf_check(&e, image, bytes, IMAGE_LIMIT) : "no binary in the boot archive";
 
-	for (uint32_t i = 0; !wrong && i < e->segment_count; i++)
-		wrong = load_segment(s, image, &e->segment[i]);
-	return wrong ? wrong : map(s, STACK_TOP - STACK_BYTES, STACK_BYTES);
+	for (uint32_t i = 0; !wrong && i < e.segment_count; i++)
+		wrong = lies_ready(&e.segment[i]) ? map_segment(process, image, &e.segment[i])
+						  : copy_segment(process, image, &e.segment[i]);
+	if (!wrong)
+		wrong = map(process, STACK_TOP - STACK_BYTES, STACK_BYTES);
+	if (!wrong)
+		wrong = map(process, X_BOOT_PAGE, X_PAGE_SIZE);
+	*entry = e.entry;
+	return wrong;
+}
+
+/* A process with all its memory, but no handle and no thread. */
+static const char *make_process(const struct service *s, struct spare *out)
+{
+	int64_t process = x_proc_create(boot_handle("resource"), s->name, 0, s->manifest->band);
+	const char *wrong;
+
+	if (process < 0)
+		return "out of memory";
+	wrong = load(s, process, &out->entry);
+	if (wrong)
+		x_handle_close(process); /* the end of one that never ran */
+	else
+		out->process = process;
+	return wrong;
+}
+
+void spawn_prepare(struct service *s)
+{
+	if (s->spare.process == X_NO_HANDLE)
+		make_process(s, &s->spare); /* or later, when it is needed */
+}
+
+void spawn_unprepare(struct service *s)
+{
+	if (s->spare.process != X_NO_HANDLE)
+		x_handle_close(s->spare.process);
+	s->spare.process = X_NO_HANDLE;
 }
 
 /* --------------------------------------------------------------- handles */
@@ -202,10 +262,7 @@ static const char *write_boot_page(struct spawning *sp)
 {
 	struct x_boot_page *p = &sp->page;
 	const struct manifest *m = sp->s->manifest;
-	const char *wrong = map(sp->s, X_BOOT_PAGE, X_PAGE_SIZE);
 
-	if (wrong)
-		return wrong;
 	p->magic = X_BOOT_MAGIC;
 	p->incarnation = sp->s->incarnation;
 	strlcpy(p->name, sp->s->name, sizeof(p->name));
@@ -249,18 +306,17 @@ static void close_incarnation(struct service *s)
 const char *spawn(struct service *s)
 {
 	static struct spawning sp; /* static for its size only */
-	struct elf_image e = { 0 };
-	int64_t process = x_proc_create(boot_handle("resource"), s->name, 0, s->manifest->band);
+	struct spare made = s->spare;
+	const char *wrong = made.process == X_NO_HANDLE ? make_process(s, &made) : NULL;
 
-	if (process < 0)
-		return "out of memory";
+	if (wrong)
+		return wrong;
 	memset(&sp, 0, sizeof(sp));
 	sp.s = s;
-	s->process = process;
+	s->spare.process = X_NO_HANDLE;
+	s->process = made.process;
 	s->incarnation++;
-	sp.wrong = load(s, &e);
-	if (!sp.wrong)
-		give_all(&sp);
+	give_all(&sp);
 	if (!sp.wrong)
 		sp.wrong = write_boot_page(&sp);
 	s->started_ns = x_clock(X_CLOCK_MONOTONIC);
@@ -269,7 +325,7 @@ const char *spawn(struct service *s)
 	s->cannot_start = s->injected = false;
 	s->kill_cause = CAUSE_NONE;
 	if (!sp.wrong)
-		sp.wrong = run(s, e.entry);
+		sp.wrong = run(s, made.entry);
 	if (sp.wrong) {
 		server_unbind(s->process);
 		x_proc_kill(s->process, -X_ECANCELED);

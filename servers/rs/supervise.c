@@ -58,6 +58,7 @@ void service_start_eligible(void)
 void service_fail(struct service *s, const char *why)
 {
 	s->wanted = false;
+	spawn_unprepare(s);
 	service_set_state(s, SERVICE_FAILED, 0, "%s", why);
 	event_announce(s->name, "failed: %s", why);
 	if (shutting_down)
@@ -85,12 +86,18 @@ void service_launch(struct service *s)
 
 /* --------------------------------------------------------------------- ready */
 
+/* Drivers only: what is up there depends on them, and they are small. */
+static uint64_t prepare_after(const struct service *s)
+{
+	return s->manifest->kind == KIND_DRIVER && s->manifest->restart ? PREPARE_AFTER_NS : 0;
+}
+
 static void ready_first(struct service *s)
 {
 	char took[24];
 
 	ms_text(took, sizeof(took), s->ready_ns - s->started_ns);
-	service_set_state(s, SERVICE_RUNNING, 0, "%s", "");
+	service_set_state(s, SERVICE_RUNNING, prepare_after(s), "%s", "");
 	event_announce(s->name, "ready (%s)", took);
 }
 
@@ -100,7 +107,7 @@ static void ready_again(struct service *s)
 
 	outage_add(&s->outages, s->ready_ns - s->down_ns);
 	ms_text(took, sizeof(took), s->ready_ns - s->down_ns);
-	service_set_state(s, SERVICE_RUNNING, 0, "after %s", took);
+	service_set_state(s, SERVICE_RUNNING, prepare_after(s), "after %s", took);
 	event_announce(s->name, "restarted after %s (%s), %s outage", cause_name(s->last_cause),
 		       s->last_text, took);
 }
@@ -271,6 +278,7 @@ static void stopped(struct service *s)
 		return;
 	}
 	s->wanted = false;
+	spawn_unprepare(s);
 	service_set_state(s, SERVICE_DEAD, 0, "stopped");
 	if (shutting_down)
 		poweroff_step();
@@ -335,8 +343,10 @@ void service_on_deadline(void *service)
 		else
 			service_fail(s, "its process does not die");
 		break;
-	case SERVICE_DEAD:
 	case SERVICE_RUNNING:
+		spawn_prepare(s);
+		break;
+	case SERVICE_DEAD:
 	case SERVICE_FAILED:
 		break;
 	}
