@@ -26,7 +26,7 @@ static struct {
 
 static void set_state(enum driver_state state)
 {
-	static const char *const names[] = { "starting", "scanning", "serving", "resetting" };
+	static const char *const names[] = { "starting", "serving", "resetting" };
 
 	if (state != bdrv.state)
 		server_log("%s: %s -> %s", bdrv.name, names[bdrv.state], names[state]);
@@ -76,23 +76,21 @@ void blockdrv_ready(const struct blockdrv_geometry *g)
 		server_die("the device is another one after its reset");
 	bdrv.geometry = *g;
 	bdrv.geometry.max_request_bytes -= g->max_request_bytes % g->logical_block_bytes;
-	if (bdrv.scanned) {
-		set_state(DRIVER_SERVING);
+	set_state(DRIVER_SERVING);
+	bdrv_session_retry();
+	if (loop.scan_begun)
 		return;
-	}
-	set_state(DRIVER_SCANNING);
-	if (!loop.scan_begun) {
-		loop.scan_begun = true;
-		bdrv_scan_begin();
-	}
+	/* Who uses the whole disk, and has waited for a restart, does not wait
+	 * for the scan too. */
+	loop.scan_begun = true;
+	server_ready();
+	bdrv_scan_begin();
 }
 
 void bdrv_driver_scanned(void)
 {
 	bdrv.scanned = true;
-	set_state(DRIVER_SERVING);
-	bdrv_session_serving();
-	server_ready();
+	bdrv_session_retry();
 }
 
 /* --------------------------------------------------------------------- timeouts */
@@ -130,16 +128,13 @@ static void on_call(const struct x_in *in)
 		out_status(in->id, -X_ENOSYS);
 		return;
 	}
-	if (in->msg.op == BLOCK_OPEN) {
-		bdrv_session_open(in);
+	if (in->msg.op == BLOCK_OPEN || in->msg.op == BLOCK_LIST) {
+		bdrv_session_call(in);
 		return;
 	}
 	for (uint32_t i = 0; i < in->handle_count; i++)
 		out_close(in->handles[i]);
-	if (in->msg.op == BLOCK_LIST)
-		bdrv_list_answer(in);
-	else
-		out_status(in->id, -X_ENOSYS);
+	out_status(in->id, -X_ENOSYS);
 }
 
 static void on_closure(uint64_t object, uint64_t mints)
@@ -176,6 +171,7 @@ static bool one_round(void)
 		bdrv.ops->poll();
 	if (bdrv_driver_running()) {
 		bdrv_session_consume_all();
+		bdrv_scan_continue();
 		if (bdrv_request_submit_all())
 			bdrv.ops->kick();
 		if (loop.poll_ns && bdrv_request_submitted_count())

@@ -18,7 +18,7 @@
 #define SESSIONS_MAX 16u
 #define NAME_BYTES   16u
 
-enum driver_state { DRIVER_STARTING, DRIVER_SCANNING, DRIVER_SERVING, DRIVER_RESETTING };
+enum driver_state { DRIVER_STARTING, DRIVER_SERVING, DRIVER_RESETTING };
 
 struct blockdrv_session {
 	uint64_t object;          /* id of the session object; 0: free */
@@ -44,7 +44,8 @@ struct driver {
 	enum driver_state state;
 	struct blockdrv_geometry geometry;
 	char name[NAME_BYTES];
-	bool scanned;             /* partitions are known: not read again after a reset */
+	bool scanned;             /* partitions are known: not read again after a reset. Until
+	                             then only the whole disk can be opened */
 	uint32_t resets_in_row;
 	uint64_t progress_ns;     /* last completion, or first submission after idleness */
 	struct partition_scan scan;
@@ -56,7 +57,7 @@ extern struct driver bdrv;
 
 static inline bool bdrv_driver_running(void)
 {
-	return bdrv.state == DRIVER_SERVING || bdrv.state == DRIVER_SCANNING;
+	return bdrv.state == DRIVER_SERVING;
 }
 
 /* request.c */
@@ -72,8 +73,8 @@ const struct blockdrv_request *bdrv_request_oldest(void); /* the longest submitt
 int bdrv_request_fit_segments(struct x_dma_segment *segments, int count);
 
 /* session.c */
-void bdrv_session_open(const struct x_in *in);
-void bdrv_session_serving(void);                          /* answers opens that waited */
+void bdrv_session_call(const struct x_in *in);            /* BLOCK_OPEN, BLOCK_LIST */
+void bdrv_session_retry(void);                            /* those that waited: device up, or scanned */
 void bdrv_session_closure(uint64_t object);
 void bdrv_session_cancel(uint64_t call_id);
 bool bdrv_session_consume_all(void);                      /* rings -> requests; true: some */
@@ -83,6 +84,7 @@ bool bdrv_session_arm_all(void);                          /* true: there is more
 
 /* scan.c */
 void bdrv_scan_begin(void);
+void bdrv_scan_continue(void);                            /* if it waits for a free request */
 
 /* driver.c */
 void bdrv_driver_scanned(void);

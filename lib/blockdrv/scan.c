@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reading the partition table: partition.h's scan fed by requests of our own.
+ * Sessions on the whole disk need not wait for it, and may have all requests
+ * there are: then the scan goes on when one is free again.
  */
 #include "lib/blockdrv/internal.h"
 
@@ -9,6 +11,7 @@ static struct {
 	uint64_t offset_bytes;
 	uint32_t length_bytes;
 	uint32_t read_bytes;   /* so far of it: a small device takes several requests */
+	bool stalled;          /* no request was free */
 } scan;
 
 static void scan_read(void);
@@ -44,8 +47,9 @@ static void scan_read(void)
 
 	if (bytes > bdrv.geometry.max_request_bytes)
 		bytes = bdrv.geometry.max_request_bytes;
+	scan.stalled = !r;
 	if (!r)
-		server_die("no request free while scanning");
+		return;
 	r->segments[0] = (struct x_dma_segment){ scan.buffer.iova + scan.read_bytes, bytes };
 	count = bdrv_request_fit_segments(r->segments, 1);
 	if (count < 0)
@@ -56,6 +60,12 @@ static void scan_read(void)
 	r->segment_count = count;
 	r->done = scan_done;
 	bdrv_request_queue(r);
+}
+
+void bdrv_scan_continue(void)
+{
+	if (scan.stalled)
+		scan_read();
 }
 
 void bdrv_scan_begin(void)

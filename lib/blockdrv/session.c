@@ -12,7 +12,7 @@
 #define CONSUME_BATCH 32u /* of one session before the next has its turn */
 
 static struct {
-	struct x_in waiting[SESSIONS_MAX]; /* BLOCK_OPEN before SERVING */
+	struct x_in waiting[SESSIONS_MAX]; /* BLOCK_OPEN, BLOCK_LIST that came too early */
 	uint32_t waiting_count;
 	uint64_t next_object;
 	uint32_t turn;
@@ -152,19 +152,37 @@ static void answer_open(const struct x_in *in, x_handle_t object, x_handle_t doo
 	out->handle_count = 2;
 }
 
-/* All of a session, or an error and nothing but what session_free() undoes. */
-static int session_make(struct blockdrv_session *s, const struct x_in *in)
+/* "" or "0", without or with the disk's name before it. */
+static bool is_whole_disk(const char *name)
 {
-	char wanted[NAME_BYTES], full[NAME_BYTES] = "";
-	x_handle_t doorbell = X_NO_HANDLE;
-	int64_t len = 0, object;
-	int err;
+	size_t prefix = strlen(bdrv.name);
+
+	if (!strncmp(name, bdrv.name, prefix))
+		name += prefix;
+	return !name[0] || !strcmp(name, "0");
+}
+
+/* The name in window 0, "" without one; 0 or negated error. */
+static int64_t wanted_name(const struct x_in *in, char *name)
+{
+	int64_t len = 0;
 
 	if (in->win_count && in->win[0].len)
-		len = window_string(in->id, 0, in->win[0].len, wanted, sizeof(wanted));
+		len = window_string(in->id, 0, in->win[0].len, name, NAME_BYTES);
 	if (len < 0)
 		return len;
-	wanted[len] = 0;
+	name[len] = 0;
+	return 0;
+}
+
+/* All of a session, or an error and nothing but what session_free() undoes. */
+static int session_make(struct blockdrv_session *s, const struct x_in *in, const char *wanted)
+{
+	char full[NAME_BYTES] = "";
+	x_handle_t doorbell = X_NO_HANDLE;
+	int64_t object;
+	int err;
+
 	if (!find_range(wanted, s, full))
 		return -X_ENXIO;
 	err = session_map(s, in);
@@ -198,7 +216,7 @@ static void refuse_open(const struct x_in *in, int err)
 	out_status(in->id, err);
 }
 
-static void open_now(const struct x_in *in)
+static void open_now(const struct x_in *in, const char *wanted)
 {
 	struct blockdrv_session *s = session_get();
 	int err;
@@ -215,7 +233,7 @@ static void open_now(const struct x_in *in)
 		.object = ++opens.next_object, .generation = in->msg.a[0],
 		.pool = in->handles[1], .completion_event = in->handles[2], .doorbell = X_NO_HANDLE,
 	};
-	err = session_make(s, in);
+	err = session_make(s, in, wanted);
 	out_close(in->handles[0]); /* the mapping is enough */
 	if (err) {
 		session_free(s);
@@ -223,21 +241,48 @@ static void open_now(const struct x_in *in)
 	}
 }
 
-void bdrv_session_open(const struct x_in *in)
+/* Answers the call, unless the partitions must be known first and aren't yet. */
+static bool serve(const struct x_in *in)
 {
-	if (bdrv.state == DRIVER_SERVING)
-		open_now(in);
-	else if (opens.waiting_count == SESSIONS_MAX)
+	char wanted[NAME_BYTES];
+	int64_t err;
+
+	if (in->msg.op == BLOCK_LIST) {
+		if (!bdrv.scanned)
+			return false;
+		for (uint32_t i = 0; i < in->handle_count; i++)
+			out_close(in->handles[i]);
+		bdrv_list_answer(in);
+		return true;
+	}
+	err = wanted_name(in, wanted);
+	if (!err && !bdrv.scanned && !is_whole_disk(wanted))
+		return false;
+	if (err)
+		refuse_open(in, err);
+	else
+		open_now(in, wanted);
+	return true;
+}
+
+void bdrv_session_call(const struct x_in *in)
+{
+	if (bdrv.state == DRIVER_SERVING && serve(in))
+		return;
+	if (opens.waiting_count == SESSIONS_MAX)
 		refuse_open(in, -X_EBUSY);
 	else
 		opens.waiting[opens.waiting_count++] = *in;
 }
 
-void bdrv_session_serving(void)
+void bdrv_session_retry(void)
 {
+	uint32_t kept = 0;
+
 	for (uint32_t i = 0; i < opens.waiting_count; i++)
-		open_now(&opens.waiting[i]);
-	opens.waiting_count = 0;
+		if (!serve(&opens.waiting[i]))
+			opens.waiting[kept++] = opens.waiting[i];
+	opens.waiting_count = kept;
 }
 
 void bdrv_session_cancel(uint64_t call_id)
