@@ -54,18 +54,92 @@ END
         vi -c ':q' /etc/passwd </dev/null >/dev/null 2>&1; echo vi; id -u; test -w /tmp && echo writable
         cut -d: -f1 /etc/passwd | head -1; tr a-z A-Z </dev/null; sed -n 1p n; tail -n1 n; uniq n | wc -l
     """,
+    "text": """
+        seq 1 30 >n; head -n 3 n; tail -n 2 n; tail -c 4 n; head -c 5 n; tail -n +29 n; head -n -27 n
+        sed -n '5p;7,9p' n; sed -e 's/1/one/g' -e '/2/d' n | head -5; sed '$!d' n; printf 'a\nb\n' | sed 'N;s/\n/-/'
+        cp n m; sed -i 's/^3$/three/' m; diff n m; diff -u n m | tail -n +3; echo "diff $?"; cmp n m; echo "cmp $?"
+        diff -u n m >p; patch n <p; cmp n m && echo patched
+        awk 'BEGIN { FS=":" } { s += $1 } END { printf "%d %.2f %s\n", s, s / 7, toupper("done") }' n
+        awk '{ a[$1 % 3]++ } END { for (k in a) print k, a[k] }' n | sort; awk 'BEGIN { "echo sub" | getline x; print x; exit 3 }'; echo "awk $?"
+        sort -rn n | head -2; printf 'b 2\na 10\nc 1\n' | sort -k2n; printf 'x\nx\ny\n' | uniq -c; printf 'b\na\nb\n' | sort -u
+        cut -c2-3 n | tail -2; cut -d: -f1,3 --output-delimiter=, /etc/none 2>/dev/null; printf 'a:b:c\n' | cut -d: -f2-
+        tr -d 0-4 <n | tr -s '\n' | tail -3; tr '[:lower:]' '[:upper:]' <<END
+shout
+END
+        echo a | tee t1 t2; cat t1 t2; echo b | tee -a t1; cat t1; paste t1 t2; nl n | tail -2; fold -w 3 <<END
+abcdefg
+END
+        od -An -tx1 t1; od -c t1; hexdump -C t1; xxd t1 2>/dev/null; strings t1; split -l 10 n part; ls part*; wc -l partab
+        expand <<END
+a	b
+END
+        grep -n '^2' n; grep -c 1 n; grep -v '[12]' n; grep -q nothing n; echo "grep $?"; grep -rl three . | sort; egrep 'a|b' t1
+        tac t1; rev t1; md5sum n; sha1sum n; sha256sum n; sha512sum n; cksum n; base64 t1; crc32 n 2>/dev/null; sum n
+        printf '%5d|%-5s|%05.1f|%x|%o|%c|%%\n' 42 ab 3.14159 255 8 z; printf '%s %s\n' 1 2 3; printf '%b' 'x\ty\n'
+        expr 3 + 4; expr abc : 'a\(.\)'; expr length hello; expr 1 \> 2; echo $?; echo $((0x1f + 010 * 3)) $((7 % 3)) $((1 << 20))
+        seq -s, 1 5; seq 10 -3 1; seq -w 8 11; yes no | head -2; factor 360 2>/dev/null; echo hello | sed 's/\(h\)\(e\)/\2\1/'
+    """,
+    "trees": """
+        umask 022; mkdir -p d/e/f d/g; echo 1 >d/1; echo 2 >d/e/2; echo 3 >d/e/f/3; chmod 755 d/1; ln -s ../1 d/g/l; ln d/1 d/h
+        find d | sort; find d -type f -name '[12]' | sort; find d -type l; find d -mindepth 2 -type d | sort; find d -perm 755 -type f | sort
+        find d -type f -exec cat {} + | sort; find d -type f -exec echo got {} \; | sort; find d -links 2 -type f | sort; find d -size -1k -type f | sort
+        find d -name '*' -print0 | xargs -0 -n 3 echo | wc -l; ls d | xargs -I% echo "<%>"; echo 1 2 3 | xargs -n 2; false | xargs echo empty
+        tar cf t.tar d; tar tf t.tar | sort; mkdir x; tar xf t.tar -C x; find x | sort; cmp d/e/f/3 x/d/e/f/3; readlink x/d/g/l; stat -c %h x/d/1
+        tar czf t.tgz d; tar tzf t.tgz | wc -l; gzip -c t.tar | gunzip -c | cmp - t.tar && echo gz; bzip2 -c d/1 | bunzip2 -c
+        gzip -k t.tar; ls t.tar.gz; zcat t.tar.gz | tar t | wc -l; (cd d; find . | sort | cpio -o -H newc 2>/dev/null) | cpio -t 2>/dev/null | head -3
+        cp -r d c; find c | sort; cp -a d a; readlink a/g/l; stat -c '%a %s %h %F %n' a/1 a/g/l; stat -c '%a %h %F' a/e; rm -rf c; ls c 2>/dev/null; echo "ls $?"
+        mv a b; ls b; mv b/1 b/e/; ls b/e; mv -f b/e/1 b/e/2; cat b/e/2; rmdir b 2>/dev/null; echo "rmdir $?"; rm b 2>/dev/null; echo "rm $?"; rm -r b
+        ln -s nowhere dang; cat dang 2>/dev/null; echo "cat $?"; test -L dang && echo link; test -e dang || echo dangling; ln -sf d dang; ls dang/; rm dang
+        ln -s loop loop; cat loop 2>&1; rm loop; mkdir -m 700 p; stat -c %a p; chmod u+x,g=r,o-rwx d/1; stat -c %a d/1; chmod -R 644 p; stat -c %a p
+        touch -t 200102030405.06 o; stat -c %Y o; touch -r o o2; test o -nt o2; echo $?; touch n; test n -nt o && echo newer; date -u -r o +%s
+        dd if=/dev/zero of=z bs=1k count=10 2>/dev/null; dd if=z of=y bs=512 skip=2 seek=1 count=3 2>/dev/null; wc -c y; dd if=/dev/zero of=z bs=1 seek=5 count=1 conv=notrunc 2>/dev/null; wc -c z
+        du -s x >/dev/null; echo "du $?"; realpath d/../d/e | sed 's,.*/d/,d/,'; pwd -P | wc -l; basename $(pwd) >/dev/null; cd d/e; cd ..; ls; cd - >/dev/null; mktemp -d q.XXXXXX | cut -c1-2
+        install -m 750 d/1 inst; stat -c %a inst; truncate -s 1M big; ls -l big | awk '{ print $5 }'; cat big | wc -c; sync; fsync big; echo "fsync $?"; test -s big && echo size
+        echo data >ro; chmod 444 ro; test -r ro && echo r; [ -d d ] && [ -f ro ] && echo both; [ a = b ] || echo no; [ 3 -lt 5 ] && echo lt; cat d/g/l; which cat >/dev/null; echo $?
+        for i in 1 2 3; do echo $i >>app; done; cat app; >app; wc -c <app; cat none nofile 2>/dev/null; echo "cat $?"; ls -a d; ls -1 d; ls -p d; ls -F d | head -3; unlink inst; ls inst 2>/dev/null; echo $?
+        mkdir deep; (cd deep; i=0; while [ $i -lt 40 ]; do mkdir dir; cd dir; i=$((i+1)); done; pwd | tr -cd / | wc -c >/dev/null; echo in >f); find deep -name f | tr -cd / | wc -c; rm -r deep
+        echo quota | dd bs=2 count=2 2>/dev/null; echo; readlink -f d/g/l | sed 's,.*/,,'; rm -f n; mkfifo ff; stat -c %F ff; ls -l ff | cut -c1; rm ff; tree d 2>/dev/null | head -3
+    """,
+    "environment": """
+        env -i A=1 B=2 env | sort; A=5 sh -c 'echo $A'; export X=y; sh -c 'echo $X'; unset X; sh -c 'echo "[$X]"'; env -u HOME sh -c 'echo "[$HOME]"'; printenv HOME
+        nice -n 5 sh -c nice; nice; nohup true 2>/dev/null; echo "nohup $?"; setsid true; echo "setsid $?"; usleep 1000; echo "usleep $?"
+        id -u; id -g; id -un; whoami; groups | cut -d' ' -f1; test $(id -u) = 0 && echo root; hostname >/dev/null; uname -s -m >/dev/null; echo "uname $?"; arch
+        date -u -d '2024-02-29 12:34:56' '+%Y %j %U %a %b %s'; date -u -d @0; TZ=UTC-2 date -d @0 +%H; cal 2 2024; date +%Y | grep -q 20 && echo year
+        getopt -o ab: -- -a -b x y; while getopts ab: o -a -b z; do echo $o $OPTARG; done; set -- 1 2 3; shift; echo $# $1 "$@"
+        timeout 1 true; echo $?; timeout 0.2 sleep 5; echo $?; timeout -s KILL 0.2 sleep 5 2>/dev/null; echo $?; time -p true 2>/dev/null; echo $?
+        f() { local a=1; echo "f $1 $a"; return 4; }; f x; echo $?; case abc in a*) echo star;; esac; echo ${HOME#/} ${HOME:-x} ${none:-def} ${#HOME}
+        x=abcabc; echo ${x%b*} ${x##*b} ${x/b/X} ${x:1:2}; for i in $(seq 3); do [ $i = 2 ] && continue; echo $i; done; until true; do :; done; echo $(( (5 > 3) ? 1 : 0 ))
+        (ulimit -n 20; ulimit -n); ulimit -c 0; ulimit -c; (umask 077; umask; touch u; stat -c %a u); eval 'echo eval $((1+1))'; exec 4>fd4; echo via4 >&4; exec 4>&-; cat fd4
+        sh -c 'exit 5' || echo "or $?"; ! false && echo not; { sleep 0.1; echo bg; } & wait; echo $?; sh -c 'kill -INT $$; echo no'; echo "int $?"; sh -c 'kill -SEGV $$'; echo "segv $?"
+        cat /proc/self/comm; cat /proc/self/cmdline | tr '\0' ' '; echo; readlink /proc/self/exe; ls /proc/self/fd | head -3; test $(cut -d' ' -f1 /proc/self/stat) -gt 1 && echo stat
+        sh -c 'echo $PPID' | grep -q "^$$\$" && echo ppid; sh -c 'sleep 0.3 & echo started'; chroot / /bin/busybox echo chrooted; su root -c 'echo su $(id -u)' 2>/dev/null; yes | head -c 100000 | wc -c
+        mkfifo fifo; (echo through >fifo) & cat fifo; wait; flock lock echo locked; (flock 9; echo inlock) 9>lock; test -p fifo && echo isfifo; cat </dev/null; echo x >/dev/null; head -c 3 /dev/urandom | wc -c
+        test -c /dev/null && echo char; tty >/dev/null </dev/null; echo "tty $?"; kill -l 9; kill -0 $$ && echo alive; kill -0 99999 2>/dev/null; echo $?; sleep 30 & sleep 0.1; pidof sleep >/dev/null && echo found; killall sleep; wait; echo "killall $?"
+        trap 'echo int; exit 9' INT; (sleep 0.2; kill -INT $$) & while :; do sleep 1; done
+    """,
 }
+
+
+def normal(text):
+    """Without the margin that the scripts have here (here-documents have none)."""
+    return "\n".join(line[8:] if line.startswith("        ") else line for line in text.splitlines())
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_same_as_on_the_host(guest, tmp_path, name):
-    script = "\n".join(line[8:] if line.startswith("        ") else line for line in SCRIPTS[name].splitlines())
-    host = subprocess.run(["/bin/busybox", "sh", "-c", script], cwd=tmp_path, capture_output=True, timeout=120, check=False,
-                          env={"PATH": "/bin:/sbin:/usr/bin", "HOME": "/root"})
+    script = normal(SCRIPTS[name])
     path = tmp_path / "script.sh"
     path.write_text(script, encoding="utf-8")
-    result = guest("cd /tmp; sh /script.sh 2>/dev/null", file=f"{path}:/script.sh")
-    assert result.text == host.stdout.decode()
+    work = tmp_path / "work"
+    work.mkdir()
+    applets = tmp_path / "applets"
+    applets.mkdir()
+    subprocess.run(["/bin/busybox", "--install", "-s", str(applets)], check=True)
+    host = subprocess.run(["/bin/busybox", "sh", str(path)], cwd=work, capture_output=True, timeout=120, check=False,
+                          stdin=subprocess.DEVNULL, env={"PATH": str(applets), "HOME": "/root"})
+    # Through a pipe: programs print differently on a terminal.
+    result = guest("cd /tmp; sh /script.sh 2>/dev/null | cat", file=f"{path}:/script.sh")
+    assert result.text.splitlines() == host.stdout.decode().splitlines()
 
 
 def test_first_commands(guest):
