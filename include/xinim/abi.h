@@ -413,6 +413,8 @@ struct x_dma_segment { uint64_t iova, bytes; };
 /* x_system(resource, op, arg) */
 enum x_system_op {
 	X_SYS_POWEROFF, X_SYS_REBOOT, X_SYS_PANIC,
+	X_SYS_PCI_COMMAND, /* (devmgr, at first sight of a function) write its command
+	                      register, other CPUs paused: arg is bdf << 16 | value */
 	X_SYS_LOG_MIRROR, /* arg 0/1: the log also goes to the early console */
 };
 

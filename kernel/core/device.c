@@ -128,11 +128,22 @@ static void config_write(uint32_t bdf, uint32_t offset, uint32_t width, uint32_t
 		*(volatile uint32_t *)at = value;
 }
 
+/* What a device decodes changes while no other CPU accesses any device: QEMU
+ * before 8.1 rebuilds its memory map for it, and crashes if another CPU's access
+ * (an end of interrupt is enough) looks up the old map meanwhile. */
+void device_command(uint32_t bdf, uint32_t value)
+{
+	arch_pause_others();
+	config_write(bdf, PCI_COMMAND, 2, value);
+	arch_resume_others();
+}
+
 static void command_change(struct device *d, uint32_t clear, uint32_t set)
 {
-	uint32_t command = config_read(d->bdf, PCI_COMMAND, 2);
+	uint32_t old = config_read(d->bdf, PCI_COMMAND, 2), new = (old & ~clear) | set;
 
-	config_write(d->bdf, PCI_COMMAND, 2, (command & ~clear) | set);
+	if (new != old)
+		device_command(d->bdf, new);
 }
 
 static uint32_t config_limit(uint32_t bdf)

@@ -53,6 +53,9 @@ int irq_attach_line(struct irq_source *source, uint32_t gsi, uint32_t flags,
 void irq_detach(struct irq_source *source);
 void irq_source_ack(struct irq_source *source);
 
+/* Write the command register of a function. */
+void device_command(uint32_t bdf, uint32_t value);
+
 /* ---- shared by these files ---- */
 
 /* Hand a new object to the current process: consumes the creator's reference;

@@ -634,6 +634,9 @@ static int64_t sys_system(const struct args *a)
 	case X_SYS_REBOOT:
 		klog("reboot\n");
 		arch_reboot();
+	case X_SYS_PCI_COMMAND:
+		device_command((a->c >> 16) & 0xffff, a->c & 0xffff);
+		return 0;
 	case X_SYS_LOG_MIRROR:
 		log_mirror(a->c != 0);
 		return 0;

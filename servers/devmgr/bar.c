@@ -118,8 +118,8 @@ void bars_read(const struct function *f, struct x_bar bars[BARS_MAX])
 		bars[i] = (struct x_bar){ 0 };
 	if (f->header_type != PCI_TYPE_DEVICE)
 		return;
-	config_write(f->bdf, PCI_COMMAND, 2, command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
+	config_write_command(f->bdf, command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
 	for (uint32_t i = 0; i < BARS_MAX; )
 		i += read_one(f, i, &bars[i]);
-	config_write(f->bdf, PCI_COMMAND, 2, command);
+	config_write_command(f->bdf, command);
 }

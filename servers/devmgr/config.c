@@ -103,6 +103,11 @@ void config_write(uint32_t bdf, uint32_t offset, uint32_t width, uint32_t value)
 		*(volatile uint32_t *)bus = value;
 }
 
+void config_write_command(uint32_t bdf, uint32_t value)
+{
+	x_system(config.resource, X_SYS_PCI_COMMAND, (uint64_t)bdf << 16 | (value & 0xffff));
+}
+
 uint32_t config_capability(uint32_t bdf, uint8_t id)
 {
 	uint32_t at, left = CAPABILITIES_MAX;

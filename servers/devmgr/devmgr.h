@@ -47,6 +47,7 @@ void acpi_read(x_handle_t resource, struct acpi_info *info);
 void config_init(x_handle_t resource, const struct acpi_info *acpi);
 uint32_t config_read(uint32_t bdf, uint32_t offset, uint32_t width); /* all ones if there is nothing */
 void config_write(uint32_t bdf, uint32_t offset, uint32_t width, uint32_t value);
+void config_write_command(uint32_t bdf, uint32_t value); /* by the kernel: changes what is decoded */
 uint32_t config_capability(uint32_t bdf, uint8_t id); /* its offset, 0: none */
 
 /* bus.c */

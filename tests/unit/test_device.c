@@ -147,6 +147,8 @@ void arch_io_write(uint16_t port, uint32_t width, uint32_t value)
 	last_out.value = value;
 }
 
+void arch_pause_others(void) {}
+void arch_resume_others(void) {}
 uint64_t arch_pci_ecam(uint32_t bus) { (void)bus; return 0; }
 void *arch_map_device(paddr_t base, uint64_t bytes)
 {

@@ -36,6 +36,8 @@ uint32_t config_read(uint32_t bdf, uint32_t offset, uint32_t width)
 	return v;
 }
 
+void config_write_command(uint32_t bdf, uint32_t value) { config_write(bdf, PCI_COMMAND, 2, value); }
+
 void config_write(uint32_t bdf, uint32_t offset, uint32_t width, uint32_t value)
 {
 	struct model *m = find(bdf);

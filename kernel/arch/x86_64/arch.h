@@ -79,6 +79,9 @@ uint64_t arch_realtime_ns(void);  /* RTC at boot + monotonic; ns since 1970 */
 uint32_t arch_tsc_khz(void);
 void arch_timer_arm(uint64_t deadline_ns); /* this CPU; UINT64_MAX: off */
 void arch_send_resched(uint32_t cpu);
+/* With the kernel lock: until the resume no other CPU runs, or touches a device. */
+void arch_pause_others(void);
+void arch_resume_others(void);
 
 /* ---- interrupts ---- */
 int arch_irq_alloc_vector(void);  /* 0x30..0xef, -X_ENOSPC */

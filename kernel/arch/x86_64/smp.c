@@ -15,6 +15,8 @@
  *     to one of the above soon, for there it waits for nothing and nobody;
  *   - idle: is not marked. Its bit in cpus_active went when it left the space,
  *     and the generation, advanced under the lock, tells it on return.
+ * Pausing (for changes of the memory map) goes the same way: a paused CPU waits
+ * in the same places, with no access to any device under way.
  * A CPU that owns the lock is the asker itself. So nobody waits for one who
  * waits for him.
  */
@@ -22,6 +24,8 @@
 
 #define FLUSH_PAGES_MAX 16u /* more: reload CR3 */
 #define AP_TIMEOUT_MS 500u
+
+enum pause { PAUSE_NONE, PAUSE_ASKED, PAUSED };
 
 volatile bool panicking;
 uint64_t ap_stack;
@@ -80,10 +84,21 @@ static void flush_local(uint64_t start, uint64_t end)
 		invlpg(va);
 }
 
+static void pause_service(struct cpu_arch *a)
+{
+	if (__atomic_load_n(&a->pause, __ATOMIC_ACQUIRE) != PAUSE_ASKED)
+		return;
+	__atomic_store_n(&a->pause, PAUSED, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&a->pause, __ATOMIC_ACQUIRE) == PAUSED)
+		if (panicking)
+			stop_here();
+}
+
 void tlb_service(void)
 {
 	struct cpu_arch *a = cpu_arch(this_cpu());
 
+	pause_service(a);
 	if (!__atomic_load_n(&a->tlb_pending, __ATOMIC_ACQUIRE))
 		return;
 	flush_local(request.start, request.end);
@@ -150,6 +165,32 @@ void arch_send_resched(uint32_t cpu)
 	/* A CPU at the lock looks at the flag before it leaves the kernel. */
 	if (c != this_cpu() && c->online && !__atomic_load_n(&cpu_arch(c)->spinning, __ATOMIC_SEQ_CST))
 		apic_ipi(c->apic_id, IPI_FIXED | VECTOR_RESCHED);
+}
+
+/* The same argument as for shoot-down says why all others get there. */
+void arch_pause_others(void)
+{
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		if (!cpus[i].online || &cpus[i] == this_cpu())
+			continue;
+		__atomic_store_n(&cpu_arch(&cpus[i])->pause, PAUSE_ASKED, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&cpu_arch(&cpus[i])->spinning, __ATOMIC_SEQ_CST))
+			apic_ipi(cpus[i].apic_id, IPI_FIXED | VECTOR_TLB);
+	}
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		if (!cpus[i].online || &cpus[i] == this_cpu())
+			continue;
+		while (__atomic_load_n(&cpu_arch(&cpus[i])->pause, __ATOMIC_ACQUIRE) == PAUSE_ASKED)
+			if (panicking)
+				stop_here();
+	}
+}
+
+void arch_resume_others(void)
+{
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (cpu_arch(&cpus[i]))
+			__atomic_store_n(&cpu_arch(&cpus[i])->pause, PAUSE_NONE, __ATOMIC_RELEASE);
 }
 
 void arch_stop_others(void)

@@ -125,6 +125,7 @@ struct cpu_arch {
 	/* Written by others: each on a line of its own. */
 	bool tlb_pending __attribute__((aligned(64)));
 	bool spinning __attribute__((aligned(64)));
+	uint32_t pause; /* smp.c: enum pause */
 	uint8_t fault_stack[FAULT_STACK_SIZE] __attribute__((aligned(16)));
 	uint8_t nmi_stack[NMI_STACK_SIZE] __attribute__((aligned(16)));
 };
