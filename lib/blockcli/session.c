@@ -244,7 +244,7 @@ static void compare_epoch(struct block_client *c, uint64_t epoch)
  * may start the driver again. */
 static void give_up(struct block_client *c, int status)
 {
-	if (!c->failing)
+	if (!c->failing && status != -X_ENXIO) /* no such partition: the client tells, or tries the next */
 		server_log("no session with the block driver: error %d", status);
 	c->state = CLIENT_FAILED;
 	c->failing = true;

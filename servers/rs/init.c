@@ -68,22 +68,26 @@ static void tell_user(void)
 	o->msg.a[1] = F_O_WRONLY | F_O_NOCTTY;
 }
 
+static const char root_advice[] =
+	"XINIM: Give it a disk with a MINIX V3 filesystem (`make` builds build/xinim.img);\n"
+	"XINIM: root=N on the kernel command line takes partition N. The log above says more.\n";
+static const char service_advice[] =
+	"XINIM: The log above says more; init=PATH on the kernel command line names another program.\n";
+
 /* The failed services say why: no disk, no filesystem on it, ... */
-static void give_up(const char *what, int64_t error)
+static void give_up(const char *what, int64_t error, const char *advice)
 {
-	size_t head = snprintf(message, sizeof(message), "\nXINIM: %s: %s\n", what, x_error_text(error));
-	size_t n = head;
+	size_t n = snprintf(message, sizeof(message), "\nXINIM: %s: %s\n", what, x_error_text(error));
+	size_t room = sizeof(message) - strlen(advice);
 
 	state = INIT_FAILED;
 	timer_clear(&timer);
 	event_announce("init", "%s: %s", what, x_error_text(error));
-	for (uint32_t i = 0; i < service_count && n < sizeof(message); i++)
+	for (uint32_t i = 0; i < service_count && n < room; i++)
 		if (services[i].state == SERVICE_FAILED)
-			n += snprintf(message + n, sizeof(message) - n, "XINIM:   %s: %s\n",
-				      services[i].name, services[i].why);
-	if (n == head)
-		snprintf(message + n, sizeof(message) - n,
-			 "XINIM:   all services run; is there a MINIX filesystem on the disk?\n");
+			n += snprintf(message + n, room - n, "XINIM:   %s: %s\n", services[i].name,
+				      services[i].why);
+	strlcpy(message + (n < room ? n : room - 1), advice, strlen(advice) + 1);
 	tell_user();
 }
 
@@ -104,7 +108,7 @@ static void spawned(void *ctx, const struct x_in *reply)
 		char what[300];
 
 		snprintf(what, sizeof(what), "cannot start %s", path);
-		give_up(what, reply->msg.status);
+		give_up(what, reply->msg.status, service_advice);
 	} else {
 		state = INIT_DONE;
 		timer_clear(&timer);
@@ -136,7 +140,7 @@ static void root_answered(void *ctx, const struct x_in *reply)
 	if (status == -X_EDEAD && tries++ < TRIES)
 		try_later();
 	else if (status < 0)
-		give_up("no root filesystem", status);
+		give_up("no root filesystem", status, root_advice);
 	else
 		spawn_init_process(service_find("pm"));
 }
@@ -184,7 +188,7 @@ void init_check(void)
 		return;
 	timer.fn = timer_expired;
 	if (has_failed(vfs) || has_failed(pm)) {
-		give_up(has_failed(vfs) ? "vfs is not there" : "pm is not there", -X_ENODEV);
+		give_up(has_failed(vfs) ? "vfs is not there" : "pm is not there", -X_ENODEV, service_advice);
 		return;
 	}
 	if (vfs->state != SERVICE_RUNNING || pm->state != SERVICE_RUNNING)

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs commands in guests through ./xinim exec, the way a user does."""
+import os
 import pathlib
+import re
+import selectors
 import subprocess
+import time
 
 import pytest
 
@@ -40,6 +44,24 @@ def image(tmp_path, root):
     path = tmp_path / "disk.img"
     subprocess.run(["cp", "--sparse=always", str(root / "build/xinim.img"), str(path)], check=True)
     return path
+
+
+def console(*arguments, until=None, seconds=30, settle=0.5):
+    """What `./xinim run` prints, until the pattern (and what follows within `settle` s) or the time-out."""
+    text, deadline, seen = b"", time.monotonic() + seconds, False
+    with subprocess.Popen([str(ROOT / "xinim"), "run", *map(str, arguments)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        selector = selectors.DefaultSelector()
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0 and selector.select(left):
+            data = os.read(process.stdout.fileno(), 65536)
+            text += data
+            if not data:
+                break
+            if until and not seen and re.search(until.encode(), text):
+                seen, deadline = True, time.monotonic() + settle
+        process.terminate()  # and with it QEMU
+    return text.decode(errors="replace")
 
 
 def minixfs(*arguments):

@@ -3,8 +3,11 @@
 import hashlib
 import os
 import subprocess
+import time
 
-from conftest import minixfs
+import pytest
+
+from conftest import console, minixfs
 
 
 def sha(data):
@@ -35,58 +38,102 @@ def test_image_survives_reboots(guest, image, fsck):
 
 
 
-
-def console(root, *arguments, seconds=8):
-    """What a guest without an exec prints on its console."""
-    with subprocess.Popen([str(root / "xinim"), "run", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT) as guest_process:
-        try:
-            output, _ = guest_process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            guest_process.kill()
-            output, _ = guest_process.communicate()
-    return output.decode(errors="replace")
+TOLD = "XINIM: root=N"  # the last line of what rs says when there is no root filesystem
 
 
-def test_no_disk_is_told(root):
-    text = console(root, "--disk", "none")
-    assert "XINIM:" in text and "disk" in text, text
+def test_no_disk_is_told():
+    text = console("--disk", "none", until=TOLD)
+    assert "XINIM: no root filesystem" in text and "build/xinim.img" in text, text
+    assert "virtio_blk: no matching device" in text and "no filesystem: no disk" in text, text
     assert "PANIC" not in text
 
 
-def test_garbage_disk_is_told(root, tmp_path):
-    garbage = tmp_path / "garbage.img"
-    garbage.write_bytes(os.urandom(4 << 20))
-    text = console(root, "--image", str(garbage))
-    assert "XINIM:" in text and "MINIX" in text, text
-    assert "PANIC" not in text
+def bad_garbage(path, _):
+    path.write_bytes(os.urandom(4 << 20))
 
 
-def test_truncated_disk_is_told(root, tmp_path, image):
-    short = tmp_path / "short.img"
+def bad_truncated(path, image):
     with open(image, "rb") as stream:
-        short.write_bytes(stream.read(64 << 10))
-    text = console(root, "--image", str(short))
-    assert "XINIM:" in text, text
+        path.write_bytes(stream.read(64 << 10))
+
+
+def bad_empty(path, _):
+    path.write_bytes(b"")
+
+
+def bad_magic(path, image):
+    overwrite(path, image, 24, b"\xff\xff")
+
+
+def bad_geometry(path, image):
+    """More inodes than there can be."""
+    overwrite(path, image, 0, b"\xff\xff\xff\xff")
+
+
+def bad_root_inode(path, image):
+    """All inodes are zero; maps and superblock are right."""
+    data = image.read_bytes()[:64 << 10]
+    maps = int.from_bytes(data[1024 + 6:1024 + 8], "little") + int.from_bytes(data[1024 + 8:1024 + 10], "little")
+    overwrite(path, image, (2 - 1 + maps) * 1024, bytes(1024))
+
+
+def overwrite(path, image, offset, data):
+    """A copy of the image with other bytes at this offset behind its first 1024."""
+    subprocess.run(["cp", "--sparse=always", image, path], check=True)
+    with open(path, "r+b") as stream:
+        stream.seek(1024 + offset)
+        stream.write(data)
+
+
+@pytest.mark.parametrize("spoil,reason", [
+    (bad_garbage, "no MINIX V3 superblock"), (bad_truncated, "larger than its device"), (bad_empty, "virtio_blk"),
+    (bad_magic, "no MINIX V3 superblock"), (bad_geometry, "not a usable MINIX V3 filesystem"),
+    (bad_root_inode, "not a usable MINIX V3 filesystem")])
+def test_bad_disk_is_told(tmp_path, image, spoil, reason):
+    bad = tmp_path / "bad.img"
+    spoil(bad, image)
+    text = console("--image", bad, until=TOLD)
+    assert "XINIM: no root filesystem" in text and "build/xinim.img" in text, text
+    assert reason in text, text
     assert "PANIC" not in text
 
 
-def test_partitions(guest, tmp_path, root, fsck):
-    """The root filesystem in a GPT and in an MBR partition."""
-    for label in ("gpt", "dos"):
-        disk = tmp_path / f"{label}.img"
-        with open(disk, "wb") as stream:
-            stream.truncate(300 << 20)
-        subprocess.run(["sfdisk", "-q", str(disk)], input=f"label: {label}\nstart=2048, size=536576\n", text=True, check=True)
-        with open(root / "build/xinim.img", "rb") as source, open(disk, "r+b") as target:
-            target.seek(1 << 20)
-            while chunk := source.read(1 << 20):
-                if chunk.strip(b"\0"):
-                    target.write(chunk)
-                else:
-                    target.seek(len(chunk), os.SEEK_CUR)
-        script = tmp_path / "exec"
-        script.write_text("cat /proc/mounts | head -1; echo fine\n", encoding="utf-8")
-        minixfs("add", disk, script, "/etc/xinim-exec", "--mode", "755", "--offset", str(1 << 20))
-        text = console(root, "--image", str(disk), seconds=15)
-        assert "fine" in text, text
+def test_exec_without_a_root_ends_at_once(guest):
+    started = time.monotonic()
+    result = guest("echo never", append="root=7", expect=127)
+    assert time.monotonic() - started < 20
+    assert "root= names no disk or partition" in result.errors and "no shell" in result.errors, result.errors
+    assert "never" not in result.text
+
+
+def partitioned(path, root, label):
+    """A disk with a small first partition and the standard image in the second; its offset in bytes."""
+    offset = 4 << 20
+    with open(path, "wb") as stream:
+        stream.truncate(300 << 20)
+    table = f"label: {label}\nstart=2048, size=4096\nstart={offset // 512}, size=536576\n"
+    subprocess.run(["sfdisk", "-q", str(path)], input=table, text=True, check=True)
+    subprocess.run(["dd", f"if={root / 'build/xinim.img'}", f"of={path}", "bs=1M", f"seek={offset >> 20}",
+                    "conv=sparse,notrunc", "status=none"], check=True)
+    return offset
+
+
+@pytest.mark.parametrize("label,option", [("gpt", ""), ("gpt", "root=2"), ("dos", ""), ("dos", "root=/dev/vda2")])
+def test_partitions(tmp_path, root, label, option):
+    """The root filesystem in the second partition of a GPT and of an MBR disk."""
+    disk = tmp_path / "disk.img"
+    offset = partitioned(disk, root, label)
+    script = tmp_path / "exec"
+    script.write_text("echo written >/root/w; sync; sed -n 1p /proc/mounts; echo fi''ne\n", encoding="utf-8")
+    minixfs("add", disk, script, "/etc/xinim-exec", "--mode", "755", "--offset", offset)
+    text = console("--image", disk, "--append", option, until="XINIM-END", settle=5)
+    assert "vda2: MINIX V3" in text and "\nfine" in text, text
+    assert minixfs("cat", disk, "/root/w", "--offset", offset) == b"written\n"
+    minixfs("check", disk, "--offset", offset)
+
+
+def test_root_that_is_no_partition(tmp_path, root):
+    disk = tmp_path / "disk.img"
+    partitioned(disk, root, "gpt")
+    text = console("--image", disk, "--append", "root=1", until=TOLD)
+    assert "vda1: not a usable MINIX V3 filesystem" in text and "XINIM: no root filesystem" in text, text
