@@ -42,9 +42,12 @@ static paddr_t frame_copy(paddr_t from)
 static int copy_on_write(struct space *s, struct region *r, uint64_t va, paddr_t old, uint32_t flags)
 {
 	bool sole = (flags & PT_ANON) && frame_refs(old) == 1;
-	paddr_t p = sole ? old : frame_copy(old);
+	paddr_t p;
 	int error;
 
+	if (!sole && memory_denied())
+		return -X_ENOMEM;
+	p = sole ? old : frame_copy(old);
 	if (p == NO_FRAME)
 		return -X_ENOMEM;
 	error = pt_map(s->page_table, va, p, region_pte_flags(r, PT_ANON));
@@ -150,6 +153,8 @@ static int page_settle(struct space *s, struct region *r, uint64_t va, uint32_t 
 			return copy_on_write(s, r, va, p, flags);
 		return 0; /* another thread was faster, or a stale TLB entry */
 	}
+	if (memory_denied())
+		return -X_ENOMEM;
 	if (r->memory == NULL)
 		return settle_anonymous(s, r, va, access);
 	return settle_memory(s, r, va, access);
@@ -161,6 +166,9 @@ int region_populate(struct space *s, struct region *r, uint64_t start, uint64_t 
 
 	if (r->prot == 0)
 		return 0;
+	/* What can't succeed must not first take all there is from everybody. */
+	if (r->memory == NULL && (end - start) >> PAGE_SHIFT > frame_free_count() + s->resident_pages)
+		return -X_ENOMEM;
 	for (uint64_t va = start; va < end; va += PAGE_SIZE) {
 		int error = page_settle(s, r, va, access);
 
@@ -239,7 +247,9 @@ int space_fault(struct space *s, uint64_t addr, uint32_t access)
 	int error;
 
 	object_ref(&s->obj); /* an exec may drop it while this thread waits */
-	error = fault_loop(s, ALIGN_DOWN(addr, PAGE_SIZE), access);
+	do
+		error = fault_loop(s, ALIGN_DOWN(addr, PAGE_SIZE), access);
+	while (error == -X_ENOMEM && (error = memory_shortage()) == 0);
 	object_unref(&s->obj);
 	return error;
 }

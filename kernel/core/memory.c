@@ -427,6 +427,9 @@ int memory_create(const struct x_mem_create *c, struct port *pager, struct memor
 
 	if (!create_ok(c, pager))
 		return -X_EINVAL;
+	if ((c->flags & (X_MEM_CONTIGUOUS | X_MEM_POPULATE)) &&
+	    (memory_denied() || c->bytes / PAGE_SIZE > frame_free_count()))
+		return -X_ENOMEM;
 	m = memory_new(c->bytes, c->flags);
 	if (m == NULL)
 		return -X_ENOMEM;

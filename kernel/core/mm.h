@@ -166,6 +166,13 @@ int space_copy(struct space *s, uint64_t addr, uint64_t user_buf, uint64_t len, 
  * Shared mappings: the memory object's koid; private: the space's koid. */
 int space_identify(struct space *s, uint64_t addr, uint64_t *koid, uint64_t *offset);
 
+/* ---- shortage (scarce.c) ---- */
+bool memory_denied(void);  /* the current process is a program, and only the reserve is left */
+bool memory_denied_to_new(void); /* no new program any more */
+/* Have the largest program ended and wait for its memory. 0: try again;
+ * -X_ENOMEM: no use, -X_EINTR: killed. May block. */
+int memory_shortage(void);
+
 /* kernel text, rodata, data mapped with right permissions by arch */
 
 #endif

@@ -39,6 +39,8 @@ int process_create(const char *name, uint32_t flags, uint32_t band, struct proce
 
 	if (band > X_BAND_PROGRAM)
 		return -X_EINVAL;
+	if ((flags & X_PROC_LINUX) && memory_denied_to_new())
+		return -X_ENOMEM;
 	p = kzalloc(sizeof(*p));
 	if (!p)
 		return -X_ENOMEM;
@@ -471,7 +473,8 @@ bool trap_exception(struct x_regs *regs, uint32_t vector, uint64_t error, uint64
 
 		if (err == 0 || (err == -X_EINTR && t->killed && user))
 			return true;
-		if (err == -X_ENOMEM && user && !t->upcall_stack) {
+		if (err == -X_ENOMEM && user) {
+			klog("%s: out of memory: ended\n", p->name);
 			process_kill(p, X_DEATH_MEMORY, err);
 			return true;
 		}

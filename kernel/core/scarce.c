@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When programs have taken all memory but a reserve.
+ *
+ * The reserve is for servers and for the kernel's own objects; a program that
+ * touches a new page while only the reserve is left first has the program with
+ * the most pages ended (cause X_DEATH_MEMORY), waits until its memory is back,
+ * and tries again. So who has taken too much pays, not who asks next. If it is
+ * itself the largest, or nothing comes back, it gets -X_ENOMEM. New programs
+ * may use half of the reserve: what they touch then makes room.
+ */
+#include "kernel/arch/x86_64/arch.h"
+
+#define RESERVE_SHARE 32u              /* a 32nd of the memory, but ... */
+#define RESERVE_MAX   ((4ull << 20) / PAGE_SIZE)
+#define PAUSE_NS      2000000ull
+#define PAUSES_MAX    100u
+
+static uint64_t reserve_pages(void)
+{
+	return MIN(frame_total() / RESERVE_SHARE, RESERVE_MAX);
+}
+
+bool memory_denied(void)
+{
+	return (current_process()->flags & X_PROC_LINUX) && frame_free_count() < reserve_pages();
+}
+
+bool memory_denied_to_new(void)
+{
+	return frame_free_count() < reserve_pages() / 2;
+}
+
+/* Among equals the youngest. One that is ending already counts: its memory is
+ * what we wait for. */
+static struct process *largest_program(void)
+{
+	struct process *largest = NULL;
+
+	list_for_each(p, &all_processes, struct process, all_link) {
+		if (!(p->flags & X_PROC_LINUX) || p->state == X_PROC_DEAD)
+			continue;
+		if (!largest || p->space->resident_pages >= largest->space->resident_pages)
+			largest = p;
+	}
+	return largest;
+}
+
+int memory_shortage(void)
+{
+	struct process *me = current_process();
+
+	if (!(me->flags & X_PROC_LINUX))
+		return -X_ENOMEM;
+	for (uint32_t i = 0; i < PAUSES_MAX; i++) {
+		struct process *p = largest_program();
+		int err;
+
+		if (p == me)
+			return -X_ENOMEM;
+		if (!p->dying) {
+			klog("%s: out of memory: ended, as the largest program (%llu KiB)\n", p->name,
+			     (unsigned long long)p->space->resident_pages * PAGE_SIZE >> 10);
+			process_kill(p, X_DEATH_MEMORY, -X_ENOMEM);
+		}
+		err = thread_wait(NULL, arch_time_ns() + PAUSE_NS, 0);
+		if (err != -X_ETIMEDOUT)
+			return err;
+		if (!memory_denied())
+			return 0;
+	}
+	return -X_ENOMEM;
+}
