@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest server over the MINIX core: requests, open files, paged objects.
+ * What the files of the filesystem server share. The filesystem itself is the
+ * core (minix.h); this is how it meets vfs, open files and the disk.
  *
- * A request keeps its arguments and how far it came. Its step function runs
- * one operation of the core after the other; when one says -X_EWAIT (a block
- * is on its way) or -X_EAGAIN (a new iteration is needed), the request stays
- * and the step function is run again later, going on where it was.
+ *   main.c            start, the event loop's hooks, the clock
+ *   server_disk.c     the cache's blocks to and from the block driver
+ *   server_request.c  calls that are being served
+ *   server_fs.c       calls of vfs (proto/fs.h)
+ *   server_mount.c    ... those that concern the mount as a whole
+ *   server_file.c     calls on open files (proto/file.h)
+ *   server_page.c     files as memory objects
  */
 #ifndef FS_MINIX_SERVER_H
 #define FS_MINIX_SERVER_H
@@ -14,69 +18,100 @@
 #include "lib/ipc/server.h"
 #include "proto/fs.h"
 
-#define REQUESTS_MAX 192u
-#define OPEN_FILES_MAX 2048u
-#define GROUPS_MAX 32u
+#include <string.h>
 
-struct open_file {
-	uint64_t object;            /* object id; 0: free */
-	uint32_t ino, flags;        /* F_O_* */
-	uint32_t uid, gid;          /* of the opener: decides fchmod and the like */
-	bool directory;
+enum {
+	REQUESTS_MAX = 1024,
+	FILES_MAX = 4096,
+	INODE_SLOTS = 6144,
+	GROUPS_MAX = 64,                /* of a caller; more are not looked at */
+	FILE_GROUPS_MAX = 16,           /* kept with an open file */
 };
 
+/* ---- main.c --------------------------------------------------------------- */
+
+extern struct minix_fs fs;
+/* Something changed that a waiting request may have waited for. */
+void server_progress(void);
+uint32_t server_time_sec(void);
+
+/* ---- server_disk.c --------------------------------------------------------- */
+
+enum disk_state { DISK_OPENING, DISK_MOUNTING, DISK_READY, DISK_FAILED };
+extern enum disk_state disk_state;
+extern struct minix_setup disk_setup;   /* for minix_init() */
+void disk_open(void);
+/* Goes on mounting. */
+void disk_step(void);
+/* Gives the driver what was gathered. */
+void disk_batch_end(void);
+
+/* ---- server_request.c ------------------------------------------------------- */
+
+/*
+ * A call being served. Its handler runs again from the start until it says
+ * neither -X_EWAIT nor -X_EAGAIN; what it must remember meanwhile is here.
+ */
 struct request {
-	/* 0, a positive status or an error ends the request with that answer,
-	 * unless the step answered itself (answered). */
-	int64_t (*step)(struct request *r);
+	struct request *prev, *next;    /* in order of arrival */
+	bool used;
 	struct x_in in;
-	bool answered;
-	uint32_t groups[GROUPS_MAX];
-	struct minix_caller who;
-	char path[FS_PATH_MAX];
-	uint32_t path_bytes;
-	char text[FS_NAME_MAX * 4 + 4]; /* a link's text, or a second name */
-	uint32_t text_bytes;
-	/* how far it came */
-	uint32_t progress;          /* by operation */
-	uint32_t ino;
-	uint64_t offset, done;
+	/* progress */
+	bool started;
+	uint32_t ino;                   /* reads, writes: the file */
+	uint64_t offset;                /* where the transfer began */
+	uint32_t done_bytes;
 	struct cache_sync sync;
-	struct x_msg reply;         /* a[] of the answer */
+	/* the answer */
+	struct x_msg reply;
+	x_handle_t handle;              /* or X_NO_HANDLE; moved to the caller */
+	bool set_cursor;
+	uint64_t cursor;
 };
 
-extern struct minix_fs *volume;
-extern bool volume_mounted;     /* vfs has mounted it, in this incarnation */
-extern uint64_t mount_id;
+typedef int64_t (*request_fn)(struct request *r);
 
-/* main.c */
-bool volume_pending(void);      /* still opening or mounting */
-
-/* server_request.c */
-struct request *request_new(const struct x_in *in, int64_t (*step)(struct request *r));
-void request_start(struct request *r);      /* first run */
-void request_run_waiting(void);             /* all that wait, once each */
+void request_take(const struct x_in *in);
+/* The caller has lost patience: what waits is answered. */
 void request_cancel(uint64_t call_id);
-void request_again(void);                   /* make sure that another iteration follows soon */
-void who_is(struct request *r, uint64_t ids, uint64_t group_count);
-uint32_t now_sec(void);
+/* Runs what waits, oldest first. True if something wants a new iteration. */
+bool request_run_all(void);
+/* Is a writer of the file ahead of this one? It would be torn apart. */
+bool request_writer_ahead(const struct request *r);
 
-/* server_fs.c: proto/fs.h */
-void fs_call(const struct x_in *in);
-void fill_attr(const struct minix_attr *from, struct file_attr *to);
-void fill_statfs(struct file_statfs *to);
+/* ---- server_fs.c, server_mount.c --------------------------------------------- */
 
-/* server_file.c: proto/file.h */
-void file_call(const struct x_in *in);
-void file_closed(uint64_t object);
-void files_forget_all(void);
-struct open_file *file_find(uint64_t object);
-/* A new open file; the object handle, or an error. The inode is held by it. */
-int64_t file_open(uint32_t ino, uint32_t flags, const struct minix_caller *who, bool directory);
+int64_t fs_request(struct request *r);
+int64_t mount_request(struct request *r);
+extern bool mounted;
+extern uint64_t mount_id;
+void mount_statfs(struct file_statfs *out);
+/* One hold of vfs more. */
+int mount_hold(uint32_t ino);
+/* Begins to end the server: all is written, then it exits. */
+void mount_stop(void);
+/* Goes on with that; false if it isn't wanted. */
+bool mount_stopping(void);
 
-/* server_pages.c: files as memory objects */
-int64_t pages_object(uint32_t ino, uint64_t size_bytes); /* a handle to give away */
-void pages_changed(uint32_t ino);           /* the file was written: later mappings see it */
-void pages_wanted(const struct x_in *in);   /* X_IN_PAGE */
+/* ---- server_file.c ------------------------------------------------------------ */
+
+int64_t file_request(struct request *r);
+/* Opens: a handle, or an error. */
+int64_t file_open(uint32_t ino, uint32_t open_flags, const struct minix_caller *who);
+void file_closure(uint64_t object, uint64_t mints);
+uint32_t file_open_count(void);
+void file_forget_all(void);
+void file_fill_attr(const struct minix_attr *attr, struct file_attr *out);
+
+/* ---- server_page.c -------------------------------------------------------------- */
+
+/* A handle to the pages of a regular file, for the caller to map. */
+int64_t page_object(uint32_t ino, uint64_t size_bytes);
+void page_missing(const struct x_in *in);
+bool page_run_all(void);
+/* The file's bytes changed: who maps it from now on gets new pages. */
+void page_file_changed(uint32_t ino);
+/* Gives back what nobody maps. HARD: even if it might soon be mapped again. */
+void page_tidy(bool hard);
 
 #endif

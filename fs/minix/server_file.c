@@ -1,391 +1,490 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * proto/file.h: calls on open files. Data moves between the cache's frames and
- * the caller's window, a block at a time, by the kernel.
+ * Open files: objects on our port, one for each open. The object's id is the
+ * slot (from 1) and, above it, how often the slot was used. The inode is held
+ * until the last handle is gone. What may be done was decided at open.
  */
+
 #include "fs/minix/server.h"
-#include "lib/c/string.h"
 
-#define NS_PER_SEC 1000000000ull
+enum { LISTING_BYTES = 32 * 1024, LISTING_BATCH = 64 };
 
-static struct open_file files[OPEN_FILES_MAX];
-static uint64_t generation = 1;
+#define O_DSYNC_BIT 010000u             /* in status flags; O_SYNC has it too */
 
-struct open_file *file_find(uint64_t object)
+struct open_file {
+	bool used;
+	bool readable, writable;
+	bool is_dir;
+	uint32_t generation;
+	uint32_t ino;                   /* 0: its mount is gone */
+	struct minix_caller opener;     /* groups: below */
+	uint32_t groups[FILE_GROUPS_MAX];
+};
+
+static struct open_file files[FILES_MAX];
+static uint32_t file_count;
+static uint32_t search_from;
+
+/* ---- opening and closing ---------------------------------------------------------- */
+
+static uint64_t object_id(const struct open_file *file)
 {
-	struct open_file *f = &files[object % OPEN_FILES_MAX];
-
-	return object && f->object == object ? f : NULL;
+	return (uint64_t)file->generation << 32 | (file - files + 1);
 }
 
-int64_t file_open(uint32_t ino, uint32_t flags, const struct minix_caller *who, bool directory)
+static struct open_file *find_file(uint64_t object)
 {
-	for (uint32_t i = 0; i < OPEN_FILES_MAX; i++) {
-		struct open_file *f = &files[i];
-		uint64_t object = generation * OPEN_FILES_MAX + i;
-		int64_t h;
+	uint32_t slot = (uint32_t)object - 1;
 
-		if (f->object)
+	if (slot >= FILES_MAX || !files[slot].used ||
+	    files[slot].generation != object >> 32)
+		return NULL;
+	return &files[slot];
+}
+
+static struct open_file *find_free(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < FILES_MAX; i++) {
+		struct open_file *file = &files[(search_from + i) % FILES_MAX];
+
+		if (file->used)
 			continue;
-		h = x_mint(server_port, object, X_MINT_CURSOR, X_READY_IN | X_READY_OUT,
-			   flags & ~(F_O_CREAT | F_O_EXCL | F_O_TRUNC | F_O_NOCTTY | F_O_CLOEXEC));
-		if (h < 0)
-			return h;
-		generation++;
-		*f = (struct open_file){
-			.object = object, .ino = ino, .flags = flags, .uid = who->uid, .gid = who->gid,
-			.directory = directory,
-		};
-		return h;
+		search_from = (search_from + i + 1) % FILES_MAX;
+		return file;
 	}
-	return -X_ENFILE;
+	return NULL;
 }
 
-void file_closed(uint64_t object)
+static void keep_opener(struct open_file *file, const struct minix_caller *who)
 {
-	struct open_file *f = file_find(object);
-
-	if (!f)
-		return;
-	minix_release(volume, f->ino, 1);
-	f->object = 0;
-	request_again(); /* the inode may have to be freed */
+	file->opener = *who;
+	if (file->opener.group_count > FILE_GROUPS_MAX)
+		file->opener.group_count = FILE_GROUPS_MAX;
+	memcpy(file->groups, who->groups,
+	       file->opener.group_count * sizeof(file->groups[0]));
+	file->opener.groups = file->groups;
 }
 
-/* A new vfs: its predecessor's files and holds are nobody's. */
-void files_forget_all(void)
+int64_t file_open(uint32_t ino, uint32_t open_flags, const struct minix_caller *who)
 {
-	for (uint32_t i = 0; i < OPEN_FILES_MAX; i++)
-		files[i].object = 0;
-	for (uint32_t i = 0; i < volume->setup.inode_slots; i++) {
-		struct minix_inode *inode = &volume->setup.inodes[i];
-
-		if (inode->ino && inode->holds)
-			minix_release(volume, inode->ino, inode->holds);
-		if (inode->ino)
-			inode->mounted_on = false;
-	}
-}
-
-/* ---- data ---- */
-
-static bool may_read(const struct open_file *f)
-{
-	return !(f->flags & F_O_PATH) && (f->flags & F_O_ACCMODE) != F_O_WRONLY;
-}
-
-static bool may_write(const struct open_file *f)
-{
-	return !(f->flags & F_O_PATH) && (f->flags & F_O_ACCMODE) != F_O_RDONLY;
-}
-
-static int to_window(void *ctx, uint32_t offset, void *data, uint32_t bytes)
-{
-	struct request *r = ctx;
-	int64_t n = window_write(r->in.id, 0, r->done + offset, data, bytes);
-
-	return n == bytes ? 0 : n < 0 ? (int)n : -X_EFAULT;
-}
-
-static int from_window(void *ctx, uint32_t offset, void *data, uint32_t bytes)
-{
-	struct request *r = ctx;
-	int64_t n = window_read(r->in.id, 0, r->done + offset, data, bytes);
-
-	return n == bytes ? 0 : n < 0 ? (int)n : -X_EFAULT;
-}
-
-/* The data's end: bytes moved, or why none were; the cursor goes along. */
-static int64_t data_end(struct request *r, int64_t status)
-{
-	struct x_out *o;
-
-	if (r->done)
-		status = r->done;
-	if (status < 0)
-		return status;
-	o = out_answer_entry(r->in.id);
-	o->msg.status = status;
-	if (!(r->in.msg.status & FILE_AT)) {
-		o->flags |= X_ANSWER_CURSOR;
-		o->value = r->offset + r->done;
-	}
-	r->answered = true;
-	return 0;
-}
-
-static int64_t do_read(struct request *r)
-{
-	const struct open_file *f = file_find(r->in.object);
-	uint32_t len = r->in.win_count ? r->in.win[0].len : 0;
-
-	if (!f)
-		return -X_EBADF;
-	while (r->done < len) {
-		int64_t n = minix_read(volume, &r->who, f->ino, r->offset + r->done, len - r->done, to_window, r);
-
-		if (n == -X_EWAIT || n == -X_EAGAIN)
-			return n;
-		if (n <= 0)
-			return data_end(r, n);
-		r->done += n;
-	}
-	return data_end(r, 0);
-}
-
-static int64_t do_write(struct request *r)
-{
-	const struct open_file *f = file_find(r->in.object);
-	uint32_t len = r->in.win_count ? r->in.win[0].len : 0;
+	static const uint32_t not_kept = F_O_CREAT | F_O_EXCL | F_O_TRUNC |
+					 F_O_NOCTTY | F_O_CLOEXEC;
+	struct open_file *file = find_free();
+	uint32_t access = open_flags & F_O_ACCMODE;
 	struct minix_attr attr;
-
-	if (!f)
-		return -X_EBADF;
-	if ((r->in.status_flags & F_O_APPEND) && !r->progress) {
-		int64_t status = minix_getattr(volume, f->ino, &attr);
-
-		if (status)
-			return status;
-		r->offset = attr.size_bytes;
-		r->progress = 1;
-	}
-	while (r->done < len) {
-		int64_t n = minix_write(volume, &r->who, f->ino, r->offset + r->done, len - r->done,
-					from_window, r);
-
-		if (n == -X_EWAIT || n == -X_EAGAIN)
-			return n;
-		if (n <= 0)
-			return data_end(r, n);
-		r->done += n;
-		pages_changed(f->ino);
-	}
-	return data_end(r, 0);
-}
-
-/* ---- directories ---- */
-
-#define ENTRY_BYTES(name_bytes) ((19u + (name_bytes) + 1u + 7u) & ~7u)
-
-static uint8_t dirent_type(uint32_t mode)
-{
-	return (mode & F_S_IFMT) >> 12;
-}
-
-static int64_t do_readdir(struct request *r)
-{
-	static struct minix_dirent entries[32];
-	static uint8_t out[32 * ENTRY_BYTES(MINIX_NAME_MAX)];
-	const struct open_file *f = file_find(r->in.object);
-	uint32_t room = r->in.win_count ? r->in.win[0].len : 0, used = 0;
-	int64_t n;
-
-	if (!f)
-		return -X_EBADF;
-	if (!f->directory)
-		return -X_ENOTDIR;
-	if (r->in.cursor > UINT32_MAX)
-		return 0;
-	r->offset = r->in.cursor;
-	n = minix_readdir(volume, &r->who, f->ino, r->offset, entries, 32);
-	if (n < 0)
-		return n;
-	for (int64_t i = 0; i < n; i++) {
-		uint32_t bytes = ENTRY_BYTES(entries[i].name_bytes);
-		struct file_dirent *d = (void *)(out + used);
-
-		if (used + bytes > room)
-			break;
-		memset(d, 0, bytes);
-		d->ino = entries[i].ino;
-		d->next = entries[i].next_cursor;
-		d->reclen = bytes;
-		d->type = dirent_type(entries[i].mode);
-		memcpy(d->name, entries[i].name, entries[i].name_bytes);
-		used += bytes;
-		r->offset = entries[i].next_cursor;
-	}
-	if (n && !used)
-		return -X_EINVAL; /* not even one fits */
-	if (used && window_write(r->in.id, 0, 0, out, used) != used)
-		return -X_EFAULT;
-	r->done = used;
-	/* the cursor is that of the next entry, not a byte count */
-	r->offset -= used;
-	return data_end(r, 0);
-}
-
-/* ---- attributes ---- */
-
-static int64_t do_stat(struct request *r)
-{
-	const struct open_file *f = file_find(r->in.object);
-	struct minix_attr attr;
-	struct file_attr out;
 	int64_t status;
 
-	if (!f)
-		return -X_EBADF;
-	status = minix_getattr(volume, f->ino, &attr);
+	if (!file)
+		return -X_ENFILE;
+	status = minix_getattr(&fs, ino, &attr);
+	if (!status)
+		status = minix_hold(&fs, ino);
 	if (status)
 		return status;
-	fill_attr(&attr, &out);
-	status = window_write(r->in.id, 0, 0, &out, sizeof(out));
-	return status < 0 ? status : 0;
-}
-
-static int64_t truncate_open(struct request *r, const struct open_file *f, uint64_t size)
-{
-	int64_t status = f->directory || !may_write(f) ? -X_EINVAL
-			 : minix_truncate(volume, &r->who, f->ino, size, false);
-
-	if (!status)
-		pages_changed(f->ino);
+	file->generation++;
+	file->ino = ino;
+	file->is_dir = MINIX_ISDIR(attr.mode);
+	file->readable = access != F_O_WRONLY;
+	file->writable = access != F_O_RDONLY;
+	keep_opener(file, who);
+	status = x_mint(server_port, object_id(file), X_MINT_CURSOR,
+			X_READY_IN | X_READY_OUT, open_flags & ~not_kept);
+	if (status < 0) {
+		minix_release(&fs, ino, 1);
+		return status;
+	}
+	file->used = true;
+	file_count++;
 	return status;
 }
 
-static int64_t do_setattr(struct request *r)
+void file_closure(uint64_t object, uint64_t mints)
 {
-	const struct open_file *f = file_find(r->in.object);
-	const uint64_t *a = r->in.msg.a;
-	struct minix_setattr set = {
-		.mask = (uint32_t)a[0] & ~ATTR_SIZE, .mode = (uint32_t)a[1], .uid = a[1] >> 32,
-		.gid = (uint32_t)a[2], .atime_sec = a[4] / NS_PER_SEC, .mtime_sec = a[5] / NS_PER_SEC,
-	};
+	struct open_file *file = find_file(object);
 
-	if (!f || (f->flags & F_O_PATH))
-		return -X_EBADF;
-	if ((a[0] & ATTR_SIZE) && !r->progress) {
-		int64_t status = truncate_open(r, f, a[3]);
-
-		if (status)
-			return status;
-		r->progress = 1;
-	}
-	return set.mask ? minix_setattr(volume, &r->who, f->ino, &set) : 0;
+	if (!file || mints != 1)
+		return;
+	if (file->ino)
+		minix_release(&fs, file->ino, 1);
+	file->used = false;
+	file_count--;
+	server_progress();
 }
 
-static int64_t do_truncate(struct request *r)
+uint32_t file_open_count(void)
 {
-	const struct open_file *f = file_find(r->in.object);
-
-	return f ? truncate_open(r, f, r->in.msg.a[0]) : -X_EBADF;
+	return file_count;
 }
 
-static int64_t do_sync(struct request *r)
+void file_forget_all(void)
 {
-	const struct open_file *f = file_find(r->in.object);
+	uint32_t i;
 
-	return f ? minix_sync(volume, &r->sync, f->directory ? 0 : f->ino) : -X_EBADF;
+	for (i = 0; i < FILES_MAX; i++)
+		files[i].ino = 0;
 }
 
-static int64_t do_statfs(struct request *r)
-{
-	struct file_statfs s;
-	int64_t n;
+/* ---- reading and writing ------------------------------------------------------------- */
 
-	fill_statfs(&s);
-	n = window_write(r->in.id, 0, 0, &s, sizeof(s));
-	return n < 0 ? n : 0;
+static int copy_in(void *ctx, uint32_t offset, void *data, uint32_t length)
+{
+	const struct request *r = ctx;
+
+	return window_read(r->in.id, 0, r->done_bytes + offset, data, length) ==
+	       length ? 0 : -X_EFAULT;
 }
 
-static int64_t do_ident(struct request *r)
+static int copy_out(void *ctx, uint32_t offset, void *data, uint32_t length)
 {
-	const struct open_file *f = file_find(r->in.object);
+	const struct request *r = ctx;
 
-	if (!f || !f->directory)
-		return -X_ENOTDIR;
-	r->reply.a[0] = mount_id;
-	r->reply.a[1] = f->ino;
-	return 0;
+	return window_write(r->in.id, 0, r->done_bytes + offset, data, length) ==
+	       length ? 0 : -X_EFAULT;
 }
 
-static int64_t do_size(struct request *r)
+static bool uses_cursor(const struct request *r)
 {
-	const struct open_file *f = file_find(r->in.object);
+	return !(r->in.msg.status & FILE_AT);
+}
+
+static int64_t find_offset(struct request *r, const struct open_file *file)
+{
 	struct minix_attr attr;
 	int64_t status;
 
-	if (!f)
-		return -X_EBADF;
-	status = minix_getattr(volume, f->ino, &attr);
-	r->reply.a[0] = attr.size_bytes;
+	r->offset = uses_cursor(r) ? r->in.cursor : r->in.msg.a[0];
+	if (r->offset > INT64_MAX)
+		return -X_EINVAL;
+	if (r->in.msg.op != FILE_WRITE || !(r->in.status_flags & F_O_APPEND))
+		return 0;
+	status = minix_getattr(&fs, file->ino, &attr);
+	if (!status)
+		r->offset = attr.size_bytes;
 	return status;
 }
 
-static int64_t do_mmap(struct request *r)
+static int64_t finish_transfer(struct request *r)
 {
-	const struct open_file *f = file_find(r->in.object);
+	r->set_cursor = uses_cursor(r);
+	r->cursor = r->offset + r->done_bytes;
+	return r->done_bytes;
+}
+
+static int64_t do_read(struct request *r, struct open_file *file,
+		       const struct minix_caller *who)
+{
+	uint32_t length = r->in.win[0].len;
+	int64_t n;
+
+	if (!file->readable)
+		return -X_EBADF;
+	if (!r->started) {
+		n = find_offset(r, file);
+		if (n)
+			return n;
+		r->started = true;
+	}
+	do {
+		n = minix_read(&fs, who, file->ino, r->offset + r->done_bytes,
+			       length - r->done_bytes, copy_out, r);
+		if (n == -X_EWAIT || n == -X_EAGAIN || (n < 0 && !r->done_bytes))
+			return n;
+		if (n > 0)
+			r->done_bytes += n;
+	} while (n > 0 && r->done_bytes < length);
+	return finish_transfer(r);
+}
+
+static int64_t write_some(struct request *r, struct open_file *file,
+			  const struct minix_caller *who)
+{
+	uint32_t length = r->in.win[0].len;
+	int64_t n;
+
+	do {
+		n = minix_write(&fs, who, file->ino, r->offset + r->done_bytes,
+				length - r->done_bytes, copy_in, r);
+		if (n == -X_EWAIT || n == -X_EAGAIN || (n < 0 && !r->done_bytes))
+			return n;
+		if (n > 0)
+			r->done_bytes += n;
+	} while (n > 0 && r->done_bytes < length);
+	page_file_changed(file->ino);
+	return 0;
+}
+
+static int64_t do_write(struct request *r, struct open_file *file,
+			const struct minix_caller *who)
+{
+	int64_t status;
+
+	if (!file->writable)
+		return -X_EBADF;
+	r->ino = file->ino;
+	if (request_writer_ahead(r))
+		return -X_EWAIT;
+	if (!r->started) {
+		status = find_offset(r, file);
+		if (status)
+			return status;
+		r->started = true;
+	}
+	if (r->sync.state == CACHE_SYNC_NEW) {
+		status = write_some(r, file, who);
+		if (status)
+			return status;
+	}
+	if (r->in.status_flags & O_DSYNC_BIT) {
+		status = minix_sync(&fs, &r->sync, file->ino);
+		if (status)
+			return status;
+	}
+	return finish_transfer(r);
+}
+
+static int64_t do_truncate(struct request *r, struct open_file *file,
+			   const struct minix_caller *who)
+{
+	int64_t status;
+
+	if (!file->writable || r->in.msg.a[0] > INT64_MAX)
+		return -X_EINVAL;
+	r->ino = file->ino;
+	if (request_writer_ahead(r))
+		return -X_EWAIT;
+	status = minix_truncate(&fs, who, file->ino, r->in.msg.a[0], false);
+	if (!status)
+		page_file_changed(file->ino);
+	return status;
+}
+
+/* ---- attributes ------------------------------------------------------------------------ */
+
+void file_fill_attr(const struct minix_attr *attr, struct file_attr *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->dev = mount_id;
+	out->ino = attr->ino;
+	out->mode = attr->mode;
+	out->nlink = attr->link_count;
+	out->uid = attr->uid;
+	out->gid = attr->gid;
+	out->rdev = (attr->minor & 0xff) | (uint64_t)attr->major << 8 |
+		    (uint64_t)(attr->minor & ~0xffu) << 12;
+	out->size = attr->size_bytes;
+	out->blocks = attr->blocks_512;
+	out->block_bytes = attr->block_size;
+	out->atime_ns = attr->atime_sec * 1000000000ull;
+	out->mtime_ns = attr->mtime_sec * 1000000000ull;
+	out->ctime_ns = attr->ctime_sec * 1000000000ull;
+}
+
+static int64_t give(struct request *r, const void *data, uint32_t length)
+{
+	return window_write(r->in.id, 0, 0, data, length) == length ? 0 : -X_EFAULT;
+}
+
+static int64_t do_stat(struct request *r, struct open_file *file,
+		       const struct minix_caller *who)
+{
+	struct file_attr out;
 	struct minix_attr attr;
-	struct x_out *o;
-	int64_t h;
+	int64_t status = minix_getattr(&fs, file->ino, &attr);
 
-	if (!f || !may_read(f))
-		return -X_EACCES;
-	if (f->directory)
-		return -X_ENODEV;
-	h = minix_getattr(volume, f->ino, &attr);
-	if (!h)
-		h = pages_object(f->ino, attr.size_bytes);
-	if (h < 0)
-		return h;
-	o = out_answer_entry(r->in.id);
-	o->msg.a[0] = attr.size_bytes;
-	o->handle_count = 1;
-	o->handles[0] = (uint32_t)h;
-	r->answered = true;
-	return 0;
+	(void)who;
+	if (status)
+		return status;
+	file_fill_attr(&attr, &out);
+	return give(r, &out, sizeof(out));
 }
 
-static int64_t refuse(const struct open_file *f, const struct x_in *in)
+static int64_t do_setattr(struct request *r, struct open_file *file,
+			  const struct minix_caller *who)
 {
-	if (in->msg.op == FILE_READ && f->directory)
-		return -X_EISDIR;
-	if ((in->msg.op == FILE_READ || in->msg.op == FILE_READDIR) && !may_read(f))
-		return -X_EBADF;
-	if (in->msg.op == FILE_WRITE && !may_write(f))
-		return -X_EBADF;
-	if (in->msg.op == FILE_IOCTL)
-		return -X_ENOTTY;
-	if ((in->msg.op == FILE_STAT || in->msg.op == FILE_STATFS) && in->win_count == 0)
-		return -X_EFAULT;
+	const uint64_t *a = r->in.msg.a;
+	struct minix_setattr set = {
+		.mask = a[0] & ~(uint64_t)ATTR_SIZE,
+		.mode = (uint32_t)a[1], .uid = a[1] >> 32, .gid = a[2],
+		.atime_sec = a[4] / 1000000000u, .mtime_sec = a[5] / 1000000000u,
+	};
+	int64_t status;
+
+	if (a[0] & ATTR_SIZE) {
+		if (!file->writable)
+			return -X_EINVAL;
+		status = minix_truncate(&fs, who, file->ino, a[3], false);
+		if (status)
+			return status;
+		page_file_changed(file->ino);
+	}
+	return set.mask ? minix_setattr(&fs, who, file->ino, &set) : 0;
+}
+
+static int64_t do_size(struct request *r, struct open_file *file,
+		       const struct minix_caller *who)
+{
+	struct minix_attr attr;
+	int64_t status = minix_getattr(&fs, file->ino, &attr);
+
+	(void)who;
+	if (!status)
+		r->reply.a[0] = attr.size_bytes;
+	return status;
+}
+
+static int64_t do_statfs(struct request *r, struct open_file *file,
+			 const struct minix_caller *who)
+{
+	struct file_statfs out;
+
+	(void)file;
+	(void)who;
+	mount_statfs(&out);
+	return give(r, &out, sizeof(out));
+}
+
+static int64_t do_ident(struct request *r, struct open_file *file,
+			const struct minix_caller *who)
+{
+	(void)who;
+	if (!file->is_dir)
+		return -X_ENOTDIR;
+	r->reply.a[0] = mount_id;
+	r->reply.a[1] = file->ino;
 	return 0;
 }
 
-static int64_t (*const steps[])(struct request *r) = {
-	[FILE_READ - FILE_READ] = do_read,       [FILE_WRITE - FILE_READ] = do_write,
-	[FILE_STAT - FILE_READ] = do_stat,       [FILE_SETATTR - FILE_READ] = do_setattr,
-	[FILE_READDIR - FILE_READ] = do_readdir, [FILE_SYNC - FILE_READ] = do_sync,
-	[FILE_MMAP - FILE_READ] = do_mmap,       [FILE_STATFS - FILE_READ] = do_statfs,
-	[FILE_IDENT - FILE_READ] = do_ident,     [FILE_SIZE - FILE_READ] = do_size,
+static int64_t do_sync(struct request *r, struct open_file *file,
+		       const struct minix_caller *who)
+{
+	(void)who;
+	return minix_sync(&fs, &r->sync, file->is_dir ? 0 : file->ino);
+}
+
+static int64_t do_mmap(struct request *r, struct open_file *file,
+		       const struct minix_caller *who)
+{
+	struct minix_attr attr;
+	int64_t status;
+
+	(void)who;
+	if (file->is_dir)
+		return -X_ENODEV;
+	if (!file->readable)
+		return -X_EACCES;
+	status = minix_getattr(&fs, file->ino, &attr);
+	if (status)
+		return status;
+	status = page_object(file->ino, attr.size_bytes);
+	if (status < 0)
+		return status;
+	r->handle = status;
+	r->reply.a[0] = attr.size_bytes;
+	return 0;
+}
+
+/* ---- listing --------------------------------------------------------------------------- */
+
+static uint8_t listing[LISTING_BYTES];
+static struct minix_dirent entries[LISTING_BATCH];
+
+/* Puts an entry at the end of the listing; false if it doesn't fit. */
+static bool list_entry(const struct minix_dirent *entry, uint32_t *length,
+		       uint32_t capacity)
+{
+	uint32_t bytes = (offsetof(struct file_dirent, name) + entry->name_bytes + 1 +
+			  7) & ~7u;
+	struct file_dirent *out = (void *)(listing + *length);
+
+	if (bytes > capacity - *length)
+		return false;
+	memset(out, 0, bytes);
+	out->ino = entry->ino;
+	out->next = entry->next_cursor;
+	out->reclen = bytes;
+	out->type = entry->mode >> 12;
+	memcpy(out->name, entry->name, entry->name_bytes);
+	*length += bytes;
+	return true;
+}
+
+static int64_t fill_listing(const struct open_file *file,
+			    const struct minix_caller *who, uint32_t capacity,
+			    uint64_t *cursor)
+{
+	uint32_t length = 0;
+
+	for (;;) {
+		int64_t i, n = minix_readdir(&fs, who, file->ino, *cursor, entries,
+					     LISTING_BATCH);
+
+		if (n <= 0)
+			return length ? (int64_t)length : n;
+		for (i = 0; i < n; i++) {
+			if (!list_entry(&entries[i], &length, capacity))
+				return length ? (int64_t)length : -X_EINVAL;
+			*cursor = entries[i].next_cursor;
+		}
+	}
+}
+
+static int64_t do_readdir(struct request *r, struct open_file *file,
+			  const struct minix_caller *who)
+{
+	uint32_t capacity = r->in.win[0].len;
+	uint64_t cursor = r->in.cursor;
+	int64_t length;
+
+	if (!file->is_dir)
+		return -X_ENOTDIR;
+	if (cursor > UINT32_MAX)
+		return 0;
+	if (capacity > LISTING_BYTES)
+		capacity = LISTING_BYTES;
+	length = fill_listing(file, who, capacity, &cursor);
+	if (length < 0)
+		return length;
+	if (length && window_write(r->in.id, 0, 0, listing, length) != length)
+		return -X_EFAULT;
+	r->set_cursor = true;
+	r->cursor = cursor;
+	return length;
+}
+
+/* ---- dispatch ----------------------------------------------------------------------------- */
+
+typedef int64_t (*file_fn)(struct request *r, struct open_file *file,
+			   const struct minix_caller *who);
+
+static const file_fn handlers[] = {
+	[FILE_READ - FILE_READ] = do_read,
+	[FILE_WRITE - FILE_READ] = do_write,
+	[FILE_STAT - FILE_READ] = do_stat,
+	[FILE_SETATTR - FILE_READ] = do_setattr,
+	[FILE_READDIR - FILE_READ] = do_readdir,
+	[FILE_SYNC - FILE_READ] = do_sync,
+	[FILE_MMAP - FILE_READ] = do_mmap,
+	[FILE_STATFS - FILE_READ] = do_statfs,
+	[FILE_IDENT - FILE_READ] = do_ident,
+	[FILE_SIZE - FILE_READ] = do_size,
 	[FILE_TRUNCATE - FILE_READ] = do_truncate,
 };
 
-void file_call(const struct x_in *in)
+int64_t file_request(struct request *r)
 {
-	const struct open_file *f = file_find(in->object);
-	uint32_t op = in->msg.op - FILE_READ;
-	struct request *r;
-	int64_t status;
+	uint32_t index = r->in.msg.op - FILE_READ;
+	struct open_file *file = find_file(r->in.object);
+	struct minix_caller who;
 
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
-	status = f ? refuse(f, in) : -X_EBADF;
-	if (!status && (op >= sizeof(steps) / sizeof(steps[0]) || !steps[op]))
-		status = -X_ENOSYS;
-	if (status) {
-		out_status(in->id, status);
-		return;
-	}
-	r = request_new(in, steps[op]);
-	if (!r)
-		return;
-	who_is(r, f->uid | (uint64_t)f->gid << 32, 0);
-	r->offset = in->msg.status & FILE_AT ? in->msg.a[0] : in->cursor;
-	if ((int64_t)r->offset < 0) {
-		out_status(in->id, -X_EINVAL);
-		r->step = NULL;
-		return;
-	}
-	request_start(r);
+	if (r->in.msg.op == FILE_IOCTL)
+		return -X_ENOTTY;
+	if (!file || !file->ino)
+		return -X_EIO;
+	if (index >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[index])
+		return -X_ENOSYS;
+	who = file->opener;
+	who.time_sec = server_time_sec();
+	return handlers[index](r, file, &who);
 }

@@ -1,109 +1,146 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Requests: their table, and running them until they are answered.
+ * The calls being served, in order of arrival. Each runs when it comes, and,
+ * if it must wait, again whenever something has moved.
  */
+
 #include "fs/minix/server.h"
-#include "lib/c/string.h"
 
 static struct request requests[REQUESTS_MAX];
-static struct server_timer soon;
+static struct request *first, *last;
+static uint32_t search_from;
 
-static void nothing(void *ctx)
+static struct request *find_free(void)
 {
-	(void)ctx;
-}
+	uint32_t i;
 
-/* A timer due at once ends the next receive. */
-void request_again(void)
-{
-	soon.fn = nothing;
-	timer_set(&soon, 1);
-}
+	for (i = 0; i < REQUESTS_MAX; i++) {
+		struct request *r = &requests[(search_from + i) % REQUESTS_MAX];
 
-uint32_t now_sec(void)
-{
-	return x_clock(X_CLOCK_REALTIME) / 1000000000;
-}
-
-void who_is(struct request *r, uint64_t ids, uint64_t group_count)
-{
-	r->who.uid = ids;
-	r->who.gid = ids >> 32;
-	r->who.groups = r->groups;
-	r->who.group_count = 0;
-	r->who.time_sec = now_sec();
-	if (group_count > GROUPS_MAX)
-		group_count = GROUPS_MAX;
-	if (group_count && r->in.win_count > 2 &&
-	    window_read(r->in.id, 2, 0, r->groups, group_count * sizeof(uint32_t)) ==
-		    (int64_t)(group_count * sizeof(uint32_t)))
-		r->who.group_count = group_count;
-}
-
-struct request *request_new(const struct x_in *in, int64_t (*step)(struct request *r))
-{
-	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
-		struct request *r = &requests[i];
-
-		if (r->step)
+		if (r->used)
 			continue;
-		memset(r, 0, offsetof(struct request, path));
-		memset(&r->path_bytes, 0, sizeof(r->path_bytes));
-		memset(&r->text_bytes, 0, sizeof(*r) - offsetof(struct request, text_bytes));
-		r->in = *in;
-		r->step = step;
+		search_from = (search_from + i + 1) % REQUESTS_MAX;
 		return r;
 	}
-	if (in->kind == X_IN_CALL)
-		out_status(in->id, -X_EAGAIN);
 	return NULL;
 }
 
-static void run(struct request *r)
+static void append(struct request *r)
 {
-	int64_t status = r->step(r);
+	r->prev = last;
+	r->next = NULL;
+	if (last)
+		last->next = r;
+	else
+		first = r;
+	last = r;
+}
 
-	if (status == -X_EWAIT)
+static void unlink(struct request *r)
+{
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		first = r->next;
+	if (r->next)
+		r->next->prev = r->prev;
+	else
+		last = r->prev;
+	r->used = false;
+}
+
+static void answer(struct request *r, int64_t status)
+{
+	struct x_out *out = out_answer_entry(r->in.id);
+
+	out->msg = r->reply;
+	out->msg.op = 0;
+	out->msg.status = status;
+	if (r->handle != X_NO_HANDLE) {
+		out->handles[0] = r->handle;
+		out->handle_count = 1;
+	}
+	if (r->set_cursor && status >= 0) {
+		out->flags |= X_ANSWER_CURSOR;
+		out->value = r->cursor;
+	}
+}
+
+/* True if the request is answered; *again if a new iteration will help it. */
+static bool run(struct request *r, bool *again)
+{
+	int64_t status;
+
+	r->handle = X_NO_HANDLE;
+	r->set_cursor = false;
+	memset(&r->reply, 0, sizeof(r->reply));
+	status = r->in.object ? file_request(r) : fs_request(r);
+	*again |= status == -X_EAGAIN;
+	if (status == -X_EWAIT || status == -X_EAGAIN)
+		return false;
+	answer(r, status);
+	unlink(r);
+	return true;
+}
+
+void request_take(const struct x_in *in)
+{
+	struct request *r = find_free();
+	bool again = false;
+	uint32_t i;
+
+	for (i = 0; i < in->handle_count; i++)
+		out_close(in->handles[i]);
+	if (!r) {
+		out_status(in->id, -X_ENOMEM);
 		return;
-	if (status == -X_EAGAIN) {
-		request_again();
-		return;
 	}
-	if (!r->answered) {
-		r->reply.status = status;
-		out_answer(r->in.id, &r->reply);
-	}
-	r->step = NULL;
+	memset(r, 0, sizeof(*r));
+	r->used = true;
+	r->in = *in;
+	append(r);
+	if (run(r, &again) || again)
+		server_progress();
 }
 
-void request_start(struct request *r)
+bool request_run_all(void)
 {
-	run(r);
-}
+	struct request *r = first;
+	bool again = false;
 
-void request_run_waiting(void)
-{
-	static uint32_t first; /* whose turn it is: nobody waits for ever */
+	while (r) {
+		struct request *next = r->next;
 
-	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
-		struct request *r = &requests[(first + i) % REQUESTS_MAX];
-
-		if (r->step)
-			run(r);
+		if (run(r, &again))
+			server_progress();
+		r = next;
 	}
-	first = (first + 1) % REQUESTS_MAX;
+	return again;
 }
 
+/* Every run was a transaction, so what waits can be dropped between two. */
 void request_cancel(uint64_t call_id)
 {
-	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
-		struct request *r = &requests[i];
+	struct request *r;
 
-		if (!r->step || r->in.kind != X_IN_CALL || r->in.id != call_id)
+	for (r = first; r; r = r->next) {
+		if (r->in.id != call_id)
 			continue;
-		if (r->ino && r->progress && r->in.msg.op == FS_OPEN)
-			minix_release(volume, r->ino, 1);
-		out_status(call_id, r->done ? (int64_t)r->done : -X_EINTR);
-		r->step = NULL;
+		out_status(call_id, r->done_bytes ? (int64_t)r->done_bytes : -X_EINTR);
+		unlink(r);
+		server_progress();
+		return;
 	}
+}
+
+bool request_writer_ahead(const struct request *r)
+{
+	const struct request *other;
+
+	for (other = first; other && other != r; other = other->next)
+		if (other->in.object && other->ino == r->ino &&
+		    (other->in.msg.op == FILE_WRITE ||
+		     other->in.msg.op == FILE_TRUNCATE))
+			return true;
+	return false;
 }
