@@ -5,7 +5,8 @@
  * Called by vfs on its port (proto/fs.h), by programs on their open files
  * (proto/file.h), by the kernel for missing pages. Uses a block driver.
  *
- * Boot options: root=, the disk or partition; cache=, of file data, in MiB
+ * Boot options: root=N, root=vda or root=/dev/vda1, the disk or partition to
+ * use; cache=, of file data, in MiB
  * (server_disk.c).
  */
 

@@ -216,14 +216,21 @@ static void set_state(enum disk_state state)
 	server_progress();
 }
 
+static const char no_volume[] = "no MINIX filesystem on the disk or its partitions";
+
 static void open_candidate(void);
+
+static void fail(const char *why)
+{
+	server_log("no filesystem: %s", why);
+	set_state(DISK_FAILED);
+}
 
 static void try_next(const char *why)
 {
 	if (boot_option("root") ||
 	    ++candidate == sizeof(candidates) / sizeof(candidates[0])) {
-		server_log("no filesystem: %s", why);
-		set_state(DISK_FAILED);
+		fail(why);
 		return;
 	}
 	set_state(DISK_OPENING);
@@ -246,7 +253,7 @@ void disk_step(void)
 	if (status) {
 		server_log("%s: %s (error %d)", disk.name,
 			   fs.reason ? fs.reason : "it can't be read", status);
-		try_next("no MINIX V3 filesystem on the disk or its partitions");
+		try_next(no_volume);
 		return;
 	}
 	server_log("%s: MINIX V3, %u blocks of %u bytes, %s%s; cache of %llu KiB",
@@ -260,9 +267,12 @@ void disk_step(void)
 static void opened(void *ctx, int status, const struct block_info *info)
 {
 	(void)ctx;
+	if (status == -X_ENODEV) { /* the driver has failed for good: no partition of it either */
+		fail("no disk");
+		return;
+	}
 	if (status) {
-		try_next(candidate ? "no MINIX V3 filesystem on the disk or its partitions"
-				   : "no disk that can be read");
+		try_next(boot_option("root") ? "root= names no disk or partition there is" : no_volume);
 		return;
 	}
 	disk = *info;
@@ -277,6 +287,8 @@ static void open_candidate(void)
 {
 	const char *name = boot_option("root");
 
+	if (name && !strncmp(name, "/dev/", 5))
+		name += 5;
 	client = block_open(boot_handle("virtio_blk"),
 			    name ? name : candidates[candidate], pool_memory,
 			    pool_bytes, opened, NULL);
