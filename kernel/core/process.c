@@ -4,7 +4,8 @@
  *
  * Death is in the order of RECOVERY.md 10: every thread leaves its CPU and
  * ends; the last one out quiets the devices, closes the handles, drops the
- * memory, and only then is the process dead for those who watch it.
+ * memory, and only then is the process dead for those who watch it. What a
+ * native process has made ends with it.
  */
 #include "device.h"
 #include "port.h"
@@ -57,6 +58,7 @@ int process_create(const char *name, uint32_t flags, uint32_t band, struct proce
 	p->state = X_PROC_NEW;
 	p->next_thread_id = 1;
 	p->start_ns = arch_time_ns();
+	p->creator = current_process()->obj.koid;
 	list_init(&p->threads);
 	waitq_init(&p->suspend_wait);
 	waitq_init(&p->ended);
@@ -163,6 +165,18 @@ void thread_free(struct thread *t)
 	kfree(t);
 }
 
+/* A native process takes along what it made: programs cannot live without the
+ * process manager that knows of them. Nobody is left to restart rs. */
+static void end_creations(struct process *p)
+{
+	if (p->creator == 0)
+		panic("%s is dead: cause %u, status %d, at %#lx", p->name, p->death, p->status,
+		      p->fault_regs.rip);
+	list_for_each(q, &all_processes, struct process, all_link)
+		if (q->creator == p->obj.koid)
+			process_kill(q, X_DEATH_KILLED, -X_EDEAD);
+}
+
 /* All threads have ended; perhaps each by itself, without anyone's kill. */
 static void process_end(struct process *p)
 {
@@ -175,6 +189,8 @@ static void process_end(struct process *p)
 	p->state = X_PROC_DEAD;
 	waitq_wake_all(&p->ended, 0);
 	binding_post(&p->obj, 1);
+	if (!(p->flags & X_PROC_LINUX))
+		end_creations(p);
 	object_unref(&p->obj);
 }
 

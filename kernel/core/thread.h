@@ -66,6 +66,7 @@ struct process {
 	struct list threads;
 	uint32_t thread_count, next_thread_id;
 	struct list all_link;
+	uint64_t creator;           /* koid of the process that made it, 0: the kernel */
 	bool suspended, dying, replacing; /* replacing: exec waits for the threads to end */
 	struct waitq suspend_wait;  /* threads parked by suspension */
 	struct waitq ended;         /* exec: waits for thread_count 0 */

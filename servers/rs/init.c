@@ -5,6 +5,8 @@
  * or what init= on the kernel's command line names).
  *
  *   WAITING --vfs, pm ready--> ROOT --mounted--> SPAWN --> DONE
+ *     ^                         |                  |         |
+ *     +-------------------------|---- pm or vfs dies ----------+
  *                               |                  |
  *                               +---- error -------+--> FAILED (said on the console)
  */
@@ -25,8 +27,10 @@ static enum init_state { INIT_WAITING, INIT_ROOT, INIT_SPAWN, INIT_DONE, INIT_FA
 static uint32_t tries;
 static struct server_timer timer;
 static char path[256] = "/bin/busybox", argv[256] = "init";
-static const char envp[] = "HOME=/root\0PATH=/sbin:/usr/sbin:/bin:/usr/bin\0TERM=vt100";
-#define ENV_COUNT 3u
+#define AGAIN "XINIM_AGAIN=1" /* told to all but the first init */
+static const char envp[] = "HOME=/root\0PATH=/sbin:/usr/sbin:/bin:/usr/bin\0TERM=vt100\0" AGAIN;
+#define ENV_COUNT 3u          /* and AGAIN */
+static bool again;
 
 /* ---------------------------------------------------- a message to the user */
 
@@ -125,11 +129,11 @@ static void spawn_init_process(struct service *pm)
 	state = INIT_SPAWN;
 	o->msg.op = PMCTL_SPAWN;
 	o->msg.a[0] = 1;
-	o->msg.a[1] = ENV_COUNT;
+	o->msg.a[1] = ENV_COUNT + again;
 	o->win_count = 3;
 	o->win[0] = (struct x_window){ (uintptr_t)path, strlen(path), X_WIN_READ };
 	o->win[1] = (struct x_window){ (uintptr_t)argv, strlen(argv) + 1, X_WIN_READ };
-	o->win[2] = (struct x_window){ (uintptr_t)envp, sizeof(envp), X_WIN_READ };
+	o->win[2] = (struct x_window){ (uintptr_t)envp, sizeof(envp) - (again ? 0 : sizeof(AGAIN)), X_WIN_READ };
 }
 
 static void root_answered(void *ctx, const struct x_in *reply)
@@ -178,6 +182,28 @@ static void read_options(void)
 static bool has_failed(const struct service *s)
 {
 	return !s || s->state == SERVICE_FAILED;
+}
+
+/*
+ * vfs and pm restart cold: with pm's processes and vfs's sessions gone no
+ * program can go on. The kernel ends the programs together with pm; they begin
+ * anew with another init.
+ */
+void init_on_death(const struct service *s)
+{
+	struct service *vfs = service_find("vfs"), *pm = service_find("pm");
+
+	if (state != INIT_DONE || shutting_down || (s != vfs && s != pm))
+		return;
+	snprintf(message, sizeof(message), "\nXINIM: %s died (%s: %s); all programs end, init starts again\n",
+		 s->name, cause_name(s->last_cause), s->last_text);
+	event_announce("init", "%s died: all programs end, init starts again", s->name);
+	tell_user();
+	again = true;
+	tries = 0;
+	try_later();
+	if (s == vfs && pm)
+		service_kill(pm, CAUSE_DEPENDENCY);
 }
 
 void init_check(void)

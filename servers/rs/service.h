@@ -34,7 +34,7 @@ enum service_state {
 
 enum cause {
 	CAUSE_NONE, CAUSE_EXIT, CAUSE_EXCEPTION, CAUSE_MEMORY, CAUSE_HANG, CAUSE_TIMEOUT,
-	CAUSE_KILLED, CAUSE_REQUESTED, CAUSE_COUNT,
+	CAUSE_KILLED, CAUSE_REQUESTED, CAUSE_DEPENDENCY, CAUSE_COUNT,
 };
 
 enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
@@ -140,6 +140,7 @@ void claim_device(struct service *s);                 /* claim.c */
 void heartbeat_start(void);                           /* heartbeat.c */
 void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
 void init_check(void);                                /* init.c: first Linux process */
+void init_on_death(const struct service *s);          /* init.c: programs end with pm and vfs */
 void poweroff_start(bool reboot);                     /* poweroff.c */
 void poweroff_step(void);
 

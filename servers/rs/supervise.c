@@ -212,6 +212,9 @@ static void record_death(struct service *s)
 	case CAUSE_REQUESTED:
 		strlcpy(s->last_text, "by svc", sizeof(s->last_text));
 		break;
+	case CAUSE_DEPENDENCY:
+		strlcpy(s->last_text, "it cannot go on without one that died", sizeof(s->last_text));
+		break;
 	default:
 		snprintf(s->last_text, sizeof(s->last_text), "status %d", i.status);
 	}
@@ -223,7 +226,7 @@ static void recover(struct service *s);
 static void decide(struct service *s)
 {
 	uint64_t now = x_clock(X_CLOCK_MONOTONIC);
-	bool requested = s->last_cause == CAUSE_REQUESTED || s->injected;
+	bool requested = s->last_cause == CAUSE_REQUESTED || s->last_cause == CAUSE_DEPENDENCY || s->injected;
 	uint64_t uptime = s->ready_ns ? s->down_ns - s->ready_ns : 0;
 	struct policy_decision d = policy_crash(&s->policy, now, uptime, requested);
 	char why[112];
@@ -302,6 +305,7 @@ void service_on_death(void *service, uint64_t bits)
 		service_set_state(s, SERVICE_CRASHED, 0, "%s: %s", cause_name(s->last_cause), s->last_text);
 	if (s->last_cause != CAUSE_REQUESTED && !s->cannot_start)
 		event_announce(s->name, "crashed: %s, %s", cause_name(s->last_cause), s->last_text);
+	init_on_death(s);
 	decide(s);
 }
 
