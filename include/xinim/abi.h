@@ -39,7 +39,8 @@ typedef uint32_t x_handle_t;
 /* ------------------------------------------------------------------ rights */
 
 #define X_R_CALL     0x001u /* object, port: make calls */
-#define X_R_RECEIVE  0x002u /* port: commit_receive, mint, answer */
+#define X_R_RECEIVE  0x002u /* port: commit_receive, mint, answer; a handle with it can
+			       be granted to a process, not sent in a message */
 #define X_R_DUP      0x004u /* duplicate in own table */
 #define X_R_TRANSFER 0x008u /* send in a message, grant to a process */
 #define X_R_READ     0x010u /* memory: map/copy readable; event: bind */

@@ -141,6 +141,14 @@ int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count)
 	return 0;
 }
 
+/* The right to read a port travels in no message: in its own queue it would
+ * keep the port, its callers and itself for ever. x_proc_grant passes it on. */
+bool handle_may_travel(const struct handle *h)
+{
+	return (h->rights & X_R_TRANSFER) &&
+	       !(h->object->type == X_TYPE_PORT && (h->rights & X_R_RECEIVE));
+}
+
 int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, bool move)
 {
 	struct handle h;
@@ -150,7 +158,7 @@ int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, boo
 
 		if (err)
 			return err;
-		if (!(h.rights & X_R_TRANSFER))
+		if (!handle_may_travel(&h))
 			return -X_ERIGHTS;
 		if (move)
 			handle_remove(current_process(), slots[i], &c->handles[i]);
@@ -483,7 +491,7 @@ int64_t call_window_to_window(struct call *from, uint32_t from_window, uint64_t 
 		void *d = window_at(dst, to_offset + total, &run_dst);
 
 		run = MIN(MIN(run_src, run_dst), len - total);
-		memcpy(d, s, run);
+		memmove(d, s, run); /* the windows may share pages */
 		total += run;
 	}
 	return total;

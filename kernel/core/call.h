@@ -12,6 +12,7 @@ void call_free(struct call *c);
 int call_target(struct call *c, uint32_t h);
 int call_target_gone(const struct call *c); /* 0 or an error */
 int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count);
+bool handle_may_travel(const struct handle *h);
 int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, bool move);
 /* Answer: ends the call; here: the answering thread is about to block. */
 void call_complete(struct call *c, const struct x_msg *answer, bool here);

@@ -316,7 +316,7 @@ static int check_answer(struct port *p, const struct x_out *o)
 	for (uint32_t i = 0; i < o->handle_count; i++) {
 		if (handle_lookup(o->handles[i], &h))
 			return -X_EBADF;
-		if (!(h.rights & X_R_TRANSFER))
+		if (!handle_may_travel(&h))
 			return -X_ERIGHTS;
 	}
 	if (!call || !o->copy_len || call->orphan)
@@ -361,7 +361,7 @@ static void apply_answer(struct port *p, struct x_out *o, bool here)
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < o->handle_count; i++)
-		if (!handle_lookup(o->handles[i], &moved[count]) && (moved[count].rights & X_R_TRANSFER) &&
+		if (!handle_lookup(o->handles[i], &moved[count]) && handle_may_travel(&moved[count]) &&
 		    !handle_remove(current_process(), o->handles[i], &moved[count]))
 			count++;
 	if (!c) {
