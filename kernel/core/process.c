@@ -20,12 +20,12 @@ static void process_destroy(struct object *o)
 	kfree(p);
 }
 
-/* The last handle to a process that never ran is its end. */
+/* The last handle to a process that never ran, or has no thread, is its end. */
 static void process_unhandled(struct object *o)
 {
 	struct process *p = container_of(o, struct process, obj);
 
-	if (p->state == X_PROC_NEW)
+	if (p->state == X_PROC_NEW || (p->thread_count == 0 && !p->replacing))
 		process_kill(p, X_DEATH_KILLED, 0);
 }
 
