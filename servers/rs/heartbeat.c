@@ -47,6 +47,15 @@ static bool ping_overdue(struct service *s, uint64_t now)
 	return false;
 }
 
+/* Since when nobody was served: the outage begins there, not with the kill. */
+static void hung(struct service *s, uint64_t since)
+{
+	event_announce(s->name, "hangs: killed");
+	service_kill(s, CAUSE_HANG);
+	if (s->state == SERVICE_CRASHED)
+		s->down_ns = since;
+}
+
 /* As after a stop of the machine: a ping is given its full time again. */
 static void forgive(uint64_t late_ns)
 {
@@ -70,10 +79,10 @@ static void look(void *ctx)
 			undertaker_bury(s);
 		if (s->state != SERVICE_RUNNING || s->is_rs || !s->manifest->heartbeat_period_ms)
 			continue;
-		if (iteration_too_old(s, now) || ping_overdue(s, now)) {
-			event_announce(s->name, "hangs: killed");
-			service_kill(s, CAUSE_HANG);
-		}
+		if (iteration_too_old(s, now))
+			hung(s, s->seen_iteration_ns);
+		else if (ping_overdue(s, now))
+			hung(s, s->ping_ns);
 	}
 	expected_ns = now + TICK_NS;
 	timer_set(&tick, expected_ns);

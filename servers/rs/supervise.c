@@ -294,7 +294,7 @@ void service_on_death(void *service, uint64_t bits)
 
 	(void)bits;
 	if (!was_stopping)
-		mark_down(s);
+		mark_down(s); /* unless it was killed: then it has been down since before */
 	record_death(s);
 	spawn_reap(s);
 	if (was_stopping) {

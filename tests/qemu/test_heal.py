@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The disk driver dies under load, in every way, and no program notices."""
+"""Services die under load, in every way, and no program notices."""
 import re
 
 import pytest
 
+# A shell copies and checks a file, over and over, while another injects faults
+# into the disk's driver. Any error of any program ends the script (set -e).
 WORK = """
 set -e
 dd if=/dev/urandom of=/root/a bs=65536 count={blocks} 2>/dev/null
 sum=$(sha256sum </root/a)
-( {fault} ) &
+(n=0; while [ $n -lt {times} ]; do
+	{fault}
+	usleep {pause}
+	until /bin/svc status virtio_blk | grep -q "^state *running"; do usleep 20000; done
+	n=$((n + 1))
+done) &
 killer=$!
 i=0
 while kill -0 $killer 2>/dev/null; do
@@ -20,20 +27,85 @@ wait $killer
 sync
 [ "$(sha256sum </root/a)" = "$sum" ] || {{ echo WRONG; exit 1; }}
 echo "rounds $i"
-svc status virtio_blk
+/bin/svc status virtio_blk
 """
+MIB = 16  # blocks of 64 KiB
 
 
-@pytest.mark.parametrize("fault,times", [("kill", 50), ("inject exception", 20), ("inject exit", 20), ("inject hang", 8)])
-def test_disk_driver_dies_under_load(guest, image, fsck, fault, times):
-    verb, _, kind = fault.partition(" ")
-    loop = f"n=0; while [ $n -lt {times} ]; do svc {verb} virtio_blk {kind} >/dev/null || exit 1; usleep 150000; n=$((n+1)); done"
-    if kind == "hang":
-        loop = loop.replace("150000", "900000")
-    blocks = 1024 if fault == "kill" else 128
-    result = guest(WORK.format(fault=loop, blocks=blocks), image=image, timeout=300)
-    assert "WRONG" not in result.text
-    restarts = re.search(r"restarts\D+(\d+)", result.text)
-    assert restarts and int(restarts[1]) >= times, result.text
-    print(result.text)
+def outages(status):
+    """(count, median ms, worst ms) of `svc status`."""
+    match = re.search(r"outages +(\d+) +min \S+ ms +median (\S+) ms +max (\S+) ms", status)
+    assert match, status
+    return int(match[1]), float(match[2]), float(match[3])
+
+
+def causes(status):
+    line = re.search(r"^restarts +\d+(.*)$", status, re.M)
+    assert line, status
+    return {name: int(count) for name, count in re.findall(r"([a-z][a-z -]*?) (\d+)", line[1])}
+
+
+@pytest.mark.parametrize("fault,cause,times,mib,pause", [
+    ("kill virtio_blk", "requested", 50, 64, 150000),
+    ("inject virtio_blk exception", "exception", 20, 16, 150000),
+    ("inject virtio_blk exit", "exit", 20, 16, 150000),
+    ("inject virtio_blk hang", "hang", 6, 16, 1200000),
+], ids=["kill", "exception", "exit", "hang"])
+def test_disk_driver_dies_under_load(guest, image, fsck, fault, cause, times, mib, pause):
+    work = WORK.format(fault=f"/bin/svc {fault}", times=times, blocks=mib * MIB, pause=pause)
+    status = guest(work, image=image, timeout=200).text
+    assert "WRONG" not in status
+    count, median, worst = outages(status)
+    print(f"{fault}: {count} outages, median {median} ms, worst {worst} ms; {status}")
+    assert causes(status) == {cause: times}, status
+    assert count == times
+    # Aims on a quiet machine: 10 ms, and two heartbeat deadlines of 500 ms. A
+    # busy host may take its time; what is lost in the guest shows here.
+    assert median < (1500 if cause == "hang" else 100), status
+    fsck(image)
+
+
+def test_status_says_why(guest):
+    text = guest("/bin/svc inject virtio_blk exception; usleep 300000; /bin/svc status virtio_blk; /bin/svc log 20").text
+    assert re.search(r"last cause +exception: vector 14 at 0x[0-9a-f]+, address 0x10\b", text), text
+    assert re.search(r"virtio_blk +restarted after exception \(.*\), [\d.]+ ms outage", text), text
+
+
+@pytest.mark.parametrize("service", ["uart16550", "devmgr"])
+def test_no_output_is_lost(guest, service):
+    """The serial driver may lose what its device had taken already: a few characters."""
+    text = guest(f"""
+        i=0
+        while [ $i -lt 300 ]; do
+            echo "line $i of some text that goes to the console"
+            i=$((i + 1))
+            [ $((i % 30)) = 15 ] && /bin/svc kill {service} && usleep 50000
+        done
+        /bin/svc status {service}""").text
+    lines = text.replace("\r", "").splitlines()
+    want = [f"line {i} of some text that goes to the console" for i in range(300)]
+    missing = len(want) - sum(line in set(lines) for line in want)
+    assert missing <= (10 if service == "uart16550" else 0), text
+    assert 5 <= causes(text)["requested"] <= 10, text  # a kill before it is back is none
+
+
+def test_disk_driver_returns_after_devmgr(guest):
+    """The device is granted to the driver's instance, not to its process."""
+    text = guest("set -e; /bin/svc kill devmgr; /bin/svc kill virtio_blk; dd if=/bin/busybox of=/tmp/x 2>/dev/null;"
+                 "cmp /bin/busybox /tmp/x; usleep 100000; /bin/svc list").text
+    assert re.search(r"^devmgr +running .* 1 ", text, re.M) and re.search(r"^virtio_blk +running .* 1 ", text, re.M), text
+
+
+@pytest.mark.parametrize("service", ["pm", "vfs"])
+def test_programs_end_with_what_they_need(guest, service):
+    """Cold restarts of pm and vfs end all programs, and say so; init starts again."""
+    result = guest(f"echo before; /bin/svc kill {service}; sleep 5; echo after", expect=127)
+    assert re.search(rf"XINIM: {service} died \(requested: by svc\); all programs end, init starts again", result.text)
+    assert "before" in result.text and "after" not in result.text
+
+
+def test_files_are_there_after_minix_died(guest, image, fsck):
+    text = guest("set -e; echo kept >/root/f; sync; /bin/svc kill minix; usleep 200000; cat /root/f; echo more >/root/g;"
+                 "sync; cat /root/g", image=image).text
+    assert "kept" in text and "more" in text
     fsck(image)
