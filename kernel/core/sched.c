@@ -112,8 +112,12 @@ void sched_tick(void)
 
 	cpu->rq->armed_ns = X_FOREVER;
 	timers_expire();
-	if (t != &cpu->rq->idle && arch_time_ns() >= t->slice_end_ns && cpu->rq->count)
-		cpu->need_resched = true;
+	if (t != &cpu->rq->idle && arch_time_ns() >= t->slice_end_ns) {
+		if (cpu->rq->count)
+			cpu->need_resched = true;
+		else /* nobody waits: another slice */
+			t->slice_end_ns = arch_time_ns() + SLICE_NS;
+	}
 	if (!cpu->need_resched)
 		timer_rearm();
 }
