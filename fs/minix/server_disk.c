@@ -251,7 +251,7 @@ void disk_step(void)
 		return;
 	}
 	if (status) {
-		server_log("%s: %s (error %d)", disk.name,
+		server_log("%s: not a usable MINIX V3 filesystem: %s (error %d)", disk.name,
 			   fs.reason ? fs.reason : "it can't be read", status);
 		try_next(no_volume);
 		return;
