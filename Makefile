@@ -86,7 +86,7 @@ $(BUILD)/$1/%.S.o: $1/%.S | $(STAMP)
 	@mkdir -p $$(@D)
 	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
 endef
-$(foreach d,lib servers fs drivers,$(eval $(call user_rules,$d)))
+$(foreach d,lib servers fs drivers tests/native,$(eval $(call user_rules,$d)))
 
 $(LIBXINIM): $(LIB_OBJ)
 	@echo "  AR      $@"
@@ -100,7 +100,7 @@ $(BUILD)/bin/$(call service_name,$1): $(patsubst %,$(BUILD)/%.o,$(wildcard $1*.c
 	@$(CLANG) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext-segment=0x400000 \
 		$$(filter %.o,$$^) $(LIBXINIM) -o $$@
 endef
-$(foreach d,$(SERVICE_DIRS),$(eval $(call service_rule,$d)))
+$(foreach d,$(SERVICE_DIRS) tests/native/fuzz/,$(eval $(call service_rule,$d)))
 
 # ------------------------------------------------------------- personality
 PERS_SRC := $(wildcard personality/linux/*.c)
@@ -167,7 +167,10 @@ all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 	@./xinim run
 
-test: all $(GUEST_TESTS) ## everything that CI runs
+# Services for tests only; not in the archive.
+TEST_SERVICES := $(BUILD)/bin/fuzz
+
+test: all $(GUEST_TESTS) $(TEST_SERVICES) ## everything that CI runs
 	@tests/run
 
 unit: ## only the unit tests on the host
