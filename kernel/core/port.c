@@ -508,33 +508,44 @@ static int commit(struct port *p, struct x_commit *c)
 
 /* -------------------------------------------------------------------- receive */
 
-static int deliver_handles(struct call *c, struct x_in *in)
+/* Handles that found no room. They are dropped when their call is done with: a
+ * drop may reset any port, this one too, and would end the call again. */
+struct refused {
+	struct handle handles[X_MAX_HANDLES];
+	uint32_t count;
+};
+
+static void refused_drop(struct refused *r)
 {
-	for (uint32_t i = 0; i < c->handle_count; i++) {
+	while (r->count)
+		handle_drop(r->handles[--r->count]);
+}
+
+static int deliver_handles(struct call *c, struct x_in *in, struct refused *refused)
+{
+	uint32_t count = c->handle_count;
+
+	c->handle_count = 0;
+	for (uint32_t i = 0; i < count; i++) {
 		int64_t slot = handle_install(current_process(), c->handles[i], X_SLOT_NATIVE, X_SLOT_MAX);
 
 		if (slot < 0) {
-			for (uint32_t k = 0; k < i; k++) {
-				struct handle h;
-
-				if (!handle_remove(current_process(), in->handles[k], &h))
-					handle_drop(h);
-			}
-			for (uint32_t k = i; k < c->handle_count; k++)
-				handle_drop(c->handles[k]);
-			c->handle_count = 0;
-			in->handle_count = 0;
+			for (uint32_t k = 0; k < i; k++)
+				handle_remove(current_process(), in->handles[k], &c->handles[k]);
+			memcpy(refused->handles, c->handles, count * sizeof(c->handles[0]));
+			refused->count = count;
 			return slot;
 		}
 		in->handles[i] = slot;
 	}
-	in->handle_count = c->handle_count;
-	c->handle_count = 0;
+	in->handle_count = count;
 	return 0;
 }
 
 static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
 {
+	struct refused refused = { .count = 0 };
+
 	in->id = c->id;
 	in->account = c->account;
 	in->msg = c->msg;
@@ -552,11 +563,24 @@ static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
 	c->taken_ns = arch_time_ns();
 	list_push_back(&p->open_calls[c->id % CALL_BUCKETS], &c->open_link);
 	p->open_count++;
-	if (deliver_handles(c, in)) {
+	if (deliver_handles(c, in, &refused)) {
 		call_fail(c, -X_EMFILE);
+		refused_drop(&refused);
 		return false;
 	}
 	return true;
+}
+
+static void deliver_reply(struct call *c, struct x_in *in)
+{
+	struct refused refused = { .count = 0 };
+
+	in->id = c->cookie;
+	in->msg = c->msg;
+	if (deliver_handles(c, in, &refused))
+		in->msg.status = -X_EMFILE;
+	call_free(c);
+	refused_drop(&refused);
 }
 
 static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
@@ -573,12 +597,7 @@ static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
 	case X_IN_CALL:
 		return deliver_call(p, container_of(it, struct call, item), in);
 	case X_IN_REPLY:
-		c = container_of(it, struct call, reply_item);
-		in->id = c->cookie;
-		in->msg = c->msg;
-		if (deliver_handles(c, in))
-			in->msg.status = -X_EMFILE;
-		call_free(c);
+		deliver_reply(container_of(it, struct call, reply_item), in);
 		return true;
 	case X_IN_CANCEL:
 		c = container_of(it, struct call, cancel_item);
