@@ -404,9 +404,15 @@ static int64_t sys_proc_create(const struct args *a)
 			return -X_EFAULT;
 		if (!name[i])
 			break;
+		if (name[i] < ' ' || name[i] > '~') /* it ends up in the log */
+			name[i] = '?';
 	}
 	name[sizeof(name) - 1] = 0;
-	err = process_create(name, a->c, a->d, &p);
+	/* To run before oneself is more than the right to make processes. */
+	if (a->d < current_process()->band)
+		err = resource_check(a->a, X_R_MANAGE);
+	if (!err)
+		err = process_create(name, a->c, a->d, &p);
 	return err ? err : install_new(&p->obj, X_R_MANAGE | X_R_WAIT | X_R_DUP | X_R_TRANSFER);
 }
 
