@@ -86,7 +86,7 @@ $(BUILD)/$1/%.S.o: $1/%.S | $(STAMP)
 	@mkdir -p $$(@D)
 	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
 endef
-$(foreach d,lib servers fs drivers tests/native,$(eval $(call user_rules,$d)))
+$(foreach d,lib servers fs drivers tests/native bench,$(eval $(call user_rules,$d)))
 
 $(LIBXINIM): $(LIB_OBJ)
 	@echo "  AR      $@"
@@ -155,26 +155,49 @@ $(ARCHIVE): $(BUILD)/tools/mkarchive $(foreach s,$(SERVICES),$(BUILD)/bin/$s) $(
 		$(foreach s,$(SERVICES),bin/$s=$(BUILD)/bin/$s) \
 		$(foreach m,$(MANIFESTS),manifest/$(call service_name,$(dir $m))=$m)
 
+# Native programs that take the place of rs: archives of their own.
+define native_rule
+$(BUILD)/bin/$1: $(patsubst %,$(BUILD)/%.o,$(wildcard $2/*.c) tests/native/clone.c) $(LIBXINIM)
+	@mkdir -p $$(@D)
+	@echo "  LINK    $$@"
+	@$(CLANG) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext-segment=0x400000 \
+		$$(filter %.o,$$^) $(LIBXINIM) -o $$@
+$(BUILD)/$1.archive: $(BUILD)/tools/mkarchive $(BUILD)/bin/$1
+	@echo "  ARCHIVE $$@"
+	@$(BUILD)/tools/mkarchive $$@ bin/rs=$(BUILD)/bin/$1
+endef
+$(eval $(call native_rule,kbench,bench/kernel))
+$(eval $(call native_rule,torture,tests/native/torture))
+NATIVE_TESTS := $(BUILD)/torture.archive
+
 IMAGE := $(BUILD)/xinim.img
 $(IMAGE): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkimage $(shell find rootfs -type f 2>/dev/null)
 	@echo "  IMAGE   $@"
 	@tools/mkimage $(BUILD) $@
 
 # ----------------------------------------------------------------- targets
-.PHONY: all run test unit check help clean compdb
+.PHONY: all run test unit check help clean compdb bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 	@./xinim run
 
-# Services for tests only; not in the archive.
+# A service for the tests only; not in the archive.
 TEST_SERVICES := $(BUILD)/bin/fuzz
 
-test: all $(GUEST_TESTS) $(TEST_SERVICES) ## everything that CI runs
+test: all $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## everything that CI runs
 	@tests/run
 
 unit: ## only the unit tests on the host
 	@tests/run --unit
+
+$(BUILD)/bench/costs: bench/programs/costs.c | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  MUSL    $@"
+	@$(MUSL) -static -O1 $(WARN) -Wno-unused-result $< -o $@
+
+bench-kernel: all $(BUILD)/kbench.archive $(BUILD)/bench/costs ## exact costs of the kernel's paths
+	@bench/kernel/run $(BUILD)
 
 compdb: ## compile_commands.json for editors
 	@$(PYTHON) tools/compdb.py >compile_commands.json
@@ -183,6 +206,6 @@ clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

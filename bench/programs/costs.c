@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What system calls cost a Linux program, in ticks of the TSC. With -icount
+ * shift=0 a tick is an instruction, servers' and waits' for devices included.
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static uint64_t tsc(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+static void report(const char *what, uint64_t start, uint64_t rounds)
+{
+	printf("%-42s %7llu\n", what, (unsigned long long)((tsc() - start) / rounds));
+}
+
+int main(void)
+{
+	static char buffer[65536];
+	int fd = open("/bin/busybox", O_RDONLY), p[2];
+	uint64_t start;
+	volatile char *m;
+
+	getppid();
+	start = tsc();
+	for (int i = 0; i < 1000; i++)
+		getppid();
+	report("getppid", start, 1000);
+	m = mmap(NULL, 1000 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	start = tsc();
+	for (int i = 0; i < 1000; i++)
+		m[i * 4096] = 1;
+	report("first write to a page, in order", start, 1000);
+	munmap((void *)m, 1000 * 4096);
+	m = mmap(NULL, 32 * 1000 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	start = tsc();
+	for (int i = 0; i < 1000; i++)
+		m[i * 32 * 4096 + 4096] = 1;
+	report("first write to a page, scattered", start, 1000);
+	munmap((void *)m, 32 * 1000 * 4096);
+	pread(fd, buffer, sizeof(buffer), 0);
+	start = tsc();
+	for (int i = 0; i < 200; i++)
+		pread(fd, buffer, 1, 0);
+	report("read 1 byte of a cached file", start, 200);
+	start = tsc();
+	for (int i = 0; i < 200; i++)
+		pread(fd, buffer, 4096, 0);
+	report("read 4 KiB of a cached file", start, 200);
+	pipe(p);
+	write(p[1], buffer, 1);
+	read(p[0], buffer, 1);
+	start = tsc();
+	for (int i = 0; i < 200; i++) {
+		write(p[1], buffer, 1);
+		read(p[0], buffer, 1);
+	}
+	report("1 byte through a pipe (write, read)", start, 200);
+	for (int i = 0; i < 22; i++) {
+		if (i == 2)
+			start = tsc();
+		if (fork() == 0)
+			_exit(0);
+		wait(NULL);
+	}
+	report("fork, exit, wait", start, 20);
+	return 0;
+}

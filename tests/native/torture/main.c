@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Torture of the kernel in a guest. Runs as the first process, in place of rs.
+ *
+ * Processes (copies of this one) with several threads each call each other,
+ * serve, hand out objects and handles, ring events, start calls and forget
+ * them, map and unmap, while the first one kills and replaces them at random,
+ * suspends them and resets their ports. Every answer must be the one to its
+ * call; at the end all objects must be gone. tests/qemu/test_kernel.py runs it
+ * on 1, 2 and 4 CPUs and reads the last line of the log.
+ */
+#include "lib/c/string.h"
+#include "lib/ipc/server.h"
+#include "tests/native/clone.h"
+
+#define WORKERS 5u
+#define THREADS 3u
+#define STACK   16384u
+#define ROUNDS  2u
+#define ROUND_NS 4000000000ull
+#define MS      1000000ull
+#define SLOT_OWN  X_SLOT_NATIVE              /* worker: its port, to read */
+#define SLOT_PORT (X_SLOT_NATIVE + 1)        /* ... all ports, to call */
+#define SLOT_EVENT (SLOT_PORT + WORKERS)
+#define SLOT_FREE (SLOT_EVENT + 1)
+#define XOR 0x5a5aull
+#define OPEN_MAX 32u
+
+static char stacks[THREADS][STACK] __attribute__((aligned(4096)));
+static char data[THREADS][3 * 4096] __attribute__((aligned(4096)));
+static x_handle_t ports[WORKERS], event, workers[WORKERS];
+static uint64_t seeds[THREADS + 1], next_object, next_cookie;
+static uint32_t futex_word;
+
+static uint64_t now(void) { return (uint64_t)x_clock(X_CLOCK_MONOTONIC); }
+
+static uint32_t any(uint32_t who, uint32_t below)
+{
+	uint64_t *s = &seeds[who];
+
+	*s ^= *s << 13;
+	*s ^= *s >> 7;
+	*s ^= *s << 17;
+	return (uint32_t)(*s >> 20) % below;
+}
+
+static void pause_ns(uint64_t ns)
+{
+	x_wait(NULL, 0, now() + ns, NULL);
+}
+
+/* ---- workers ---- */
+
+static void call_one(uint32_t me, x_handle_t target)
+{
+	uint64_t request = any(me, 1u << 30);
+	struct x_call c = {
+		.deadline_ns = any(me, 8) ? now() + any(me, 20) * MS : X_FOREVER,
+		.recv_min = SLOT_FREE, .recv_end = X_SLOT_MAX, .flags = any(me, 8),
+	};
+	int64_t status;
+
+	c.msg.a[0] = request;
+	c.win_count = any(me, 3);
+	for (uint32_t i = 0; i < c.win_count; i++) {
+		c.win[i].addr = (uint64_t)data[me] + any(me, 4096);
+		c.win[i].len = any(me, sizeof(data[0]));
+		c.win[i].flags = X_WIN_READ | X_WIN_WRITE;
+	}
+	if (any(me, 4) == 0) { /* a duplicate of the event travels along, and moves */
+		int64_t copy = x_handle_dup(SLOT_EVENT, 0, SLOT_FREE, 0);
+
+		c.handles[0] = (uint32_t)copy;
+		c.handle_count = copy >= 0;
+		c.flags |= X_CALL_MOVE;
+	}
+	status = x_call(target, &c);
+	if (status < 0)
+		return;
+	if (c.msg.a[0] != (request ^ XOR))
+		server_die("FAILED: wrong answer");
+	for (uint32_t i = 0; i < c.handle_count; i++) {
+		if (any(me, 2))
+			call_one(me, c.handles[i]);
+		x_handle_close(c.handles[i]);
+	}
+}
+
+static void fill_answer(uint32_t me, struct x_out *o, const struct x_in *in)
+{
+	memset(o, 0, sizeof(*o));
+	o->kind = X_OUT_ANSWER;
+	o->id = in->id;
+	o->msg.a[0] = in->msg.a[0] ^ XOR;
+	if (in->win_count && any(me, 2)) {
+		o->copy_src = (uint64_t)data[me];
+		o->copy_len = any(me, 8192);
+	}
+	if (any(me, 4) == 0) {
+		uint64_t id = __atomic_add_fetch(&next_object, 1, __ATOMIC_RELAXED);
+		int64_t h = x_mint(SLOT_OWN, id, any(me, 2), 0, 0);
+
+		o->handles[0] = (uint32_t)h;
+		o->handle_count = h >= 0;
+	}
+}
+
+static void serve_some(uint32_t me)
+{
+	struct x_out out[8];
+	struct x_in in[4];
+	struct x_commit c = { .out = (uint64_t)out, .in = (uint64_t)in };
+
+	for (uint32_t round = 0; round < 4; round++) {
+		int64_t n;
+
+		c.in_max = round < 3 ? 4 : 0; /* the last one only answers */
+		c.deadline_ns = now() + any(me, 3) * MS;
+		n = x_commit_receive(SLOT_OWN, &c);
+		if (n < 0 && n != -X_EPROTO)
+			return;
+		c.out_count = 0;
+		for (int64_t i = 0; i < n; i++) {
+			for (uint32_t k = 0; k < in[i].handle_count; k++)
+				x_handle_close(in[i].handles[k]);
+			if (in[i].kind == X_IN_CLOSURE)
+				out[c.out_count++] = (struct x_out){ .kind = X_OUT_CLOSURE_ACK, .id = in[i].object };
+			if (in[i].kind != X_IN_CALL)
+				continue;
+			if (any(me, 4) == 0) {
+				struct x_window_copy w = { .id = in[i].id, .to_window = any(me, 2),
+							   .addr = (uint64_t)data[me], .len = any(me, 8192) };
+
+				x_window_copy(SLOT_OWN, &w);
+			}
+			fill_answer(me, &out[c.out_count++], &in[i]);
+		}
+		if (round < 2 && any(me, 3) == 0) {
+			struct x_out *o = &out[c.out_count++];
+
+			*o = (struct x_out){ .kind = X_OUT_START, .target = SLOT_PORT + any(me, WORKERS) };
+			o->id = __atomic_add_fetch(&next_cookie, 1, __ATOMIC_RELAXED);
+			o->win_count = 1;
+			o->win[0] = (struct x_window){ (uint64_t)data[me], 4096, X_WIN_READ };
+			if (any(me, 2))
+				out[c.out_count++] = (struct x_out){ .kind = X_OUT_CANCEL, .id = o->id };
+		}
+	}
+}
+
+static void do_other(uint32_t me)
+{
+	struct x_wait_item item = { SLOT_EVENT, 1, 0, 0 };
+	struct x_mem_map m = { .space = X_SELF, .memory = X_NO_HANDLE, .len = 4096 * (1 + any(me, 8)),
+			       .prot = X_PROT_READ | X_PROT_WRITE };
+	int64_t at;
+
+	switch (any(me, 5)) {
+	case 0:
+		x_event_signal(SLOT_EVENT, 1);
+		break;
+	case 1:
+		x_wait(&item, 1, now() + any(me, 3) * MS, NULL);
+		x_event_take(SLOT_EVENT, 1);
+		break;
+	case 2:
+		x_futex_wait(&futex_word, 0, now() + any(me, 3) * MS, ~0u);
+		break;
+	case 3:
+		x_futex_wake(&futex_word, 2, ~0u, NULL, 0);
+		break;
+	case 4:
+		at = x_mem_map(&m);
+		if (at > 0) {
+			*(volatile uint32_t *)at = me;
+			x_mem_unmap(X_SELF, (uint64_t)at, m.len);
+		}
+	}
+}
+
+static void worker(uint64_t arg)
+{
+	uint32_t me = (uint32_t)arg;
+
+	for (;;) {
+		switch (any(me, 4)) {
+		case 0:
+			call_one(me, SLOT_PORT + any(me, WORKERS));
+			break;
+		case 1: case 2:
+			serve_some(me);
+			break;
+		case 3:
+			do_other(me);
+		}
+		if (any(me, 2000) == 0)
+			x_proc_exit(0);
+	}
+}
+
+/* ---- the first process ---- */
+
+static void fail(const char *what, int64_t error)
+{
+	server_log("torture FAILED: %s (%d)", what, (int)error);
+	x_system(boot_handle("resource"), X_SYS_POWEROFF, 0);
+}
+
+static void start_worker(uint32_t w)
+{
+	int64_t p, err;
+
+	for (uint32_t i = 0; i < THREADS; i++)
+		seeds[i] = now() * 0x9e3779b97f4a7c15ull + i + 1;
+	p = clone_self(boot_handle("resource"), "worker", X_BAND_PROGRAM);
+	if (p < 0)
+		fail("no process", p);
+	workers[w] = (x_handle_t)p;
+	err = x_proc_grant(workers[w], ports[w], 0, SLOT_OWN);
+	for (uint32_t i = 0; i < WORKERS && err >= 0; i++)
+		err = x_proc_grant(workers[w], ports[i], X_R_CALL, SLOT_PORT + i);
+	if (err >= 0)
+		err = x_proc_grant(workers[w], event, 0, SLOT_EVENT);
+	for (uint32_t i = 0; i < THREADS && err >= 0; i++)
+		err = clone_thread(workers[w], worker, i, stacks[i] + STACK);
+	if (err < 0)
+		fail("no worker", err);
+}
+
+static void end_worker(uint32_t w)
+{
+	struct x_proc_info info = { 0 };
+	uint64_t deadline = now() + 5000 * MS;
+
+	x_proc_kill(workers[w], 9);
+	for (;;) {
+		x_proc_info(workers[w], &info);
+		if (info.state == X_PROC_DEAD)
+			break;
+		if (now() > deadline)
+			fail("a killed process does not die", info.threads);
+		pause_ns(MS / 4);
+	}
+	if (info.death == X_DEATH_EXCEPTION || (info.death == X_DEATH_EXIT && info.status != 0))
+		fail("a worker failed", info.status);
+	x_handle_close(workers[w]);
+}
+
+static uint32_t torment(void)
+{
+	uint32_t me = THREADS, w = any(me, WORKERS), kills = 0;
+
+	switch (any(me, 4)) {
+	case 0: case 1:
+		end_worker(w);
+		if (any(me, 2))
+			x_port_reset(ports[w]);
+		start_worker(w);
+		kills++;
+		break;
+	case 2:
+		x_proc_suspend(workers[w], 1);
+		pause_ns(any(me, 5) * MS);
+		x_proc_suspend(workers[w], 0);
+		break;
+	case 3:
+		x_port_reset(ports[w]);
+	}
+	pause_ns(any(me, 10) * MS);
+	return kills;
+}
+
+/* Everything as it was, soon: dying threads may need a moment. */
+static void check_baseline(const struct x_system_info *before)
+{
+	struct x_system_info after;
+	uint64_t deadline = now() + 2000 * MS;
+
+	do {
+		x_system_info(&after);
+		if (!memcmp(before->objects, after.objects, sizeof(after.objects)) &&
+		    before->threads == after.threads)
+			return;
+		pause_ns(MS);
+	} while (now() < deadline);
+	for (uint32_t i = 0; i < 16; i++)
+		if (before->objects[i] != after.objects[i])
+			server_log("objects of type %u: %llu before, %llu after", i,
+				   (unsigned long long)before->objects[i], (unsigned long long)after.objects[i]);
+	fail("objects left", 0);
+}
+
+static uint32_t one_round(void)
+{
+	uint64_t end = now() + ROUND_NS;
+	struct x_system_info before;
+	struct x_port_info info;
+	uint64_t delivered = 0;
+	uint32_t kills = 0;
+
+	x_system_info(&before);
+	event = (x_handle_t)x_event_create();
+	for (uint32_t w = 0; w < WORKERS; w++)
+		ports[w] = (x_handle_t)x_port_create();
+	for (uint32_t w = 0; w < WORKERS; w++)
+		start_worker(w);
+	while (now() < end)
+		kills += torment();
+	for (uint32_t w = 0; w < WORKERS; w++)
+		end_worker(w);
+	for (uint32_t w = 0; w < WORKERS; w++) {
+		x_port_info(ports[w], &info);
+		delivered += info.delivered;
+		x_handle_close(ports[w]);
+	}
+	x_handle_close(event);
+	check_baseline(&before);
+	server_log("%llu items delivered", (unsigned long long)delivered);
+	if (delivered < 1000)
+		fail("too few calls", (int64_t)delivered);
+	return kills;
+}
+
+void server_main(void)
+{
+	struct x_system_info first, last;
+	uint32_t kills = 0;
+
+	seeds[THREADS] = now() | 1;
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		kills += one_round();
+		x_system_info(i ? &last : &first);
+		server_log("round %u: %u kills, %llu KiB free", i, kills,
+			   (unsigned long long)(i ? last : first).free_bytes >> 10);
+	}
+	/* What the first round left behind is caches; the second adds little. */
+	if (last.free_bytes + (256u << 10) < first.free_bytes)
+		fail("memory lost", (int64_t)(first.free_bytes - last.free_bytes));
+	if (kills < 10)
+		fail("too few kills", kills);
+	server_log("torture ok");
+	x_system(boot_handle("resource"), X_SYS_POWEROFF, 0);
+}
