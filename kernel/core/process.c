@@ -167,14 +167,24 @@ void thread_free(struct thread *t)
 
 /* A native process takes along what it made: programs cannot live without the
  * process manager that knows of them. Nobody is left to restart rs. */
+static struct process *living_creation(const struct process *p)
+{
+	list_for_each(q, &all_processes, struct process, all_link)
+		if (q->creator == p->obj.koid && !q->dying)
+			return q;
+	return NULL;
+}
+
 static void end_creations(struct process *p)
 {
+	struct process *q;
+
 	if (p->creator == 0)
 		panic("%s is dead: cause %u, status %d, at %#lx", p->name, p->death, p->status,
 		      p->fault_regs.rip);
-	list_for_each(q, &all_processes, struct process, all_link)
-		if (q->creator == p->obj.koid)
-			process_kill(q, X_DEATH_KILLED, -X_EDEAD);
+	/* From the start each time: a death may take others off the list. */
+	while ((q = living_creation(p)))
+		process_kill(q, X_DEATH_KILLED, -X_EDEAD);
 }
 
 /* All threads have ended; perhaps each by itself, without anyone's kill. */
