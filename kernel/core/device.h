@@ -58,9 +58,6 @@ void device_command(uint32_t bdf, uint32_t value);
 
 /* ---- shared by these files ---- */
 
-/* Hand a new object to the current process: consumes the creator's reference;
- * the handle, or -X_EMFILE. */
-int64_t object_hand_out(struct object *o, uint32_t rights);
 /* Does a physical range touch RAM that the kernel manages? */
 bool range_meets_ram(uint64_t base, uint64_t bytes);
 

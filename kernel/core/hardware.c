@@ -14,17 +14,6 @@ struct ioports {
 	uint32_t base, count;
 };
 
-int64_t object_hand_out(struct object *o, uint32_t rights)
-{
-	struct handle h = handle_hold(o, rights);
-	int64_t slot = handle_install(current_process(), h, X_SLOT_NATIVE, X_SLOT_MAX);
-
-	if (slot < 0)
-		handle_drop(h);
-	object_unref(o);
-	return slot;
-}
-
 /* ---- I/O ports ---- */
 
 static void ioports_destroy(struct object *o)

@@ -101,6 +101,17 @@ int64_t handle_install(struct process *p, struct handle h, uint32_t min, uint32_
 	return slot;
 }
 
+int64_t object_hand_out(struct object *o, uint32_t rights)
+{
+	struct handle h = handle_hold(o, rights);
+	int64_t slot = handle_install(current_process(), h, X_SLOT_NATIVE, X_SLOT_MAX);
+
+	if (slot < 0)
+		handle_drop(h);
+	object_unref(o);
+	return slot;
+}
+
 int handle_install_at(struct process *p, struct handle h, uint32_t slot)
 {
 	struct handle_table *t = &p->handles;

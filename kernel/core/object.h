@@ -60,6 +60,9 @@ void handle_drop(struct handle h);
 
 /* Slots. handle_install consumes h on success; on -X_EMFILE the caller still owns it. */
 int64_t handle_install(struct process *p, struct handle h, uint32_t min, uint32_t end);
+/* Hand a new object to the current process: consumes the creator's reference;
+ * the handle, or -X_EMFILE. */
+int64_t object_hand_out(struct object *o, uint32_t rights);
 int handle_install_at(struct process *p, struct handle h, uint32_t slot); /* replaces */
 int handle_remove(struct process *p, uint32_t slot, struct handle *out);  /* caller owns *out */
 /* Object behind a slot of the current process with type and all rights needed;

@@ -11,18 +11,6 @@ struct args { uint64_t a, b, c, d, e; };
 
 #define NATIVE_RIGHTS_MEMORY (X_R_READ | X_R_WRITE | X_R_EXEC | X_R_DUP | X_R_TRANSFER)
 
-/* Give a new object to the current process: consumes the creator's reference. */
-static int64_t install_new(struct object *o, uint32_t rights)
-{
-	struct handle h = handle_hold(o, rights);
-	int64_t slot = handle_install(current_process(), h, X_SLOT_NATIVE, X_SLOT_MAX);
-
-	if (slot < 0)
-		handle_drop(h);
-	object_unref(o);
-	return slot;
-}
-
 /* --------------------------------------------------------------------- handles */
 
 static int64_t sys_null(const struct args *a)
@@ -108,7 +96,7 @@ static int64_t sys_port_create(const struct args *a)
 	err = port_create(&p);
 	if (err)
 		return err;
-	return install_new(&p->obj, X_R_RECEIVE | X_R_CALL | X_R_MANAGE | X_R_DUP | X_R_TRANSFER | X_R_WAIT);
+	return object_hand_out(&p->obj, X_R_RECEIVE | X_R_CALL | X_R_MANAGE | X_R_DUP | X_R_TRANSFER | X_R_WAIT);
 }
 
 static int64_t sys_port_reset(const struct args *a)
@@ -131,7 +119,7 @@ static int64_t sys_event_create(const struct args *a)
 	(void)a;
 	if (err)
 		return err;
-	return install_new(&e->obj, X_R_READ | X_R_WRITE | X_R_WAIT | X_R_DUP | X_R_TRANSFER);
+	return object_hand_out(&e->obj, X_R_READ | X_R_WRITE | X_R_WAIT | X_R_DUP | X_R_TRANSFER);
 }
 
 static int64_t sys_event_signal(const struct args *a)
@@ -230,7 +218,7 @@ static int64_t sys_mem_create(const struct args *a)
 	err = memory_create(&c, port ? container_of(port, struct port, obj) : NULL, &m);
 	if (port)
 		object_unref(port);
-	return err ? err : install_new(&m->obj, NATIVE_RIGHTS_MEMORY);
+	return err ? err : object_hand_out(&m->obj, NATIVE_RIGHTS_MEMORY);
 }
 
 static uint32_t rights_for_mapping(const struct x_mem_map *m)
@@ -362,7 +350,7 @@ static int64_t sys_space_create(const struct args *a)
 	int err = space_create(false, &s);
 
 	(void)a;
-	return err ? err : install_new(&s->obj, X_R_MANAGE | X_R_DUP);
+	return err ? err : object_hand_out(&s->obj, X_R_MANAGE | X_R_DUP);
 }
 
 static int64_t sys_space_copy(const struct args *a)
@@ -413,7 +401,7 @@ static int64_t sys_proc_create(const struct args *a)
 		err = resource_check(a->a, X_R_MANAGE);
 	if (!err)
 		err = process_create(name, a->c, a->d, &p);
-	return err ? err : install_new(&p->obj, X_R_MANAGE | X_R_WAIT | X_R_DUP | X_R_TRANSFER);
+	return err ? err : object_hand_out(&p->obj, X_R_MANAGE | X_R_WAIT | X_R_DUP | X_R_TRANSFER);
 }
 
 static int64_t sys_proc_grant(const struct args *a)

@@ -55,6 +55,17 @@ int64_t handle_install(struct process *p, struct handle h, uint32_t min, uint32_
 	return slot_count;
 }
 
+int64_t object_hand_out(struct object *o, uint32_t rights)
+{
+	struct handle h = handle_hold(o, rights);
+	int64_t slot = handle_install(NULL, h, 0, X_SLOT_MAX);
+
+	if (slot < 0)
+		handle_drop(h);
+	object_unref(o);
+	return slot;
+}
+
 struct object *handle_get(uint32_t slot, uint32_t type, uint32_t rights, int *err)
 {
 	*err = 0;
