@@ -89,9 +89,11 @@ static void pause_service(struct cpu_arch *a)
 	if (__atomic_load_n(&a->pause, __ATOMIC_ACQUIRE) != PAUSE_ASKED)
 		return;
 	__atomic_store_n(&a->pause, PAUSED, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&a->pause, __ATOMIC_ACQUIRE) == PAUSED)
+	while (__atomic_load_n(&a->pause, __ATOMIC_ACQUIRE) == PAUSED) {
 		if (panicking)
 			stop_here();
+		cpu_pause(); /* the asker may be emulated by the same thread */
+	}
 }
 
 void tlb_service(void)
@@ -180,9 +182,11 @@ void arch_pause_others(void)
 	for (uint32_t i = 0; i < cpu_count; i++) {
 		if (!cpus[i].online || &cpus[i] == this_cpu())
 			continue;
-		while (__atomic_load_n(&cpu_arch(&cpus[i])->pause, __ATOMIC_ACQUIRE) == PAUSE_ASKED)
+		while (__atomic_load_n(&cpu_arch(&cpus[i])->pause, __ATOMIC_ACQUIRE) == PAUSE_ASKED) {
 			if (panicking)
 				stop_here();
+			cpu_pause();
+		}
 	}
 }
 
