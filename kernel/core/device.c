@@ -130,12 +130,17 @@ static void config_write(uint32_t bdf, uint32_t offset, uint32_t width, uint32_t
 
 /* What a device decodes changes while no other CPU accesses any device: QEMU
  * before 8.1 rebuilds its memory map for it, and crashes if another CPU's access
- * (an end of interrupt is enough) looks up the old map meanwhile. */
+ * (an end of interrupt is enough) looks up the old map meanwhile. Mastering
+ * leaves the map as it is, and a driver's restart need not wait for that. */
 void device_command(uint32_t bdf, uint32_t value)
 {
-	arch_pause_others();
+	bool remaps = (config_read(bdf, PCI_COMMAND, 2) ^ value) & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+
+	if (remaps)
+		arch_pause_others();
 	config_write(bdf, PCI_COMMAND, 2, value);
-	arch_resume_others();
+	if (remaps)
+		arch_resume_others();
 }
 
 static void command_change(struct device *d, uint32_t clear, uint32_t set)
