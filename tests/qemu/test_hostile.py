@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Hostile programs, hostile services, broken manifests, little memory: the rest goes on."""
+import re
+import subprocess
+
+import pytest
+
+ALIVE = "seq 1 1000 | md5sum; echo x >/root/alive; cat /root/alive; svc list"
+MD5 = "53d025127ae99ab79e8502aae2d9bea6"
+STANDARD = ("devmgr", "pm", "rs", "tty", "vfs", "minix", "virtio_blk", "uart16550")
+
+
+def assert_alive(text):
+    """What ALIVE prints: right results, and every service running, never restarted."""
+    assert MD5 in text and "\nx\n" in text, text
+    for name in STANDARD:
+        assert re.search(rf"^{name} +running +[\d.]+ s +0 ", text, re.M), text
+
+
+@pytest.fixture
+def program(root):
+    """Path of a program of tests/guest, built."""
+    def build(name):
+        subprocess.run(["make", "-s", f"build/guest/{name}"], cwd=root, check=True)
+        return f"{root}/build/guest/{name}:/bin/{name}"
+    return build
+
+
+@pytest.fixture
+def archive(root, tmp_path):
+    """A boot archive with more files, or without some: archive({"manifest/x": path, "bin/tty": None})."""
+    def make(changes):
+        makefile = subprocess.run(["make", "-n", "-W", "build/tools/mkarchive", "build/xinim.archive"], cwd=root,
+                                  capture_output=True, text=True, check=True).stdout.replace("\\\n", " ")
+        line = next(line for line in makefile.splitlines() if "tools/mkarchive build/xinim.archive" in line)
+        entries = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        entries.update(changes)
+        path = tmp_path / "archive"
+        subprocess.run([str(root / "build/tools/mkarchive"), str(path),
+                        *(f"{name}={source}" for name, source in entries.items() if source)], cwd=root, check=True)
+        return path
+    return make
+
+
+# ---- memory
+
+@pytest.mark.parametrize("mem", [32, 64, 1024])
+def test_memory_sizes(guest, mem):
+    result = guest("for i in 1 2 3; do ls -lR /bin | wc -l; done; dd if=/dev/zero of=/root/z bs=64k count=64 2>/dev/null; "
+                   "wc -c </root/z; " + ALIVE, mem=mem)
+    assert "4194304" in result.text
+    assert_alive(result.text)
+
+
+@pytest.mark.parametrize("mem", [32, 128])
+def test_programs_that_eat_all_memory(guest, program, mem):
+    """Three at once; the shell beside them can still start programs and write files."""
+    result = guest("hungry 2 & hungry 2 & hungry 2 & for i in 1 2 3; do sleep 1; ls /bin/sh; echo $i >/root/x; cat /root/x; done; "
+                   "wait; tail /dev/zero 2>&1; " + ALIVE + "; svc log -k | grep -c 'out of memory'", mem=mem,
+                   file=program("hungry"))
+    assert result.text.count("hungry: ok") == 3 and "FAILED" not in result.text, result.text
+    assert re.findall(r"^[123]$", result.text, re.M)[:3] == ["1", "2", "3"], result.text
+    assert int(result.text.split()[-1]) >= 1  # the kernel said whom it ended
+    assert_alive(result.text)
+
+
+@pytest.mark.parametrize("mem", [64, 256])
+def test_fork_bomb(guest, program, mem):
+    result = guest("bomb 3; bomb 1; ps | grep -c '[b]omb'; " + ALIVE, mem=mem, file=program("bomb"))
+    assert result.text.startswith("bomb: ok\nbomb: ok\n0\n"), result.text
+    assert_alive(result.text)
+
+
+# ---- system calls
+
+def test_wild_linux_calls(guest, program):
+    result = guest("wild; " + ALIVE, file=program("wild"), timeout=300)
+    assert "wild: all numbers survived" in result.text and "wild: ok" in result.text, result.text
+    assert_alive(result.text)
+
+
+def test_unknown_call_is_logged_once(guest, program):
+    """... per number and process (docs/linux.md)."""
+    result = guest("wild >/dev/null; svc log -k | grep -i 'unknown\\|not known\\|no system call' | sort | uniq -d | wc -l; "
+                   "svc log -k | grep -c 'system call'", file=program("wild"), timeout=300, expect=None)
+    assert int(result.text.split()[-1]) > 0, result.text
+
+
+@pytest.mark.parametrize("smp,seed", [(1, 1), (2, 3), (4, 5)])
+def test_wild_native_calls(guest, root, archive, smp, seed):
+    """A service makes 500,000 random calls with handles of every kind; the kernel and the others stay."""
+    subprocess.run(["make", "-s", "build/bin/fuzz"], cwd=root, check=True)
+    path = archive({"bin/fuzz": "build/bin/fuzz", "manifest/fuzz": "tests/native/fuzz/manifest"})
+    result = guest("n=0; until svc log -k | grep -q 'fuzz .*done: [5-9]'; do sleep 1; n=$((n + 1)); [ $n -lt 150 ] || break; done; "
+                   "svc log -k | grep -a 'fuzz .*done\\|fuzz.*exception'; " + ALIVE, archive=path, smp=smp,
+                   append=f"fuzz=500000 seed={seed}", qemu="-device virtio-rng-pci", timeout=240)
+    assert re.search(r"fuzz +done: 5\d\d\d\d\d calls", result.text), result.text
+    assert_alive(result.text)
+
+
+# ---- manifests
+
+BROKEN = {
+    "unknown_key": ("kind server\ncolour blue\n", "manifest, line 2: .*colour|manifest, line 2: "),
+    "no_kind": ("heartbeat off\n", "manifest.*kind"),
+    "bad_number": ("kind driver\nioports 0x3f8 many\n", "manifest, line 2: "),
+    "no_binary": ("kind server\n", "bin/no_binary|binary"),
+    "cycle_a": ("kind server\nneeds cycle_b\n", "circle|cycle"),
+    "cycle_b": ("kind server\nneeds cycle_a\n", "circle|cycle"),
+    "unknown_need": ("kind server\nneeds nobody\n", "nobody"),
+    "garbage": (b"\0\xff\x80kind".decode("latin-1") * 300, "manifest"),
+    "Bad-Name": ("kind server\n", "name"),
+    "elf": ("kind server\n", "executable|ELF"),
+}
+
+
+def test_broken_manifests(guest, root, tmp_path, archive):
+    """Each is told on the console, with its line, and costs that service only."""
+    changes = {"bin/elf": root / "README.md"}
+    for name, (text, _) in BROKEN.items():
+        path = tmp_path / name
+        path.write_bytes(text.encode("latin-1"))
+        changes[f"manifest/{name}"] = path
+        if name not in ("no_binary", "elf"):
+            changes[f"bin/{name}"] = "build/bin/devmgr"
+    # --log shows what the console had on stderr
+    result = subprocess.run([str(root / "xinim"), "exec", "--log", "--archive", str(archive(changes)), "--", ALIVE],
+                            capture_output=True, timeout=180, check=False)
+    console, text = result.stderr.decode(errors="replace"), result.stdout.decode(errors="replace")
+    assert result.returncode == 0, text + console
+    for name, (_, pattern) in BROKEN.items():
+        assert re.search(rf"\] {name[:15]} +.*({pattern})", console), f"{name}: {pattern}\n{console}"
+    assert_alive(text)
+
+
+def test_missing_server_is_told(root, archive):
+    """No vfs: no shell, but a reason."""
+    result = subprocess.run([str(root / "xinim"), "exec", "--archive", str(archive({"bin/vfs": None})), "--", "true"],
+                            capture_output=True, timeout=120, check=False)
+    assert result.returncode == 127
+    assert b"XINIM: vfs is not there" in result.stderr and b"no shell" in result.stderr, result.stderr.decode()
