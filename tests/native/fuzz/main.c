@@ -354,7 +354,7 @@ static void work(struct worker *w)
 	for (;;) {
 		one(w);
 		__atomic_store_n(&w->calls, w->calls + 1, __ATOMIC_RELAXED);
-		if (below(w, 2000) == 0) { /* others want to live, too */
+		if (below(w, 200) == 0) { /* the other servers of this band want to live, too */
 			uint32_t word = 0;
 
 			x_futex_wait(&word, 0, x_clock(X_CLOCK_MONOTONIC) + 1000000, ~0u);
