@@ -135,7 +135,8 @@ void server_main(void)
 	int64_t p;
 
 	port = (x_handle_t)x_port_create();
-	bench_small();
+	if (!boot_option("calls")) /* on the command line: for profiles of the call path alone */
+		bench_small();
 	p = clone_self(resource, "server", X_BAND_SERVER);
 	if (p < 0 || x_proc_grant(p, port, 0, X_SLOT_NATIVE) < 0 ||
 	    clone_thread(p, serve, X_SLOT_NATIVE, stacks[0] + STACK) < 0)

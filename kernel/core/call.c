@@ -22,10 +22,15 @@ struct call *port_find_call(struct port *p, uint64_t id)
 
 struct call *call_create(void)
 {
-	struct call *c = kzalloc(sizeof(*c));
+	struct call *c = kmalloc(sizeof(*c));
 
 	if (!c)
 		return NULL;
+	/* Zeroing all of it would cost more than all else here: windows and handles
+	 * are filled as they are counted, the message by the caller. */
+	memset(c, 0, offsetof(struct call, msg));
+	c->win_count = 0;
+	c->handle_count = 0;
 	list_init(&c->item.link);
 	list_init(&c->cancel_item.link);
 	list_init(&c->reply_item.link);
@@ -118,6 +123,7 @@ int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count)
 		uint64_t pinned;
 
 		w->frames = w->inline_frames;
+		w->frame_count = w->len = w->flags = w->page_offset = 0;
 		c->win_count = i + 1;
 		if (win[i].len > X_WINDOW_MAX || (win[i].flags & ~(X_WIN_READ | X_WIN_WRITE)))
 			return -X_EINVAL;
@@ -387,10 +393,12 @@ int64_t sys_call(uint32_t h, uint64_t user_call)
 {
 	struct x_call user;
 	struct call *c;
+	uint32_t sent;
 	int err;
 
 	if (copy_from_user(&user, user_call, sizeof(user)))
 		return -X_EFAULT;
+	sent = user.handle_count;
 	if (user.win_count > X_MAX_WINDOWS || user.handle_count > X_MAX_HANDLES)
 		return -X_EINVAL;
 	c = call_create();
@@ -411,7 +419,11 @@ int64_t sys_call(uint32_t h, uint64_t user_call)
 	user.msg = c->msg;
 	call_receive_handles(c, &user);
 	call_free(c);
-	if (copy_to_user(user_call, &user, sizeof(user)))
+	if (copy_to_user(user_call, &user.msg, sizeof(user.msg)))
+		return -X_EFAULT;
+	if ((sent || user.handle_count) &&
+	    copy_to_user(user_call + offsetof(struct x_call, handles), user.handles,
+			 offsetof(struct x_call, flags) - offsetof(struct x_call, handles)))
 		return -X_EFAULT;
 	return user.msg.status;
 }

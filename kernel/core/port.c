@@ -300,9 +300,19 @@ int64_t sys_port_info(uint32_t h, uint64_t user_info)
 
 /* --------------------------------------------------------------------- commit */
 
+/* An entry, but for windows and handles that it does not have. */
 static int out_read(const struct x_commit *c, uint32_t i, struct x_out *o)
 {
-	return copy_from_user(o, c->out + i * sizeof(*o), sizeof(*o));
+	uint64_t at = c->out + i * sizeof(*o);
+	int err = copy_from_user(o, at, offsetof(struct x_out, win));
+
+	if (!err && o->win_count)
+		err = copy_from_user(o->win, at + offsetof(struct x_out, win), sizeof(o->win));
+	if (!err && o->handle_count)
+		err = copy_from_user(o->handles, at + offsetof(struct x_out, handles), sizeof(o->handles));
+	if (!err && o->kind == X_OUT_READY)
+		err = copy_from_user(&o->pulse, at + offsetof(struct x_out, pulse), sizeof(o->pulse));
+	return err;
 }
 
 /* An ANSWER's data goes into the caller's window ahead of the commit point:
@@ -499,8 +509,8 @@ static int commit(struct port *p, struct x_commit *c)
 	p->iteration_ns = 0;
 	/* Whoever is answered last may run here at once if we are to block. */
 	last = list_empty(&p->items) && list_empty(&p->pages);
-	for (uint32_t i = 0; i < c->out_count; i++)
-		if (!out_read(c, i, &o))
+	for (uint32_t i = 0; i < c->out_count; i++) /* a single entry is still there */
+		if (c->out_count == 1 || !out_read(c, i, &o))
 			apply_out(p, &o, &spare, last && i + 1 == c->out_count);
 	drop_spare_calls(&spare); /* none, unless the outbox changed under our eyes */
 	return 0;
@@ -694,7 +704,8 @@ int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
 		p->iteration_ns = c.now_ns;
 	c.epoch = p->epoch;
 	object_unref(o);
-	if (copy_to_user(user_commit, &c, sizeof(c)))
+	if (copy_to_user(user_commit + offsetof(struct x_commit, epoch), &c.epoch,
+			 sizeof(c) - offsetof(struct x_commit, epoch)))
 		return -X_EFAULT;
 	return n;
 }

@@ -77,6 +77,7 @@ struct call {
 	struct waitq done;        /* where it waits */
 	struct port *origin;      /* started call: where the reply goes (referenced) */
 	struct list origin_link;
+	/* what follows is not cleared by call_create() */
 	struct x_msg msg;         /* request, then answer */
 	uint32_t win_count, handle_count;
 	struct call_window win[X_MAX_WINDOWS];

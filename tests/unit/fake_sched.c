@@ -171,7 +171,7 @@ int copy_from_user(void *dst, uint64_t src, size_t n)
 	if (src < X_USER_MIN || fault())
 		return -X_EFAULT;
 	memcpy(dst, (const void *)src, n);
-	if (n == sizeof(struct x_out) && fake_random(100) == 0) {
+	if (n == offsetof(struct x_out, win) && fake_random(100) == 0) {
 		/* another thread of the process writes to it */
 		((struct x_out *)dst)->handle_count = fake_random(1000);
 		((struct x_out *)dst)->win_count = fake_random(1000);
