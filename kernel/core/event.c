@@ -98,6 +98,9 @@ int64_t sys_bind(uint32_t h, uint32_t port_handle, uint64_t cookie)
 	struct handle held, port = { 0 };
 	struct object *o;
 
+	/* A program has no port, and could only undo what a server has bound. */
+	if (current_process()->flags & X_PROC_LINUX)
+		return -X_EPERM;
 	err = handle_lookup(h, &held);
 	if (err)
 		return err;
