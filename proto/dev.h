@@ -10,9 +10,10 @@
 
 enum dev_op {
 	DEV_OPEN = 0x400, /* a[0] DEV_* number, a[1] open flags, a[2] koid of the process that
-	                     opens -> handle[0]; the object's status flags are the open flags */
-	DEV_SESSION_END, /* pm to tty: the leader of session a[0] is gone: SIGHUP to the terminal's
-	                     foreground group, and the session has no terminal any more */
+	                     opens, a[3] dev, a[4] ino, a[5] rdev of the node, for FILE_STAT
+	                     (0: not known) -> handle[0]; the object's status flags are the open flags */
+	DEV_SESSION_END, /* pm to tty: the leader of session a[0] is gone: SIGHUP and SIGCONT to the
+	                     terminal's foreground group, and the session has no terminal any more */
 };
 
 #define DEV_CONSOLE 1u /* tty: /dev/console, /dev/ttyS0 */

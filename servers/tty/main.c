@@ -17,6 +17,7 @@
 #define REQUESTS_MAX 64u
 #define RDEV_CONSOLE (5u << 8 | 1u)
 #define SIGHUP_ 1u
+#define SIGCONT_ 18u
 #define SIGTTIN_ 21u
 #define SIGWINCH_ 28u
 
@@ -32,7 +33,10 @@ struct request {
 };
 
 static struct request requests[REQUESTS_MAX];
-static uint64_t opens[OPENS_MAX]; /* object ids, 0: free */
+static struct open {
+	uint64_t object;          /* id, 0: free */
+	uint64_t dev, ino, rdev;  /* of the node it was opened by */
+} opens[OPENS_MAX];
 static uint64_t next_object = 1;
 static x_handle_t pm, driver;
 static uint8_t line_bytes[256];
@@ -51,8 +55,8 @@ static void update_ready(bool pulse)
 		return;
 	last = levels;
 	for (uint32_t i = 0; i < OPENS_MAX; i++)
-		if (opens[i])
-			out_ready(opens[i], X_READY_IN | X_READY_OUT, levels, pulse ? X_READY_IN : 0);
+		if (opens[i].object)
+			out_ready(opens[i].object, X_READY_IN | X_READY_OUT, levels, pulse ? X_READY_IN : 0);
 }
 
 /* ------------------------------------------------------------------- requests */
@@ -410,6 +414,24 @@ static void request_run(struct request *r)
 		ioctl_run(r);
 }
 
+/* The leader of session `sid` is gone, and with it the session's claim: what
+ * it left behind must not take the next session's input. */
+static void session_end(const struct x_in *in)
+{
+	uint32_t sid = (uint32_t)in->msg.a[0];
+
+	out_status(in->id, 0);
+	if (sid == 0 || sid != terminal.sid)
+		return;
+	terminal_signal(SIGHUP_);
+	terminal_signal(SIGCONT_);
+	terminal.sid = terminal.pgrp = 0;
+	line_flush_input();
+	for (uint32_t i = 0; i < REQUESTS_MAX; i++)
+		if (requests[i].state == PARKED_READ && requests[i].sid == sid)
+			request_end(&requests[i], -X_EIO);
+}
+
 /* ---------------------------------------------------------------------- calls */
 
 static void open_console(const struct x_in *in)
@@ -418,7 +440,7 @@ static void open_console(const struct x_in *in)
 	int64_t h;
 	uint32_t i = 0;
 
-	while (i < OPENS_MAX && opens[i])
+	while (i < OPENS_MAX && opens[i].object)
 		i++;
 	if (i == OPENS_MAX) {
 		out_status(in->id, -X_ENFILE);
@@ -430,7 +452,10 @@ static void open_console(const struct x_in *in)
 		out_status(in->id, h);
 		return;
 	}
-	opens[i] = next_object++;
+	opens[i] = (struct open){
+		.object = next_object++, .dev = in->msg.a[3], .ino = in->msg.a[4],
+		.rdev = in->msg.a[5] ? in->msg.a[5] : RDEV_CONSOLE,
+	};
 	o = out_answer_entry(in->id);
 	o->handle_count = 1;
 	o->handles[0] = (uint32_t)h;
@@ -464,11 +489,18 @@ static void open_controlling(const struct x_in *in)
 static void stat_console(const struct x_in *in)
 {
 	struct file_attr attr = {
-		.dev = 5, .ino = 1, .mode = F_S_IFCHR | 0600, .nlink = 1, .rdev = RDEV_CONSOLE,
-		.block_bytes = 1024,
+		.mode = F_S_IFCHR | 0666, .nlink = 1, .block_bytes = 1024,
 	};
-	int64_t n = window_write(in->id, 0, 0, &attr, sizeof(attr));
+	int64_t n;
 
+	for (uint32_t i = 0; i < OPENS_MAX; i++) {
+		if (opens[i].object != in->object)
+			continue;
+		attr.dev = opens[i].dev;
+		attr.ino = opens[i].ino;
+		attr.rdev = opens[i].rdev;
+	}
+	n = window_write(in->id, 0, 0, &attr, sizeof(attr));
 	out_status(in->id, n < 0 ? n : 0);
 }
 
@@ -513,6 +545,8 @@ static void call(const struct x_in *in)
 		open_console(in);
 	else if (in->msg.op == DEV_OPEN && in->msg.a[0] == DEV_CTTY)
 		open_controlling(in);
+	else if (in->msg.op == DEV_SESSION_END)
+		session_end(in);
 	else
 		out_status(in->id, in->msg.op == DEV_OPEN ? -X_ENXIO : -X_ENOSYS);
 }
@@ -537,8 +571,8 @@ static void closure(uint64_t object, uint64_t mints)
 {
 	(void)mints;
 	for (uint32_t i = 0; i < OPENS_MAX; i++)
-		if (opens[i] == object)
-			opens[i] = 0;
+		if (opens[i].object == object)
+			opens[i].object = 0;
 }
 
 /* ------------------------------------------------------------------- the line */

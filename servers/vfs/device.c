@@ -45,7 +45,12 @@ static void open_remote(struct request *r, const struct device_entry *d, uint32_
 {
 	x_handle_t server = boot_handle(d->server);
 	struct x_msg msg = { .op = DEV_OPEN, .a = { d->number, flags, r->koid } };
+	struct file_attr attr;
 
+	devfs_attr_of_rdev(d->rdev, &attr);
+	msg.a[3] = attr.dev;
+	msg.a[4] = attr.ino;
+	msg.a[5] = attr.rdev;
 	if (server == X_NO_HANDLE)
 		request_finish(r, -X_ENXIO);
 	else
