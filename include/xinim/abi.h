@@ -224,6 +224,8 @@ enum x_object_op { /* x_object_ctl */
 	X_OBJ_GET_CURSOR, X_OBJ_SET_CURSOR, X_OBJ_ADD_CURSOR, /* result: new cursor */
 	X_OBJ_GET_FLAGS, X_OBJ_SET_FLAGS,                     /* status flags word */
 	X_OBJ_GET_READY,
+	X_OBJ_CLOSURE_NEXT, /* result: 1 if closing this handle tells the server (it is the
+	                       last) and the object has no cursor (a pipe's end, a terminal) */
 };
 
 struct x_wait_item {
@@ -406,6 +408,8 @@ struct x_dma_map { /* pin part of a memory object for a device */
 };
 struct x_dma_segment { uint64_t iova, bytes; };
 
+#define X_IOPORT_WRITE_MAX 64u /* bytes at once: the kernel lock is held meanwhile */
+
 /* x_clock */
 #define X_CLOCK_MONOTONIC 0
 #define X_CLOCK_REALTIME  1
@@ -520,7 +524,8 @@ struct x_boot_page {
 	S(ioport, 58) \
 	S(irq_create, 59) \
 	S(irq_ack, 60) \
-	S(memory_physical, 61)
+	S(memory_physical, 61) \
+	S(ioport_write, 62)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

@@ -172,6 +172,9 @@ static inline int64_t x_ioports_create(x_handle_t resource, uint32_t base, uint3
 /* Port base+offset of the range; width 1, 2, 4; returns the value read. */
 static inline int64_t x_ioport(x_handle_t ports, uint32_t offset, uint32_t width, uint32_t value, int write)
 { return X_CALL5(ioport, ports, offset, width, value, write); }
+/* All bytes one after the other to one 8-bit port (at most X_IOPORT_WRITE_MAX). */
+static inline int64_t x_ioport_write(x_handle_t ports, uint32_t offset, const void *bytes, uint64_t len)
+{ return X_CALL4(ioport_write, ports, offset, bytes, len); }
 /* A legacy (ISA) interrupt line as an object; signals `bits` of the event, masked until acked. */
 static inline int64_t x_irq_create(x_handle_t resource, uint32_t isa_irq, x_handle_t event, uint64_t bits) { return X_CALL4(irq_create, resource, isa_irq, event, bits); }
 static inline int64_t x_irq_ack(x_handle_t irq) { return X_CALL1(irq_ack, irq); }

@@ -19,6 +19,7 @@ int64_t sys_device_ctl(uint32_t device, uint32_t op, uint64_t arg);
 int64_t sys_dma_map(uint64_t user);
 int64_t sys_ioports_create(uint32_t resource, uint32_t base, uint32_t count);
 int64_t sys_ioport(uint32_t ports, uint32_t offset, uint32_t width, uint32_t value, uint32_t write);
+int64_t sys_ioport_write(uint32_t ports, uint32_t offset, uint64_t user_bytes, uint64_t len);
 int64_t sys_irq_create(uint32_t resource, uint32_t isa_irq, uint32_t event, uint64_t bits);
 int64_t sys_irq_ack(uint32_t irq);
 int64_t sys_memory_physical(uint32_t resource, uint64_t paddr, uint64_t len);

@@ -69,6 +69,25 @@ int64_t sys_ioport(uint32_t ports, uint32_t offset, uint32_t width, uint32_t val
 	return result;
 }
 
+int64_t sys_ioport_write(uint32_t ports, uint32_t offset, uint64_t user_bytes, uint64_t len)
+{
+	uint8_t bytes[X_IOPORT_WRITE_MAX];
+	int error;
+	struct object *o = handle_get(ports, X_TYPE_IOPORTS, X_R_WRITE, &error);
+	int64_t result = 0;
+
+	if (o == NULL)
+		return error;
+	if (len > sizeof(bytes))
+		result = -X_EINVAL;
+	else
+		result = copy_from_user(bytes, user_bytes, len);
+	for (uint64_t i = 0; i < len && result == 0; i++)
+		result = ioport_access(container_of(o, struct ioports, obj), offset, 1, bytes[i], true);
+	object_unref(o);
+	return result;
+}
+
 /* ---- physical ranges ---- */
 
 static bool meets_range(uint64_t base, uint64_t bytes, bool usable)

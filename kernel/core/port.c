@@ -142,6 +142,9 @@ int64_t sys_object_ctl(uint32_t h, uint32_t op, uint64_t value)
 	case X_OBJ_GET_READY:
 		result = r->ready;
 		break;
+	case X_OBJ_CLOSURE_NEXT:
+		result = o->handles == 1 && !(r->flags & X_MINT_CURSOR);
+		break;
 	default:
 		result = -X_EINVAL;
 	}

@@ -699,6 +699,7 @@ PASS3(device_ctl, sys_device_ctl)
 PASS1(dma_map, sys_dma_map)
 PASS3(ioports_create, sys_ioports_create)
 PASS5(ioport, sys_ioport)
+PASS4(ioport_write, sys_ioport_write)
 PASS4(irq_create, sys_irq_create)
 PASS1(irq_ack, sys_irq_ack)
 PASS3(memory_physical, sys_memory_physical)
@@ -765,6 +766,7 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 	[X_SYS_dma_map] = call_dma_map,
 	[X_SYS_ioports_create] = call_ioports_create,
 	[X_SYS_ioport] = call_ioport,
+	[X_SYS_ioport_write] = call_ioport_write,
 	[X_SYS_irq_create] = call_irq_create,
 	[X_SYS_irq_ack] = call_irq_ack,
 	[X_SYS_memory_physical] = call_memory_physical,

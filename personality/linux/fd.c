@@ -446,7 +446,22 @@ int64_t linux_copy_file_range(struct sys *s)
 
 int64_t linux_close(struct sys *s)
 {
-	return check_fd(s->a[0]) ? -X_EBADF : linux_error(x_handle_close((x_handle_t)s->a[0]));
+	struct x_call c;
+	int64_t result;
+	bool told;
+
+	if (check_fd(s->a[0]))
+		return -X_EBADF;
+	told = x_object_ctl((x_handle_t)s->a[0], X_OBJ_CLOSURE_NEXT, 0) == 1;
+	result = x_handle_close((x_handle_t)s->a[0]);
+	if (result || !told)
+		return linux_error(result);
+	/* poll at the other end of a pipe is to see it from now on: a call of no
+	 * other effect (asking for the umask) comes back behind the closure. */
+	call_init(&c, VFS_UMASK);
+	c.msg.a[0] = ~0ull;
+	call_plain(X_SLOT_VFS, &c);
+	return 0;
 }
 
 int64_t linux_close_range(struct sys *s)

@@ -168,7 +168,7 @@ static void start(struct request *r, struct session *s)
 	case VFS_SYMLINK: start_symlink(r); break;
 	case VFS_LINK: case VFS_RENAME: pair_start(r); break;
 	case VFS_SETATTR: start_setattr(r); break;
-	case VFS_STATFS: start_file(r, FS_STATFS, false, 0); break;
+	case VFS_STATFS: start_file(r, FS_LOOKUP, false, 0); break;
 	case VFS_SYNC: sync_start(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_start(r); break;
 	default: request_finish(r, -X_ENOSYS); break;
@@ -282,6 +282,23 @@ static void file_walked(struct request *r)
 	}
 }
 
+/* The path may have led into another mount than where it began. */
+static void statfs_walked(struct request *r)
+{
+	struct place p = walk_place(r);
+	struct fs_call *call;
+
+	if (r->call.status < 0) {
+		request_finish(r, r->call.status);
+		return;
+	}
+	call = request_prepare(r, &mounts[p.mount], FS_STATFS, p.inode);
+	call->data = r->text;
+	call->data_bytes = sizeof(struct file_statfs);
+	call->data_write = true;
+	request_call(r, 0);
+}
+
 static void descriptor_called(struct request *r)
 {
 	struct file_attr attr;
@@ -305,6 +322,7 @@ void op_walked(struct request *r)
 	case VFS_CHDIR: case VFS_CHROOT: chdir_walked(r); break;
 	case VFS_LINK: case VFS_RENAME: pair_walked(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_walked(r); break;
+	case VFS_STATFS: statfs_walked(r); break;
 	default: file_walked(r); break;
 	}
 }

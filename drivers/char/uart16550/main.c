@@ -75,8 +75,14 @@ static void transmit(void)
 	uint8_t want;
 
 	while (queue_used(&tx) && (reg_read(UART_LSR) & LSR_TX_EMPTY)) {
-		for (uint32_t i = 0; i < UART_FIFO_BYTES && queue_used(&tx); i++)
-			reg_write(UART_THR, tx.bytes[tx.head++ % QUEUE_BYTES]);
+		uint32_t at = tx.head % QUEUE_BYTES, run = QUEUE_BYTES - at;
+
+		if (run > queue_used(&tx))
+			run = queue_used(&tx);
+		if (run > UART_FIFO_BYTES)
+			run = UART_FIFO_BYTES;
+		x_ioport_write(ports, UART_THR, tx.bytes + at, run);
+		tx.head += run;
 		writers_feed();
 	}
 	/* The transmit interrupt only while there is something to send. */
