@@ -41,9 +41,10 @@ int main(int argc, char **argv)
 	}
 	CHECK(pid > 0);
 	sleep(seconds);
-	for (int round = 0; round < 50 && kill(-pid, SIGKILL) == 0; round++)
-		usleep(100000);
+	CHECK(kill(-pid, SIGKILL) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	for (int round = 0; round < 50 && kill(-pid, SIGKILL) == 0; round++)
+		usleep(100000); /* orphans: init reaps them */
 	CHECK(kill(-pid, 0) < 0 && errno == ESRCH);
 	pid = fork();
 	if (pid == 0)
