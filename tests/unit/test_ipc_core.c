@@ -9,7 +9,7 @@
  */
 // sources: kernel/core/object.c kernel/core/call.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
-// cflags: -DDIRECT_MAP_BASE=0 -include tests/unit/fake_sched.h
+// cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"
 
 #include <setjmp.h>
