@@ -90,7 +90,8 @@ struct x_window {
 };
 
 /* x_call.flags, x_out.flags */
-#define X_CALL_INTERRUPTIBLE 1u /* any unmasked notification asks to cancel */
+#define X_CALL_INTERRUPTIBLE 1u /* any unmasked notification asks to cancel, unless the object
+				   has a cursor: file I/O is only killable */
 #define X_CALL_KILLABLE      2u /* only death of the caller does (the default) */
 #define X_CALL_CURSOR        4u /* serialise with other cursor users of the object */
 #define X_CALL_MOVE          8u /* handles sent are moved, not duplicated */

@@ -318,12 +318,18 @@ void call_cancel_started(struct port *origin, uint64_t cookie)
 	}
 }
 
+/* File I/O is not: programs take no EINTR from a disk. */
+static bool is_interruptible(const struct call *c)
+{
+	return (c->flags & X_CALL_INTERRUPTIBLE) && !(c->record && (c->record->flags & X_MINT_CURSOR));
+}
+
 /* Wait for our turn at the object's cursor (like Linux's f_pos lock). */
 static int call_acquire_cursor(struct call *c, uint64_t deadline)
 {
 	while (c->record->cursor_user) {
 		int err = thread_wait(&c->record->cursor_wait, deadline,
-				      c->flags & X_CALL_INTERRUPTIBLE ? WAIT_INTERRUPTIBLE : 0);
+				      is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0);
 
 		if (err)
 			return err;
@@ -338,7 +344,7 @@ static int call_acquire_cursor(struct call *c, uint64_t deadline)
  * server to hurry and waits on; only death leaves a taken call behind. */
 static int call_wait(struct call *c, uint64_t deadline)
 {
-	uint32_t flags = c->flags & X_CALL_INTERRUPTIBLE ? WAIT_INTERRUPTIBLE : 0;
+	uint32_t flags = is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0;
 
 	while (c->state != CALL_DONE) {
 		int err = thread_wait(&c->done, deadline, flags);
