@@ -76,13 +76,13 @@ END
         grep -n '^2' n; grep -c 1 n; grep -v '[12]' n; grep -q nothing n; echo "grep $?"; grep -rl three . | sort; egrep 'a|b' t1
         tac t1; rev t1; md5sum n; sha1sum n; sha256sum n; sha512sum n; cksum n; base64 t1; crc32 n 2>/dev/null; sum n
         printf '%5d|%-5s|%05.1f|%x|%o|%c|%%\n' 42 ab 3.14159 255 8 z; printf '%s %s\n' 1 2 3; printf '%b' 'x\ty\n'
-        expr 3 + 4; expr abc : 'a\(.\)'; expr length hello; expr 1 \> 2; echo $?; echo $((0x1f + 010 * 3)) $((7 % 3)) $((1 << 20))
-        seq -s, 1 5; seq 10 -3 1; seq -w 8 11; yes no | head -2; factor 360 2>/dev/null; echo hello | sed 's/\(h\)\(e\)/\2\1/'
+        expr 3 + 4; expr abc : 'a\\(.\\)'; expr length hello; expr 1 \\> 2; echo $?; echo $((0x1f + 010 * 3)) $((7 % 3)) $((1 << 20))
+        seq -s, 1 5; seq 10 -3 1; seq -w 8 11; yes no | head -2; factor 360 2>/dev/null; echo hello | sed 's/\\(h\\)\\(e\\)/\2\1/'
     """,
     "trees": """
         umask 022; mkdir -p d/e/f d/g; echo 1 >d/1; echo 2 >d/e/2; echo 3 >d/e/f/3; chmod 755 d/1; ln -s ../1 d/g/l; ln d/1 d/h
         find d | sort; find d -type f -name '[12]' | sort; find d -type l; find d -mindepth 2 -type d | sort; find d -perm 755 -type f | sort
-        find d -type f -exec cat {} + | sort; find d -type f -exec echo got {} \; | sort; find d -links 2 -type f | sort; find d -size -1k -type f | sort
+        find d -type f -exec cat {} + | sort; find d -type f -exec echo got {} \\; | sort; find d -links 2 -type f | sort; find d -size -1k -type f | sort
         find d -name '*' -print0 | xargs -0 -n 3 echo | wc -l; ls d | xargs -I% echo "<%>"; echo 1 2 3 | xargs -n 2; false | xargs echo empty
         tar cf t.tar d; tar tf t.tar | sort; mkdir x; tar xf t.tar -C x; find x | sort; cmp d/e/f/3 x/d/e/f/3; readlink x/d/g/l; stat -c %h x/d/1
         tar czf t.tgz d; tar tzf t.tgz | wc -l; gzip -c t.tar | gunzip -c | cmp - t.tar && echo gz; bzip2 -c d/1 | bunzip2 -c
@@ -112,7 +112,7 @@ END
         (ulimit -n 20; ulimit -n); ulimit -c 0; ulimit -c; (umask 077; umask; touch u; stat -c %a u); eval 'echo eval $((1+1))'; exec 4>fd4; echo via4 >&4; exec 4>&-; cat fd4
         sh -c 'exit 5' || echo "or $?"; ! false && echo not; { sleep 0.1; echo bg; } & wait; echo $?; sh -c 'kill -INT $$; echo no'; echo "int $?"; sh -c 'kill -SEGV $$'; echo "segv $?"
         cat /proc/self/cmdline | tr '\0' ' '; echo; test $(cut -d' ' -f1 /proc/self/stat) -gt 1 && echo stat
-        sh -c 'echo $PPID' | grep -q "^$$\$" && echo ppid; sh -c 'sleep 0.3 & echo started'; chroot / /bin/busybox echo chrooted; su root -c 'echo su $(id -u)' 2>/dev/null; yes | head -c 100000 | wc -c
+        sh -c 'echo $PPID' | grep -q "^$$\\$" && echo ppid; sh -c 'sleep 0.3 & echo started'; chroot / /bin/busybox echo chrooted; su root -c 'echo su $(id -u)' 2>/dev/null; yes | head -c 100000 | wc -c
         mkfifo fifo; flock lock echo locked; (flock 9; echo inlock) 9>lock; test -p fifo && echo isfifo; cat </dev/null; echo x >/dev/null; head -c 3 /dev/urandom | wc -c
         test -c /dev/null && echo char; tty >/dev/null </dev/null; echo "tty $?"; kill -l 9; kill -0 $$ && echo alive; kill -0 99999 2>/dev/null; echo $?; sleep 30 & sleep 0.1; pidof sleep >/dev/null && echo found; killall sleep; wait; echo "killall $?"
         trap 'echo int; exit 9' INT; (sleep 0.2; kill -INT $$) & while :; do sleep 1; done
