@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The same busybox prints the same in the guest as on the host."""
+import signal
 import subprocess
 
 import pytest
@@ -114,10 +115,15 @@ END
         cat /proc/self/cmdline | tr '\0' ' '; echo; test $(cut -d' ' -f1 /proc/self/stat) -gt 1 && echo stat
         sh -c 'echo $PPID' | grep -q "^$$\\$" && echo ppid; sh -c 'sleep 0.3 & echo started'; chroot / /bin/busybox echo chrooted; su root -c 'echo su $(id -u)' 2>/dev/null; yes | head -c 100000 | wc -c
         mkfifo fifo; flock lock echo locked; (flock 9; echo inlock) 9>lock; test -p fifo && echo isfifo; cat </dev/null; echo x >/dev/null; head -c 3 /dev/urandom | wc -c
-        test -c /dev/null && echo char; tty >/dev/null </dev/null; echo "tty $?"; kill -l 9; kill -0 $$ && echo alive; kill -0 99999 2>/dev/null; echo $?; sleep 30 & sleep 0.1; pidof sleep >/dev/null && echo found; killall sleep; wait; echo "killall $?"
+        test -c /dev/null && echo char; tty >/dev/null </dev/null; echo "tty $?"; kill -l 9; kill -0 $$ && echo alive; kill -0 99999 2>/dev/null; echo $?
         trap 'echo int; exit 9' INT; (sleep 0.2; kill -INT $$) & while :; do sleep 1; done
     """,
 }
+
+
+def default_sigint():
+    """In the child: a shell cannot trap what it was started to ignore, as background jobs are."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def normal(text):
@@ -136,10 +142,17 @@ def test_same_as_on_the_host(guest, tmp_path, name):
     applets.mkdir()
     subprocess.run(["/bin/busybox", "--install", "-s", str(applets)], check=True)
     host = subprocess.run(["/bin/busybox", "sh", str(path)], cwd=work, capture_output=True, timeout=120, check=False,
-                          stdin=subprocess.DEVNULL, env={"PATH": str(applets), "HOME": "/root"})
+                          stdin=subprocess.DEVNULL, env={"PATH": str(applets), "HOME": "/root"},
+                          preexec_fn=default_sigint)
     # Through a pipe: programs print differently on a terminal.
     result = guest("cd /tmp; sh /script.sh 2>/dev/null | cat", file=f"{path}:/script.sh")
     assert result.text.splitlines() == host.stdout.decode().splitlines()
+
+
+def test_processes_by_name(guest):
+    """Not on the host: there are others' processes of that name."""
+    result = guest("sleep 30 & sleep 30 & usleep 200000; pidof sleep | wc -w; killall sleep; wait; pidof sleep; echo $?")
+    assert result.text.split() == ["2", "1"], result.text
 
 
 def test_first_commands(guest):
