@@ -239,7 +239,17 @@ void port_queue(struct port *p, struct item *i, bool here)
 		thread_wake(receiver, 0, here);
 }
 
-/* The caller is gone or out of patience. True: the call has ended already
+/* Ask the server to answer soon. The notice queues behind the call itself, so
+ * that the server always sees the call first. */
+static void call_hurry(struct call *c)
+{
+	if (c->cancelled)
+		return;
+	c->cancelled = true;
+	port_queue(c->port, &c->cancel_item, false);
+}
+
+/* The caller is gone or its deadline passed. True: the call has ended already
  * (it was never taken), and is the caller's to free. */
 static bool call_cancel(struct call *c)
 {
@@ -249,10 +259,7 @@ static bool call_cancel(struct call *c)
 		call_leave_port(c);
 		return true;
 	}
-	if (!c->cancelled) {
-		c->cancelled = true;
-		port_queue(c->port, &c->cancel_item, false);
-	}
+	call_hurry(c);
 	return false;
 }
 
@@ -340,8 +347,13 @@ static int call_acquire_cursor(struct call *c, uint64_t deadline)
 	return 0;
 }
 
-/* Block until answered. Gives up at once if not yet taken, else asks the
- * server to hurry and waits on; only death leaves a taken call behind. */
+/*
+ * Block until answered. A notification asks the server to hurry: what can be
+ * done at once is done (a write to a pipe with room is not interrupted just
+ * because the server had not come to it yet), what would have to wait is
+ * answered with -X_EINTR by the server. A deadline ends a call that was not
+ * taken, and hurries one that was. Only death leaves a taken call behind.
+ */
 static int call_wait(struct call *c, uint64_t deadline)
 {
 	uint32_t flags = is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0;
@@ -355,14 +367,16 @@ static int call_wait(struct call *c, uint64_t deadline)
 			call_orphan(c);
 			return -X_ECANCELED;
 		}
-		if (err && call_cancel(c)) {
+		if (err == -X_EINTR) {
+			call_hurry(c);
+		} else if (err && call_cancel(c)) {
 			c->msg = (struct x_msg){ .status = err };
 			c->state = CALL_DONE;
 			call_drop_handles(c);
 		}
 		if (err) {
 			flags = 0;
-			deadline = X_FOREVER;
+			deadline = err == -X_EINTR ? deadline : X_FOREVER;
 		}
 	}
 	return 0;

@@ -155,6 +155,12 @@ def test_processes_by_name(guest):
     assert result.text.split() == ["2", "1"], result.text
 
 
+def test_output_survives_a_childs_end(guest):
+    """awk runs in a shell's copy, with its SIGCHLD handler: a write that need not wait is not interrupted."""
+    result = guest("""i=0; while [ $i -lt 150 ]; do awk 'BEGIN { "echo sub" | getline x; print x }' | cat; i=$((i + 1)); done""")
+    assert result.text == "sub\n" * 150
+
+
 def test_first_commands(guest):
     result = guest("uname -a; ls -l /; cat /proc/mounts; echo hi > /tmp/x; wc /tmp/x")
     assert "x86_64" in result.text
