@@ -105,10 +105,12 @@ def test_commands_and_history(console):
 
 def test_control_c_ends_the_foreground(console):
     console.start("sleep 100")
+    time.sleep(0.7)  # typed before the job is in the foreground it goes to the shell: docs/limits.md
     console.type(CTRL_C)
     console.prompt()
     assert console.run("echo $?").strip() == "130"
     console.start("sleep 100 | cat")
+    time.sleep(0.7)  # typed before the job is in the foreground it goes to the shell: docs/limits.md
     console.type(CTRL_C)
     console.prompt()
     assert "sleep 100" not in console.run("ps | grep -v grep")
@@ -126,6 +128,7 @@ def test_jobs(console):
     assert re.search(r"\[1\].*Running.*sleep 100", console.run("jobs"))
     console.type("fg; echo ended $?\r")
     console.expect(r"^sh -c .*sleep 100\"\r\n")
+    time.sleep(0.7)  # typed before the job is in the foreground it goes to the shell: docs/limits.md
     console.type(CTRL_C)
     console.prompt()
     assert "sleep" not in console.run("jobs")
@@ -200,6 +203,7 @@ def test_shell_ends_and_comes_again(console):
     console.prompt()
     assert console.run("echo $$").strip() not in (before, after)
     console.start("sleep 100")
+    time.sleep(0.7)  # typed before the job is in the foreground it goes to the shell: docs/limits.md
     console.type(CTRL_C)
     console.prompt()
 
