@@ -504,7 +504,6 @@ bool trap_exception(struct x_regs *regs, uint32_t vector, uint64_t error, uint64
 			process_kill(p, X_DEATH_MEMORY, err);
 			return true;
 		}
-		up.restore_mask = 0;
 	}
 	if (!user)
 		return false;
