@@ -12,7 +12,6 @@ SAME = ["files", "memory", "processes", "signals", "threads", "waiting"]
 GUEST_ONLY = ["wild"]  # wild numbers may name real things of the host
 
 
-
 def build(name):
     subprocess.run(["make", "-s", f"build/guest/{name}"], cwd=ROOT, check=True)
     return ROOT / "build/guest" / name
@@ -21,7 +20,9 @@ def build(name):
 @pytest.mark.parametrize("name", SAME)
 def test_same_as_on_the_host(guest, tmp_path, name):
     program = build(name)
-    host = subprocess.run([program], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    # In a session of its own, as in the guest: in a container the caller's may lie outside and have no number.
+    host = subprocess.run([program], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          check=False, start_new_session=True)
     assert host.returncode == 0, host.stdout
     result = guest("cd /tmp; /program | cat; svc list", file=f"{program}:/program")
     output, _, services = result.text.partition("NAME ")
