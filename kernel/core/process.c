@@ -428,14 +428,22 @@ int process_notify(struct process *p, uint32_t thread_id, uint64_t bits)
 	if (p->state == X_PROC_DEAD)
 		return -X_ESRCH;
 	if (thread_id == 0) {
+		struct thread *chosen = NULL;
+
 		p->pending |= bits & ~p->ignore;
-		/* One thread that does not mask it is enough. */
+		/* One thread that does not mask it is enough, and best one that can act now. */
 		list_for_each(t, &p->threads, struct thread, process_link) {
-			if (bits & ~t->mask) {
-				thread_notified(t);
+			if (!(bits & ~t->mask))
+				continue;
+			if (!chosen)
+				chosen = t;
+			if (t->state != THREAD_BLOCKED || (t->wait_flags & WAIT_INTERRUPTIBLE)) {
+				chosen = t;
 				break;
 			}
 		}
+		if (chosen)
+			thread_notified(chosen);
 		return 0;
 	}
 	list_for_each(t, &p->threads, struct thread, process_link) {
