@@ -24,6 +24,7 @@ DEPFLAGS = -MMD -MP
 # Everything the build and the tests use, by Debian package.
 PACKAGES := gcc libc6-dev clang binutils qemu-system-x86 busybox-static musl-tools \
 	fdisk gdisk util-linux util-linux-extra libcmocka-dev python3 python3-pytest python3-pytest-xdist gdb
+ISO_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf
 STAMP := $(BUILD)/.packages
 
 $(STAMP): Makefile
@@ -175,9 +176,17 @@ $(IMAGE): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkimage $(shell find ro
 	@echo "  IMAGE   $@"
 	@tools/mkimage $(BUILD) $@
 
+ISO := $(BUILD)/xinim.iso
+$(ISO): $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) tools/mkiso
+	@tools/install-packages $(ISO_PACKAGES)
+	@echo "  ISO     $@"
+	@tools/mkiso $(BUILD) $@
+
 # ----------------------------------------------------------------- targets
-.PHONY: all run test unit check help clean compdb bench-kernel
+.PHONY: all iso run test unit check help clean compdb bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
+
+iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
 
 run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 	@./xinim run
@@ -185,7 +194,7 @@ run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 # A service for the tests only; not in the archive.
 TEST_SERVICES := $(BUILD)/bin/fuzz
 
-test: all $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## everything that CI runs
+test: all $(ISO) $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## everything that CI runs
 	@tests/run
 
 unit: ## only the unit tests on the host

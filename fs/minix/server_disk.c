@@ -41,7 +41,7 @@ static bool cache_lost;                 /* the next flush will fail for it */
 static x_handle_t pool_memory;
 static struct block_info disk;
 
-static const char *const candidates[] = { "", "1", "2", "3" };
+static const char *const candidates[] = { "", "1", "2", "3", "4" };
 static uint32_t candidate;
 
 /* ---- transfers --------------------------------------------------------------- */
@@ -234,6 +234,7 @@ static void try_next(const char *why)
 		return;
 	}
 	set_state(DISK_OPENING);
+	block_close(client);
 	open_candidate();
 }
 

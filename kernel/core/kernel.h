@@ -90,7 +90,7 @@ int copy_to_user(uint64_t dst, const void *src, size_t n);
 /* boot_info: filled by arch from what the loader gave */
 struct boot_range { uint64_t base, bytes; bool usable; };
 struct boot_info {
-	struct boot_range ranges[64];
+	struct boot_range ranges[128];
 	uint32_t range_count;
 	uint64_t archive_paddr, archive_bytes; /* 0: none was given */
 	uint64_t rsdp_paddr;

@@ -57,6 +57,8 @@ struct block_client *block_open(x_handle_t driver, const char *name, x_handle_t 
 /* Queue a request; it is sent when order allows. Kicks are batched until
  * block_batch_end(). Bad ranges complete with -X_EINVAL. */
 void block_submit(struct block_client *c, struct block_request *r);
+/* End the session of a client that has no request under way. */
+void block_close(struct block_client *c);
 /* fn(ctx) runs when the device turns out to have lost writes that were completed
  * but not flushed (its cache epoch changed): what is unstable must be written
  * again. The next flush fails with -X_EIO whether or not there is such a hook. */

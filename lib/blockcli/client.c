@@ -90,7 +90,7 @@ struct block_client *block_open(x_handle_t driver, const char *name, x_handle_t 
 	if (c == clients + CLIENTS_MAX)
 		return NULL;
 	*c = (struct block_client){
-		.driver = driver, .pool = pool, .pool_bytes = pool_bytes, .opened = opened, .ctx = ctx,
+		.retired = c->retired, .driver = driver, .pool = pool, .pool_bytes = pool_bytes, .opened = opened, .ctx = ctx,
 	};
 	/* A name that is cut names nothing: the driver refuses it. */
 	strlcpy(c->name, name, sizeof(c->name));
@@ -100,6 +100,12 @@ struct block_client *block_open(x_handle_t driver, const char *name, x_handle_t 
 	bcli_session_init(c);
 	bcli_session_open(c);
 	return c;
+}
+
+void block_close(struct block_client *c)
+{
+	timer_clear(&c->drain);
+	bcli_session_close(c);
 }
 
 void block_on_cache_lost(struct block_client *c, void (*fn)(void *ctx))

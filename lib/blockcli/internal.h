@@ -76,6 +76,7 @@ void bcli_order_send(struct block_client *c); /* all that may be sent now */
 /* session.c */
 void bcli_session_init(struct block_client *c);
 void bcli_session_open(struct block_client *c);
+void bcli_session_close(struct block_client *c);
 void bcli_session_lost(struct block_client *c, bool pause);
 int bcli_session_push(struct block_client *c, struct block_request *r); /* QUEUED (unlinked) -> SENT */
 void bcli_session_reap(struct block_client *c);

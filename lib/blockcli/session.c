@@ -68,6 +68,13 @@ static void session_drop(struct block_client *c)
 	c->generation++;
 }
 
+void bcli_session_close(struct block_client *c)
+{
+	timer_clear(&c->retry);
+	session_drop(c);
+	c->state = CLIENT_FREE;
+}
+
 static void open_later(struct block_client *c)
 {
 	c->state = CLIENT_PAUSED;

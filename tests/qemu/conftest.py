@@ -13,13 +13,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Guest:
-    """One `./xinim exec`: options as keywords, e.g. smp=1, file="a:/b", append="x"."""
+    """One `./xinim exec`: options as keywords, e.g. smp=1, file="a:/b", iso=True."""
 
     def __call__(self, command, timeout=180, expect=0, **options):
         arguments = [str(ROOT / "xinim"), "exec", "--timeout", str(timeout)]
         for key, value in options.items():
             for one in value if isinstance(value, list) else [value]:
-                arguments += [f"--{key}", str(one)]
+                arguments += [f"--{key}"] if one is True else [f"--{key}", str(one)]
         result = subprocess.run([*arguments, "--", command], capture_output=True, timeout=timeout + 60, check=False)
         result.text = result.stdout.decode(errors="replace")
         result.errors = result.stderr.decode(errors="replace")

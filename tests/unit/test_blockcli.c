@@ -471,13 +471,30 @@ static void wrong_name(void **state)
 	assert_int_equal(status_of[5], -X_EIO);
 }
 
+/* As when the disk's partitions are tried one after the other. */
+static void closed(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		block_close(client);
+		drv.open_waits = false;
+		drv.open_status = -X_ENXIO;
+		open_result = 1;
+		client = block_open(9, "9", 100, POOL, opened, NULL);
+		assert_non_null(client);
+		iterate();
+		settle();
+		assert_int_equal(open_result, -X_ENXIO);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens), cmocka_unit_test(bounds), cmocka_unit_test(order),
 		cmocka_unit_test(every_point), cmocka_unit_test(random_deaths), cmocka_unit_test(poison),
 		cmocka_unit_test(lying_driver), cmocka_unit_test(epoch), cmocka_unit_test(degraded),
-		cmocka_unit_test(wrong_name),
+		cmocka_unit_test(wrong_name), cmocka_unit_test(closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

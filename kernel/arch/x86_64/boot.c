@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first C code: what the loader said (Xen PVH start info, as QEMU's
- * -kernel/-initrd/-append gives it) becomes boot_info, the direct map is
- * extended over all RAM, and the machine-independent kernel starts.
+ * The first C code: what the loader said (loader.c) becomes boot_info, the
+ * direct map is extended over all RAM, and the machine-independent kernel starts.
  */
 #include "x86.h"
-
-#define PVH_MAGIC 0x336ec578u
-
-struct pvh_start_info {
-	uint32_t magic, version, flags, module_count;
-	uint64_t modules_paddr, cmdline_paddr, rsdp_paddr;
-	uint64_t memory_map_paddr; /* from version 1 on */
-	uint32_t memory_map_entries, reserved;
-};
-struct pvh_module { uint64_t paddr, bytes, cmdline_paddr, reserved; };
-struct pvh_memory { uint64_t base, bytes; uint32_t type, reserved; };
-#define PVH_MEMORY_RAM 1u
 
 #define GIB (1ull << 30)
 #define MAX_DIRECT_MAP (512 * GIB) /* one page-directory-pointer table */
@@ -31,10 +18,16 @@ void __stack_chk_fail(void)
 	panic("stack overrun detected in %p", __builtin_return_address(0));
 }
 
-static void add_range(uint64_t base, uint64_t end, bool usable)
+static void list_range(uint64_t base, uint64_t end, bool usable)
 {
+	struct boot_range *last = &boot_info.ranges[boot_info.range_count - 1];
+
 	if (base >= end)
 		return;
+	if (boot_info.range_count > 0 && last->usable == usable && last->base + last->bytes == base) {
+		last->bytes += end - base;
+		return;
+	}
 	if (boot_info.range_count == ARRAY_SIZE(boot_info.ranges)) {
 		klog("boot: memory map too long, %llu KiB left out",
 		     (unsigned long long)(end - base) >> 10);
@@ -57,30 +50,22 @@ static void carve_out(uint64_t base, uint64_t end)
 
 		if (!r->usable || from >= to)
 			continue;
-		add_range(to, r_end, true);
-		add_range(from, to, false);
+		list_range(to, r_end, true);
+		list_range(from, to, false);
 		r->bytes = from - r->base; /* may be 0: harmless */
 	}
 }
 
-static void read_memory_map(const struct pvh_start_info *si)
+void boot_add_range(uint64_t base, uint64_t bytes, bool usable)
 {
-	const struct pvh_memory *map = phys_to_virt(si->memory_map_paddr);
+	uint64_t end = base + bytes;
 
-	if (si->version < 1 || si->memory_map_entries == 0)
-		panic("the loader gave no memory map");
-	for (uint32_t i = 0; i < si->memory_map_entries; i++) {
-		uint64_t base = map[i].base, end = base + map[i].bytes;
-
-		if (end < base)
-			continue;
-		if (map[i].type == PVH_MEMORY_RAM) {
-			end = MIN(end, MAX_DIRECT_MAP);
-			add_range(ALIGN_UP(base, PAGE_SIZE), ALIGN_DOWN(end, PAGE_SIZE), true);
-		} else {
-			add_range(base, end, false);
-		}
-	}
+	if (end < base)
+		return;
+	if (usable)
+		list_range(ALIGN_UP(base, PAGE_SIZE), ALIGN_DOWN(MIN(end, MAX_DIRECT_MAP), PAGE_SIZE), true);
+	else
+		list_range(base, end, false);
 }
 
 /* A page table page before frame_init(): any usable page that is mapped already. */
@@ -135,28 +120,15 @@ static void extend_direct_map(void)
 	}
 }
 
-static void read_start_info(uint64_t start_info_paddr)
+/* What must not be given out, or is not there, although a usable range covers it. */
+static void keep_what_is_used(void)
 {
-	struct pvh_start_info si;
-
-	memcpy(&si, phys_to_virt(start_info_paddr), sizeof si);
-	if (si.magic != PVH_MAGIC)
-		panic("not started by a PVH loader");
-	if (si.cmdline_paddr)
-		strlcpy(boot_info.cmdline, phys_to_virt(si.cmdline_paddr), sizeof boot_info.cmdline);
-	boot_info.rsdp_paddr = si.rsdp_paddr;
-	if (si.module_count > 0) {
-		const struct pvh_module *m = phys_to_virt(si.modules_paddr);
-
-		boot_info.archive_paddr = m->paddr;
-		boot_info.archive_bytes = m->bytes;
-	}
-	/* Everything that the start info points to, but the archive, is copied now. */
-	read_memory_map(&si);
 	carve_out(0, 1 << 20);
 	carve_out((uint64_t)kernel_start - KERNEL_BASE, (uint64_t)kernel_end - KERNEL_BASE);
 	if (boot_info.archive_bytes)
 		carve_out(boot_info.archive_paddr, boot_info.archive_paddr + boot_info.archive_bytes);
+	if (boot_info.rsdp_paddr >= 1 << 20)
+		carve_out(boot_info.rsdp_paddr, boot_info.rsdp_paddr + RSDP_BYTES);
 }
 
 static void drop_empty_ranges(void)
@@ -181,13 +153,14 @@ static void log_boot_info(void)
 	     boot_info.cmdline);
 }
 
-void arch_start(uint64_t start_info_paddr);
-void arch_start(uint64_t start_info_paddr)
+void arch_start(uint64_t info_paddr, uint32_t loader_magic);
+void arch_start(uint64_t info_paddr, uint32_t loader_magic)
 {
 	cpus[0].id = 0;
 	cpu_init(&cpus[0]);
 	console_init();
-	read_start_info(start_info_paddr);
+	read_loader_info(info_paddr, loader_magic);
+	keep_what_is_used();
 	extend_direct_map();
 	drop_empty_ranges();
 	log_boot_info();

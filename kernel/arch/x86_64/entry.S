@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * First instructions of the first CPU (Xen PVH boot protocol: 32-bit protected
- * mode, paging off, ebx = hvm_start_info) and of the others (real mode, from a
- * copy at AP_TRAMPOLINE). Both end in long mode on the kernel's addresses.
+ * First instructions of the first CPU (Xen PVH boot protocol, or Multiboot2: 32-bit
+ * protected mode, paging off, ebx = what the loader says) and of the others (real
+ * mode, from a copy at AP_TRAMPOLINE). Both end in long mode on the kernel's
+ * addresses.
  */
 #include "x86.h"
 
@@ -15,10 +16,32 @@
 	.asciz "Xen"
 	.quad PHYS(pvh_entry)
 
+	/* Multiboot2 specification 3.1: within the first 32 KiB of the file. */
+	.section .multiboot2, "a", @progbits
+	.balign 8
+multiboot2_header:
+	.long MULTIBOOT2_HEADER_MAGIC, 0, multiboot2_header_end - multiboot2_header
+	.long 0x100000000 - (MULTIBOOT2_HEADER_MAGIC + (multiboot2_header_end - multiboot2_header))
+	.balign 8
+	.short 3, 0               /* entry address */
+	.long 12, PHYS(multiboot2_entry)
+	.balign 8
+	.short 6, 1               /* modules at page boundaries; optional */
+	.long 8
+	.balign 8
+	.short 0, 0               /* end */
+	.long 8
+multiboot2_header_end:
+
 	.section .text.boot, "ax"
 	.code32
+multiboot2_entry:
+	movl %eax, %ebp           /* MULTIBOOT2_MAGIC */
+	jmp start
 	.globl pvh_entry
 pvh_entry:
+	movl $PVH_MAGIC, %ebp
+start:
 	cli
 	cld
 	movl %ebx, %esi           /* kept over the clearing of .bss */
@@ -85,6 +108,7 @@ pvh_entry:
 	movq %rax, __stack_chk_guard(%rip)
 
 	movl %esi, %edi
+	movl %ebp, %esi
 	xorl %ebp, %ebp
 	call arch_start
 	ud2

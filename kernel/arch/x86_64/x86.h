@@ -28,6 +28,13 @@
 
 #define AP_TRAMPOLINE   0x8000             /* physical, below 1 MiB */
 
+/* Which loader: told by entry.S to loader.c. */
+#define PVH_MAGIC               0x336ec578u
+#define MULTIBOOT2_MAGIC        0x36d76289u
+#define MULTIBOOT2_HEADER_MAGIC 0xe85250d6
+
+#define RSDP_BYTES 36              /* ACPI's root pointer, revision 2 */
+
 #define CR0_WP (1 << 16)
 #define CR0_PG (1 << 31)
 #define CR4_PAE (1 << 5)
@@ -187,6 +194,11 @@ void switch_stacks(uint64_t *save_rsp, uint64_t rsp);
 
 /* ---- boot.c ---- */
 extern uint64_t direct_map_end;      /* physical; all below is in the direct map */
+void boot_add_range(uint64_t base, uint64_t bytes, bool usable); /* of the memory map */
+
+/* ---- loader.c ---- */
+/* Fill boot_info from what lies at a physical address below 4 GiB. */
+void read_loader_info(uint64_t info_paddr, uint32_t loader_magic);
 
 /* ---- cpu.c ---- */
 extern bool have_fsgsbase, have_x2apic;
