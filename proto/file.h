@@ -32,6 +32,9 @@ enum file_op {
 	FILE_IDENT,        /* directories: -> a[0] mount id, a[1] inode; else -X_ENOTDIR */
 	FILE_SIZE,         /* -> a[0] size in bytes; -X_ESPIPE if it has none */
 	FILE_TRUNCATE,     /* a[0] new size; needs the object open for writing */
+
+	FILE_PIPE_SIZE = 0x140, /* pipes: a[0] capacity wanted in bytes, 0: asked for
+	                      -> status capacity; -X_EBUSY holds more, -X_EPERM too much */
 };
 
 #define ATTR_MODE 1u

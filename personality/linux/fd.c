@@ -534,6 +534,15 @@ static int64_t set_status_flags(uint64_t fd, uint64_t flags)
 	return error < 0 ? linux_error(error) : 0;
 }
 
+/* Asks (0) or sets; what is no pipe answers -X_EINVAL, and Linux -EBADF. */
+static int64_t pipe_size(uint64_t fd, uint64_t bytes)
+{
+	struct x_call c;
+	int64_t result = fd_call(fd, FILE_PIPE_SIZE, bytes, &c);
+
+	return result == -X_EINVAL || result == -X_ENOSYS ? -X_EBADF : result;
+}
+
 int64_t linux_fcntl(struct sys *s)
 {
 	uint64_t fd = s->a[0], arg = s->a[2];
@@ -559,8 +568,11 @@ int64_t linux_fcntl(struct sys *s)
 	case F_SETFL:
 		return set_status_flags(fd, arg);
 	case F_GETPIPE_SZ:
+		return pipe_size(fd, 0);
 	case F_SETPIPE_SZ:
-		return fd_exists(fd) ? -X_EBADF : 65536;
+		if ((uint32_t)arg > 1u << 31)
+			return fd_exists(fd) ? -X_EBADF : -X_EINVAL;
+		return pipe_size(fd, (uint32_t)arg ? (uint32_t)arg : 1);
 	case F_SETOWN:
 	case F_GETOWN:
 		return fd_exists(fd);

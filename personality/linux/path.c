@@ -83,9 +83,9 @@ static int64_t open_file(uint64_t dirfd, uint64_t path, uint32_t flags, uint32_t
 	c.msg.a[0] = flags;
 	c.msg.a[1] = mode & 07777;
 	call_receive_fds(&c, flags & F_O_CLOEXEC);
-	/* Nothing that can be opened waits for another program, and programs
-	 * expect no EINTR from opening a file. */
-	error = call_plain(X_SLOT_VFS, &c);
+	/* Only the opening of a FIFO waits for another program: vfs lets nothing
+	 * else be interrupted. */
+	error = call_interruptible(X_SLOT_VFS, &c);
 	if (error < 0)
 		return error;
 	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;

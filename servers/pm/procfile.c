@@ -5,6 +5,7 @@
  */
 #include <stdarg.h>
 
+#include "lib/ipc/file.h"
 #include "servers/pm/procfs.h"
 
 enum { FILES_MAX = 64, SMALL_BYTES = 4096, BIG_FILES = 8, BIG_BYTES = 32768, LIST_BYTES = 4096 };
@@ -105,7 +106,7 @@ uint32_t procfiles_open(void)
 
 static void file_opened(struct procfile *f, const struct x_in *in, uint32_t mode)
 {
-	uint32_t flags = f->flags & ~(F_O_CREAT | F_O_EXCL | F_O_TRUNC | F_O_CLOEXEC | F_O_NOCTTY);
+	uint32_t flags = file_status_flags(f->flags);
 	uint64_t id = object_id(OBJECT_PROCFILE, f->generation, (uint32_t)(f - files));
 	int64_t h = x_mint(server_port, id, X_MINT_CURSOR, X_READY_IN | X_READY_OUT, flags);
 	struct x_out *out;
@@ -298,17 +299,8 @@ static void place_call(const struct procfile *f, const struct place *at, const s
 	case FILE_TRUNCATE:
 		out_status(in->id, -X_EBADF); /* none is open for writing */
 		break;
-	case FILE_SETATTR:
-		out_status(in->id, -X_EPERM);
-		break;
-	case FILE_IOCTL:
-		out_status(in->id, -X_ENOTTY);
-		break;
-	case FILE_MMAP:
-		out_status(in->id, -X_ENODEV);
-		break;
 	default:
-		out_status(in->id, -X_EINVAL);
+		out_status(in->id, file_default(in->msg.op));
 	}
 }
 

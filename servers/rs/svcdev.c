@@ -4,6 +4,7 @@
  * write sets the file's cursor back to 0, so that a read begins with it. Who
  * may open it is for vfs to say (mode 0600, root).
  */
+#include "lib/ipc/file.h"
 #include "lib/c/string.h"
 #include "proto/dev.h"
 #include "servers/rs/command.h"
@@ -134,22 +135,7 @@ void svcdev_call(const struct x_in *in)
 	case FILE_STAT:
 		stat(in);
 		break;
-	case FILE_IOCTL:
-		out_status(in->id, -X_ENOTTY);
-		break;
-	case FILE_SIZE:
-		out_status(in->id, -X_ESPIPE);
-		break;
-	case FILE_SYNC:
-		out_status(in->id, -X_EINVAL);
-		break;
-	case FILE_IDENT: case FILE_READDIR:
-		out_status(in->id, -X_ENOTDIR);
-		break;
-	case FILE_MMAP:
-		out_status(in->id, -X_ENODEV);
-		break;
 	default:
-		out_status(in->id, -X_EINVAL);
+		out_status(in->id, file_default(in->msg.op));
 	}
 }

@@ -204,7 +204,7 @@ static int64_t walk(struct fs_call *call, struct walk_state *w, bool parent)
 static int64_t open_dir(struct fs_call *call, uint64_t inode)
 {
 	uint64_t rest = (uint64_t)(call->mount->id & 0xffff) << 40 | inode << 32 | (uint32_t)next_serial++;
-	uint32_t flags = (uint32_t)call->a[3] & ~(F_O_CREAT | F_O_EXCL | F_O_TRUNC | F_O_CLOEXEC | F_O_NOCTTY);
+	uint32_t flags = file_status_flags((uint32_t)call->a[3]);
 	int64_t handle;
 
 	handle = sys_mint(object_id(KIND_DEVDIR, rest), X_MINT_CURSOR, X_READY_IN, flags);

@@ -57,17 +57,12 @@ static void open_remote(struct request *r, const struct device_entry *d, uint32_
 		request_handle_call(r, REQUEST_CALL, 0, server, &msg, NULL, 0);
 }
 
-static uint32_t status_flags(uint32_t flags)
-{
-	return flags & ~(F_O_CREAT | F_O_EXCL | F_O_TRUNC | F_O_CLOEXEC | F_O_NOCTTY);
-}
-
 static void open_here(struct request *r, uint32_t index, uint32_t flags)
 {
 	uint64_t rest = (uint64_t)index << 48 | (uint64_t)(flags & F_O_ACCMODE) << 46 |
 			(next_serial++ & ((1ull << 46) - 1));
 	int64_t handle = sys_mint(object_id(KIND_DEVICE, rest), 0, X_READY_IN | X_READY_OUT,
-				  status_flags(flags));
+				  file_status_flags(flags));
 
 	if (handle < 0)
 		request_finish(r, handle);
@@ -151,13 +146,7 @@ void device_call(const struct x_in *in)
 	case FILE_READ: status = mode == F_O_WRONLY ? -X_EBADF : device_read(in, d->device); break;
 	case FILE_WRITE: status = mode == F_O_RDONLY ? -X_EBADF : device_write(in, d->device); break;
 	case FILE_STAT: status = device_stat(in, d->rdev); break;
-	case FILE_SETATTR: status = -X_EPERM; break;
-	case FILE_READDIR: case FILE_IDENT: status = -X_ENOTDIR; break;
-	case FILE_SYNC: case FILE_TRUNCATE: status = -X_EINVAL; break;
-	case FILE_IOCTL: status = -X_ENOTTY; break;
-	case FILE_MMAP: status = -X_ENODEV; break;
-	case FILE_SIZE: status = -X_ESPIPE; break;
-	default: status = -X_ENOSYS; break;
+	default: status = file_default(in->msg.op); break;
 	}
 	close_handles(in, 0);
 	out_status(in->id, status);

@@ -27,7 +27,7 @@ static void call(const struct x_in *in)
 	}
 	switch (object_kind(in->object)) {
 	case KIND_SESSION: session_call(in); break;
-	case KIND_PIPE_READ: case KIND_PIPE_WRITE: pipe_call(in); break;
+	case KIND_PIPE: pipe_call(in); break;
 	case KIND_DEVICE: device_call(in); break;
 	case KIND_DEVDIR: devfs_dir_call(in); break;
 	case KIND_PLACE: place_call(in); break;
@@ -40,16 +40,19 @@ static void closure(uint64_t object, uint64_t mints)
 	(void)mints;    /* every object is minted once, and ids are not used again */
 	switch (object_kind(object)) {
 	case KIND_SESSION: session_closed(object); break;
-	case KIND_PIPE_READ: case KIND_PIPE_WRITE: pipe_closed(object); break;
+	case KIND_PIPE: pipe_closed(object); break;
 	case KIND_PLACE: place_closed(object); break;
 	default: break;
 	}
-	out_closure_ack(object);
 }
 
 static void cancel(uint64_t call_id)
 {
-	if (!pipe_cancel(call_id))
+	struct parked *w = parked_find(call_id);
+
+	if (w && object_kind(w->owner) == KIND_PIPE)
+		pipe_cancel(w);
+	else if (!fifo_cancel(call_id))
 		request_cancel(call_id);
 }
 

@@ -8,6 +8,8 @@
 
 #include "servers/vfs/vfs.h"
 
+enum { OPEN_FILE, OPEN_FIFO };
+
 /* ---- open ---- */
 
 void open_start(struct request *r, const struct session *s)
@@ -44,6 +46,27 @@ static void open_place(struct request *r)
 	}
 }
 
+/* The filesystem allowed it; while it is open here its inode must stay. */
+static void hold_fifo(struct request *r, struct place p)
+{
+	request_prepare(r, &mounts[p.mount], FS_LOOKUP, p.inode)->a[1] = FS_HOLD;
+	request_call(r, OPEN_FIFO);
+}
+
+static void fifo_held(struct request *r)
+{
+	struct place p = { r->walk.at.mount, r->call.r[0] };
+
+	if (r->call.status < 0) {
+		request_finish(r, r->call.status);
+	} else if (!hold_adopt(p)) {
+		request_finish(r, -X_ENFILE);
+	} else {
+		request_hold(r, p);
+		fifo_open(r, p, (uint32_t)r->in.msg.a[0]);
+	}
+}
+
 void open_walked(struct request *r)
 {
 	const struct fs_call *call = &r->call;
@@ -51,6 +74,8 @@ void open_walked(struct request *r)
 
 	if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFCHR)
 		device_open(r, call->r[2], flags);
+	else if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFIFO)
+		hold_fifo(r, (struct place){ r->walk.at.mount, call->r[0] });
 	else if (call->status < 0)
 		request_finish(r, call->status);
 	else if (flags & F_O_PATH)
@@ -61,7 +86,9 @@ void open_walked(struct request *r)
 
 void open_called(struct request *r)
 {
-	if (r->call.status < 0)
+	if (r->phase == OPEN_FIFO)
+		fifo_held(r);
+	else if (r->call.status < 0)
 		request_finish(r, r->call.status);
 	else if (r->call.handle == X_NO_HANDLE)
 		request_finish(r, -X_EIO);

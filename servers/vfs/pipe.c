@@ -1,252 +1,193 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pipes: a ring of 64 KiB, two objects (its ends), and calls that are parked
- * until there is data or room.
+ * Pipes and FIFOs: a ring (ring.c), the objects that are open on it, and calls
+ * that are parked until there is data or room (park.c). fifo.c opens FIFOs.
  *
- * An end is one object however often it is duplicated, so an end is open until
- * its one closure. Reader gone: writes end with -X_EPIPE (what was written
- * before counts). Writer gone: reads get what is left, then 0.
+ * An object stands for one open(2) however often it is duplicated; it counts
+ * as a reader, a writer or both until its one closure. No reader left: writes
+ * end with -X_EPIPE (what was written before counts). No writer left: reads get
+ * what is left, then 0.
  *
- * Parked calls are served in order of arrival, per end. A write of up to
+ * Parked calls are served in order of arrival, per side. A write of up to
  * PIPE_ATOMIC bytes goes in whole or waits; a longer one goes in as room
- * comes, and a parked one keeps later ones behind it.
- *
- * After each change pump() lets both sides go on as far as they can, then
- * tells the kernel the readiness of both ends.
+ * comes, and a parked one keeps later ones behind it. Where a reader and a
+ * writer are there at once, the kernel copies from one to the other: the ring
+ * is only for what nobody waits for.
  */
 
-#include "servers/vfs/vfs.h"
+#include "servers/vfs/pipe.h"
 
 enum {
-	RING_BYTES = 65536,
-	PIPE_ATOMIC = 4096,
-	PARKED_MAX = 1024,
-	PARKED_PER_ACCOUNT = 256,
-	PIPES_PER_ACCOUNT = 128,
+	PIPES_PER_ACCOUNT = 512,
 	IOCTL_FIONREAD = 0x541b,
 	PIPE_DEV = 12,
 	PIPEFS_MAGIC = 0x50495045,
 };
-_Static_assert((RING_BYTES & (RING_BYTES - 1)) == 0, "ring positions are masked");
-_Static_assert((PIPES_MAX & (PIPES_MAX - 1)) == 0, "ids are split by a mask");
-
-struct parked {                 /* a call that waits */
-	uint64_t call_id;       /* 0: free */
-	uint64_t account;
-	uint32_t bytes, done;   /* of its window */
-	uint16_t next;          /* index + 1 in its queue */
-};
-
-struct queue { uint16_t first, last; }; /* index + 1, 0: empty */
-
-struct end {
-	bool open;
-	struct queue queue;
-	uint32_t ready;         /* as the kernel was told */
-};
-
-struct pipe {
-	uint64_t serial;        /* 0: free; both object ids end in it */
-	uint64_t account;
-	uint8_t *ring;          /* stays with the slot once allocated */
-	uint32_t head, count;   /* bytes */
-	struct end reader, writer;
-	uint32_t uid, gid;
-	uint64_t created_ns;
-};
+_Static_assert((PIPE_OPENS_MAX & (PIPE_OPENS_MAX - 1)) == 0, "ids are split by a mask");
 
 static struct pipe pipes[PIPES_MAX];
-static struct parked parked[PARKED_MAX];
+static struct pipe_open opens[PIPE_OPENS_MAX];
+static uint16_t free_open, never_used_open; /* index + 1; count */
 static uint64_t next_serial = 1;
 
-/* ---- ids ---- */
+/* ---- open objects ---- */
 
-static uint64_t read_id(const struct pipe *p) { return object_id(KIND_PIPE_READ, p->serial); }
-static uint64_t write_id(const struct pipe *p) { return object_id(KIND_PIPE_WRITE, p->serial); }
-
-static struct pipe *find(uint64_t id)
+static struct pipe_open *find(uint64_t id)
 {
-	struct pipe *p = &pipes[id % PIPES_MAX];
+	struct pipe_open *o = &opens[id % PIPE_OPENS_MAX];
 
-	return p->serial && p->serial == (id & 0x00ffffffffffffffull) ? p : NULL;
+	return o->id == id ? o : NULL;
 }
 
-static bool is_reader(uint64_t id) { return object_kind(id) == KIND_PIPE_READ; }
-
-/* ---- the ring ---- */
-
-static uint32_t room(const struct pipe *p) { return RING_BYTES - p->count; }
-
-/* Both move up to `bytes` and give how many, or an error if it was none. */
-static int64_t ring_to_window(struct pipe *p, uint64_t call_id, uint32_t offset, uint32_t bytes)
+static uint32_t side(const struct pipe_open *o, uint32_t mode)
 {
-	uint32_t done = 0, piece;
-	int64_t copied;
-
-	while (done < bytes && p->count) {
-		piece = RING_BYTES - p->head;
-		if (piece > p->count)
-			piece = p->count;
-		if (piece > bytes - done)
-			piece = bytes - done;
-		copied = window_write(call_id, 0, offset + done, p->ring + p->head, piece);
-		if (copied <= 0)
-			return done ? (int64_t)done : -X_EFAULT;
-		p->head = (p->head + (uint32_t)copied) & (RING_BYTES - 1);
-		p->count -= (uint32_t)copied;
-		done += (uint32_t)copied;
-	}
-	return done;
+	return o->mode & mode ? 1 : 0;
 }
 
-static int64_t window_to_ring(struct pipe *p, uint64_t call_id, uint32_t offset, uint32_t bytes)
+static struct pipe_open *open_new(struct pipe *p, uint32_t mode)
 {
-	uint32_t done = 0, piece, tail;
-	int64_t copied;
+	uint16_t self = free_open;
+	struct pipe_open *o;
 
-	while (done < bytes && room(p)) {
-		tail = (p->head + p->count) & (RING_BYTES - 1);
-		piece = RING_BYTES - tail;
-		if (piece > room(p))
-			piece = room(p);
-		if (piece > bytes - done)
-			piece = bytes - done;
-		copied = window_read(call_id, 0, offset + done, p->ring + tail, piece);
-		if (copied <= 0)
-			return done ? (int64_t)done : -X_EFAULT;
-		p->count += (uint32_t)copied;
-		done += (uint32_t)copied;
-	}
-	return done;
-}
-
-/* ---- parked calls ---- */
-
-static struct parked *park(const struct x_in *in, struct queue *q, uint32_t bytes, uint32_t done)
-{
-	struct parked *free_slot = NULL, *w;
-	uint32_t same = 0;
-
-	for (w = parked; w < parked + PARKED_MAX; w++) {
-		if (!w->call_id)
-			free_slot = free_slot ? free_slot : w;
-		else
-			same += w->account == in->account;
-	}
-	if (!free_slot || same >= PARKED_PER_ACCOUNT)
+	if (self)
+		free_open = opens[self - 1].next;
+	else if (never_used_open < PIPE_OPENS_MAX)
+		self = ++never_used_open;
+	else
 		return NULL;
-	*free_slot = (struct parked){ in->id, in->account, bytes, done, 0 };
-	if (q->last)
-		parked[q->last - 1].next = (uint16_t)(free_slot - parked + 1);
-	else
-		q->first = (uint16_t)(free_slot - parked + 1);
-	q->last = (uint16_t)(free_slot - parked + 1);
-	return free_slot;
+	o = &opens[self - 1];
+	*o = (struct pipe_open){
+		.id = object_id(KIND_PIPE, next_serial++ * PIPE_OPENS_MAX + self - 1u),
+		.pipe = p, .mode = (uint8_t)mode, .next = p->opens,
+	};
+	p->opens = self;
+	p->readers += side(o, PIPE_READS);
+	p->writers += side(o, PIPE_WRITES);
+	return o;
 }
 
-static struct parked *first(const struct queue *q)
+/* The pipe goes with the last. */
+static void open_free(struct pipe_open *o)
 {
-	return q->first ? &parked[q->first - 1] : NULL;
-}
+	struct pipe *p = o->pipe;
+	uint16_t self = (uint16_t)(o - opens + 1), *link = &p->opens;
 
-static void unpark(struct queue *q, struct parked *w)
-{
-	uint16_t self = (uint16_t)(w - parked + 1), before = 0, at;
-
-	for (at = q->first; at && at != self; at = parked[at - 1].next)
-		before = at;
-	if (!at)
+	while (*link != self)
+		link = &opens[*link - 1].next;
+	*link = o->next;
+	p->readers -= side(o, PIPE_READS);
+	p->writers -= side(o, PIPE_WRITES);
+	*o = (struct pipe_open){ .next = free_open };
+	free_open = self;
+	if (p->opens)
 		return;
-	if (before)
-		parked[before - 1].next = w->next;
-	else
-		q->first = w->next;
-	if (q->last == self)
-		q->last = before;
-	w->call_id = 0;
+	ring_drop(&p->ring, p->ring.count);
+	if (p->place.inode)
+		hold_drop(p->place);
+	p->used = false;
 }
 
-static void finish_first(struct queue *q, int64_t status)
-{
-	struct parked *w = first(q);
+/* ---- readiness ---- */
 
-	out_status(w->call_id, status);
-	unpark(q, w);
+/* A reader that never met a writer is not told that there is none. */
+static uint32_t levels(const struct pipe_open *o)
+{
+	const struct pipe *p = o->pipe;
+	uint32_t now = 0;
+
+	if (o->mode & PIPE_READS)
+		now |= (p->ring.count ? X_READY_IN : 0) | (!p->writers && o->met_writer ? X_READY_HUP : 0);
+	if (o->mode & PIPE_WRITES)
+		now |= (ring_room(&p->ring) >= PIPE_ATOMIC ? X_READY_OUT : 0) | (p->readers ? 0 : X_READY_ERR);
+	return now;
+}
+
+/* wrote: bytes came into the ring, for edge-triggered waiters. */
+void pipe_tell(struct pipe *p, bool wrote)
+{
+	uint32_t now, pulse;
+
+	for (uint16_t at = p->opens; at; at = opens[at - 1].next) {
+		struct pipe_open *o = &opens[at - 1];
+
+		o->met_writer |= p->writers != 0;
+		now = levels(o);
+		pulse = wrote && o->mode & PIPE_READS && now & o->ready & X_READY_IN ? X_READY_IN : 0;
+		if (now == o->ready && !pulse)
+			continue;
+		out_ready(o->id, X_READY_IN | X_READY_OUT | X_READY_HUP | X_READY_ERR, now, pulse);
+		o->ready = now;
+	}
 }
 
 /* ---- going on ---- */
 
-static bool fits(const struct pipe *p, uint32_t bytes)
+static bool fits(const struct pipe *p, uint32_t bytes, uint32_t done)
 {
-	return room(p) && (bytes > PIPE_ATOMIC || bytes <= room(p));
+	uint32_t room = ring_room(&p->ring);
+
+	return room && (bytes > PIPE_ATOMIC || done || bytes <= room);
 }
 
-static bool pump_reader(struct pipe *p)
+/* For a reader: from the ring, then straight from writers that wait. */
+static int64_t feed(struct pipe *p, uint64_t call_id, uint32_t bytes)
 {
-	struct parked *w = first(&p->reader.queue);
+	int64_t done = ring_take(&p->ring, call_id, 0, 0, bytes), moved;
+	struct parked *w;
 
-	if (!w || (!p->count && p->writer.open))
-		return false;
-	finish_first(&p->reader.queue, p->count ? ring_to_window(p, w->call_id, 0, w->bytes) : 0);
-	return true;
-}
-
-static bool pump_writer(struct pipe *p)
-{
-	struct parked *w = first(&p->writer.queue);
-	int64_t copied;
-
-	if (!w)
-		return false;
-	if (!p->reader.open) {
-		finish_first(&p->writer.queue, w->done ? (int64_t)w->done : -X_EPIPE);
-		return true;
+	while (done >= 0 && done < bytes && !p->ring.count && (w = queue_first(&p->writing))) {
+		moved = sys_window_move(w->call_id, w->done, call_id, (uint64_t)done,
+					w->bytes - w->done < bytes - done ? w->bytes - w->done : bytes - (uint32_t)done);
+		if (moved <= 0)
+			break;
+		done += moved;
+		w->done += (uint32_t)moved;
+		if (w->done == w->bytes)
+			parked_finish(w, w->done);
 	}
-	if (!fits(p, w->bytes))
-		return false;
-	copied = window_to_ring(p, w->call_id, w->done, w->bytes - w->done);
-	if (copied < 0) {
-		finish_first(&p->writer.queue, w->done ? (int64_t)w->done : copied);
-		return true;
+	return done;
+}
+
+/* Parked writers go on as far as there is room. True: bytes came in. */
+static bool pump_writers(struct pipe *p)
+{
+	bool wrote = false;
+	struct parked *w;
+	int64_t n;
+
+	while ((w = queue_first(&p->writing))) {
+		if (!p->readers) {
+			parked_finish(w, w->done ? (int64_t)w->done : -X_EPIPE);
+			continue;
+		}
+		if (!fits(p, w->bytes, w->done))
+			break;
+		n = ring_put(&p->ring, w->call_id, 0, w->done, w->bytes - w->done);
+		wrote |= n > 0;
+		w->done += n > 0 ? (uint32_t)n : 0;
+		if (n < 0 || w->done == w->bytes)
+			parked_finish(w, w->done ? (int64_t)w->done : n);
+		else
+			break;
 	}
-	w->done += (uint32_t)copied;
-	if (w->done == w->bytes)
-		finish_first(&p->writer.queue, w->done);
-	return copied > 0;
+	return wrote;
 }
 
-static void tell(struct end *e, uint64_t id, uint32_t now, uint32_t pulse)
+static void pump_readers(struct pipe *p)
 {
-	if (!e->open || (now == e->ready && !pulse))
-		return;
-	out_ready(id, X_READY_IN | X_READY_OUT | X_READY_HUP | X_READY_ERR, now, pulse);
-	e->ready = now;
+	struct parked *w;
+
+	while ((w = queue_first(&p->reading)) && (p->ring.count || !p->writers))
+		parked_finish(w, p->ring.count ? feed(p, w->call_id, w->bytes) : 0);
 }
 
-static uint32_t reader_levels(const struct pipe *p)
+static void pump(struct pipe *p)
 {
-	return (p->count ? X_READY_IN : 0) | (p->writer.open ? 0 : X_READY_HUP);
-}
+	bool wrote = pump_writers(p);
 
-static uint32_t writer_levels(const struct pipe *p)
-{
-	return (room(p) >= PIPE_ATOMIC ? X_READY_OUT : 0) | (p->reader.open ? 0 : X_READY_ERR);
-}
-
-/* wrote, read: data moved since the last pump, for edge-triggered waiters. */
-static void pump(struct pipe *p, bool wrote, bool read)
-{
-	bool went_on;
-
-	do {
-		went_on = pump_reader(p);
-		read |= went_on;
-		if (pump_writer(p))
-			went_on = wrote = true;
-	} while (went_on);
-	tell(&p->reader, read_id(p), reader_levels(p), wrote && p->count ? X_READY_IN : 0);
-	tell(&p->writer, write_id(p), writer_levels(p),
-	     read && room(p) >= PIPE_ATOMIC ? X_READY_OUT : 0);
+	pump_readers(p);
+	wrote |= pump_writers(p);
+	pipe_tell(p, wrote);
 }
 
 /* ---- read, write ---- */
@@ -255,38 +196,58 @@ static void read_pipe(struct pipe *p, const struct x_in *in)
 {
 	uint32_t bytes = in_window(in, 0, X_WIN_WRITE);
 
-	if (!bytes || (!p->count && !p->writer.open)) {
+	if (!bytes || (!p->ring.count && !p->writers)) {
 		out_status(in->id, 0);
-	} else if (p->count && !p->reader.queue.first) {
-		out_status(in->id, ring_to_window(p, in->id, 0, bytes));
-		pump(p, false, true);
-	} else if (in->status_flags & F_O_NONBLOCK) {
-		out_status(in->id, -X_EAGAIN);
-	} else if (!park(in, &p->reader.queue, bytes, 0)) {
+	} else if (p->ring.count && !p->reading.first) {
+		if (p->writing.first)
+			out_status(in->id, feed(p, in->id, bytes));
+		else
+			ring_answer(&p->ring, in->id, bytes);
+		pipe_tell(p, p->writing.first ? pump_writers(p) : false);
+	} else if (in->status_flags & F_O_NONBLOCK || !park(in, &p->reading, in->object, bytes, 0)) {
 		out_status(in->id, -X_EAGAIN);
 	}
+}
+
+/* To readers that wait, which is when the ring is empty. */
+static int64_t hand_over(struct pipe *p, const struct x_in *in, uint32_t bytes)
+{
+	struct parked *r;
+	int64_t done = 0, moved;
+
+	while (done < bytes && (r = queue_first(&p->reading))) {
+		moved = sys_window_move(in->id, (uint64_t)done, r->call_id, 0,
+					r->bytes < bytes - done ? r->bytes : bytes - (uint32_t)done);
+		if (moved <= 0)
+			return done ? done : -X_EFAULT;
+		parked_finish(r, moved);
+		done += moved;
+	}
+	return done;
 }
 
 static void write_pipe(struct pipe *p, const struct x_in *in)
 {
 	uint32_t bytes = in_window(in, 0, X_WIN_READ);
 	bool blocks = !(in->status_flags & F_O_NONBLOCK);
-	int64_t done = 0;
+	int64_t done = 0, put = 0;
 
-	if (!p->reader.open || !bytes) {
+	if (!p->readers || !bytes) {
 		out_status(in->id, bytes ? -X_EPIPE : 0);
 		return;
 	}
-	if (!p->writer.queue.first && fits(p, bytes))
-		done = window_to_ring(p, in->id, 0, bytes);
+	if (!p->writing.first)
+		done = hand_over(p, in, bytes);
+	if (done >= 0 && done < bytes && !p->writing.first && fits(p, bytes, (uint32_t)done)) {
+		put = ring_put(&p->ring, in->id, 0, (uint32_t)done, bytes - (uint32_t)done);
+		done = put >= 0 ? done + put : done ? done : put;
+	}
 	if (done < 0 || done == bytes || (done && !blocks))
 		out_status(in->id, done);
-	else if (!blocks)
-		out_status(in->id, -X_EAGAIN);
-	else if (!park(in, &p->writer.queue, bytes, (uint32_t)done))
+	else if (!blocks || !park(in, &p->writing, in->object, bytes, (uint32_t)done))
 		out_status(in->id, done ? done : -X_EAGAIN);
-	if (done > 0)
-		pump(p, true, false);
+	if (put > 0)
+		pipe_tell(p, true);
 }
 
 /* ---- other calls ---- */
@@ -299,15 +260,18 @@ static void stat_pipe(const struct pipe *p, const struct x_in *in)
 		.atime_ns = p->created_ns, .mtime_ns = p->created_ns, .ctime_ns = p->created_ns,
 	};
 
-	out_status(in->id, window_write(in->id, 0, 0, &attr, sizeof(attr)) < (int64_t)sizeof(attr) ?
-			   -X_EFAULT : 0);
+	if (p->place.inode)
+		place_stat(in, p->place);
+	else
+		out_status(in->id, window_write(in->id, 0, 0, &attr, sizeof(attr)) < (int64_t)sizeof(attr) ?
+				   -X_EFAULT : 0);
 }
 
 static int64_t ioctl_pipe(const struct pipe *p, const struct x_in *in)
 {
 	if (in->msg.a[0] != IOCTL_FIONREAD)
 		return -X_ENOTTY;
-	return window_write(in->id, 0, 0, &p->count, 4) < 4 ? -X_EFAULT : 0;
+	return window_write(in->id, 0, 0, &p->ring.count, 4) < 4 ? -X_EFAULT : 0;
 }
 
 static int64_t statfs_pipe(const struct x_in *in)
@@ -317,77 +281,112 @@ static int64_t statfs_pipe(const struct x_in *in)
 	return window_write(in->id, 0, 0, &fs, sizeof(fs)) < (int64_t)sizeof(fs) ? -X_EFAULT : 0;
 }
 
-static int64_t other_call(const struct pipe *p, const struct x_in *in)
+/* Asked (0) or set, rounded up to a power of two (fcntl(2), F_SETPIPE_SZ). */
+static int64_t size_pipe(struct pipe *p, const struct x_in *in)
+{
+	uint64_t want = in->msg.a[0];
+	uint32_t bytes = PIPE_ATOMIC;
+	int64_t status;
+
+	if (!want)
+		return p->ring.capacity;
+	if (want > PIPE_BYTES_MAX)
+		return -X_EPERM;
+	while (bytes < want)
+		bytes *= 2;
+	status = ring_resize(&p->ring, bytes);
+	if (status)
+		return status;
+	pump(p);
+	return bytes;
+}
+
+static int64_t other_call(struct pipe *p, const struct x_in *in)
 {
 	switch (in->msg.op) {
 	case FILE_READ: case FILE_WRITE: return -X_EBADF;       /* of the other end */
 	case FILE_IOCTL: return ioctl_pipe(p, in);
 	case FILE_STATFS: return statfs_pipe(in);
-	case FILE_READDIR: case FILE_IDENT: return -X_ENOTDIR;
-	case FILE_SIZE: return -X_ESPIPE;
+	case FILE_PIPE_SIZE: return size_pipe(p, in);
 	case FILE_SYNC: case FILE_TRUNCATE: return -X_EINVAL;
-	case FILE_MMAP: return -X_ENODEV;
-	case FILE_SETATTR: return -X_EPERM;
-	default: return -X_ENOSYS;
+	case FILE_SETATTR: return 0;
+	default: return file_default(in->msg.op);
 	}
 }
 
 void pipe_call(const struct x_in *in)
 {
-	struct pipe *p = find(in->object);
-	bool reader = is_reader(in->object), data = in->msg.op == FILE_READ || in->msg.op == FILE_WRITE;
+	struct pipe_open *o = find(in->object);
+	bool data = in->msg.op == FILE_READ || in->msg.op == FILE_WRITE;
 
 	close_handles(in, 0);
-	if (!p)
+	if (!o)
 		out_status(in->id, -X_EBADF);
 	else if (data && in->msg.status & FILE_AT)
 		out_status(in->id, -X_ESPIPE);
-	else if (in->msg.op == FILE_READ && reader)
-		read_pipe(p, in);
-	else if (in->msg.op == FILE_WRITE && !reader)
-		write_pipe(p, in);
+	else if (in->msg.op == FILE_READ && o->mode & PIPE_READS)
+		read_pipe(o->pipe, in);
+	else if (in->msg.op == FILE_WRITE && o->mode & PIPE_WRITES)
+		write_pipe(o->pipe, in);
 	else if (in->msg.op == FILE_STAT)
-		stat_pipe(p, in);
+		stat_pipe(o->pipe, in);
 	else
-		out_status(in->id, other_call(p, in));
+		out_status(in->id, other_call(o->pipe, in));
 }
 
 /* ---- life ---- */
 
-static struct pipe *find_free(uint64_t account)
+struct pipe *pipe_new(uint64_t account)
 {
-	struct pipe *fresh = NULL, *used = NULL, *p;
+	struct pipe *p, *fresh = NULL;
 	uint32_t same = 0;
 
 	for (p = pipes; p < pipes + PIPES_MAX; p++) {
-		if (p->serial)
+		if (p->used)
 			same += p->account == account;
-		else if (p->ring)
-			used = used ? used : p;
-		else
-			fresh = fresh ? fresh : p;
+		else if (!fresh)
+			fresh = p;
 	}
-	return same >= PIPES_PER_ACCOUNT ? NULL : used ? used : fresh;
+	if (!fresh || same >= PIPES_PER_ACCOUNT)
+		return NULL;
+	*fresh = (struct pipe){
+		.used = true, .serial = next_serial++, .account = account, .ring.capacity = PIPE_BYTES,
+		.created_ns = sys_realtime_ns(),
+	};
+	return fresh;
 }
 
-static void begin(struct pipe *p, uint64_t account, const struct session *s)
+void pipe_unused(struct pipe *p)
 {
-	uint8_t *ring = p->ring ? p->ring : server_memory(RING_BYTES);
+	p->used = p->opens != 0;
+}
 
-	memset(p, 0, sizeof(*p));
-	p->ring = ring;
-	p->serial = next_serial++ * PIPES_MAX + (uint64_t)(p - pipes);
-	p->account = account;
-	p->uid = s->creds.uid;
-	p->gid = s->creds.gid;
-	p->created_ns = sys_realtime_ns();
-	p->reader.open = p->writer.open = true;
-	p->writer.ready = X_READY_OUT;
+struct pipe *pipe_at(struct place place)
+{
+	for (struct pipe *p = pipes; p < pipes + PIPES_MAX; p++)
+		if (p->used && p->place.inode && place_equal(p->place, place))
+			return p;
+	return NULL;
+}
+
+int64_t pipe_open_object(struct pipe *p, uint32_t mode, uint32_t status_flags)
+{
+	struct pipe_open *o = open_new(p, mode);
+	int64_t handle;
+
+	if (!o)
+		return -X_ENFILE;
+	o->met_writer = p->writers != 0;
+	o->ready = levels(o);
+	handle = sys_mint(o->id, 0, o->ready, status_flags);
+	if (handle < 0)
+		open_free(o);
+	return handle;
 }
 
 void pipe_create(const struct x_in *in, const struct session *s)
 {
-	struct pipe *p = find_free(in->account);
+	struct pipe *p = pipe_new(in->account);
 	uint32_t nonblock = in->msg.a[0] & F_O_NONBLOCK;
 	int64_t reader, writer;
 	struct x_out *out;
@@ -397,18 +396,21 @@ void pipe_create(const struct x_in *in, const struct session *s)
 		out_status(in->id, -X_ENFILE);
 		return;
 	}
-	begin(p, in->account, s);
-	reader = sys_mint(read_id(p), 0, 0, F_O_RDONLY | nonblock);
-	writer = reader < 0 ? reader : sys_mint(write_id(p), 0, X_READY_OUT, F_O_WRONLY | nonblock);
-	if (writer < 0) {
-		p->writer.open = false;
-		if (reader < 0)
-			p->serial = 0;
-		else    /* its closure frees the pipe */
-			out_close((x_handle_t)reader);
+	p->uid = s->creds.uid;
+	p->gid = s->creds.gid;
+	reader = pipe_open_object(p, PIPE_READS, F_O_RDONLY | nonblock);
+	if (reader < 0) {
+		p->used = false;
+		out_status(in->id, reader);
+		return;
+	}
+	writer = pipe_open_object(p, PIPE_WRITES, F_O_WRONLY | nonblock);
+	if (writer < 0) { /* the reader's closure frees the pipe */
+		out_close((x_handle_t)reader);
 		out_status(in->id, writer);
 		return;
 	}
+	pipe_tell(p, false);
 	out = out_answer_entry(in->id);
 	out->handles[0] = (x_handle_t)reader;
 	out->handles[1] = (x_handle_t)writer;
@@ -417,47 +419,24 @@ void pipe_create(const struct x_in *in, const struct session *s)
 
 void pipe_closed(uint64_t id)
 {
-	struct pipe *p = find(id);
+	struct pipe_open *o = find(id);
+	struct pipe *p = o ? o->pipe : NULL;
 
-	if (!p)
+	if (!o)
 		return;
-	if (is_reader(id))
-		p->reader.open = false;
-	else
-		p->writer.open = false;
-	pump(p, false, false);
-	if (!p->reader.open && !p->writer.open)
-		p->serial = 0;
+	open_free(o);
+	if (p->used)
+		pump(p);
 }
 
 /* The caller of a parked call wants to go: with what is done, or empty-handed. */
-static bool cancel_in(struct queue *q, uint64_t call_id)
+bool pipe_cancel(struct parked *w)
 {
-	for (uint16_t at = q->first; at; at = parked[at - 1].next) {
-		struct parked *w = &parked[at - 1];
+	struct pipe_open *o = find(w->owner);
 
-		if (w->call_id != call_id)
-			continue;
-		out_status(call_id, w->done ? (int64_t)w->done : -X_EINTR);
-		unpark(q, w);
-		return true;
-	}
-	return false;
-}
-
-bool pipe_cancel(uint64_t call_id)
-{
-	for (uint32_t i = 0; i < PIPES_MAX; i++) {
-		struct pipe *p = &pipes[i];
-
-		if (!p->serial)
-			continue;
-		if (cancel_in(&p->reader.queue, call_id))
-			return true;
-		if (cancel_in(&p->writer.queue, call_id)) {
-			pump(p, false, false); /* a shorter one behind it may fit */
-			return true;
-		}
-	}
-	return false;
+	if (!o)
+		return false;
+	parked_finish(w, w->done ? (int64_t)w->done : -X_EINTR);
+	pump(o->pipe); /* a shorter one behind it may fit */
+	return true;
 }

@@ -59,14 +59,14 @@ void place_closed(uint64_t id)
 }
 
 /* FILE_STAT asks the filesystem again. */
-static void stat(const struct x_in *in, const struct path_object *o)
+void place_stat(const struct x_in *in, struct place p)
 {
 	struct request *r = request_new(in, NULL);
 	struct fs_call *call;
 
 	if (!r)
 		return;
-	call = request_prepare(r, &mounts[o->place.mount], FS_LOOKUP, o->place.inode);
+	call = request_prepare(r, &mounts[p.mount], FS_LOOKUP, p.inode);
 	call->a[1] = FS_NOFOLLOW;
 	call->data = r->text;
 	call->data_bytes = sizeof(struct file_attr);
@@ -90,7 +90,7 @@ void place_call(const struct x_in *in)
 	if (!o) {
 		file_refuse(in);
 	} else if (in->msg.op == FILE_STAT) {
-		stat(in, o);
+		place_stat(in, o->place);
 	} else if (in->msg.op == FILE_IDENT && o->directory) {
 		msg.a[0] = mounts[o->place.mount].id;
 		msg.a[1] = o->place.inode;

@@ -11,6 +11,25 @@ int64_t sys_mint(uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_fl
 	return x_mint(server_port, id, flags, ready, status_flags);
 }
 
+int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint32_t bytes)
+{
+	struct x_window_copy copy = {
+		.id = to, .to_window = 1, .offset = to_offset, .addr = from_offset, .len = bytes, .id2 = from,
+	};
+
+	return x_window_copy(server_port, &copy);
+}
+
+void *sys_memory(uint32_t bytes)
+{
+	struct x_mem_map map = {
+		.space = X_SELF, .memory = X_NO_HANDLE, .len = bytes, .prot = X_PROT_READ | X_PROT_WRITE,
+	};
+	int64_t at = x_mem_map(&map);
+
+	return at < 0 ? NULL : (void *)at;
+}
+
 uint64_t sys_realtime_ns(void)
 {
 	int64_t now = x_clock(X_CLOCK_REALTIME);

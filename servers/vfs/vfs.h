@@ -11,7 +11,8 @@
  *   fsclient.c one filesystem call, to another process or to devfs.c
  *
  * beside them hold.c (inodes kept alive for sessions), session.c, place.c
- * (O_PATH), pipe.c and device.c (file objects that vfs serves itself).
+ * (O_PATH), pipe.c and device.c (file objects that vfs serves itself), and
+ * what those stand on: park.c (calls that wait), ring.c, buffers.c.
  *
  * All tables are static and bounded. Nothing waits on a stack: a request is a
  * struct request from the pool of request.c, between its states.
@@ -24,6 +25,7 @@
 #include <stdint.h>
 
 #include "lib/c/string.h"
+#include "lib/ipc/file.h"
 #include "lib/ipc/server.h"
 #include "proto/dev.h"
 #include "proto/file.h"
@@ -37,7 +39,6 @@ enum {
 	REQUESTS_PER_ACCOUNT = 64,
 	HOLDS_MAX = 2560,
 	PLACES_MAX = 256,
-	PIPES_MAX = 256,
 	GROUPS_MAX = 32,
 	LINKS_MAX = 40,         /* symbolic links in one walk */
 	RETRIES_MAX = 3,        /* of one call, after its filesystem restarted */
@@ -48,8 +49,7 @@ enum {
 
 enum object_kind {
 	KIND_SESSION = 1,       /* serial << 16 | index */
-	KIND_PIPE_READ,         /* serial << 16 | index */
-	KIND_PIPE_WRITE,
+	KIND_PIPE,              /* pipe.c */
 	KIND_DEVICE,            /* device.c */
 	KIND_DEVDIR,            /* devfs.c */
 	KIND_PLACE,             /* serial << 16 | index */
@@ -86,6 +86,7 @@ static inline bool place_equal(struct place a, struct place b)
 
 struct mount;
 struct request;
+struct parked;
 
 /* One call of proto/fs.h. Buffers are borrowed until it is done. */
 struct fs_call {
@@ -340,12 +341,17 @@ void device_call(const struct x_in *in);
 void pipe_create(const struct x_in *in, const struct session *s);
 void pipe_call(const struct x_in *in);
 void pipe_closed(uint64_t id);
-bool pipe_cancel(uint64_t call_id);
+bool pipe_cancel(struct parked *w);
+/* The place is held by the request. Answers through the request, or later. */
+void fifo_open(struct request *r, struct place place, uint32_t flags);
+bool fifo_cancel(uint64_t call_id);
 
 void place_open(struct request *r, struct place p, uint32_t flags); /* takes the hold */
 void place_call(const struct x_in *in);
 void place_closed(uint64_t id);
 void place_called(struct request *r);
+/* Answers a FILE_STAT with what the filesystem says of the place. */
+void place_stat(const struct x_in *in, struct place p);
 
 /* Answers an operation that no object of vfs has, closing what came with it. */
 void file_refuse(const struct x_in *in);
@@ -355,6 +361,49 @@ static inline uint32_t in_window(const struct x_in *in, unsigned window, uint32_
 	return window < in->win_count && (in->win[window].flags & flag) ? in->win[window].len : 0;
 }
 
+/* ---- park.c, ring.c, buffers.c ------------------------------------------------------------- */
+
+struct queue { uint16_t first, last; };
+struct parked {                 /* a call that waits */
+	uint64_t call_id;       /* 0: free */
+	uint64_t account, owner; /* owner: object it was made on */
+	struct queue *queue;
+	uint32_t bytes, done;   /* of its window */
+	uint32_t flags;         /* msg.a[0] of the call */
+	uint16_t next;          /* in its queue */
+};
+
+/* NULL: too many. */
+struct parked *park(const struct x_in *in, struct queue *q, uint64_t owner, uint32_t bytes, uint32_t done);
+struct parked *queue_first(const struct queue *q);
+struct parked *queue_next(const struct parked *w);
+void unpark(struct parked *w);                  /* answered otherwise */
+void parked_finish(struct parked *w, int64_t status);
+struct parked *parked_find(uint64_t call_id);
+
+uint32_t buffer_get(uint32_t bytes);            /* at most 1 MiB; an id, 0: no memory */
+uint8_t *buffer_at(uint32_t id);
+uint32_t buffer_bytes(uint32_t id);
+void buffer_put(uint32_t id);                   /* 0 is fine */
+
+struct ring {
+	uint32_t capacity;      /* power of two; given by the owner */
+	uint32_t head, count;   /* bytes */
+	uint16_t buffer;        /* 0 while empty */
+};
+uint32_t ring_room(const struct ring *r);
+/* Both move up to `bytes` between the ring and a window and give how many, or
+ * an error if it was none: -X_EFAULT, put also -X_ENOMEM. */
+int64_t ring_put(struct ring *r, uint64_t call_id, unsigned window, uint32_t offset, uint32_t bytes);
+int64_t ring_take(struct ring *r, uint64_t call_id, unsigned window, uint32_t offset, uint32_t bytes);
+/* As take, but from behind `skip` bytes, and they stay. */
+int64_t ring_peek(const struct ring *r, uint32_t skip, uint64_t call_id, unsigned window, uint32_t offset,
+		  uint32_t bytes);
+void ring_drop(struct ring *r, uint32_t bytes);
+/* Takes into window 0 of a call and answers it with how many. */
+void ring_answer(struct ring *r, uint64_t call_id, uint32_t bytes);
+int64_t ring_resize(struct ring *r, uint32_t capacity); /* -X_EBUSY: holds more */
+
 /* ---- random.c, sys.c ---------------------------------------------------------------------- */
 
 void random_init(void);
@@ -363,6 +412,9 @@ void random_bytes(void *out, size_t bytes);
 
 int64_t sys_mint(uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags);
 uint64_t sys_realtime_ns(void);
+/* Window 0 of one call to window 0 of another: bytes moved, or an error. */
+int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint32_t bytes);
+void *sys_memory(uint32_t bytes);               /* zeroed pages, NULL: none */
 void sys_entropy(uint64_t out[8]);
 
 #endif

@@ -85,6 +85,8 @@ static inline void fake_fix_answers(void)
 
 		c->answers++;
 		c->msg = o->msg;
+		if (o->copy_len)
+			memcpy(c->win[o->copy_window], (void *)(uintptr_t)o->copy_src, o->copy_len);
 		memcpy(c->handles, o->handles, sizeof(c->handles));
 		c->handle_count = o->handle_count;
 		c->cursor = o->value;
@@ -261,6 +263,19 @@ int64_t sys_mint(uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_fl
 		return fake_mint_error;
 	fake_mint_ids[fake_mints % FAKE_OUT_MAX] = id;
 	return 5000 + fake_mints++;
+}
+void *sys_memory(uint32_t bytes);
+void *sys_memory(uint32_t bytes) { return calloc(1, bytes); }
+int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint32_t bytes);
+int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint32_t bytes)
+{
+	struct fake_call *f = fake_call_of(from);
+
+	if (from_offset >= f->len[0])
+		return 0;
+	if (bytes > f->len[0] - from_offset)
+		bytes = f->len[0] - (uint32_t)from_offset;
+	return window_write(to, 0, to_offset, (char *)f->win[0] + from_offset, bytes);
 }
 /* The object behind a handle that sys_mint gave. */
 static inline uint64_t fake_object_of(x_handle_t h)

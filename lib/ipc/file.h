@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What servers of files (proto/file.h) have in common.
+ */
+#ifndef LIB_IPC_FILE_H
+#define LIB_IPC_FILE_H
+
+#include "proto/file.h"
+
+/* The answer to an operation that the object at hand, no directory and without
+ * a size, has no use for. */
+static inline int64_t file_default(uint32_t op)
+{
+	switch (op) {
+	case FILE_READDIR: case FILE_IDENT: return -X_ENOTDIR;
+	case FILE_SIZE: return -X_ESPIPE;
+	case FILE_MMAP: return -X_ENODEV;
+	case FILE_SETATTR: return -X_EPERM;
+	case FILE_IOCTL: return -X_ENOTTY;
+	default: return -X_EINVAL;
+	}
+}
+
+/* The open flags that an open file keeps. */
+static inline uint32_t file_status_flags(uint32_t flags)
+{
+	return flags & ~(F_O_CREAT | F_O_EXCL | F_O_TRUNC | F_O_CLOEXEC | F_O_NOCTTY);
+}
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bytes between a writer and a reader: a ring in a buffer of buffers.c, which
+ * it has only while it holds something. It begins with a small buffer and
+ * takes one of its full size when that gets too small.
+ */
+
+#include "servers/vfs/vfs.h"
+
+enum { RING_FIRST = 4096, SMALL_BYTES = 256 };
+
+static uint8_t *at(const struct ring *r, uint32_t position)
+{
+	return buffer_at(r->buffer) + (position & (buffer_bytes(r->buffer) - 1));
+}
+
+/* Bytes from a position up to the end of the buffer, at most `bytes`. */
+static uint32_t run(const struct ring *r, uint32_t position, uint32_t bytes)
+{
+	uint32_t left = buffer_bytes(r->buffer) - (position & (buffer_bytes(r->buffer) - 1));
+
+	return bytes < left ? bytes : left;
+}
+
+static void let_go(struct ring *r)
+{
+	buffer_put(r->buffer);
+	r->buffer = 0;
+	r->head = 0;
+}
+
+/* Into another buffer, or for the first time into one. */
+static bool move_to(struct ring *r, uint32_t bytes)
+{
+	uint32_t fresh = buffer_get(bytes), done = 0, piece;
+
+	if (!fresh)
+		return false;
+	while (done < r->count) {
+		piece = run(r, r->head + done, r->count - done);
+		memcpy(buffer_at(fresh) + done, at(r, r->head + done), piece);
+		done += piece;
+	}
+	buffer_put(r->buffer);
+	r->buffer = (uint16_t)fresh;
+	r->head = 0;
+	return true;
+}
+
+/* True if there is room for some of `bytes` more. */
+static bool make_room(struct ring *r, uint32_t bytes)
+{
+	uint32_t need = r->count + bytes, have = r->buffer ? buffer_bytes(r->buffer) : 0;
+
+	if (need > r->capacity)
+		need = r->capacity;
+	if (need <= have)
+		return true;
+	if (have == 0 && need <= RING_FIRST)
+		return move_to(r, RING_FIRST);
+	return move_to(r, r->capacity) || have > r->count;
+}
+
+uint32_t ring_room(const struct ring *r)
+{
+	return r->count < r->capacity ? r->capacity - r->count : 0;
+}
+
+int64_t ring_put(struct ring *r, uint64_t call_id, unsigned window, uint32_t offset, uint32_t bytes)
+{
+	uint32_t done = 0, piece, room = ring_room(r);
+	int64_t copied;
+
+	if (bytes > room)
+		bytes = room;
+	if (!bytes)
+		return 0;
+	if (!make_room(r, bytes))
+		return -X_ENOMEM;
+	room = buffer_bytes(r->buffer) - r->count;
+	if (bytes > room)
+		bytes = room;
+	while (done < bytes) {
+		piece = run(r, r->head + r->count, bytes - done);
+		copied = window_read(call_id, window, offset + done, at(r, r->head + r->count), piece);
+		if (copied <= 0)
+			break;
+		r->count += (uint32_t)copied;
+		done += (uint32_t)copied;
+	}
+	if (!r->count)
+		let_go(r);
+	return done ? (int64_t)done : -X_EFAULT;
+}
+
+int64_t ring_peek(const struct ring *r, uint32_t skip, uint64_t call_id, unsigned window, uint32_t offset,
+		  uint32_t bytes)
+{
+	uint32_t done = 0, piece;
+	int64_t copied;
+
+	if (skip >= r->count)
+		return 0;
+	if (bytes > r->count - skip)
+		bytes = r->count - skip;
+	while (done < bytes) {
+		piece = run(r, r->head + skip + done, bytes - done);
+		copied = window_write(call_id, window, offset + done, at(r, r->head + skip + done), piece);
+		if (copied <= 0)
+			return done ? (int64_t)done : -X_EFAULT;
+		done += (uint32_t)copied;
+	}
+	return done;
+}
+
+void ring_drop(struct ring *r, uint32_t bytes)
+{
+	if (bytes > r->count)
+		bytes = r->count;
+	r->head += bytes;
+	r->count -= bytes;
+	if (!r->count && r->buffer)
+		let_go(r);
+}
+
+int64_t ring_take(struct ring *r, uint64_t call_id, unsigned window, uint32_t offset, uint32_t bytes)
+{
+	int64_t taken = ring_peek(r, 0, call_id, window, offset, bytes);
+
+	if (taken > 0)
+		ring_drop(r, (uint32_t)taken);
+	return taken;
+}
+
+/* A few bytes travel with the answer, which saves a call of the kernel. They lie
+ * here until the commit: no more answers than this are committed at once. */
+void ring_answer(struct ring *r, uint64_t call_id, uint32_t bytes)
+{
+	static uint8_t small[X_MAX_OUT][SMALL_BYTES];
+	static uint32_t next;
+	struct x_out *out;
+	uint8_t *to;
+	uint32_t piece;
+
+	if (bytes > r->count)
+		bytes = r->count;
+	if (bytes > SMALL_BYTES) {
+		out_status(call_id, ring_take(r, call_id, 0, 0, bytes));
+		return;
+	}
+	to = small[next++ % X_MAX_OUT];
+	piece = run(r, r->head, bytes);
+	memcpy(to, at(r, r->head), piece);
+	memcpy(to + piece, at(r, r->head + piece), bytes - piece);
+	ring_drop(r, bytes);
+	out = out_answer_entry(call_id);
+	out->msg.status = (int32_t)bytes;
+	out->copy_src = (uintptr_t)to;
+	out->copy_len = bytes;
+}
+
+int64_t ring_resize(struct ring *r, uint32_t capacity)
+{
+	if (capacity < r->count)
+		return -X_EBUSY;
+	if (r->buffer && capacity < buffer_bytes(r->buffer) && !move_to(r, capacity))
+		return -X_ENOMEM;
+	r->capacity = capacity;
+	return 0;
+}
