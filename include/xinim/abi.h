@@ -146,6 +146,8 @@ enum x_out_kind {
 	                     mask = which bits to set so; bits set in `pulse` are pulsed */
 	X_OUT_STORE32,    /* *(u32 *)addr = value, in the outbox's order, release */
 	X_OUT_CLOSURE_ACK,/* id = object id: closure seen, the id may be minted again */
+	X_OUT_DO,         /* id = number of a system call with an effect on others, msg.a = its
+	                     arguments; its result is nobody's. Which: syscall_may_defer() */
 };
 
 #define X_ANSWER_CURSOR 0x100u /* x_out.flags: set the object's cursor to `value` */
@@ -177,7 +179,8 @@ struct x_commit {
 	uint32_t out_count;    /* at most X_MAX_OUT */
 	uint32_t in_max;       /* at most X_MAX_BATCH; 0: commit without receiving */
 	uint64_t deadline_ns;  /* wait until then for the first item; 0: don't wait */
-	uint64_t epoch;        /* out: the port's epoch after this commit */
+	uint64_t epoch;        /* out: the port's epoch after this commit; what is received
+	                          belongs to it and is consumed by the next commit */
 	uint64_t now_ns;       /* out: monotonic time, sampled for the new iteration */
 	int32_t out_error;     /* out: first entry's error, if the outbox is refused */
 	uint32_t out_error_at; /* out: index of that entry */
@@ -314,6 +317,10 @@ struct x_upcall {
 
 /* x_proc_create flags and scheduling bands */
 #define X_PROC_LINUX 1u   /* lazy memory, fd slots, personality */
+#define X_PROC_KEPT  2u   /* halts, when its last thread ends, for x_proc_reset or the last x_proc_kill */
+/* rdi of the only thread of a process that was reset in place; 0 at a cold start */
+#define X_WARM_START 1u
+#define X_WARM_BLAME 2u   /* it did it itself: exit, exception, hang */
 #define X_BAND_DRIVER 0u
 #define X_BAND_SERVER 1u
 #define X_BAND_PROGRAM 2u
@@ -354,7 +361,10 @@ struct x_proc_fork {
 	struct x_msg child_msg;/* what that call returns in the child */
 };
 
-enum x_proc_state { X_PROC_NEW, X_PROC_RUNNING, X_PROC_SUSPENDED, X_PROC_DEAD };
+enum x_proc_state {
+	X_PROC_NEW, X_PROC_RUNNING, X_PROC_SUSPENDED, X_PROC_DEAD,
+	X_PROC_HALTED, /* X_PROC_KEPT: no thread any more, all else is there */
+};
 
 /* cause of death */
 enum x_death { X_DEATH_NONE, X_DEATH_EXIT, X_DEATH_KILLED, X_DEATH_EXCEPTION, X_DEATH_MEMORY };
@@ -526,7 +536,8 @@ struct x_boot_page {
 	S(irq_create, 59) \
 	S(irq_ack, 60) \
 	S(memory_physical, 61) \
-	S(ioport_write, 62)
+	S(ioport_write, 62) \
+	S(proc_reset, 63)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

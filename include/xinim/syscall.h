@@ -51,6 +51,7 @@ static inline int64_t x_handle_info(x_handle_t h, struct x_handle_info *info) { 
 
 /* ---- ports and calls ---- */
 static inline int64_t x_port_create(void) { return X_CALL0(port_create); }
+/* X_R_RECEIVE. */
 static inline int64_t x_port_info(x_handle_t port, struct x_port_info *i) { return X_CALL2(port_info, port, i); }
 /* Cold start (X_R_MANAGE): objects minted so far become stale, open calls fail
  * with X_EDEAD, started calls are forgotten; calls still queued stay. */
@@ -122,6 +123,10 @@ static inline int64_t x_proc_grant(x_handle_t proc, x_handle_t h, uint32_t right
 static inline int64_t x_proc_fork(const struct x_proc_fork *f) { return X_CALL1(proc_fork, f); }
 static inline int64_t x_proc_exec(const struct x_proc_exec *e) { return X_CALL1(proc_exec, e); }
 static inline int64_t x_proc_kill(x_handle_t proc, int status) { return X_CALL2(proc_kill, proc, status); }
+/* Warm restart of a halted process (X_PROC_KEPT; else -X_ESRCH): what it received,
+ * minted, bound, mapped and got as handles since the last commit of its port is
+ * undone; items go back to the head of the queue. Then t, its only thread, runs. */
+static inline int64_t x_proc_reset(x_handle_t proc, const struct x_thread_create *t) { return X_CALL2(proc_reset, proc, t); }
 static inline int64_t x_proc_suspend(x_handle_t proc, int on) { return X_CALL2(proc_suspend, proc, on); }
 static inline int64_t x_proc_info(x_handle_t proc, struct x_proc_info *i) { return X_CALL2(proc_info, proc, i); }
 static inline int64_t x_proc_exit(int status) { return X_CALL1(proc_exit, status); }

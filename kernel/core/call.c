@@ -76,12 +76,19 @@ static void call_close_windows(struct call *c)
 	}
 }
 
-/* Dropping a handle may end a port or a process, and with it other calls: the
- * call must not look as if it still had what is being dropped. */
-static void call_drop_handles(struct call *c)
+/* Dropping a handle may end a port or a process, and with it other calls, this
+ * one too: it must not look as if it still had what is being dropped. */
+void call_drop_handles(struct call *c)
 {
-	while (c->handle_count)
-		handle_drop(c->handles[--c->handle_count]);
+	struct handle dropped[X_MAX_HANDLES];
+	uint32_t count = c->handle_count;
+
+	if (!count)
+		return;
+	memcpy(dropped, c->handles, count * sizeof(dropped[0]));
+	c->handle_count = 0;
+	while (count)
+		handle_drop(dropped[--count]);
 }
 
 /* Lets the next user of the object's cursor go on. */
@@ -95,14 +102,8 @@ static void call_release_cursor(struct call *c)
 
 static void call_leave_port(struct call *c)
 {
-	if (!list_empty(&c->item.link)) {
-		list_remove(&c->item.link);
-		c->port->item_count--;
-	}
-	if (!list_empty(&c->cancel_item.link)) {
-		list_remove(&c->cancel_item.link);
-		c->port->item_count--;
-	}
+	port_unqueue(c->port, &c->item);
+	port_unqueue(c->port, &c->cancel_item);
 	if (!list_empty(&c->open_link)) {
 		list_remove(&c->open_link);
 		c->port->open_count--;
@@ -114,10 +115,7 @@ void call_free(struct call *c)
 {
 	call_leave_port(c);
 	call_release_cursor(c);
-	if (!list_empty(&c->reply_item.link)) {
-		list_remove(&c->reply_item.link);
-		c->origin->item_count--;
-	}
+	port_unqueue(c->origin, &c->reply_item);
 	list_remove(&c->origin_link);
 	call_close_windows(c);
 	call_drop_handles(c);
@@ -237,6 +235,15 @@ void port_queue(struct port *p, struct item *i, bool here)
 	p->item_count++;
 	if (receiver)
 		thread_wake(receiver, 0, here);
+}
+
+void port_unqueue(struct port *p, struct item *i)
+{
+	if (list_empty(&i->link))
+		return;
+	list_remove(&i->link);
+	p->item_count -= !i->delivered;
+	i->delivered = false;
 }
 
 /* Ask the server to answer soon. The notice queues behind the call itself, so

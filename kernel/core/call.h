@@ -19,7 +19,9 @@ void call_complete(struct call *c, const struct x_msg *answer, bool here);
 void call_fail(struct call *c, int status);
 void call_orphan(struct call *c);
 void call_cancel_started(struct port *origin, uint64_t cookie);
+void call_drop_handles(struct call *c);
 void port_queue(struct port *p, struct item *i, bool here);
+void port_unqueue(struct port *p, struct item *i); /* or from what is delivered; harmless if on neither */
 /* Between an open call's window and user memory: bytes, short at the window's end. */
 int64_t port_window_copy(struct port *p, uint64_t id, uint32_t window, uint64_t offset, uint64_t addr,
 			 uint64_t len, bool to_window);

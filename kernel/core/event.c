@@ -2,7 +2,7 @@
 /*
  * Events, and the binding of objects to ports.
  */
-#include "port.h"
+#include "call.h"
 
 static void event_destroy(struct object *o)
 {
@@ -48,13 +48,8 @@ void binding_post(struct object *o, uint64_t bits)
 	if (!b->port || !bits)
 		return;
 	b->bits |= bits;
-	if (!list_empty(&b->item.link))
-		return;
-	b->item.queued_ns = arch_time_ns();
-	list_push_back(&b->port->items, &b->item.link);
-	b->port->item_count++;
-	if (waitq_first(&b->port->receivers))
-		thread_wake(waitq_first(&b->port->receivers), 0, false);
+	if (list_empty(&b->item.link)) /* else it is queued, or will be at the commit */
+		port_queue(b->port, &b->item, false);
 }
 
 void unbind(struct object *o)
@@ -63,15 +58,12 @@ void unbind(struct object *o)
 
 	if (!b->port)
 		return;
-	if (!list_empty(&b->item.link)) {
-		list_remove(&b->item.link);
-		b->port->item_count--;
-	}
+	port_unqueue(b->port, &b->item);
 	list_remove(&b->port_link);
 	if (o->type == X_TYPE_EVENT) /* rung, and heard by nobody yet */
 		container_of(o, struct event, obj)->bits |= b->bits;
 	b->port = NULL;
-	b->bits = 0;
+	b->bits = b->taken = 0;
 }
 
 /* What already happened counts: a dead process, set bits, readiness. */
@@ -87,7 +79,7 @@ static uint64_t binding_initial(struct object *o)
 	} else if (o->type == X_TYPE_OBJECT) {
 		bits = container_of(o, struct record, obj)->ready;
 	} else if (o->type == X_TYPE_PROCESS) {
-		bits = container_of(o, struct process, obj)->state == X_PROC_DEAD;
+		bits = container_of(o, struct process, obj)->state >= X_PROC_DEAD;
 	}
 	return bits;
 }
@@ -118,11 +110,16 @@ int64_t sys_bind(uint32_t h, uint32_t port_handle, uint64_t cookie)
 		if (!(port.rights & X_R_RECEIVE))
 			return -X_ERIGHTS;
 	}
+	/* After a warm restart a server binds again what it had bound: no news. */
+	if (port.object && o->binding.port == container_of(port.object, struct port, obj) &&
+	    o->binding.cookie == cookie)
+		return 0;
 	unbind(o);
 	if (!port.object)
 		return 0;
 	o->binding.port = container_of(port.object, struct port, obj);
 	o->binding.cookie = cookie;
+	o->binding.born = o->binding.port->epoch;
 	list_push_back(&o->binding.port->bindings, &o->binding.port_link);
 	binding_post(o, binding_initial(o));
 	return 0;

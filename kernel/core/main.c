@@ -127,7 +127,7 @@ static void start_rs(void)
 		panic("no boot archive: start with -initrd build/xinim.archive");
 	if (!image)
 		panic("the boot archive is damaged or holds no bin/rs");
-	if (!page || !resource || process_create("rs", 0, X_BAND_DRIVER, &p) || port_create(&port) ||
+	if (!page || !resource || process_create("rs", X_PROC_KEPT, X_BAND_DRIVER, &p) || port_create(&port) ||
 	    memory_create_physical(boot_info.archive_paddr, ALIGN_UP(boot_info.archive_bytes, PAGE_SIZE),
 				   true, &archive))
 		panic("no memory for rs");
@@ -145,7 +145,7 @@ static void start_rs(void)
 	map_or_panic(p->space, X_BOOT_PAGE, X_PAGE_SIZE, X_PROT_READ);
 	space_fill(p->space, X_BOOT_PAGE, page, sizeof(*page));
 	kfree(page);
-	if (process_add_thread(p, &create, NULL) < 0)
+	if (process_start_first(p, &create))
 		panic("no memory for rs");
 	object_unref(&p->obj);
 }

@@ -86,7 +86,6 @@ struct page_request {
 	struct list item_link;    /* port's item queue */
 	struct memory *memory;
 	uint64_t offset, bytes;
-	bool delivered;           /* port.c: taken by the server */
 	struct list link;         /* memory->requests */
 	/* memory.c */
 	uint32_t missing, failed; /* bit i: page i of the request */
@@ -115,6 +114,7 @@ struct region {
 	uint32_t max_prot;        /* what space_protect may raise prot to */
 	struct memory *memory;    /* NULL: anonymous private */
 	uint64_t offset;          /* bytes, of start, into memory */
+	uint32_t born;            /* its process's `commits` when it was mapped; 0: another mapped it */
 };
 struct space {
 	struct object obj;
@@ -149,6 +149,7 @@ int64_t space_move(struct space *s, uint64_t old, uint64_t old_len, uint64_t new
 int space_query(struct space *s, uint64_t addr, struct x_mem_region *r);
 int space_clone(struct space *s, struct space **out); /* copy on write */
 void space_clear(struct space *s);                    /* drop all mappings */
+void space_undo(struct space *s, uint32_t born);      /* drop those made since a commit */
 
 #define FAULT_WRITE 1u
 #define FAULT_EXEC  2u

@@ -97,6 +97,7 @@ int64_t handle_install(struct process *p, struct handle h, uint32_t min, uint32_
 			return err;
 	}
 	t->slots[slot] = h;
+	t->slots[slot].born = p->commits;
 	t->used++;
 	return slot;
 }
@@ -127,6 +128,7 @@ int handle_install_at(struct process *p, struct handle h, uint32_t slot)
 	}
 	old = t->slots[slot];
 	t->slots[slot] = h;
+	t->slots[slot].born = p->commits;
 	if (old.object)
 		handle_drop(old);
 	else
@@ -218,4 +220,18 @@ void handle_table_close_cloexec(struct process *p)
 		t->used--;
 		handle_drop(h);
 	}
+}
+
+/* The ports it reads first: what their items and objects need is kept there. */
+void handle_table_undo(struct process *p)
+{
+	struct handle_table *t = &p->handles;
+	struct handle h;
+
+	for (uint32_t i = 0; i < t->size; i++)
+		if (t->slots[i].object && t->slots[i].object->type == X_TYPE_PORT)
+			port_undo(container_of(t->slots[i].object, struct port, obj), p);
+	for (uint32_t i = 0; i < t->size; i++)
+		if (t->slots[i].born == p->commits && !handle_remove(p, i, &h))
+			handle_drop(h);
 }

@@ -25,6 +25,7 @@ struct object_ops {
 struct item { /* something on a port's queue */
 	struct list link;
 	uint32_t kind;          /* enum x_in_kind */
+	bool delivered;         /* on the port's list of items not yet committed */
 	uint64_t queued_ns;
 };
 
@@ -32,7 +33,9 @@ struct binding { /* delivers bits at a port: x_bind */
 	struct port *port;      /* NULL: unbound. Not a reference: ports unbind as they go */
 	uint64_t cookie;
 	uint64_t bits;          /* pending, undelivered */
-	struct item item;       /* queued while bits != 0 */
+	uint64_t taken;         /* delivered, not yet committed */
+	uint64_t born;          /* the port's epoch when it was bound */
+	struct item item;       /* queued while bits != 0, or delivered */
 	struct list port_link;  /* port->bindings */
 };
 
@@ -44,7 +47,11 @@ struct object {
 	struct binding binding;
 };
 
-struct handle { struct object *object; uint32_t rights; uint32_t cloexec; };
+struct handle {
+	struct object *object;
+	uint16_t rights, cloexec;
+	uint32_t born;          /* in a table: the process's `commits` when it came there */
+};
 
 struct handle_table { struct handle *slots; uint32_t size, used; };
 
@@ -72,6 +79,7 @@ int handle_lookup(uint32_t slot, struct handle *out); /* borrowed copy, no count
 void handle_table_close_all(struct process *p);
 int handle_table_clone_fds(struct process *from, struct process *to);
 void handle_table_close_cloexec(struct process *p);
+void handle_table_undo(struct process *p); /* warm restart: what came since the last commit */
 
 /* Signal a binding (port.c): or bits in, queue at the port, wake it. */
 void binding_post(struct object *o, uint64_t bits);

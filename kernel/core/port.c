@@ -38,12 +38,17 @@ static void record_leave_port(struct record *r)
 	if (!p)
 		return;
 	list_remove(&r->hash_link);
-	if (!list_empty(&r->closure.link)) {
-		list_remove(&r->closure.link);
-		p->item_count--;
-	}
+	port_unqueue(p, &r->closure);
 	r->port = NULL;
 	object_unref(&p->obj);
+}
+
+/* Its closure, if there is one, will not be acknowledged any more: r may be gone. */
+static void record_forget(struct record *r)
+{
+	record_leave_port(r);
+	if (r->closing)
+		object_unref(&r->obj);
 }
 
 static void record_destroy(struct object *o)
@@ -91,6 +96,7 @@ int64_t sys_mint(uint32_t port_handle, uint64_t id, uint32_t flags, uint32_t rea
 	r->port = p; /* takes over the reference from handle_get */
 	r->id = id;
 	r->mints = 1;
+	r->born = p->epoch;
 	r->flags = flags;
 	r->ready = ready;
 	r->status_flags = status_flags;
@@ -178,7 +184,9 @@ int port_create(struct port **out)
 		return -X_ENOMEM;
 	object_init(&p->obj, X_TYPE_PORT, &port_ops);
 	list_init(&p->items);
+	list_init(&p->delivered);
 	list_init(&p->pages);
+	list_init(&p->pages_delivered);
 	for (uint32_t i = 0; i < CALL_BUCKETS; i++) {
 		list_init(&p->open_calls[i]);
 		list_init(&p->records[i]);
@@ -196,15 +204,12 @@ static void port_forget_records(struct port *p)
 	for (uint32_t i = 0; i < CALL_BUCKETS; i++) {
 		while (!list_empty(&p->records[i])) {
 			struct record *r = list_first(&p->records[i], struct record, hash_link);
-			bool closing = r->closing;
 
 			object_ref(&r->obj);
-			record_leave_port(r);
+			record_forget(r);
 			record_set_ready(r, X_READY_DEAD | X_READY_ERR | X_READY_HUP,
 					 X_READY_DEAD | X_READY_ERR | X_READY_HUP, 0);
 			waitq_wake_all(&r->cursor_wait, 0);
-			if (closing) /* the closure will not be acknowledged any more */
-				object_unref(&r->obj);
 			object_unref(&r->obj);
 		}
 	}
@@ -266,6 +271,99 @@ void port_reset(struct port *p)
 	object_unref(&p->obj);
 }
 
+/* ------------------------------------------- consumed at commit, or given back */
+
+/* What was received before the commit that now takes effect. */
+static void port_settle(struct port *p)
+{
+	while (!list_empty(&p->delivered)) {
+		struct item *it = list_first(&p->delivered, struct item, link);
+		struct call *c;
+		struct binding *b;
+
+		port_unqueue(p, it);
+		switch (it->kind) {
+		case X_IN_CALL:
+			call_drop_handles(container_of(it, struct call, item));
+			break;
+		case X_IN_REPLY:
+			call_free(container_of(it, struct call, reply_item));
+			break;
+		case X_IN_CANCEL:
+			c = container_of(it, struct call, cancel_item);
+			if (c->orphan)
+				call_free(c);
+			break;
+		case X_IN_EVENT:
+			b = container_of(it, struct binding, item);
+			b->taken = 0;
+			if (b->bits)
+				port_queue(p, it, false);
+			break;
+		}
+	}
+	while (!list_empty(&p->pages_delivered))
+		list_remove(p->pages_delivered.next);
+}
+
+/* The call goes back; or, with its caller gone, nowhere. */
+static void call_untake(struct call *c)
+{
+	if (c->orphan) {
+		call_free(c);
+		return;
+	}
+	list_remove(&c->open_link);
+	c->port->open_count--;
+	c->state = CALL_QUEUED;
+}
+
+/*
+ * The reader is restarted in place: what it had received since its last commit
+ * is queued again, ahead of the rest and in order; what it had minted and bound
+ * since then is no more.
+ */
+void port_undo(struct port *p, const struct process *reader)
+{
+	if (p->reader != reader->obj.koid)
+		return;
+	object_ref(&p->obj);
+	for (uint32_t i = 0; i < CALL_BUCKETS; i++)
+		list_for_each(r, &p->records[i], struct record, hash_link)
+			if (r->born == p->epoch)
+				record_forget(r);
+	/* The newest are last; a lost readiness of theirs is posted anew by the next to bind. */
+	while (!list_empty(&p->bindings)) {
+		struct object *o = container_of(p->bindings.prev, struct object, binding.port_link);
+
+		if (o->binding.born != p->epoch)
+			break;
+		unbind(o);
+	}
+	while (!list_empty(&p->delivered)) {
+		struct item *it = container_of(p->delivered.prev, struct item, link);
+		struct binding *b = container_of(it, struct binding, item);
+
+		port_unqueue(p, it);
+		list_push_front(&p->items, &it->link);
+		p->item_count++;
+		if (it->kind == X_IN_CALL) {
+			call_untake(container_of(it, struct call, item));
+		} else if (it->kind == X_IN_EVENT) {
+			b->bits |= b->taken;
+			b->taken = 0;
+		}
+	}
+	while (!list_empty(&p->pages_delivered)) {
+		struct list *page = p->pages_delivered.prev;
+
+		list_remove(page);
+		list_push_front(&p->pages, page);
+	}
+	p->iteration_ns = 0;
+	object_unref(&p->obj);
+}
+
 /* With the last handle that could read it, a port is over for its callers. */
 void port_reader_gone(struct port *p)
 {
@@ -279,7 +377,7 @@ void port_reader_gone(struct port *p)
 int64_t sys_port_info(uint32_t h, uint64_t user_info)
 {
 	int err;
-	struct object *o = handle_get(h, X_TYPE_PORT, X_R_MANAGE, &err);
+	struct object *o = handle_get(h, X_TYPE_PORT, X_R_RECEIVE, &err);
 	struct x_port_info info = { 0 };
 	struct port *p;
 
@@ -296,7 +394,7 @@ int64_t sys_port_info(uint32_t h, uint64_t user_info)
 			if (!info.oldest_open_ns || c->taken_ns < info.oldest_open_ns)
 				info.oldest_open_ns = c->taken_ns;
 	info.iteration_ns = p->iteration_ns;
-	info.delivered = p->delivered;
+	info.delivered = p->received;
 	object_unref(o);
 	return copy_to_user(user_info, &info, sizeof(info));
 }
@@ -363,6 +461,8 @@ static int check_out(struct port *p, const struct x_out *o)
 	case X_OUT_READY:
 	case X_OUT_CLOSURE_ACK:
 		return 0;
+	case X_OUT_DO:
+		return syscall_may_defer(o->id) ? 0 : -X_EINVAL;
 	}
 	return -X_EINVAL;
 }
@@ -457,13 +557,14 @@ static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool 
 		break;
 	case X_OUT_CLOSURE_ACK:
 		r = record_find(p, o->id);
-		if (r && r->closing && list_empty(&r->closure.link)) {
-			record_leave_port(r);
-			object_unref(&r->obj);
-		}
+		if (r && r->closing && list_empty(&r->closure.link))
+			record_forget(r);
 		break;
 	case X_OUT_STORE32:
 		copy_to_user(o->addr, &(uint32_t){ o->value }, sizeof(uint32_t));
+		break;
+	case X_OUT_DO:
+		syscall_deferred(o->id, o->msg.a);
 		break;
 	}
 }
@@ -510,6 +611,9 @@ static int commit(struct port *p, struct x_commit *c)
 	}
 	p->epoch++;
 	p->iteration_ns = 0;
+	if (current_process()->loop_port == p->obj.koid)
+		current_process()->commits++;
+	port_settle(p);
 	/* Whoever is answered last may run here at once if we are to block. */
 	last = list_empty(&p->items) && list_empty(&p->pages);
 	for (uint32_t i = 0; i < c->out_count; i++) /* a single entry is still there */
@@ -521,44 +625,30 @@ static int commit(struct port *p, struct x_commit *c)
 
 /* -------------------------------------------------------------------- receive */
 
-/* Handles that found no room. They are dropped when their call is done with: a
- * drop may reset any port, this one too, and would end the call again. */
-struct refused {
-	struct handle handles[X_MAX_HANDLES];
-	uint32_t count;
-};
-
-static void refused_drop(struct refused *r)
+/* All of them or none. The call keeps its own until the commit. */
+static int deliver_handles(struct call *c, struct x_in *in)
 {
-	while (r->count)
-		handle_drop(r->handles[--r->count]);
-}
+	struct process *me = current_process();
 
-static int deliver_handles(struct call *c, struct x_in *in, struct refused *refused)
-{
-	uint32_t count = c->handle_count;
-
-	c->handle_count = 0;
-	for (uint32_t i = 0; i < count; i++) {
-		int64_t slot = handle_install(current_process(), c->handles[i], X_SLOT_NATIVE, X_SLOT_MAX);
+	for (uint32_t i = 0; i < c->handle_count; i++) {
+		struct handle h = handle_hold(c->handles[i].object, c->handles[i].rights);
+		int64_t slot = handle_install(me, h, X_SLOT_NATIVE, X_SLOT_MAX);
 
 		if (slot < 0) {
-			for (uint32_t k = 0; k < i; k++)
-				handle_remove(current_process(), in->handles[k], &c->handles[k]);
-			memcpy(refused->handles, c->handles, count * sizeof(c->handles[0]));
-			refused->count = count;
+			handle_drop(h);
+			while (i--)
+				if (!handle_remove(me, in->handles[i], &h))
+					handle_drop(h);
 			return slot;
 		}
 		in->handles[i] = slot;
 	}
-	in->handle_count = count;
+	in->handle_count = c->handle_count;
 	return 0;
 }
 
 static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
 {
-	struct refused refused = { .count = 0 };
-
 	in->id = c->id;
 	in->account = c->account;
 	in->msg = c->msg;
@@ -576,9 +666,8 @@ static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
 	c->taken_ns = arch_time_ns();
 	list_push_back(&p->open_calls[c->id % CALL_BUCKETS], &c->open_link);
 	p->open_count++;
-	if (deliver_handles(c, in, &refused)) {
+	if (deliver_handles(c, in)) {
 		call_fail(c, -X_EMFILE);
-		refused_drop(&refused);
 		return false;
 	}
 	return true;
@@ -586,26 +675,22 @@ static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
 
 static void deliver_reply(struct call *c, struct x_in *in)
 {
-	struct refused refused = { .count = 0 };
-
 	in->id = c->cookie;
 	in->msg = c->msg;
-	if (deliver_handles(c, in, &refused))
+	if (deliver_handles(c, in))
 		in->msg.status = -X_EMFILE;
-	call_free(c);
-	refused_drop(&refused);
 }
 
 static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
 {
-	struct call *c;
 	struct record *r;
-	struct object *o;
+	struct binding *b;
 
 	memset(in, 0, sizeof(*in));
 	in->kind = it->kind;
-	list_remove(&it->link);
-	p->item_count--;
+	port_unqueue(p, it);
+	it->delivered = true;
+	list_push_back(&p->delivered, &it->link);
 	switch (it->kind) {
 	case X_IN_CALL:
 		return deliver_call(p, container_of(it, struct call, item), in);
@@ -613,16 +698,13 @@ static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
 		deliver_reply(container_of(it, struct call, reply_item), in);
 		return true;
 	case X_IN_CANCEL:
-		c = container_of(it, struct call, cancel_item);
-		in->id = c->id;
-		if (c->orphan)
-			call_free(c);
+		in->id = container_of(it, struct call, cancel_item)->id;
 		return true;
 	case X_IN_EVENT:
-		o = container_of(it, struct object, binding.item);
-		in->id = o->binding.cookie;
-		in->msg.a[0] = o->binding.bits;
-		o->binding.bits = 0;
+		b = container_of(it, struct binding, item);
+		in->id = b->cookie;
+		in->msg.a[0] = b->taken = b->bits;
+		b->bits = 0;
 		return true;
 	case X_IN_CLOSURE:
 		r = container_of(it, struct record, closure);
@@ -640,8 +722,8 @@ static void deliver_page(struct page_request *r, struct x_in *in)
 	in->object = r->memory->pager_id;
 	in->msg.a[0] = r->offset;
 	in->msg.a[1] = r->bytes;
-	r->delivered = true;
 	list_remove(&r->item_link);
+	list_push_back(&r->memory->pager->pages_delivered, &r->item_link);
 }
 
 int port_post_page(struct port *p, struct memory *m, struct page_request *r)
@@ -661,7 +743,7 @@ static int64_t receive(struct port *p, const struct x_commit *c)
 		struct x_in in;
 
 		/* By turns: threads that fault without end must not shut calls out. */
-		if (!list_empty(&p->pages) && (list_empty(&p->items) || (p->delivered & 1)))
+		if (!list_empty(&p->pages) && (list_empty(&p->items) || (p->received & 1)))
 			deliver_page(list_first(&p->pages, struct page_request, item_link), &in);
 		else if (list_empty(&p->items))
 			break;
@@ -670,7 +752,7 @@ static int64_t receive(struct port *p, const struct x_commit *c)
 		if (copy_to_user(c->in + n * sizeof(in), &in, sizeof(in)))
 			return -X_EFAULT;
 		n++;
-		p->delivered++;
+		p->received++;
 	}
 	return n;
 }
@@ -686,6 +768,9 @@ int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
 	if (!o)
 		return err;
 	p = container_of(o, struct port, obj);
+	p->reader = current_process()->obj.koid;
+	if (!current_process()->loop_port)
+		current_process()->loop_port = p->obj.koid;
 	if (copy_from_user(&c, user_commit, sizeof(c))) {
 		object_unref(o);
 		return -X_EFAULT;

@@ -5,6 +5,12 @@
  * The life of a call (struct call.state):
  *
  *   QUEUED --receive--> TAKEN --answer--> DONE
+ *      ^                  |
+ *      +---- port_undo ---+  its reader died before it committed
+ *
+ * What is received is consumed by the next commit. Until then it is on the
+ * port's list `delivered`; if its reader is restarted in place it goes back to
+ * the head of the queue (RECOVERY.md 2).
  *
  * A QUEUED call that is cancelled just leaves the queue. For a TAKEN one the
  * server gets an X_IN_CANCEL item and still answers; there is exactly one
@@ -23,7 +29,9 @@ struct port {
 	struct object obj;
 	struct list items;        /* struct item.link, in order of arrival */
 	uint32_t item_count;
+	struct list delivered;    /* struct item.link: received, consumed by the next commit */
 	struct list pages;        /* struct page_request.item_link */
+	struct list pages_delivered;
 	struct list open_calls[CALL_BUCKETS]; /* TAKEN calls, by id */
 	uint32_t open_count;
 	struct list records[CALL_BUCKETS];    /* by object id */
@@ -32,13 +40,15 @@ struct port {
 	struct list paged;        /* memory objects paged by this port */
 	struct waitq receivers;
 	uint32_t reader_handles;  /* with X_R_RECEIVE; at 0 it will never be read again */
-	uint64_t epoch, iteration_ns, delivered;
+	uint64_t reader;          /* koid of the process that received last */
+	uint64_t epoch, iteration_ns, received;
 };
 
 struct record { /* X_TYPE_OBJECT: the open file description */
 	struct object obj;
 	struct port *port;        /* referenced; NULL: stale */
 	uint64_t id, cursor, mints;
+	uint64_t born;            /* the port's epoch when it was minted */
 	uint32_t status_flags, ready, flags;
 	uint32_t pulses[8];       /* per readiness bit, for edge triggers */
 	struct list hash_link;
@@ -87,6 +97,7 @@ struct call {
 void port_init(void);
 int port_create(struct port **out);
 void port_reset(struct port *p);
+void port_undo(struct port *p, const struct process *reader); /* back to the last commit */
 void port_reader_gone(struct port *p); /* a handle with X_R_RECEIVE was dropped */
 struct page_request;
 int port_post_page(struct port *pager, struct memory *m, struct page_request *r);

@@ -6,6 +6,10 @@
  * ends; the last one out quiets the devices, closes the handles, drops the
  * memory, and only then is the process dead for those who watch it. What a
  * native process has made ends with it.
+ *
+ * A process made with X_PROC_KEPT halts instead when its last thread has ended:
+ * its maker hears of it, and either resets it in place, with a new thread, or
+ * kills it for good. The kernel is the maker of the first process.
  */
 #include "device.h"
 #include "port.h"
@@ -25,7 +29,7 @@ static void process_unhandled(struct object *o)
 {
 	struct process *p = container_of(o, struct process, obj);
 
-	if (p->state == X_PROC_NEW || (p->thread_count == 0 && !p->replacing))
+	if (p->state == X_PROC_NEW || (p->thread_count == 0 && !p->replacing)) /* halted, too */
 		process_kill(p, X_DEATH_KILLED, 0);
 }
 
@@ -190,18 +194,78 @@ static void end_creations(struct process *p)
 /* All threads have ended; perhaps each by itself, without anyone's kill. */
 static void process_end(struct process *p)
 {
+	p->state = X_PROC_DEAD;
 	if (!p->dying)
 		p->death = X_DEATH_EXIT;
 	p->dying = true;
 	device_process_died(p);
 	handle_table_close_all(p);
 	space_clear(p->space);
-	p->state = X_PROC_DEAD;
 	waitq_wake_all(&p->ended, 0);
 	binding_post(&p->obj, 1);
 	if (!(p->flags & X_PROC_LINUX))
 		end_creations(p);
 	object_unref(&p->obj);
+}
+
+static struct x_thread_create first_thread; /* of the first process */
+
+/* Nobody else is there to do it. Without a commit between two deaths it will not
+ * get any further the third time either (RECOVERY.md 23). */
+static void restart_first(struct process *p)
+{
+	static uint32_t deaths, commits;
+
+	deaths = p->commits == commits ? deaths + 1 : 1;
+	commits = p->commits;
+	klog("%s died: cause %u, status %d, at %#lx; restarted in place\n", p->name, p->death, p->status,
+	     p->fault_regs.rip);
+	first_thread.arg = X_WARM_START | (p->death == X_DEATH_KILLED ? 0 : X_WARM_BLAME);
+	if (deaths >= 3 || process_reset(p, &first_thread))
+		process_end(p);
+}
+
+static void process_halt(struct process *p)
+{
+	if (!p->dying)
+		p->death = X_DEATH_EXIT;
+	p->dying = true;
+	p->state = X_PROC_HALTED;
+	if (p->creator == 0)
+		restart_first(p);
+	else if (p->obj.handles == 0) /* nobody can reset it */
+		process_end(p);
+	else
+		binding_post(&p->obj, 1);
+}
+
+/* Back to the last commit, with a new thread and nothing of the old ones. */
+int process_reset(struct process *p, const struct x_thread_create *c)
+{
+	int64_t id;
+
+	if (p->state != X_PROC_HALTED || !p->commits)
+		return -X_ESRCH;
+	handle_table_undo(p);
+	space_undo(p->space, p->commits);
+	if (p->state != X_PROC_HALTED) /* it held the last handle to itself */
+		return -X_ESRCH;
+	p->state = X_PROC_RUNNING;
+	p->dying = p->suspended = false;
+	id = process_add_thread(p, c, NULL);
+	if (id >= 0)
+		return 0;
+	p->state = X_PROC_HALTED;
+	p->dying = true;
+	return id;
+}
+
+int process_start_first(struct process *p, const struct x_thread_create *c)
+{
+	int64_t id = process_add_thread(p, c, NULL);
+
+	first_thread = *c;
+	return id < 0 ? id : 0;
 }
 
 void thread_exit_current(void)
@@ -218,6 +282,8 @@ void thread_exit_current(void)
 		 * this thread is switched away from. */
 		if (p->replacing)
 			waitq_wake_all(&p->ended, 0);
+		else if (p->flags & X_PROC_KEPT)
+			process_halt(p);
 		else
 			process_end(p);
 	}
@@ -239,6 +305,10 @@ static void threads_kill(struct process *p)
 
 void process_kill(struct process *p, uint32_t death, int status)
 {
+	if (p->state == X_PROC_HALTED) {
+		process_end(p);
+		return;
+	}
 	if (p->dying)
 		return;
 	p->dying = true;
@@ -257,7 +327,7 @@ void process_kill(struct process *p, uint32_t death, int status)
 
 void process_suspend(struct process *p, bool on)
 {
-	if (p->state == X_PROC_DEAD)
+	if (p->state >= X_PROC_DEAD)
 		return;
 	if (!on) {
 		p->suspended = false;
@@ -425,7 +495,7 @@ static void thread_notified(struct thread *t)
 
 int process_notify(struct process *p, uint32_t thread_id, uint64_t bits)
 {
-	if (p->state == X_PROC_DEAD)
+	if (p->state >= X_PROC_DEAD)
 		return -X_ESRCH;
 	if (thread_id == 0) {
 		struct thread *chosen = NULL;

@@ -127,7 +127,7 @@ static void region_free(struct space *s, struct region *r)
 static bool continues(const struct region *a, const struct region *b)
 {
 	return a->end == b->start && a->prot == b->prot && a->flags == b->flags &&
-	       a->max_prot == b->max_prot && a->memory == b->memory &&
+	       a->max_prot == b->max_prot && a->memory == b->memory && a->born == b->born &&
 	       !(a->flags & X_MAP_GROWSDOWN) &&
 	       (a->memory == NULL || a->offset + region_bytes(a) == b->offset);
 }
@@ -381,6 +381,8 @@ static struct region *region_new(const struct space *s, const struct x_mem_map *
 		r->flags |= X_MAP_WIRED;
 	if (meets_personality(addr, len))
 		r->flags |= X_MAP_PERSONALITY;
+	if (is_current(s))
+		r->born = current_process()->commits;
 	r->memory = mem;
 	r->offset = mem != NULL ? m->offset : 0;
 	return r;
@@ -793,4 +795,14 @@ int space_create(bool wired, struct space **out)
 	s->map_hint = random_top(s);
 	*out = s;
 	return 0;
+}
+
+void space_undo(struct space *s, uint32_t born)
+{
+	list_for_each(r, &s->regions, struct region, link) {
+		if (r->born != born || !born)
+			continue;
+		unmap_pages(s, r->start, r->end);
+		region_free(s, r);
+	}
 }

@@ -465,6 +465,22 @@ static int64_t sys_proc_kill(const struct args *a)
 	return 0;
 }
 
+static int64_t sys_proc_reset(const struct args *a)
+{
+	struct x_thread_create c;
+	struct process *p;
+	int err;
+
+	if (copy_from_user(&c, a->b, sizeof(c)))
+		return -X_EFAULT;
+	p = process_get(a->a, X_R_MANAGE, &err);
+	if (!p)
+		return err;
+	err = process_reset(p, &c);
+	object_unref(&p->obj);
+	return err;
+}
+
 static int64_t sys_proc_suspend(const struct args *a)
 {
 	int err;
@@ -770,7 +786,25 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 	[X_SYS_irq_create] = call_irq_create,
 	[X_SYS_irq_ack] = call_irq_ack,
 	[X_SYS_memory_physical] = call_memory_physical,
+	[X_SYS_proc_reset] = sys_proc_reset,
 };
+
+/* What an outbox may hold as X_OUT_DO: effects on others, and unmapping. */
+bool syscall_may_defer(uint64_t number)
+{
+	return number < 64 &&
+	       (1ull << X_SYS_proc_kill | 1ull << X_SYS_proc_suspend | 1ull << X_SYS_proc_exec |
+		1ull << X_SYS_proc_reset | 1ull << X_SYS_proc_grant | 1ull << X_SYS_thread_create |
+		1ull << X_SYS_notify_post | 1ull << X_SYS_mem_unmap | 1ull << X_SYS_mem_supply |
+		1ull << X_SYS_mem_copy | 1ull << X_SYS_port_reset | 1ull << X_SYS_system |
+		1ull << X_SYS_device_ctl | 1ull << X_SYS_event_take) >> number & 1;
+}
+
+void syscall_deferred(uint64_t number, const uint64_t *v)
+{
+	if (syscall_may_defer(number)) /* the entry may have changed since it was checked */
+		table[number](&(struct args){ v[0], v[1], v[2], v[3], v[4] });
+}
 
 static bool is_native(const struct thread *t, const struct x_regs *regs)
 {

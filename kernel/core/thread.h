@@ -68,6 +68,8 @@ struct process {
 	struct list all_link;
 	uint64_t creator;           /* koid of the process that made it, 0: the kernel */
 	bool suspended, dying, replacing; /* replacing: exec waits for the threads to end */
+	uint64_t loop_port;         /* koid of the port it received from first */
+	uint32_t commits;           /* of that port: stamps handles and mappings */
 	struct waitq suspend_wait;  /* threads parked by suspension */
 	struct waitq ended;         /* exec: waits for thread_count 0 */
 	uint64_t pending, ignore;   /* process-directed notification bits */
@@ -120,6 +122,8 @@ void thread_return_to_user(struct x_regs *regs);
 int process_exec(struct process *p, struct space *space, const struct x_proc_exec *e);
 int64_t process_add_thread(struct process *p, const struct x_thread_create *c, const struct x_regs *regs);
 void process_suspend(struct process *p, bool on);
+int process_reset(struct process *p, const struct x_thread_create *c);
+int process_start_first(struct process *p, const struct x_thread_create *c);
 uint64_t process_cpu_ns(const struct process *p);
 int process_notify(struct process *p, uint32_t thread_id, uint64_t bits);
 /* Make t enter the personality when it next leaves the kernel. */
@@ -130,6 +134,8 @@ extern struct process process_none; /* of idle threads and of threads that have 
 /* ---- entries from arch (syscall.c, trap.c), lock held ---- */
 void kernel_main(void) __attribute__((noreturn)); /* CPU 0, after arch set up */
 void trap_syscall(struct x_regs *regs);
+bool syscall_may_defer(uint64_t number); /* X_OUT_DO */
+void syscall_deferred(uint64_t number, const uint64_t *args);
 /* vector 14: address = cr2. user: from user mode. Returns false: unhandled
  * kernel fault (arch then tries its own fix-ups, then panics). */
 bool trap_exception(struct x_regs *regs, uint32_t vector, uint64_t error, uint64_t address, bool user);

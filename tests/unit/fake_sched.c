@@ -266,6 +266,9 @@ int space_create(bool wired, struct space **out)
 
 int space_clone(struct space *s, struct space **out) { return space_create(s->wired, out); }
 void space_clear(struct space *s) { (void)s; }
+void space_undo(struct space *s, uint32_t born) { (void)s, (void)born; }
+bool syscall_may_defer(uint64_t number) { return number == X_SYS_proc_reset; }
+void syscall_deferred(uint64_t number, const uint64_t *args) { (void)number, (void)args; }
 
 int space_fault(struct space *s, uint64_t addr, uint32_t access)
 {
