@@ -47,7 +47,8 @@ typedef uint32_t x_handle_t;
 #define X_R_WRITE    0x020u /* memory: map/copy writable; event: signal */
 #define X_R_EXEC     0x040u /* memory: map executable */
 #define X_R_WAIT     0x080u /* object: x_wait; any: bind to a port */
-#define X_R_MANAGE   0x100u /* process: all control; port: reset, info; device */
+#define X_R_MANAGE   0x100u /* process: all control; port: reset, info; device; paged
+			       memory: supply, content, clean, state */
 #define X_R_ALL      0x1ffu
 
 enum x_object_type {
@@ -119,7 +120,8 @@ enum x_in_kind {
 	X_IN_CLOSURE,  /* last handle of an object gone: object, msg.a[0] = mints */
 	X_IN_CANCEL,   /* the caller of open call `id` has lost patience: answer it soon */
 	X_IN_PAGE,     /* a page of a paged memory object is missing: object = its id,
-	                  msg.a[0] = byte offset, msg.a[1] = bytes; supply it */
+	                  msg.a[0] = byte offset, msg.a[1] = bytes; supply it. msg.a[2] = 1:
+	                  somebody wants to write there; supply it with X_SUPPLY_BACKED */
 };
 
 struct x_in { /* 160 bytes */
@@ -197,9 +199,12 @@ struct x_window_copy {
 	uint64_t addr;        /* local address, or (if id2) offset in window2 */
 	uint64_t len;
 	uint64_t id2;         /* 0, or another open call of this port: its window */
-	uint32_t window2;
-	uint32_t reserved;
+	uint32_t window2;     /* with `memory`: X_COPY_BACKED */
+	uint32_t memory;      /* 0, or a paged memory object: addr is a byte offset in it. From
+	                         the window: missing pages are made, all become dirty. To the
+	                         window: ends at the first missing page */
 };
+#define X_COPY_BACKED 1u
 
 struct x_port_info {
 	uint64_t epoch;
@@ -252,6 +257,45 @@ struct x_wait_item {
 #define X_MEM_BELOW_16M  4u
 #define X_MEM_PAGED      8u  /* missing pages are asked of a port (X_IN_PAGE) */
 #define X_MEM_POPULATE  16u  /* populate now (implied by CONTIGUOUS) */
+
+/*
+ * Pages of a paged object are kept by the kernel and have a state. BACKED: the
+ * pager has room to store it, so it may be written without asking. DIRTY:
+ * written since the pager cleaned it. PINNED: cleaned, but not yet known to be
+ * stored. What is neither dirty nor pinned nor in use by anybody the kernel
+ * may take back when memory is short; it is then missing again.
+ * Of the object only what lies inside its content size exists (at first all).
+ */
+#define X_SUPPLY_BACKED 1 /* x_mem_supply's status */
+
+enum x_content_op { /* x_mem_content(memory, op, offset, len) */
+	X_CONTENT_SIZE,     /* content size := offset bytes. What is cut off is gone from all
+	                       mappings; what is new reads as zero where it is resident, and
+	                       the page that the old end cut is BACKED no more */
+	X_CONTENT_HOLD,     /* make pages dirty, so that they stay. Result: bytes from offset
+	                       on that are resident, up to len */
+	X_CONTENT_STORED,   /* one pin less */
+	X_CONTENT_LOST,     /* one pin less, and dirty again */
+	X_CONTENT_ASK,      /* offset 1: streams do not write, but call; 0: they do again */
+};
+
+struct x_content_info { /* x_mem_state */
+	uint64_t resident_pages, dirty_pages;
+	uint64_t read_ns, written_ns; /* since asked last: the first read, the last write; 0: none */
+};
+
+struct x_dirty { /* x_mem_clean: the next run of dirty pages */
+	uint64_t offset; /* in: search from here; out: of the run */
+	uint64_t addr;   /* they are copied there, become clean and pinned (or stay dirty, if
+	                    somebody is just writing to them) */
+	uint64_t len;    /* room there, whole pages */
+};
+
+/* x_stream op and x_stream_set flags. A stream serves reads, and writes inside the
+ * content size to BACKED pages; all else is -X_EWAIT: make the call. */
+#define X_STREAM_READ  1u
+#define X_STREAM_WRITE 2u
+#define X_STREAM_MAX   (128u << 10) /* bytes settled at once */
 
 struct x_mem_create {
 	uint64_t bytes;      /* rounded up to pages */
@@ -537,7 +581,13 @@ struct x_boot_page {
 	S(irq_ack, 60) \
 	S(memory_physical, 61) \
 	S(ioport_write, 62) \
-	S(proc_reset, 63)
+	S(proc_reset, 63) \
+	S(mem_content, 64) \
+	S(mem_clean, 65) \
+	S(mem_state, 66) \
+	S(port_dirty, 67) \
+	S(stream_set, 68) \
+	S(stream, 69)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

@@ -95,11 +95,32 @@ static inline int64_t x_mem_map(const struct x_mem_map *m) { return X_CALL1(mem_
 static inline int64_t x_mem_unmap(x_handle_t space, uint64_t addr, uint64_t len) { return X_CALL3(mem_unmap, space, addr, len); }
 static inline int64_t x_mem_protect(x_handle_t space, uint64_t addr, uint64_t len, uint32_t prot) { return X_CALL4(mem_protect, space, addr, len, prot); }
 static inline int64_t x_mem_query(x_handle_t space, uint64_t addr, struct x_mem_region *r) { return X_CALL3(mem_query, space, addr, r); }
-/* Pager: put `len` bytes from src into missing pages (rest of the last page
- * zeroed), or fail them for the waiting threads with status < 0. */
+/* Pager: put `len` bytes from src (0: zeroes) into missing pages (rest of the last
+ * page zeroed), or fail them for the waiting threads with status < 0. status
+ * X_SUPPLY_BACKED: those there already become BACKED too. */
 static inline int64_t x_mem_supply(x_handle_t memory, uint64_t offset, const void *src, uint64_t len, int status)
 { return X_CALL5(mem_supply, memory, offset, src, len, status); }
-/* Copy between own memory and a memory object (populates it). write: 1 = into. */
+/* Pager only (X_R_MANAGE, for all of these); see enum x_content_op. */
+static inline int64_t x_mem_content(x_handle_t memory, uint32_t op, uint64_t offset, uint64_t len)
+{ return X_CALL4(mem_content, memory, op, offset, len); }
+/* Pager: clean a run of dirty pages. Returns its bytes, 0 if none is dirty from there on. */
+static inline int64_t x_mem_clean(x_handle_t memory, struct x_dirty *d) { return X_CALL2(mem_clean, memory, d); }
+static inline int64_t x_mem_state(x_handle_t memory, struct x_content_info *i) { return X_CALL2(mem_state, memory, i); }
+/* Dirty pages of all objects of the port (X_R_RECEIVE); from `limit` on, writers ask
+ * before they dirty another (UINT64_MAX: no limit). *id: of an object that has some,
+ * each time the next; 0: none. */
+static inline int64_t x_port_dirty(x_handle_t port, uint64_t limit, uint64_t *id) { return X_CALL3(port_dirty, port, limit, id); }
+/* The open file `id` of the port reads and writes (flags) the content of `memory`
+ * without its server; not if status flags of `refuse` are set. */
+static inline int64_t x_stream_set(x_handle_t port, uint64_t id, x_handle_t memory, uint32_t flags, uint32_t refuse)
+{ return X_CALL5(stream_set, port, id, memory, flags, refuse); }
+/* Read or write at an offset (-1: at the cursor, which moves). Returns bytes: fewer
+ * than asked for at the content's end, before what needs a call, and after
+ * X_STREAM_MAX. -X_EWAIT: nothing is done, a call is needed. Waits only for missing pages. */
+static inline int64_t x_stream(x_handle_t h, uint32_t op, void *buf, uint64_t len, int64_t offset)
+{ return X_CALL5(stream, h, op, buf, len, offset); }
+/* Copy between own memory and a memory object (populates it; a paged one is only
+ * read). write: 1 = into. */
 static inline int64_t x_mem_copy(x_handle_t memory, uint64_t offset, void *buf, uint64_t len, int write)
 { return X_CALL5(mem_copy, memory, offset, buf, len, write); }
 /* Move a mapping, growing or shrinking it (mremap). Returns the new address. */

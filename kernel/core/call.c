@@ -553,6 +553,49 @@ int64_t call_window_to_window(struct call *from, uint32_t from_window, uint64_t 
 	return total;
 }
 
+int64_t port_content_copy(struct port *p, struct memory *m, const struct x_window_copy *w)
+{
+	struct call *c = port_find_call(p, w->id);
+	uint64_t state = w->window2 & X_COPY_BACKED ? PAGE_BACKED : 0, total = 0, len;
+	struct call_window *win;
+
+	if (!c)
+		return -X_ENOENT;
+	if (w->window >= c->win_count || !(m->flags & X_MEM_PAGED) || w->addr > UINT64_MAX - w->len)
+		return -X_EINVAL;
+	win = &c->win[w->window];
+	if (!(win->flags & (w->to_window ? X_WIN_WRITE : X_WIN_READ)))
+		return -X_ERIGHTS;
+	for (len = window_clip(win, w->offset, w->len); total < len;) {
+		uint64_t at = w->addr + total, run, in_page = at % PAGE_SIZE;
+		char *window = window_at(win, w->offset + total, &run);
+		uint64_t *slot = memory_slot(m, at / PAGE_SIZE);
+		paddr_t frame;
+		char *page;
+
+		if (w->to_window && !slot)
+			break;
+		if (!w->to_window) {
+			int err = content_page(m, at / PAGE_SIZE, state, &frame);
+
+			if (err)
+				return err;
+			frame_unref(frame);
+		} else {
+			frame = *slot & ~PAGE_STATE;
+			*slot |= PAGE_USED;
+		}
+		page = (char *)phys_to_virt(frame) + in_page;
+		run = MIN(MIN(run, PAGE_SIZE - in_page), len - total);
+		if (w->to_window)
+			memcpy(window, page, run);
+		else
+			memcpy(page, window, run);
+		total += run;
+	}
+	return total;
+}
+
 /* In the child: leave the call that forked it, with the answer meant for it. */
 static void fork_child(struct thread *t)
 {

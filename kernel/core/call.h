@@ -25,6 +25,8 @@ void port_unqueue(struct port *p, struct item *i); /* or from what is delivered;
 /* Between an open call's window and user memory: bytes, short at the window's end. */
 int64_t port_window_copy(struct port *p, uint64_t id, uint32_t window, uint64_t offset, uint64_t addr,
 			 uint64_t len, bool to_window);
+/* Between an open call's window and the content of a paged object. */
+int64_t port_content_copy(struct port *p, struct memory *m, const struct x_window_copy *w);
 int64_t call_window_to_window(struct call *from, uint32_t from_window, uint64_t from_offset,
 			      struct call *to, uint32_t to_window, uint64_t to_offset, uint64_t len);
 

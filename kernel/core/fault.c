@@ -88,12 +88,22 @@ static int settle_anonymous(struct space *s, struct region *r, uint64_t va, uint
 	return 0;
 }
 
+/* The first write through a shared mapping to a page that was clean. */
+static int write_clean(struct space *s, struct region *r, uint64_t va, paddr_t p)
+{
+	int error = memory_index(r, va) < r->memory->pages ? content_may_write(r->memory, memory_index(r, va)) : -X_EIO;
+
+	return error != 0 ? error : pt_map(s->page_table, va, p, region_pte_flags(r, 0));
+}
+
 /* What an entry for an object's own frame keeps. */
 static uint32_t memory_kept(const struct region *r)
 {
 	if (r->memory->physical)
 		return PT_PHYSICAL | (r->memory->cached ? 0 : PT_UNCACHED);
-	return region_private(r) ? PT_COW : 0;
+	if (region_private(r))
+		return PT_COW;
+	return r->memory->flags & X_MEM_PAGED ? PT_CLEAN : 0;
 }
 
 /* Map what else is resident in the aligned cluster; fails silently. */
@@ -130,7 +140,15 @@ static int settle_memory(struct space *s, struct region *r, uint64_t va, uint32_
 		error = memory_page(m, index, &p); /* never blocks */
 	if (error != 0)
 		return error;
-	if (!region_private(r) || !(access & FAULT_WRITE)) {
+	if (!region_private(r) && (access & FAULT_WRITE)) {
+		error = content_may_write(m, index);
+		if (error == 0)
+			return page_enter(s, r, va, p, memory_kept(r) & ~PT_CLEAN);
+		if (!m->physical)
+			frame_unref(p);
+		return error;
+	}
+	if (!(access & FAULT_WRITE)) {
 		error = page_enter(s, r, va, p, memory_kept(r));
 		if (error == 0)
 			map_neighbours(s, r, va);
@@ -151,6 +169,8 @@ static int page_settle(struct space *s, struct region *r, uint64_t va, uint32_t 
 	if (pt_get(s->page_table, va, &p, &flags)) {
 		if ((access & FAULT_WRITE) && (flags & PT_COW))
 			return copy_on_write(s, r, va, p, flags);
+		if ((access & FAULT_WRITE) && (flags & PT_CLEAN))
+			return write_clean(s, r, va, p);
 		return 0; /* another thread was faster, or a stale TLB entry */
 	}
 	if (memory_denied())
@@ -206,11 +226,13 @@ static bool access_ok(const struct region *r, uint32_t access)
 	return r->prot != 0; /* the machine has no mapping that can't be read */
 }
 
-/* Block until the page at va is resident in its memory object. */
-static int wait_for_page(struct region *r, uint64_t va)
+/* Block until the page at va is resident in its memory object, and may be
+ * written if that is wanted. */
+static int wait_for_page(struct region *r, uint64_t va, uint32_t access)
 {
 	struct memory *m = r->memory;
 	uint64_t index = memory_index(r, va);
+	bool write = (access & FAULT_WRITE) && !region_private(r);
 	paddr_t p;
 	int error;
 
@@ -218,6 +240,8 @@ static int wait_for_page(struct region *r, uint64_t va)
 	error = memory_page(m, index, &p);
 	if (error == 0)
 		frame_unref(p);
+	if (error == 0 && write && content_may_write(m, index) != 0)
+		error = memory_wait_writable(m, index);
 	object_unref(&m->obj);
 	return error;
 }
@@ -234,7 +258,7 @@ static int fault_loop(struct space *s, uint64_t va, uint32_t access)
 			return -X_EFAULT;
 		error = page_settle(s, r, va, access);
 		if (error == -X_EWAIT)
-			error = wait_for_page(r, va);
+			error = wait_for_page(r, va, access);
 		else
 			return error;
 		if (error != 0)

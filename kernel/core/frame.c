@@ -33,6 +33,10 @@ static struct zone zones[ZONE_COUNT];
 static struct frame *frames;
 static uint64_t frame_limit;       /* frames[0 .. frame_limit) exist */
 static uint64_t total_pages;
+uint64_t (*frame_reclaim)(uint64_t want);
+
+#define LOW_SHARE 16u /* of all memory: below that, others' pages are taken back */
+#define RECLAIM_PAGES 32u
 
 static enum zone_id zone_of(uint64_t pfn)
 {
@@ -157,9 +161,9 @@ paddr_t frame_alloc_run(uint64_t count, uint64_t align, uint32_t flags)
 		return NO_FRAME;
 	while ((1ull << order) < need)
 		order++;
-	pfn = take_block(order, flags);
-	if (pfn == NO_PFN)
-		return NO_FRAME;
+	while ((pfn = take_block(order, flags)) == NO_PFN)
+		if (!frame_reclaim || !frame_reclaim(1ull << order))
+			return NO_FRAME;
 	for (uint64_t i = pfn; i < pfn + count; i++) {
 		frames[i].state = FRAME_USED;
 		frames[i].refs = 1;
@@ -173,9 +177,13 @@ paddr_t frame_alloc_run(uint64_t count, uint64_t align, uint32_t flags)
 
 paddr_t frame_alloc(uint32_t flags)
 {
-	uint32_t pfn = take_block(0, flags);
-	paddr_t p = (paddr_t)pfn << PAGE_SHIFT;
+	uint32_t pfn;
+	paddr_t p;
 
+	if (frame_reclaim && frame_free_count() < total_pages / LOW_SHARE)
+		frame_reclaim(RECLAIM_PAGES);
+	pfn = take_block(0, flags);
+	p = (paddr_t)pfn << PAGE_SHIFT;
 	if (pfn == NO_PFN)
 		return NO_FRAME;
 	frames[pfn].state = FRAME_USED;

@@ -4,13 +4,13 @@
  *
  *   anonymous    a radix tree of frames, zeroed on first use (or at once)
  *   contiguous   one run of frames, there from the start
- *   paged        a radix tree; what is missing is asked of the pager's port
+ *   paged        a radix tree; what is missing is asked of the pager's port. The
+ *                state of its pages is in content.c
  *   physical     a range of addresses that the frame allocator does not own
  *
  * A missing page of a paged object becomes a page_request of up to
  * PAGE_CLUSTER pages; threads that need any of them wait on the object. A
- * request ends when each of its pages was supplied or failed. Pages, once
- * there, stay until the object goes: a reference on the object keeps them.
+ * request ends when each of its pages was supplied or failed.
  */
 #include "port.h"
 
@@ -39,7 +39,40 @@ static paddr_t tree_get(const struct memory *m, uint64_t index)
 
 	for (uint32_t level = m->root_levels - 1; n != NULL && level > 0; level--)
 		n = (const struct node *)n->slots[slot_at(index, level)];
-	return n != NULL ? n->slots[slot_at(index, 0)] : NO_FRAME;
+	return n != NULL ? n->slots[slot_at(index, 0)] & ~PAGE_STATE : NO_FRAME;
+}
+
+uint64_t *memory_next(const struct memory *m, uint64_t *index)
+{
+	while (*index < m->capacity) {
+		struct node *n = m->root;
+		uint32_t level = m->root_levels - 1;
+
+		for (; n != NULL && level > 0; level--) {
+			struct node *below = (struct node *)n->slots[slot_at(*index, level)];
+
+			if (below == NULL)
+				break;
+			n = below;
+		}
+		if (n == NULL)
+			return NULL;
+		if (level == 0 && n->slots[slot_at(*index, 0)] != 0)
+			return &n->slots[slot_at(*index, 0)];
+		*index = ((*index >> (level * NODE_SHIFT)) + 1) << (level * NODE_SHIFT);
+	}
+	return NULL;
+}
+
+uint64_t *memory_slot(const struct memory *m, uint64_t index)
+{
+	struct node *n = m->root;
+
+	if (index >= m->pages)
+		return NULL;
+	for (uint32_t level = m->root_levels - 1; n != NULL && level > 0; level--)
+		n = (struct node *)n->slots[slot_at(index, level)];
+	return n != NULL && n->slots[slot_at(index, 0)] != 0 ? &n->slots[slot_at(index, 0)] : NULL;
 }
 
 /* Takes over the caller's reference on success. The slot must be empty. */
@@ -73,7 +106,7 @@ static void tree_free(struct node *n, uint32_t level)
 		if (level > 0)
 			tree_free((struct node *)n->slots[i], level - 1);
 		else
-			frame_unref(n->slots[i]);
+			frame_unref(n->slots[i] & ~PAGE_STATE);
 	}
 	kfree(n);
 }
@@ -133,21 +166,22 @@ static uint32_t bits_in(const struct page_request *r, uint64_t first, uint64_t e
 }
 
 /* The request that will settle a page: it is missing there. */
-static struct page_request *request_find(struct memory *m, uint64_t index)
+static struct page_request *request_find(struct memory *m, uint64_t index, bool write)
 {
 	list_for_each(r, &m->requests, struct page_request, link)
-		if (bits_in(r, index, index + 1) & r->missing)
+		if (r->write == write && (bits_in(r, index, index + 1) & r->missing))
 			return r;
 	return NULL;
 }
 
 static bool page_wanted(struct memory *m, uint64_t index)
 {
-	return tree_get(m, index) == NO_FRAME && request_find(m, index) == NULL;
+	return tree_get(m, index) == NO_FRAME && request_find(m, index, false) == NULL;
 }
 
-/* Ask for the page and for its missing neighbours in its aligned cluster. */
-static int request_post(struct memory *m, uint64_t index, struct page_request **out)
+/* Ask for the page and for its missing neighbours in its aligned cluster; write:
+ * only for the right to write to the page. */
+static int request_post(struct memory *m, uint64_t index, bool write, struct page_request **out)
 {
 	uint64_t first = index, end = index + 1;
 	uint64_t low = ALIGN_DOWN(index, PAGE_CLUSTER);
@@ -157,10 +191,11 @@ static int request_post(struct memory *m, uint64_t index, struct page_request **
 
 	if (r == NULL)
 		return -X_ENOMEM;
-	while (first > low && page_wanted(m, first - 1))
+	while (!write && first > low && page_wanted(m, first - 1))
 		first--;
-	while (end < high && page_wanted(m, end))
+	while (!write && end < high && page_wanted(m, end))
 		end++;
+	r->write = write;
 	r->memory = m;
 	r->offset = first << PAGE_SHIFT;
 	r->bytes = (end - first) << PAGE_SHIFT;
@@ -200,21 +235,28 @@ static void request_settle(struct page_request *r, uint64_t first, uint64_t end,
 	}
 }
 
+/* status: 0, X_SUPPLY_BACKED, or why not. */
 static void requests_settle(struct memory *m, uint64_t first, uint64_t end, int status)
 {
 	list_for_each(r, &m->requests, struct page_request, link)
-		request_settle(r, first, end, status);
+		if (status != 0 || !r->write)
+			request_settle(r, first, end, status);
 	waitq_wake_all(waiters_of(m), 0);
 }
 
-/* Block until the page's request has changed: 0 means look again. */
-static int request_wait(struct memory *m, uint64_t index)
+void memory_fail_requests(struct memory *m, uint64_t first, uint64_t end)
 {
-	struct page_request *r = request_find(m, index);
+	requests_settle(m, first, end, -X_EIO);
+}
+
+/* Block until the page's request has changed: 0 means look again. */
+static int request_wait(struct memory *m, uint64_t index, bool write)
+{
+	struct page_request *r = request_find(m, index, write);
 	int error = 0;
 
 	if (r == NULL)
-		error = request_post(m, index, &r);
+		error = request_post(m, index, write, &r);
 	if (error != 0)
 		return error;
 	r->users++;
@@ -224,6 +266,21 @@ static int request_wait(struct memory *m, uint64_t index)
 	r->users--;
 	request_release(r);
 	return error;
+}
+
+void memory_ask(struct memory *m, uint64_t index)
+{
+	struct page_request *r;
+
+	if (m->pager != NULL && index < m->pages && page_wanted(m, index))
+		(void)request_post(m, index, false, &r);
+}
+
+int memory_wait_writable(struct memory *m, uint64_t index)
+{
+	if (m->pager == NULL)
+		return -X_EIO;
+	return request_wait(m, index, true);
 }
 
 /* ---- pages ---- */
@@ -252,7 +309,7 @@ int memory_page(struct memory *m, uint64_t index, paddr_t *frame)
 		else if (m->pager == NULL)
 			error = -X_EIO;
 		else
-			error = request_wait(m, index);
+			error = request_wait(m, index, false);
 		if (error != 0)
 			return error;
 	}
@@ -268,7 +325,7 @@ static bool range_ok(const struct memory *m, uint64_t offset, uint64_t len)
 
 int memory_copy(struct memory *m, uint64_t offset, uint64_t user, uint64_t len, bool write)
 {
-	if (!range_ok(m, offset, len))
+	if (!range_ok(m, offset, len) || (write && (m->flags & X_MEM_PAGED)))
 		return -X_EINVAL;
 	while (len > 0) {
 		uint64_t in_page = offset % PAGE_SIZE, n = MIN(len, PAGE_SIZE - in_page);
@@ -295,21 +352,27 @@ int memory_copy(struct memory *m, uint64_t offset, uint64_t user, uint64_t len, 
 }
 
 /* One page from the pager's buffer, unless it has come meanwhile. */
-static int supply_page(struct memory *m, uint64_t index, uint64_t user_src, uint64_t n)
+static int supply_page(struct memory *m, uint64_t index, uint64_t user_src, uint64_t n, uint64_t state)
 {
+	uint64_t *slot = memory_slot(m, index);
 	paddr_t p;
-	int error;
+	int error = 0;
 
-	if (page_get(m, index) != NO_FRAME)
+	if (slot != NULL) {
+		*slot |= state;
 		return 0;
+	}
 	p = frame_alloc(frame_flags(m) & ~FRAME_ZERO);
 	if (p == NO_FRAME)
 		return -X_ENOMEM;
-	error = copy_from_user(phys_to_virt(p), user_src, n);
+	if (user_src != 0)
+		error = copy_from_user(phys_to_virt(p), user_src, n);
+	else
+		n = 0;
 	if (n < PAGE_SIZE)
 		memset((char *)phys_to_virt(p) + n, 0, PAGE_SIZE - n);
-	if (error == 0 && page_get(m, index) == NO_FRAME) {
-		error = tree_insert(m, index, p);
+	if (error == 0 && index < m->pages && page_get(m, index) == NO_FRAME) {
+		error = tree_insert(m, index, p | state);
 		if (error == 0)
 			return 0;
 	}
@@ -322,10 +385,10 @@ int memory_supply(struct memory *m, uint64_t offset, uint64_t user_src, uint64_t
 	uint64_t first = offset >> PAGE_SHIFT, end;
 	int error = 0;
 
-	if (!(m->flags & X_MEM_PAGED) || offset % PAGE_SIZE != 0 || status > 0 ||
-	    !range_ok(m, offset, len))
+	if (!(m->flags & X_MEM_PAGED) || offset % PAGE_SIZE != 0 || status > X_SUPPLY_BACKED ||
+	    offset + len < offset || offset + len > m->capacity << PAGE_SHIFT)
 		return -X_EINVAL;
-	end = ALIGN_UP(offset + len, PAGE_SIZE) >> PAGE_SHIFT;
+	end = MIN(ALIGN_UP(offset + len, PAGE_SIZE) >> PAGE_SHIFT, m->pages);
 	if (status < 0) {
 		requests_settle(m, first, end, -X_EIO);
 		return 0;
@@ -333,18 +396,33 @@ int memory_supply(struct memory *m, uint64_t offset, uint64_t user_src, uint64_t
 	for (uint64_t index = first; index < end && error == 0; index++) {
 		uint64_t done = (index - first) << PAGE_SHIFT;
 
-		error = supply_page(m, index, user_src + done, MIN(len - done, PAGE_SIZE));
+		error = supply_page(m, index, user_src ? user_src + done : 0, MIN(len - done, PAGE_SIZE),
+				    status ? PAGE_BACKED : 0);
 		if (error != 0)
 			end = index;
 	}
-	requests_settle(m, first, end, 0);
+	requests_settle(m, first, end, status);
 	return error;
+}
+
+int content_page(struct memory *m, uint64_t index, uint64_t state, paddr_t *frame)
+{
+	int error = supply_page(m, index, 0, 0, state);
+	uint64_t *slot = memory_slot(m, index);
+
+	if (error != 0 || slot == NULL)
+		return error != 0 ? error : -X_EINVAL;
+	content_mark_dirty(m, slot);
+	*frame = *slot & ~PAGE_STATE;
+	frame_ref(*frame);
+	return 0;
 }
 
 void memory_pager_gone(struct memory *m)
 {
 	if (m->pager == NULL)
 		return;
+	content_forget(m);
 	m->pager = NULL;
 	list_remove(&m->pager_link);
 	requests_settle(m, 0, m->pages, -X_EIO);
@@ -357,6 +435,7 @@ static void memory_destroy(struct object *o)
 	struct memory *m = container_of(o, struct memory, obj);
 
 	KASSERT(list_empty(&m->waiters));
+	content_destroy(m);
 	memory_pager_gone(m);
 	if (m->run_base != NO_FRAME)
 		for (uint64_t i = 0; i < m->pages; i++)
@@ -383,6 +462,7 @@ static struct memory *memory_new(uint64_t bytes, uint32_t flags)
 	list_init(&m->pager_link);
 	list_init(&m->waiters);
 	list_init(&m->requests);
+	content_init(m);
 	return m;
 }
 

@@ -35,6 +35,7 @@ void frame_unref(paddr_t p);                           /* frees at 0 */
 uint32_t frame_refs(paddr_t p);
 bool frame_is_ram(paddr_t p);                          /* usable RAM or the boot archive */
 uint64_t frame_total(void), frame_free_count(void);
+extern uint64_t (*frame_reclaim)(uint64_t want);       /* called when few are free */
 
 /* One per page of RAM. The heap tags its pages through it (heap.c). */
 enum frame_state { FRAME_ABSENT, FRAME_RESERVED, FRAME_FREE, FRAME_FREE_TAIL, FRAME_USED,
@@ -74,7 +75,50 @@ struct memory {
 	struct list waiters;      /* threads waiting for a page (struct thread.wait_link) */
 	struct list requests;     /* page requests not yet supplied */
 	uint64_t resident;
+	/* X_MEM_PAGED: content.c */
+	uint64_t capacity;        /* most pages; `pages` follows the content's size */
+	uint64_t content;         /* bytes */
+	uint64_t dirty;           /* pages */
+	uint64_t read_ns, written_ns;
+	bool ask_writes;          /* X_CONTENT_ASK */
+	uint64_t clock;           /* where reclaim goes on */
+	struct list dirty_link;   /* port->dirty while dirty > 0 */
+	struct list reclaim_link; /* all paged objects */
+	struct list mappings;     /* struct region.mapping_link */
 };
+
+/* A leaf slot of a paged object's tree: the frame and, below it, the page's state. */
+#define PAGE_BACKED 1ull
+#define PAGE_DIRTY  2ull
+#define PAGE_USED   4ull          /* since reclaim came by last */
+#define PAGE_PIN    16ull         /* one of up to PAGE_PINS */
+#define PAGE_PINS   (7 * PAGE_PIN)
+#define PAGE_STATE  (PAGE_SIZE - 1ull)
+/* The slot of a resident page, or NULL. */
+uint64_t *memory_slot(const struct memory *m, uint64_t index);
+/* The first resident page at or after *index, or NULL. */
+uint64_t *memory_next(const struct memory *m, uint64_t *index);
+/* The pager is asked for a page and its neighbours, if nobody did so yet. */
+void memory_ask(struct memory *m, uint64_t index);
+/* Blocks until the pager has let the page be written, or refused: 0 means look again. */
+int memory_wait_writable(struct memory *m, uint64_t index);
+/* Requests for pages in [first, end) come to nothing. */
+void memory_fail_requests(struct memory *m, uint64_t first, uint64_t end);
+
+/* ---- the content of paged objects (content.c) ---- */
+/* About to write to a resident page: it is dirty now (0), or the pager must be
+ * asked first (-X_EWAIT). Always 0 for an object without pager. */
+int content_may_write(struct memory *m, uint64_t index);
+void content_mark_dirty(struct memory *m, uint64_t *slot);
+void content_forget(struct memory *m);    /* the pager goes: nothing is dirty any more */
+void content_init(struct memory *m);
+void content_destroy(struct memory *m);
+int64_t content_control(struct memory *m, uint32_t op, uint64_t offset, uint64_t len);
+int64_t content_clean(struct memory *m, struct x_dirty *d);
+/* The page for a write by its pager: made if it is missing, dirty from now on. */
+int content_page(struct memory *m, uint64_t index, uint64_t state, paddr_t *frame);
+/* Takes back about `want` pages; returns how many. */
+uint64_t memory_reclaim(uint64_t want);
 /*
  * Asked of a pager, not yet supplied. Allocated by memory.c, which gives it to
  * the port by port_post_page (item_link) and frees it, unlinking it from the
@@ -92,6 +136,7 @@ struct page_request {
 	uint32_t users;           /* threads that look at it when they wake */
 	int status;               /* why `failed` failed */
 	bool finished;            /* off the list; the last user frees it */
+	bool write;               /* wanted: the right to write to a page */
 };
 int memory_create(const struct x_mem_create *c, struct port *pager, struct memory **out);
 int memory_create_physical(paddr_t base, uint64_t bytes, bool cached, struct memory **out);
@@ -113,6 +158,8 @@ struct region {
 	uint32_t flags;           /* X_MAP_PRIVATE|WIRED|GROWSDOWN|PERSONALITY */
 	uint32_t max_prot;        /* what space_protect may raise prot to */
 	struct memory *memory;    /* NULL: anonymous private */
+	struct space *space;      /* that it is in; not a reference */
+	struct list mapping_link; /* memory->mappings, if that is paged */
 	uint64_t offset;          /* bytes, of start, into memory */
 	uint32_t born;            /* its process's `commits` when it was mapped; 0: another mapped it */
 };

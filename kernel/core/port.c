@@ -11,7 +11,7 @@ static struct list *record_bucket(struct port *p, uint64_t id)
 	return &p->records[id % CALL_BUCKETS];
 }
 
-static struct record *record_find(struct port *p, uint64_t id)
+struct record *record_find(struct port *p, uint64_t id)
 {
 	list_for_each(r, record_bucket(p, id), struct record, hash_link)
 		if (r->id == id)
@@ -56,6 +56,8 @@ static void record_destroy(struct object *o)
 	struct record *r = container_of(o, struct record, obj);
 
 	record_leave_port(r);
+	if (r->stream)
+		object_unref(&r->stream->obj);
 	kfree(r);
 }
 
@@ -194,6 +196,8 @@ int port_create(struct port **out)
 	list_init(&p->started);
 	list_init(&p->bindings);
 	list_init(&p->paged);
+	list_init(&p->dirty);
+	p->dirty_limit = UINT64_MAX;
 	waitq_init(&p->receivers);
 	*out = p;
 	return 0;
@@ -722,6 +726,7 @@ static void deliver_page(struct page_request *r, struct x_in *in)
 	in->object = r->memory->pager_id;
 	in->msg.a[0] = r->offset;
 	in->msg.a[1] = r->bytes;
+	in->msg.a[2] = r->write;
 	list_remove(&r->item_link);
 	list_push_back(&r->memory->pager->pages_delivered, &r->item_link);
 }
@@ -813,6 +818,16 @@ int64_t sys_window_copy(uint32_t port_handle, uint64_t user_copy)
 	p = container_of(o, struct port, obj);
 	if (copy_from_user(&w, user_copy, sizeof(w))) {
 		n = -X_EFAULT;
+		goto out;
+	}
+	if (w.memory != 0) {
+		struct object *m = handle_get(w.memory, X_TYPE_MEMORY, X_R_MANAGE, &err);
+
+		n = err;
+		if (m) {
+			n = port_content_copy(p, container_of(m, struct memory, obj), &w);
+			object_unref(m);
+		}
 		goto out;
 	}
 	if (w.id2 == 0) {

@@ -38,6 +38,8 @@ struct port {
 	struct list started;      /* calls this port made: struct call.origin_link */
 	struct list bindings;
 	struct list paged;        /* memory objects paged by this port */
+	struct list dirty;        /* those with dirty pages: struct memory.dirty_link */
+	uint64_t dirty_pages, dirty_limit;
 	struct waitq receivers;
 	uint32_t reader_handles;  /* with X_R_RECEIVE; at 0 it will never be read again */
 	uint64_t reader;          /* koid of the process that received last */
@@ -53,10 +55,13 @@ struct record { /* X_TYPE_OBJECT: the open file description */
 	uint32_t pulses[8];       /* per readiness bit, for edge triggers */
 	struct list hash_link;
 	struct list watchers;     /* struct watch.link */
-	struct call *cursor_user; /* X_CALL_CURSOR in progress */
+	const void *cursor_user;  /* the call (X_CALL_CURSOR) or, in a stream, the thread under way */
 	struct waitq cursor_wait;
 	struct item closure;
 	bool closing;             /* closure queued or delivered, not acknowledged */
+	struct memory *stream;    /* referenced; NULL: none */
+	uint32_t stream_flags, stream_refuse;
+	uint64_t stream_next;     /* where the last read ended */
 };
 
 struct event {
@@ -113,6 +118,12 @@ int64_t sys_port_info(uint32_t h, uint64_t user_info);
 int64_t sys_proc_fork(uint64_t user_fork);
 
 struct call *port_find_call(struct port *p, uint64_t id);
+struct record *record_find(struct port *p, uint64_t id);
+
+/* stream.c */
+int64_t sys_stream_set(uint32_t port, uint64_t id, uint32_t memory, uint32_t flags, uint32_t refuse);
+int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset);
+int64_t sys_port_dirty(uint32_t port, uint64_t limit, uint64_t user_id);
 
 /* event.c, wait.c */
 int event_create(struct event **out);

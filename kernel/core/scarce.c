@@ -15,6 +15,7 @@
 #define RESERVE_MAX   ((4ull << 20) / PAGE_SIZE)
 #define PAUSE_NS      2000000ull
 #define PAUSES_MAX    100u
+#define RECLAIM_PAGES 256u             /* of files, given up before a program is */
 
 static uint64_t reserve_pages(void)
 {
@@ -52,6 +53,8 @@ int memory_shortage(void)
 
 	if (!(me->flags & X_PROC_LINUX))
 		return -X_ENOMEM;
+	if (memory_reclaim(RECLAIM_PAGES) > 0)
+		return 0;
 	for (uint32_t i = 0; i < PAUSES_MAX; i++) {
 		struct process *p = largest_program();
 		int err;

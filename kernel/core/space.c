@@ -104,13 +104,24 @@ struct region *space_find(struct space *s, uint64_t addr)
 	return s->last_hit;
 }
 
+/* A region that is now in the list of s uses its memory object. */
+static void region_hold_memory(struct space *s, struct region *r)
+{
+	r->space = s;
+	list_init(&r->mapping_link);
+	if (r->memory == NULL)
+		return;
+	object_ref(&r->memory->obj);
+	if (r->memory->flags & X_MEM_PAGED)
+		list_push_back(&r->memory->mappings, &r->mapping_link);
+}
+
 static void region_insert(struct space *s, struct region *r)
 {
 	struct region *above = space_find(s, r->start);
 
 	list_insert_before(&r->link, above != NULL ? &above->link : &s->regions);
-	if (r->memory != NULL)
-		object_ref(&r->memory->obj);
+	region_hold_memory(s, r);
 }
 
 /* Its pages are gone or belong to another region already. */
@@ -119,6 +130,7 @@ static void region_free(struct space *s, struct region *r)
 	if (s->last_hit == r)
 		s->last_hit = NULL;
 	list_remove(&r->link);
+	list_remove(&r->mapping_link);
 	if (r->memory != NULL)
 		object_unref(&r->memory->obj);
 	kfree(r);
@@ -176,8 +188,7 @@ static int split_at(struct space *s, uint64_t addr)
 	r->offset += addr - r->start;
 	r->start = addr;
 	list_insert_before(&low->link, &r->link);
-	if (low->memory != NULL)
-		object_ref(&low->memory->obj);
+	region_hold_memory(s, low);
 	return 0;
 }
 
@@ -717,8 +728,7 @@ static int clone_region(struct space *s, struct space *child, struct region *r)
 		return -X_ENOMEM;
 	*copy = *r;
 	list_push_back(&child->regions, &copy->link);
-	if (copy->memory != NULL)
-		object_ref(&copy->memory->obj);
+	region_hold_memory(child, copy);
 	error = clone_pages(s, child, r);
 	if (error == 0 && (r->flags & X_MAP_WIRED))
 		error = region_populate(child, copy, copy->start, copy->end);

@@ -6,6 +6,7 @@
  *   PT_ANON            the frame belongs to page tables only
  *   PT_ANON | PT_COW   ... and perhaps to several: copy before writing
  *   PT_COW             a memory object's frame, mapped privately
+ *   PT_CLEAN           a page of a paged object, shared: ask before the first write
  *   none of them       a memory object's frame, shared
  *   PT_PHYSICAL        not counted
  * Every entry but a physical one holds one reference on its frame. PT_COW stays
@@ -17,7 +18,7 @@
 
 #include "kernel/arch/x86_64/arch.h"
 
-#define PT_KEPT (PT_ANON | PT_COW | PT_PHYSICAL | PT_UNCACHED)
+#define PT_KEPT (PT_ANON | PT_COW | PT_CLEAN | PT_PHYSICAL | PT_UNCACHED)
 
 #define STACK_BYTES_MAX (8ull << 20) /* a GROWSDOWN region grows up to this */
 #define STACK_GUARD     (1ull << 20) /* and stays this far from the one below */
@@ -34,7 +35,7 @@ static inline uint32_t region_pte_flags(const struct region *r, uint32_t kept)
 
 	if (r->prot == 0)
 		flags |= PT_NOACCESS;
-	if ((r->prot & X_PROT_WRITE) && !(kept & PT_COW))
+	if ((r->prot & X_PROT_WRITE) && !(kept & (PT_COW | PT_CLEAN)))
 		flags |= PT_WRITE;
 	if (r->prot & X_PROT_EXEC)
 		flags |= PT_EXEC;

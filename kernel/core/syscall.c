@@ -218,7 +218,7 @@ static int64_t sys_mem_create(const struct args *a)
 	err = memory_create(&c, port ? container_of(port, struct port, obj) : NULL, &m);
 	if (port)
 		object_unref(port);
-	return err ? err : object_hand_out(&m->obj, NATIVE_RIGHTS_MEMORY);
+	return err ? err : object_hand_out(&m->obj, NATIVE_RIGHTS_MEMORY | (port ? X_R_MANAGE : 0));
 }
 
 static uint32_t rights_for_mapping(const struct x_mem_map *m)
@@ -318,7 +318,7 @@ static int64_t sys_mem_query(const struct args *a)
 static int64_t sys_mem_supply(const struct args *a)
 {
 	int err;
-	struct memory *m = memory_get(a->a, X_R_WRITE, &err);
+	struct memory *m = memory_get(a->a, X_R_MANAGE, &err);
 
 	if (!m)
 		return err;
@@ -337,6 +337,50 @@ static int64_t sys_mem_copy(const struct args *a)
 	err = memory_copy(m, a->b, a->c, a->d, a->e != 0);
 	object_unref(&m->obj);
 	return err;
+}
+
+static int64_t sys_mem_content(const struct args *a)
+{
+	int err;
+	struct memory *m = memory_get(a->a, X_R_MANAGE, &err);
+	int64_t result;
+
+	if (!m)
+		return err;
+	result = content_control(m, a->b, a->c, a->d);
+	object_unref(&m->obj);
+	return result;
+}
+
+static int64_t sys_mem_clean(const struct args *a)
+{
+	struct x_dirty d;
+	int err;
+	struct memory *m = memory_get(a->a, X_R_MANAGE, &err);
+	int64_t result = -X_EFAULT;
+
+	if (!m)
+		return err;
+	if (!copy_from_user(&d, a->b, sizeof(d)))
+		result = content_clean(m, &d);
+	if (result >= 0 && copy_to_user(a->b, &d, sizeof(d)))
+		result = -X_EFAULT;
+	object_unref(&m->obj);
+	return result;
+}
+
+static int64_t sys_mem_state(const struct args *a)
+{
+	int err;
+	struct memory *m = memory_get(a->a, X_R_MANAGE, &err);
+	struct x_content_info i;
+
+	if (!m)
+		return err;
+	i = (struct x_content_info){ m->resident, m->dirty, m->read_ns, m->written_ns };
+	m->read_ns = m->written_ns = 0;
+	object_unref(&m->obj);
+	return copy_to_user(a->b, &i, sizeof(i));
 }
 
 static int64_t sys_mem_move(const struct args *a)
@@ -719,6 +763,9 @@ PASS4(ioport_write, sys_ioport_write)
 PASS4(irq_create, sys_irq_create)
 PASS1(irq_ack, sys_irq_ack)
 PASS3(memory_physical, sys_memory_physical)
+PASS3(port_dirty, sys_port_dirty)
+PASS5(stream_set, sys_stream_set)
+PASS5(stream, sys_stream)
 
 typedef int64_t (*syscall_fn)(const struct args *a);
 
@@ -787,17 +834,24 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 	[X_SYS_irq_ack] = call_irq_ack,
 	[X_SYS_memory_physical] = call_memory_physical,
 	[X_SYS_proc_reset] = sys_proc_reset,
+	[X_SYS_mem_content] = sys_mem_content,
+	[X_SYS_mem_clean] = sys_mem_clean,
+	[X_SYS_mem_state] = sys_mem_state,
+	[X_SYS_port_dirty] = call_port_dirty,
+	[X_SYS_stream_set] = call_stream_set,
+	[X_SYS_stream] = call_stream,
 };
 
 /* What an outbox may hold as X_OUT_DO: effects on others, and unmapping. */
 bool syscall_may_defer(uint64_t number)
 {
-	return number < 64 &&
+	return number == X_SYS_mem_content || number == X_SYS_stream_set ||
+	       (number < 64 &&
 	       (1ull << X_SYS_proc_kill | 1ull << X_SYS_proc_suspend | 1ull << X_SYS_proc_exec |
 		1ull << X_SYS_proc_reset | 1ull << X_SYS_proc_grant | 1ull << X_SYS_thread_create |
 		1ull << X_SYS_notify_post | 1ull << X_SYS_mem_unmap | 1ull << X_SYS_mem_supply |
 		1ull << X_SYS_mem_copy | 1ull << X_SYS_port_reset | 1ull << X_SYS_system |
-		1ull << X_SYS_device_ctl | 1ull << X_SYS_event_take) >> number & 1;
+		1ull << X_SYS_device_ctl | 1ull << X_SYS_event_take) >> number & 1);
 }
 
 void syscall_deferred(uint64_t number, const uint64_t *v)

@@ -19,7 +19,7 @@ static int64_t sigpipe(struct sys *s, int64_t result)
 }
 
 /* One FILE_READ or FILE_WRITE; offset < 0: at the cursor. buf is trusted. */
-static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+static int64_t transfer_by_call(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
 {
 	struct x_call c;
 
@@ -32,6 +32,20 @@ static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, in
 		c.flags = X_CALL_CURSOR;
 	}
 	return call_interruptible((x_handle_t)fd, &c);
+}
+
+/* What the kernel has at hand needs no call. It may settle only the first part. */
+static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+{
+	uint32_t way = op == FILE_READ ? X_STREAM_READ : X_STREAM_WRITE;
+	int64_t n = x_stream((x_handle_t)fd, way, (void *)buf, len, offset), more;
+
+	if (n == -X_EWAIT)
+		return transfer_by_call(fd, op, buf, len, offset);
+	if (n <= 0 || (uint64_t)n == len || (op == FILE_READ && (uint64_t)n < X_STREAM_MAX))
+		return linux_error(n);
+	more = transfer(fd, op, buf + (uint64_t)n, len - (uint64_t)n, offset < 0 ? offset : offset + n);
+	return more > 0 ? n + more : n;
 }
 
 /* As transfer, for a buffer of the program of any length: split at the window

@@ -146,6 +146,8 @@ struct port *fake_port(void)
 
 	list_init(&p->pages);
 	list_init(&p->paged);
+	list_init(&p->dirty);
+	p->dirty_limit = UINT64_MAX;
 	return p;
 }
 

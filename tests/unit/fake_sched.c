@@ -322,5 +322,14 @@ void kernel_lock(void) { }
 void kernel_unlock(void) { }
 void memory_pager_gone(struct memory *m) { list_remove(&m->pager_link); }
 bool memory_denied_to_new(void) { return false; }
+uint64_t *memory_slot(const struct memory *m, uint64_t index) { (void)m; (void)index; return NULL; }
+int content_page(struct memory *m, uint64_t index, uint64_t state, paddr_t *frame)
+{
+	(void)m;
+	(void)index;
+	(void)state;
+	(void)frame;
+	return -X_ENOMEM;
+}
 void device_process_died(struct process *p) { (void)p; }
 int resource_check(uint32_t slot, uint32_t rights) { (void)slot; (void)rights; return 0; }

@@ -156,6 +156,12 @@ int64_t x_handle_info(x_handle_t h, struct x_handle_info *info)
 	return h < 8 ? 0 : -X_EBADF;
 }
 
+int64_t x_stream(x_handle_t h, uint32_t op, void *buf, uint64_t len, int64_t offset)
+{
+	(void)h; (void)op; (void)buf; (void)len; (void)offset;
+	return -X_EWAIT; /* no streams here */
+}
+
 int64_t x_object_ctl(x_handle_t h, uint32_t op, uint64_t value)
 {
 	if (h >= 8)

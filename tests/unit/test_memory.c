@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory objects: kinds, the pager protocol, and that all comes back. */
-// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -include tests/unit/fake_arch.h
 #include "kernel/core/port.h"
 
@@ -261,7 +261,7 @@ static void test_failures(void **state)
 	frame_unref(p);
 	assert_int_equal(memory_supply(paged, 0, (uint64_t)buffer, 17 * PAGE_SIZE, 0), -X_EINVAL);
 	assert_int_equal(memory_supply(paged, 1, (uint64_t)buffer, PAGE_SIZE, 0), -X_EINVAL);
-	assert_int_equal(memory_supply(paged, PAGE_SIZE, 0, PAGE_SIZE, 0), -X_EFAULT);
+	assert_int_equal(memory_supply(paged, PAGE_SIZE, 0, PAGE_SIZE, 0), 0); /* zeroes */
 	paged_end();
 }
 
@@ -282,6 +282,105 @@ static void test_supply_keeps(void **state)
 	paged_end();
 }
 
+static uint64_t state_of(uint64_t index)
+{
+	uint64_t *slot = memory_slot(paged, index);
+
+	return slot ? *slot & PAGE_STATE & ~PAGE_USED : UINT64_MAX;
+}
+
+static void test_dirty_pages(void **state)
+{
+	struct x_dirty d = { .addr = (uint64_t)buffer, .len = 4 * PAGE_SIZE };
+
+	(void)state;
+	paged_start(16);
+	memset(buffer, 7, sizeof(buffer));
+	assert_int_equal(memory_supply(paged, 0, (uint64_t)buffer, 8 * PAGE_SIZE, X_SUPPLY_BACKED), 0);
+	assert_int_equal(memory_supply(paged, 8 * PAGE_SIZE, 0, PAGE_SIZE, 0), 0);
+	assert_int_equal(content_may_write(paged, 8), -X_EWAIT); /* not backed */
+	assert_int_equal(content_may_write(paged, 9), -X_EWAIT); /* missing */
+	for (uint64_t i = 2; i < 8; i++)
+		assert_int_equal(content_may_write(paged, i), 0);
+	assert_int_equal(pager->dirty_pages, 6);
+	assert_false(list_empty(&pager->dirty));
+	pager->dirty_limit = 6;
+	assert_int_equal(content_may_write(paged, 2), 0); /* dirty already */
+	assert_int_equal(content_may_write(paged, 1), -X_EWAIT);
+	memset(buffer, 0, sizeof(buffer));
+	assert_int_equal(content_clean(paged, &d), 4 * PAGE_SIZE);
+	assert_int_equal(d.offset, 2 * PAGE_SIZE);
+	assert_int_equal(buffer[4 * PAGE_SIZE - 1], 7);
+	assert_int_equal(state_of(2), PAGE_BACKED | PAGE_PIN);
+	d.offset += 4 * PAGE_SIZE;
+	assert_int_equal(content_clean(paged, &d), 2 * PAGE_SIZE);
+	d.offset += 2 * PAGE_SIZE;
+	assert_int_equal(content_clean(paged, &d), 0);
+	assert_int_equal(pager->dirty_pages, 0);
+	assert_true(list_empty(&pager->dirty));
+	assert_int_equal(content_control(paged, X_CONTENT_LOST, 2 * PAGE_SIZE, PAGE_SIZE), 0);
+	assert_int_equal(content_control(paged, X_CONTENT_STORED, 3 * PAGE_SIZE, 20 * PAGE_SIZE), 0);
+	assert_int_equal(state_of(2), PAGE_BACKED | PAGE_DIRTY);
+	assert_int_equal(state_of(3), PAGE_BACKED);
+	/* Pages in use by others stay dirty when they are cleaned. */
+	frame_ref(*memory_slot(paged, 2) & ~PAGE_STATE);
+	d.offset = 0;
+	assert_int_equal(content_clean(paged, &d), PAGE_SIZE);
+	assert_int_equal(state_of(2), PAGE_BACKED | PAGE_DIRTY | PAGE_PIN);
+	frame_unref(*memory_slot(paged, 2) & ~PAGE_STATE);
+	assert_int_equal(content_control(paged, X_CONTENT_HOLD, 0, 20 * PAGE_SIZE), 9 * PAGE_SIZE);
+	assert_int_equal(pager->dirty_pages, 9);
+	paged_end();
+}
+
+static void test_size(void **state)
+{
+	paddr_t p;
+
+	(void)state;
+	paged_start(16);
+	memset(buffer, 7, sizeof(buffer));
+	memory_supply(paged, 0, (uint64_t)buffer, 10 * PAGE_SIZE, X_SUPPLY_BACKED);
+	for (uint64_t i = 0; i < 10; i++)
+		content_may_write(paged, i);
+	assert_int_equal(content_control(paged, X_CONTENT_SIZE, 17 * PAGE_SIZE, 0), -X_EFBIG);
+	assert_int_equal(content_control(paged, X_CONTENT_SIZE, 3 * PAGE_SIZE + 100, 0), 0);
+	assert_int_equal(paged->resident, 4);
+	assert_int_equal(pager->dirty_pages, 4);
+	assert_int_equal(memory_page(paged, 4, &p), -X_EINVAL);
+	assert_int_equal(memory_page(paged, 3, &p), 0);
+	assert_int_equal(((uint8_t *)phys_to_virt(p))[99], 7);
+	assert_int_equal(((uint8_t *)phys_to_virt(p))[100], 0);
+	((uint8_t *)phys_to_virt(p))[200] = 9;          /* through a mapping, behind the end */
+	assert_int_equal(content_control(paged, X_CONTENT_SIZE, 6 * PAGE_SIZE, 0), 0);
+	assert_int_equal(((uint8_t *)phys_to_virt(p))[200], 0);
+	assert_int_equal(state_of(3), PAGE_DIRTY);      /* to be backed anew */
+	assert_int_equal(memory_page_if_present(paged, 4, &p), -X_EWAIT);
+	frame_unref(*memory_slot(paged, 3) & ~PAGE_STATE);
+	paged_end();
+}
+
+static void test_reclaim(void **state)
+{
+	paddr_t p;
+
+	(void)state;
+	paged_start(16);
+	memory_supply(paged, 0, (uint64_t)buffer, 10 * PAGE_SIZE, X_SUPPLY_BACKED);
+	content_may_write(paged, 0);
+	assert_int_equal(memory_page(paged, 1, &p), 0);
+	*memory_slot(paged, 2) |= PAGE_PIN;
+	*memory_slot(paged, 3) |= PAGE_USED;
+	assert_int_equal(memory_reclaim(2), 2);
+	assert_int_equal(paged->resident, 8);
+	assert_int_equal(memory_reclaim(300), 5);       /* with the one used before */
+	assert_int_equal(paged->resident, 3);
+	frame_unref(p);
+	assert_int_equal(memory_reclaim(300), 1);
+	assert_int_equal(memory_reclaim(300), 0);
+	paged_end();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -289,6 +388,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_demand_zero), TEST(test_contiguous), TEST(test_copy), TEST(test_refuses),
 		TEST(test_cluster), TEST(test_pieces), TEST(test_failures), TEST(test_supply_keeps),
+		TEST(test_dirty_pages), TEST(test_size), TEST(test_reclaim),
 	};
 
 	fake_machine(48ull << 20);

@@ -26,6 +26,7 @@ struct thread *current(void) { return &me; }
 uint64_t frame_total(void) { return TOTAL; }
 uint64_t frame_free_count(void) { return free_pages; }
 uint64_t arch_time_ns(void) { return 0; }
+uint64_t memory_reclaim(uint64_t want) { (void)want; return 0; }
 void klog(const char *fmt, ...) { (void)fmt; }
 
 void process_kill(struct process *p, uint32_t death, int status)

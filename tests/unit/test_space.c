@@ -3,7 +3,7 @@
  * Address spaces against a model that knows, page by page, what is mapped, with
  * which protection, and what one should read there; then cases of their own.
  */
-// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/space.c kernel/core/fault.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/space.c kernel/core/fault.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -include tests/unit/fake_arch.h
 #include "kernel/core/space.h"
 #include "kernel/core/port.h"
@@ -52,7 +52,7 @@ static int supply(struct waitq *q)
 	for (uint64_t i = 0; i < r->bytes / PAGE_SIZE; i++)
 		buffer[i][0] = 500 + (uint32_t)(r->offset / PAGE_SIZE + i);
 	list_remove(&r->item_link);
-	assert_int_equal(memory_supply(objects[1], r->offset, (uint64_t)buffer, r->bytes, 0), 0);
+	assert_int_equal(memory_supply(objects[1], r->offset, (uint64_t)buffer, r->bytes, X_SUPPLY_BACKED), 0);
 	return 0;
 }
 

@@ -60,6 +60,7 @@ void arch_read_bases(struct thread *t); /* current fs/gs base into t */
 #define PT_ANON   8u              /* software bit: frame is private to page tables */
 #define PT_COW   16u              /* software bit: writable region, shared frame */
 #define PT_PHYSICAL 32u           /* software bit: not RAM, no frame reference */
+#define PT_CLEAN 128u             /* software bit: ask the object before the first write */
 #define PT_NOACCESS 64u           /* not present to the CPU (any access faults), but kept, and seen by
                                      pt_get and pt_next with all its flags: PROT_NONE pages */
 paddr_t pt_create(void);          /* with the kernel half; NO_FRAME if out of memory */

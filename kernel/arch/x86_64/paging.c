@@ -53,6 +53,8 @@ static uint64_t entry_of(paddr_t pa, uint32_t flags)
 		e |= PTE_COW;
 	if (flags & PT_PHYSICAL)
 		e |= PTE_PHYSICAL;
+	if (flags & PT_CLEAN)
+		e |= PTE_CLEAN;
 	if (flags & PT_NOACCESS)
 		e = (e & ~(uint64_t)PTE_PRESENT) | PTE_NOACCESS;
 	return e;
@@ -74,6 +76,8 @@ static void decode(uint64_t e, paddr_t *pa, uint32_t *flags)
 		f |= PT_COW;
 	if (e & PTE_PHYSICAL)
 		f |= PT_PHYSICAL;
+	if (e & PTE_CLEAN)
+		f |= PT_CLEAN;
 	if (e & PTE_NOACCESS)
 		f |= PT_NOACCESS;
 	if (pa)

@@ -94,6 +94,7 @@
 #include "arch.h"
 
 #define PTE_NOACCESS (1ull << 52) /* not present, but kept: PT_NOACCESS */
+#define PTE_CLEAN    (1ull << 53) /* PT_CLEAN */
 #define PTE_NX    (1ull << 63)
 #define PTE_FRAME 0x000ffffffffff000ull
 

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The content of paged objects: the state of their pages, their size, and
+ * giving memory back. abi.h tells what the states are for; they are the low
+ * bits of the tree's leaf slots.
+ *
+ * A shared mapping of a clean page can't be written (PT_CLEAN): the first write
+ * comes here and makes the page dirty. Cleaning a page makes it so again in
+ * every mapping, before its bytes are copied out; so no write is lost.
+ */
+#include "port.h"
+#include "space.h"
+
+#define PAGE_SHIFT   12
+#define RECLAIM_SCAN 256u /* pages looked at for each that is wanted, at most */
+
+static struct list paged_objects = { &paged_objects, &paged_objects };
+
+void content_init(struct memory *m)
+{
+	m->capacity = m->pages;
+	m->content = m->pages << PAGE_SHIFT;
+	list_init(&m->dirty_link);
+	list_init(&m->reclaim_link);
+	list_init(&m->mappings);
+	if (m->flags & X_MEM_PAGED) {
+		list_push_back(&paged_objects, &m->reclaim_link);
+		frame_reclaim = memory_reclaim;
+	}
+}
+
+void content_forget(struct memory *m)
+{
+	m->pager->dirty_pages -= m->dirty;
+	list_remove(&m->dirty_link);
+}
+
+void content_destroy(struct memory *m)
+{
+	list_remove(&m->reclaim_link);
+}
+
+/* ---- dirty pages ---- */
+
+void content_mark_dirty(struct memory *m, uint64_t *slot)
+{
+	*slot |= PAGE_USED;
+	if (*slot & PAGE_DIRTY)
+		return;
+	*slot |= PAGE_DIRTY;
+	m->written_ns = arch_time_ns();
+	if (m->pager == NULL)
+		return;
+	m->pager->dirty_pages++;
+	if (m->dirty++ == 0)
+		list_push_back(&m->pager->dirty, &m->dirty_link);
+}
+
+static void mark_clean(struct memory *m, uint64_t *slot)
+{
+	if (!(*slot & PAGE_DIRTY))
+		return;
+	*slot &= ~PAGE_DIRTY;
+	if (m->pager == NULL)
+		return;
+	m->pager->dirty_pages--;
+	if (--m->dirty == 0)
+		list_remove(&m->dirty_link);
+}
+
+int content_may_write(struct memory *m, uint64_t index)
+{
+	uint64_t *slot = memory_slot(m, index);
+
+	if (!(m->flags & X_MEM_PAGED))
+		return 0;
+	if (slot == NULL || !(*slot & PAGE_BACKED) || m->pager == NULL)
+		return -X_EWAIT;
+	if (!(*slot & PAGE_DIRTY) && m->pager->dirty_pages >= m->pager->dirty_limit)
+		return -X_EWAIT;
+	content_mark_dirty(m, slot);
+	return 0;
+}
+
+/* Where a region maps a page, or 0. */
+static uint64_t mapped_at(const struct region *r, uint64_t index)
+{
+	uint64_t offset = index << PAGE_SHIFT;
+
+	if (offset < r->offset || offset - r->offset >= r->end - r->start)
+		return 0;
+	return r->start + (offset - r->offset);
+}
+
+/* No mapping of the page can be written any more. True if nobody but mappings
+ * uses its frame, so that nobody is writing to it. */
+static bool protect(struct memory *m, uint64_t index, paddr_t frame)
+{
+	uint32_t users = 1;
+
+	list_for_each(r, &m->mappings, struct region, mapping_link) {
+		uint64_t va = mapped_at(r, index);
+		uint32_t flags;
+		paddr_t p;
+
+		if (va == 0 || !pt_get(r->space->page_table, va, &p, &flags) || p != frame)
+			continue;
+		users++;
+		if (region_private(r) || (flags & PT_CLEAN))
+			continue;
+		(void)pt_map(r->space->page_table, va, p, region_pte_flags(r, (flags & PT_KEPT) | PT_CLEAN));
+		tlb_flush(r->space, va, va + PAGE_SIZE);
+	}
+	return frame_refs(frame) == users;
+}
+
+int64_t content_clean(struct memory *m, struct x_dirty *d)
+{
+	uint64_t index = d->offset >> PAGE_SHIFT, done = 0;
+	uint64_t *slot;
+
+	if (!(m->flags & X_MEM_PAGED) || d->len % PAGE_SIZE != 0 || d->len == 0)
+		return -X_EINVAL;
+	while ((slot = memory_next(m, &index)) != NULL && !(*slot & PAGE_DIRTY))
+		index++;
+	d->offset = index << PAGE_SHIFT;
+	while (done < d->len && (slot = memory_slot(m, index)) != NULL && (*slot & PAGE_DIRTY) &&
+	       (*slot & PAGE_PINS) != PAGE_PINS) {
+		paddr_t frame = *slot & ~PAGE_STATE;
+		bool quiet = protect(m, index, frame);
+
+		if (copy_to_user(d->addr + done, phys_to_virt(frame), PAGE_SIZE))
+			return -X_EFAULT;
+		slot = memory_slot(m, index); /* the copy may have blocked */
+		if (slot == NULL || (*slot & ~PAGE_STATE) != frame)
+			break;
+		if (quiet)
+			mark_clean(m, slot);
+		*slot += PAGE_PIN;
+		done += PAGE_SIZE;
+		index++;
+	}
+	/* The next one's turn. */
+	if (done == 0 && m->dirty != 0) {
+		list_remove(&m->dirty_link);
+		list_push_back(&m->pager->dirty, &m->dirty_link);
+	}
+	return (int64_t)done;
+}
+
+static void unpin(struct memory *m, uint64_t first, uint64_t end, bool lost)
+{
+	for (uint64_t index = first; index < end; index++) {
+		uint64_t *slot = memory_slot(m, index);
+
+		if (slot == NULL || !(*slot & PAGE_PINS))
+			continue;
+		*slot -= PAGE_PIN;
+		if (lost)
+			content_mark_dirty(m, slot);
+	}
+}
+
+static int64_t hold(struct memory *m, uint64_t offset, uint64_t len)
+{
+	uint64_t at = offset;
+
+	while (at < offset + len) {
+		uint64_t *slot = memory_slot(m, at >> PAGE_SHIFT);
+
+		if (slot == NULL)
+			break;
+		content_mark_dirty(m, slot);
+		at = ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE;
+	}
+	return (int64_t)(MIN(at, offset + len) - offset);
+}
+
+/* ---- size ---- */
+
+static void unmap_from(struct region *r, uint64_t first)
+{
+	uint64_t offset = first << PAGE_SHIFT, va = r->start;
+	uint32_t flags;
+	paddr_t p;
+
+	if (offset > r->offset)
+		va += MIN(offset - r->offset, r->end - r->start);
+	for (; pt_next(r->space->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE) {
+		if (flags & PT_ANON)
+			continue; /* a private copy */
+		pt_clear(r->space->page_table, va);
+		tlb_flush(r->space, va, va + PAGE_SIZE);
+		r->space->resident_pages--;
+		frame_unref(p);
+	}
+}
+
+static void drop_page(struct memory *m, uint64_t *slot)
+{
+	paddr_t frame = *slot & ~PAGE_STATE;
+
+	mark_clean(m, slot);
+	*slot = 0;
+	m->resident--;
+	frame_unref(frame);
+}
+
+static int resize(struct memory *m, uint64_t bytes)
+{
+	uint64_t cut = MIN(bytes, m->content), pages = ALIGN_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT;
+	uint64_t old = m->pages, index = pages;
+	uint64_t *slot = memory_slot(m, cut >> PAGE_SHIFT);
+
+	if (pages > m->capacity)
+		return -X_EFBIG;
+	if (slot != NULL && cut % PAGE_SIZE != 0 && bytes != m->content) {
+		paddr_t frame = *slot & ~PAGE_STATE;
+
+		if (bytes > m->content) {
+			*slot &= ~PAGE_BACKED;
+			(void)protect(m, cut >> PAGE_SHIFT, frame);
+		}
+		memset((char *)phys_to_virt(frame) + cut % PAGE_SIZE, 0, PAGE_SIZE - cut % PAGE_SIZE);
+	}
+	m->content = bytes;
+	m->pages = pages;
+	if (pages >= old)
+		return 0;
+	list_for_each(r, &m->mappings, struct region, mapping_link)
+		unmap_from(r, pages);
+	while ((slot = memory_next(m, &index)) != NULL)
+		drop_page(m, slot);
+	memory_fail_requests(m, pages, old);
+	return 0;
+}
+
+int64_t content_control(struct memory *m, uint32_t op, uint64_t offset, uint64_t len)
+{
+	uint64_t first = offset >> PAGE_SHIFT;
+
+	if (!(m->flags & X_MEM_PAGED) || offset > UINT64_MAX - PAGE_SIZE - len)
+		return -X_EINVAL;
+	switch (op) {
+	case X_CONTENT_SIZE:
+		return resize(m, offset);
+	case X_CONTENT_HOLD:
+		return hold(m, offset, len);
+	case X_CONTENT_STORED:
+	case X_CONTENT_LOST:
+		unpin(m, first, MIN(ALIGN_UP(offset + len, PAGE_SIZE) >> PAGE_SHIFT, m->pages), op == X_CONTENT_LOST);
+		return 0;
+	case X_CONTENT_ASK:
+		m->ask_writes = offset != 0;
+		return 0;
+	}
+	return -X_EINVAL;
+}
+
+/* ---- giving memory back ---- */
+
+/* The next page of an object that nobody uses and nobody needs kept is dropped;
+ * one used lately is spared until the next round. */
+static bool reclaim_page(struct memory *m, uint64_t *slot)
+{
+	if (*slot & (PAGE_DIRTY | PAGE_PINS) || frame_refs(*slot & ~PAGE_STATE) != 1 || m->pager == NULL)
+		return false;
+	if (*slot & PAGE_USED) {
+		*slot &= ~PAGE_USED;
+		return false;
+	}
+	drop_page(m, slot);
+	return true;
+}
+
+uint64_t memory_reclaim(uint64_t want)
+{
+	static uint32_t rest; /* allocations to go before trying anew, when there was nothing */
+	uint64_t freed = 0;
+
+	if (rest > 0 && want < RECLAIM_SCAN) {
+		rest--;
+		return 0;
+	}
+	for (uint64_t seen = 0; seen < want * RECLAIM_SCAN && freed < want && !list_empty(&paged_objects); seen++) {
+		struct memory *m = list_first(&paged_objects, struct memory, reclaim_link);
+		uint64_t *slot = memory_next(m, &m->clock);
+
+		if (slot != NULL) {
+			m->clock++;
+			freed += reclaim_page(m, slot);
+			continue;
+		}
+		m->clock = 0;
+		list_remove(&m->reclaim_link);
+		list_push_back(&paged_objects, &m->reclaim_link);
+		seen += 15;
+	}
+	rest = freed > 0 ? 0 : 64;
+	return freed;
+}
