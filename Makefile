@@ -101,7 +101,7 @@ $(BUILD)/bin/$(call service_name,$1): $(patsubst %,$(BUILD)/%.o,$(wildcard $1*.c
 	@$(CLANG) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext-segment=0x400000 \
 		$$(filter %.o,$$^) $(LIBXINIM) -o $$@
 endef
-$(foreach d,$(SERVICE_DIRS) tests/native/fuzz/,$(eval $(call service_rule,$d)))
+$(foreach d,$(SERVICE_DIRS) tests/native/fuzz/ tests/native/evil/,$(eval $(call service_rule,$d)))
 
 # ------------------------------------------------------------- personality
 PERS_SRC := $(wildcard personality/linux/*.c)
@@ -192,7 +192,7 @@ run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 	@./xinim run
 
 # A service for the tests only; not in the archive.
-TEST_SERVICES := $(BUILD)/bin/fuzz
+TEST_SERVICES := $(BUILD)/bin/fuzz $(BUILD)/bin/evil
 
 test: all $(ISO) $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## everything that CI runs
 	@tests/run

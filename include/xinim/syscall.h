@@ -82,7 +82,8 @@ static inline int64_t x_event_signal(x_handle_t e, uint64_t bits) { return X_CAL
 static inline int64_t x_event_take(x_handle_t e, uint64_t mask) { return X_CALL2(event_take, e, mask); }
 /* Deliver what happens to h as X_IN_EVENT with `cookie` at the port: bits of an
  * event (taken), readiness of an object (X_READY_DEAD included), 1 for the
- * death of a process. One binding an object; again = replace; port
+ * death of a process or for a device that the IOMMU stopped (needs X_R_MANAGE).
+ * One binding an object; again = replace; port
  * X_NO_HANDLE = unbind. */
 static inline int64_t x_bind(x_handle_t h, x_handle_t port, uint64_t cookie) { return X_CALL3(bind, h, port, cookie); }
 

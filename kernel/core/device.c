@@ -10,7 +10,8 @@
  *
  *   in use      from x_dma_map until the driver dies or the device is revoked
  *   quarantine  from then until a driver that has reset the device turns bus
- *               mastering on; without an IOMMU the device may still write there
+ *               mastering on; without an IOMMU the device may still write there.
+ *               With one, its domain ends at once, and so does the holding
  *
  * The user of a device is the process that last mapped, interrupted or
  * mastered with it. Its death quiesces the device. Specification: pci_reg.h.
@@ -41,6 +42,7 @@ struct device {
 	struct irq_source *sources;
 	uint32_t source_count;    /* MSI-X entries, or 1 */
 	struct list pins, quarantine;
+	struct iommu_domain *domain; /* NULL: no grant yet, or no IOMMU */
 };
 
 struct mapping {                  /* device memory the kernel has mapped: for good */
@@ -212,7 +214,7 @@ static void msix_program(struct device *d, uint32_t index, int vector)
 	uint64_t address;
 	uint32_t data;
 
-	arch_msi_message(vector, &address, &data);
+	arch_msi_message(d->bdf, vector, &address, &data);
 	command_change(d, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
 	if (!(config_read(d->bdf, d->msix_cap + MSIX_CONTROL, 2) & MSIX_CONTROL_ENABLE)) {
 		msix_control(d, 0, MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK);
@@ -231,7 +233,7 @@ static void msi_program(struct device *d, int vector)
 	uint64_t address;
 	uint32_t data;
 
-	arch_msi_message(vector, &address, &data);
+	arch_msi_message(d->bdf, vector, &address, &data);
 	command_change(d, 0, PCI_COMMAND_INTX_OFF);
 	config_write(d->bdf, d->msi_cap + MSI_ADDRESS, 4, (uint32_t)address);
 	if (control & MSI_CONTROL_64BIT) {
@@ -314,6 +316,11 @@ void device_quiesce(struct object *device)
 	for (uint32_t i = 0; i < d->source_count; i++)
 		source_stop(d, i);
 	command_change(d, PCI_COMMAND_MASTER, 0);
+	if (d->domain != NULL) {
+		arch_domain_destroy(d->domain);
+		d->domain = NULL;
+		pins_release(&d->pins);
+	}
 	while (!list_empty(&d->pins)) {
 		struct list *pin = d->pins.next;
 
@@ -321,6 +328,22 @@ void device_quiesce(struct object *device)
 		list_push_back(&d->quarantine, pin);
 	}
 	d->user = 0;
+}
+
+bool device_behind_bridge(uint32_t bridge_bdf, uint32_t bus)
+{
+	return (config_read(bridge_bdf, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) == 1 &&
+	       bus >= config_read(bridge_bdf, PCI_SECONDARY_BUS, 1) &&
+	       bus <= config_read(bridge_bdf, PCI_SUBORDINATE_BUS, 1);
+}
+
+void device_fault(uint32_t bdf, const char *what, uint64_t address, uint32_t reason)
+{
+	klog("%02x:%02x.%x: stopped a %s at %#llx, which it was not granted (reason %#x)", bdf >> 8, bdf >> 3 & 31,
+	     bdf & 7, what, (unsigned long long)address, reason);
+	list_for_each(d, &all_devices, struct device, link)
+		if (d->bdf == bdf)
+			binding_post(&d->obj, 1);
 }
 
 void device_process_died(struct process *p)
@@ -665,6 +688,7 @@ static int pin_add(struct device *d, struct memory *m)
 
 struct segment_writer {
 	const struct x_dma_map *map;
+	struct iommu_domain *domain;
 	struct x_dma_segment now;    /* not yet written */
 	uint32_t count;              /* written */
 };
@@ -677,6 +701,12 @@ static int segment_flush(struct segment_writer *w)
 		return 0;
 	if (w->count == w->map->segment_max)
 		return -X_E2BIG;
+	if (w->domain != NULL) {
+		int error = arch_domain_map(w->domain, w->now.iova, w->now.bytes);
+
+		if (error != 0)
+			return error;
+	}
 	w->count++;
 	return copy_to_user(to, &w->now, sizeof(w->now));
 }
@@ -690,7 +720,7 @@ static int segment_add(struct segment_writer *w, paddr_t frame)
 		return 0;
 	}
 	error = segment_flush(w);
-	w->now.iova = frame; /* no IOMMU: the bus address is the physical one */
+	w->now.iova = frame; /* device addresses are physical, with an IOMMU too */
 	w->now.bytes = PAGE_SIZE;
 	return error;
 }
@@ -729,8 +759,14 @@ static int dma_map(struct device *d, struct memory *m, const struct x_dma_map *m
 		return -X_EINVAL;
 	/* Before the driver can learn an address: held at least until it dies. */
 	error = pin_add(d, m);
+	if (error == 0 && arch_iommu_on() && d->domain == NULL) {
+		d->domain = arch_domain_create(d->bdf);
+		if (d->domain == NULL)
+			error = -X_ENOMEM;
+	}
 	if (error == 0) {
 		device_use(d);
+		w.domain = d->domain;
 		error = write_segments(m, &w);
 	}
 	*count = w.count;

@@ -33,6 +33,14 @@ void device_quiesce(struct object *device);
 /* Quiesce whatever p used last. Called as p dies, before its memory is freed. */
 void device_process_died(struct process *p);
 
+/* ---- what the IOMMU finds ---- */
+
+/* Is the bus behind this bridge? */
+bool device_behind_bridge(uint32_t bridge_bdf, uint32_t bus);
+/* The function tried to do `what` at an address that it was not granted, and
+ * could not. Logged; whoever bound the device is told. */
+void device_fault(uint32_t bdf, const char *what, uint64_t address, uint32_t reason);
+
 /* ---- interrupts (irq.c) ---- */
 
 struct irq_line;

@@ -97,9 +97,10 @@ int64_t sys_bind(uint32_t h, uint32_t port_handle, uint64_t cookie)
 	if (err)
 		return err;
 	o = held.object;
-	if (o->type != X_TYPE_EVENT && o->type != X_TYPE_OBJECT && o->type != X_TYPE_PROCESS)
+	if (o->type != X_TYPE_EVENT && o->type != X_TYPE_OBJECT && o->type != X_TYPE_PROCESS &&
+	    o->type != X_TYPE_DEVICE)
 		return -X_EWRONGTYPE;
-	if (!(held.rights & (X_R_WAIT | X_R_READ)))
+	if (!(held.rights & (o->type == X_TYPE_DEVICE ? X_R_MANAGE : X_R_WAIT | X_R_READ)))
 		return -X_ERIGHTS;
 	if (port_handle != X_NO_HANDLE) {
 		err = handle_lookup(port_handle, &port);

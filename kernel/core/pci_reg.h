@@ -14,6 +14,8 @@
 #define PCI_COMMAND_INTX_OFF     0x0400u
 #define PCI_HEADER_TYPE      0x0e
 #define PCI_HEADER_TYPE_MASK     0x7fu
+#define PCI_SECONDARY_BUS    0x19 /* of a bridge */
+#define PCI_SUBORDINATE_BUS  0x1a
 #define PCI_BAR0             0x10
 #define PCI_BARS_END         0x28 /* of a type 0 header */
 #define PCI_ROM              0x30

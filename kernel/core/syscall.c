@@ -706,6 +706,7 @@ static int64_t sys_system_info(const struct args *a)
 
 	i.cpus = cpu_count;
 	i.cpus_online = cpus_online;
+	i.iommu = arch_iommu_on();
 	i.memory_bytes = frame_total() * PAGE_SIZE;
 	i.free_bytes = frame_free_count() * PAGE_SIZE;
 	i.realtime_offset_ns = arch_realtime_ns() - arch_time_ns();

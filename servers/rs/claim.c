@@ -32,10 +32,21 @@ static void claim_failed(struct service *s, int32_t status)
 /* The next device's instance; it exists only once there is a device for it. */
 static void claim_next(struct service *s);
 
+/* The IOMMU stopped the device: its driver, or what it made of it, is not to be trusted. */
+static void device_strayed(void *ctx, uint64_t bits)
+{
+	struct service *s = ctx;
+
+	(void)bits;
+	event_announce(s->name, "device %s reached for memory it was not granted: killed", s->device_name);
+	service_kill(s, CAUSE_DMA);
+}
+
 static void claim_succeeded(struct service *s, const struct x_in *reply)
 {
 	s->device = reply->handles[0];
 	s->device_name[sizeof(s->device_name) - 1] = '\0';
+	server_bind(s->device, device_strayed, s);
 	event_add(s->name, "device %s", s->device_name);
 	claim_next(s);
 	service_launch(s);

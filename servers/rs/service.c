@@ -27,7 +27,7 @@ const char *cause_name(enum cause c)
 		[CAUSE_NONE] = "none", [CAUSE_EXIT] = "exit", [CAUSE_EXCEPTION] = "exception",
 		[CAUSE_MEMORY] = "memory", [CAUSE_HANG] = "hang", [CAUSE_TIMEOUT] = "start-up timeout",
 		[CAUSE_KILLED] = "killed", [CAUSE_REQUESTED] = "requested",
-		[CAUSE_DEPENDENCY] = "dependency",
+		[CAUSE_DEPENDENCY] = "dependency", [CAUSE_DMA] = "forbidden DMA",
 	};
 
 	return names[c];

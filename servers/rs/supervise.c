@@ -209,6 +209,9 @@ static void record_death(struct service *s)
 	case CAUSE_TIMEOUT:
 		strlcpy(s->last_text, "not ready in time", sizeof(s->last_text));
 		break;
+	case CAUSE_DMA:
+		snprintf(s->last_text, sizeof(s->last_text), "its device reached for memory it was not granted");
+		break;
 	case CAUSE_REQUESTED:
 		strlcpy(s->last_text, "by svc", sizeof(s->last_text));
 		break;

@@ -186,10 +186,36 @@ void arch_ioapic_route(uint32_t gsi, int vector, uint32_t flags)
 }
 void arch_ioapic_mask(uint32_t gsi, bool on) { masked[gsi] = on; }
 int arch_isa_to_gsi(uint32_t isa_irq, uint32_t *flags) { *flags = 0; return (int)isa_irq; }
-void arch_msi_message(int vector, uint64_t *address, uint32_t *data)
+void arch_msi_message(uint32_t bdf, int vector, uint64_t *address, uint32_t *data)
 {
+	(void)bdf;
 	*address = 0xfee00000;
 	*data = (uint32_t)vector;
+}
+
+/* An IOMMU that counts what a domain may reach. */
+static struct iommu_domain { uint64_t granted; bool exists; } domain;
+static bool iommu;
+static uint64_t told;
+void binding_post(struct object *o, uint64_t bits) { (void)o; told |= bits; }
+bool arch_iommu_on(void) { return iommu; }
+struct iommu_domain *arch_domain_create(uint32_t bdf)
+{
+	(void)bdf;
+	assert_false(domain.exists);
+	domain = (struct iommu_domain){ .exists = true };
+	return &domain;
+}
+int arch_domain_map(struct iommu_domain *d, paddr_t base, uint64_t bytes)
+{
+	assert_true(d->exists && base % PAGE_SIZE == 0);
+	d->granted += bytes;
+	return 0;
+}
+void arch_domain_destroy(struct iommu_domain *d)
+{
+	assert_true(d->exists);
+	d->exists = false;
 }
 
 static uint32_t command(unsigned f)
@@ -462,6 +488,36 @@ static void test_dma_and_quarantine(void **state)
 	assert_int_equal(frame_struct(p)->state == FRAME_USED, 0);
 }
 
+/* With an IOMMU nothing waits for a reset: the device reaches nothing any more. */
+static void test_iommu(void **state)
+{
+	struct x_dma_segment segments[6];
+	struct memory *m;
+	uint32_t d = create(0, false, false), mem = dma_memory(&m);
+	struct x_dma_map map = { .device = d, .memory = mem, .len = 4 * PAGE_SIZE,
+				 .segments = (uint64_t)segments, .segment_max = 6 };
+	paddr_t p;
+
+	(void)state;
+	iommu = true;
+	assert_int_equal(sys_dma_map((uint64_t)&map), 0);
+	assert_true(domain.exists);
+	assert_int_equal(domain.granted, 4 * PAGE_SIZE); /* not the object's other pages */
+	memory_page(m, 0, &p);
+	frame_unref(p);
+	handle_drop(slots[mem]);
+	slots[mem].object = NULL;
+	assert_int_equal(frame_refs(p), 1);
+	device_fault(2 << 3, "write", 0x1000, 5); /* another function's */
+	assert_int_equal(told, 0);
+	device_fault(1 << 3, "write", 0x1000, 5);
+	assert_int_equal(told, 1);
+	device_process_died(&driver);
+	assert_false(domain.exists);
+	assert_int_equal(frame_struct(p)->state == FRAME_USED, 0);
+	iommu = false;
+}
+
 static void test_rights(void **state)
 {
 	uint32_t d = create(0, false, false);
@@ -542,7 +598,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_create_refuses), TEST(test_config), TEST(test_map), TEST(test_msix),
-		TEST(test_msi), TEST(test_shared_line), TEST(test_dma_and_quarantine),
+		TEST(test_msi), TEST(test_shared_line), TEST(test_dma_and_quarantine), TEST(test_iommu),
 		TEST(test_rights), TEST(test_created_again), TEST(test_ports_and_irq),
 		TEST(test_memory_physical),
 	};

@@ -133,7 +133,7 @@ static void read_madt(const struct header *h)
 			add_cpu((uint32_t)field(h, o + 4, 4), (uint32_t)field(h, o + 8, 4));
 		else if (type == MADT_IOAPIC && length >= 12 && acpi.ioapic_count < ARRAY_SIZE(acpi.ioapics))
 			acpi.ioapics[acpi.ioapic_count++] = (struct acpi_ioapic){
-				.gsi_base = (uint32_t)field(h, o + 8, 4), .base = field(h, o + 4, 4) };
+				.id = (uint32_t)field(h, o + 2, 1), .gsi_base = (uint32_t)field(h, o + 8, 4), .base = field(h, o + 4, 4) };
 		else if (type == MADT_OVERRIDE && length >= 10)
 			add_override((uint32_t)field(h, o + 3, 1), (uint32_t)field(h, o + 4, 4),
 				     (uint32_t)field(h, o + 8, 2));
@@ -209,6 +209,8 @@ static void read_table(const struct header *h)
 		read_mcfg(h);
 	else if (!memcmp(h->signature, "FACP", 4))
 		read_fadt(h);
+	else if (!memcmp(h->signature, "DMAR", 4) && h->length >= 48)
+		acpi.dmar = h;
 }
 
 void acpi_init(void)

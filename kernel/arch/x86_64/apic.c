@@ -5,6 +5,7 @@
  * PICs, which are only silenced. SDM volume 3, chapter 11; 82093AA data sheet.
  * Device interrupts all go to the first CPU.
  */
+#include "vtd.h"
 #include "x86.h"
 
 /* Register numbers are MMIO offsets / 16, which is also the x2APIC MSR index. */
@@ -52,6 +53,8 @@ static void lapic_write(uint32_t reg, uint32_t v)
 }
 
 void apic_eoi(void) { lapic_write(LAPIC_EOI, 0); }
+
+bool apic_is_x2apic(void) { return x2apic; }
 
 uint32_t apic_id(void) { return x2apic ? lapic_read(LAPIC_ID) : lapic_read(LAPIC_ID) >> 24; }
 
@@ -146,7 +149,7 @@ void apic_init_cpu(void)
 
 static struct ioapic {
 	volatile uint8_t *regs;
-	uint32_t gsi_base, pins;
+	uint32_t id, gsi_base, pins;
 	uint32_t low[IOAPIC_PINS_MAX]; /* copy of the entries' low words */
 } ioapics[ARRAY_SIZE(acpi.ioapics)];
 static uint32_t ioapic_count;
@@ -177,6 +180,7 @@ void ioapic_init(void)
 		io->regs = arch_map_device(acpi.ioapics[i].base, PAGE_SIZE);
 		if (!io->regs)
 			continue;
+		io->id = acpi.ioapics[i].id;
 		io->gsi_base = acpi.ioapics[i].gsi_base;
 		io->pins = MIN((ioapic_read(io, IOAPIC_VERSION) >> 16 & 0xff) + 1, IOAPIC_PINS_MAX);
 		for (uint32_t pin = 0; pin < io->pins; pin++)
@@ -196,7 +200,7 @@ static struct ioapic *ioapic_of(uint32_t gsi)
 void arch_ioapic_route(uint32_t gsi, int vector, uint32_t flags)
 {
 	struct ioapic *io = ioapic_of(gsi);
-	uint32_t low = REDIRECT_MASKED | (uint32_t)vector;
+	uint32_t low = REDIRECT_MASKED | (uint32_t)vector, high = cpus[0].apic_id << 24;
 
 	if (!io)
 		return;
@@ -204,8 +208,10 @@ void arch_ioapic_route(uint32_t gsi, int vector, uint32_t flags)
 		low |= REDIRECT_LEVEL;
 	if (flags & X_IRQ_ACTIVE_LOW)
 		low |= REDIRECT_ACTIVE_LOW;
+	if (arch_iommu_on() && !vtd_ioapic(io->id, vector, flags & X_IRQ_LEVEL, &high))
+		klog("iommu: interrupts of IOAPIC %u are not remapped", io->id);
 	write_low(io, gsi - io->gsi_base, low);
-	ioapic_write(io, IOAPIC_REDIRECT + 2 * (gsi - io->gsi_base) + 1, cpus[0].apic_id << 24);
+	ioapic_write(io, IOAPIC_REDIRECT + 2 * (gsi - io->gsi_base) + 1, high);
 }
 
 void arch_ioapic_mask(uint32_t gsi, bool masked)
@@ -253,10 +259,18 @@ void arch_irq_free_vector(int vector)
 {
 	if (vector >= VECTOR_FIRST && vector <= VECTOR_LAST)
 		vector_used[vector] = false;
+	vtd_vector_free(vector);
 }
 
-void arch_msi_message(int vector, uint64_t *address, uint32_t *data)
+void apic_message(int vector, uint64_t *address, uint32_t *data)
 {
 	*address = 0xfee00000ull | (uint64_t)(cpus[0].apic_id & 0xff) << 12;
 	*data = (uint32_t)vector;
+}
+
+void arch_msi_message(uint32_t bdf, int vector, uint64_t *address, uint32_t *data)
+{
+	apic_message(vector, address, data);
+	if (arch_iommu_on())
+		vtd_msi(bdf, vector, address, data);
 }

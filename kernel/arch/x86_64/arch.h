@@ -90,7 +90,16 @@ void arch_irq_free_vector(int vector);
 void arch_ioapic_route(uint32_t gsi, int vector, uint32_t flags /* X_IRQ_* */); /* masked */
 void arch_ioapic_mask(uint32_t gsi, bool masked);
 int arch_isa_to_gsi(uint32_t isa_irq, uint32_t *flags); /* MADT overrides */
-void arch_msi_message(int vector, uint64_t *address, uint32_t *data);
+/* The message by which the function may raise the vector. */
+void arch_msi_message(uint32_t bdf, int vector, uint64_t *address, uint32_t *data);
+
+/* ---- IOMMU: device addresses are physical; a domain says which the device may use ---- */
+struct iommu_domain;
+bool arch_iommu_on(void);
+struct iommu_domain *arch_domain_create(uint32_t bdf); /* one a function; NULL: out of memory, or domains */
+int arch_domain_map(struct iommu_domain *d, paddr_t base, uint64_t bytes); /* grant; -X_ENOMEM, -X_EINVAL */
+/* When this returns the device reaches nothing, and nothing is under way. */
+void arch_domain_destroy(struct iommu_domain *d);
 
 /* ---- machine ---- */
 uint64_t arch_pci_ecam(uint32_t bus);  /* physical base of a bus's config space, 0: use ports */

@@ -20,6 +20,7 @@
  * A CPU that owns the lock is the asker itself. So nobody waits for one who
  * waits for him.
  */
+#include "vtd.h"
 #include "x86.h"
 
 #define FLUSH_PAGES_MAX 16u /* more: reload CR3 */
@@ -297,6 +298,7 @@ void arch_init_cpus(void)
 	boot->online = true;
 	pic_mask();
 	apic_init_cpu();
+	vtd_init();
 	ioapic_init();
 	smp_start();
 }

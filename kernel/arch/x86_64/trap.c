@@ -5,6 +5,7 @@
  * thread_return_to_user(). Interrupts reach kernel mode only in the idle wait,
  * which does not hold the lock. Also user-memory access, whose faults come here.
  */
+#include "vtd.h"
 #include "x86.h"
 
 void arch_syscall(struct x_regs *regs);
@@ -93,6 +94,11 @@ static void interrupt(struct x_regs *regs, uint32_t vector, bool user)
 		apic_eoi();
 		kernel_lock();
 		sched_tick();
+		break;
+	case VECTOR_IOMMU:
+		apic_eoi();
+		kernel_lock();
+		vtd_faults();
 		break;
 	default:
 		if (vector < VECTOR_FIRST || vector > VECTOR_LAST)

@@ -75,6 +75,7 @@
 #define VECTOR_TIMER    0xf0
 #define VECTOR_RESCHED  0xf1
 #define VECTOR_TLB      0xf2
+#define VECTOR_IOMMU    0xf3
 #define VECTOR_SPURIOUS 0xff
 
 #define PTE_PRESENT  0x001
@@ -219,7 +220,7 @@ void smp_start(void);
 
 /* ---- acpi.c ---- */
 struct acpi_cpu { uint32_t apic_id; };
-struct acpi_ioapic { uint32_t gsi_base; paddr_t base; };
+struct acpi_ioapic { uint32_t id, gsi_base; paddr_t base; };
 struct acpi_override { uint32_t isa_irq, gsi, flags; };
 struct acpi_info {
 	struct acpi_cpu cpus[MAX_CPUS];
@@ -237,6 +238,7 @@ struct acpi_info {
 	uint8_t s5_a, s5_b;
 	uint8_t reset_space, reset_value; /* space 0 memory, 1 I/O port */
 	uint64_t reset_address;      /* 0: none */
+	const void *dmar;            /* checked table, or NULL */
 };
 extern struct acpi_info acpi;
 void acpi_init(void);
@@ -254,6 +256,8 @@ void apic_eoi(void);
 void apic_ipi(uint32_t apic_id, uint32_t command);
 void apic_timer_fired(void);
 uint32_t apic_id(void);
+bool apic_is_x2apic(void);
+void apic_message(int vector, uint64_t *address, uint32_t *data); /* to the first CPU */
 
 /* ---- time.c ---- */
 void time_init(void);
