@@ -39,7 +39,14 @@ enum vfs_op {
 	VFS_SYNC,
 	VFS_MOUNT,        /* win0 source, win1 target, win2 type, win3 options, a[0] MS_* flags */
 	VFS_UMOUNT,       /* win0 target, a[0] flags */
-	VFS_FLOCK,        /* handle[0], a[0] LOCK_* */
+	VFS_FLOCK,        /* handle[0], a[0] LOCK_* as flock(2) has them; may wait; -X_EAGAIN, -X_ENOLCK */
+	VFS_LOCK,         /* record lock: handle[0], a[0] VFS_LOCK_*, a[1] type as fcntl(2) numbers them
+	                     (read 0, write 1, unlock 2), a[2] first and a[3] last byte (INT64_MAX: all
+	                     behind), a[4] caller's pid as it is to be shown. GET -> a[0] type of a lock
+	                     in the way (2: none), a[1] first, a[2] last byte, a[3] pid.
+	                     -X_EAGAIN, -X_EDEADLK, -X_ENOLCK, -X_EBADF not open for that */
+	VFS_LOCK_CLOSED,  /* the caller closes a descriptor of the file behind handle[0]: its record
+	                     locks there end; without a handle: it closed one that flock was used on */
 
 	VFSCTL_SESSION = 0x380, /* a[0] koid of the process, a[1] session id to copy (0: the first:
 	                     root at /, uid 0) -> a[0] new session id, handle[0] session */
@@ -50,5 +57,12 @@ enum vfs_op {
 	VFSCTL_READY,     /* answered when the root filesystem is mounted (or failed: error) */
 	VFSCTL_CWD,       /* a[0] session, win0 (write): path of the working directory without NUL -> its length */
 };
+
+/* VFS_LOCK, a[0] */
+#define VFS_LOCK_OP   3u
+#define VFS_LOCK_GET  0u
+#define VFS_LOCK_TRY  1u
+#define VFS_LOCK_WAIT 2u
+#define VFS_LOCK_OFD  4u /* the lock is the open file's, not the process's */
 
 #endif

@@ -466,8 +466,10 @@ int64_t linux_close(struct sys *s)
 
 	if (check_fd(s->a[0]))
 		return -X_EBADF;
+	lock_closing(s->a[0]);
 	told = x_object_ctl((x_handle_t)s->a[0], X_OBJ_CLOSURE_NEXT, 0) == 1;
 	result = x_handle_close((x_handle_t)s->a[0]);
+	lock_closed();
 	if (result || !told)
 		return linux_error(result);
 	/* poll at the other end of a pipe is to see it from now on: a call of no
@@ -485,11 +487,14 @@ int64_t linux_close_range(struct sys *s)
 	if (first > last || (flags & ~6u))
 		return -X_EINVAL;
 	for (uint32_t fd = first; fd <= last && fd < X_SLOT_FD_END; fd++) {
-		if (flags & 4) /* CLOSE_RANGE_CLOEXEC */
+		if (flags & 4) { /* CLOSE_RANGE_CLOEXEC */
 			x_handle_cloexec(fd, 1);
-		else
-			x_handle_close(fd);
+			continue;
+		}
+		lock_closing(fd);
+		x_handle_close(fd);
 	}
+	lock_closed();
 	return 0;
 }
 
@@ -506,6 +511,8 @@ static int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags)
 
 	if (check_fd(fd))
 		return -X_EBADF;
+	if (flags & X_DUP_EXACT)
+		lock_closing(lowest);
 	slot = x_handle_dup((x_handle_t)fd, 0, (uint32_t)lowest, flags);
 	if (slot >= 0 && (uint64_t)slot >= fd_limit()) {
 		x_handle_close((x_handle_t)slot);
@@ -590,26 +597,11 @@ int64_t linux_fcntl(struct sys *s)
 	case F_SETOWN:
 	case F_GETOWN:
 		return fd_exists(fd);
-	case F_GETLK: /* record locks: none are kept, so none are given */
-	case F_SETLK:
-	case F_SETLKW:
-		return fd_exists(fd) ? -X_EBADF : -X_ENOLCK;
 	default:
+		if (lock_command((uint32_t)s->a[1]))
+			return lock_fcntl(fd, (uint32_t)s->a[1], arg);
 		return fd_exists(fd) ? -X_EBADF : -X_EINVAL;
 	}
-}
-
-int64_t linux_flock(struct sys *s)
-{
-	struct x_call c;
-
-	if (check_fd(s->a[0]))
-		return -X_EBADF;
-	call_init(&c, VFS_FLOCK);
-	c.msg.a[0] = (uint32_t)s->a[1];
-	c.handles[0] = (x_handle_t)s->a[0];
-	c.handle_count = 1;
-	return call_interruptible(X_SLOT_VFS, &c);
 }
 
 static int64_t make_pipe(uint64_t fds_addr, uint32_t flags)

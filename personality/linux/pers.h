@@ -73,6 +73,7 @@ struct pers_process {
 	uint64_t brk;            /* [L] as the program sees it */
 	uint32_t death_signal;   /* PR_SET_PDEATHSIG, kept only */
 	uint32_t dumpable;
+	bool record_locks, file_locks; /* such locks were asked for: closing matters */
 	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
 };
 
@@ -150,6 +151,12 @@ void sigframe_fill(struct linux_rt_sigframe *f, const struct x_upcall *frame, ui
 void sigframe_enter(struct x_regs *regs, uint32_t sig, const struct linux_sigaction *action,
 		    uint64_t frame);
 void sigframe_restore(struct x_regs *regs, const struct linux_ucontext *uc);
+
+/* ---- lock.c ---- */
+bool lock_command(uint32_t command);  /* of fcntl */
+int64_t lock_fcntl(uint64_t fd, uint32_t command, uint64_t addr);
+void lock_closing(uint64_t fd);       /* before a descriptor is closed */
+void lock_closed(void);               /* after */
 
 /* ---- thread.c ---- */
 struct pers_thread *thread_of(const struct x_upcall *frame);

@@ -55,9 +55,9 @@ static void opened(struct request *r, struct pipe *p, uint32_t mode, x_handle_t 
 	bool waits = blocks && (mode == PIPE_READS ? !p->writers : mode == PIPE_WRITES ? !p->readers : false);
 	struct opening *o = waits ? opening_new() : NULL;
 
-	if (waits && !o) {
+	if (waits && (!o || r->cancelled)) {
 		out_close(handle);
-		request_finish(r, -X_EAGAIN);
+		request_finish(r, o ? -X_EINTR : -X_EAGAIN);
 		return;
 	}
 	p->reader_count += mode & PIPE_READS ? 1 : 0;

@@ -52,7 +52,7 @@ static void cancel(uint64_t call_id)
 
 	if (w && object_kind(w->owner) == KIND_PIPE)
 		pipe_cancel(w);
-	else if (!fifo_cancel(call_id))
+	else if (!fifo_cancel(call_id) && !lock_cancel(call_id))
 		request_cancel(call_id);
 }
 

@@ -170,6 +170,7 @@ static void start(struct request *r, struct session *s)
 	case VFS_SETATTR: start_setattr(r); break;
 	case VFS_STATFS: start_file(r, FS_LOOKUP, false, 0); break;
 	case VFS_SYNC: sync_start(r); break;
+	case VFS_FLOCK: case VFS_LOCK: case VFS_LOCK_CLOSED: lock_start(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_start(r); break;
 	default: request_finish(r, -X_ENOSYS); break;
 	}
@@ -336,6 +337,7 @@ void op_called(struct request *r)
 	case VFS_LINK: case VFS_RENAME: pair_called(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_called(r); break;
 	case VFS_SYNC: sync_called(r); break;
+	case VFS_FLOCK: case VFS_LOCK: case VFS_LOCK_CLOSED: lock_called(r); break;
 	case FILE_STAT: place_called(r); break;
 	default: descriptor_called(r); break;
 	}

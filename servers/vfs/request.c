@@ -327,9 +327,9 @@ static void sweep(void *ctx)
 		timer_set(&sweep_timer, server_now_ns + SWEEP_NS);
 }
 
-/* A call under way is asked to hurry and answers for itself. Opening a file
- * waits for no other program (FIFOs apart, see fifo.c), and programs expect no
- * EINTR from it. */
+/* A call under way is asked to hurry and answers for itself. Programs expect no
+ * EINTR from opening a file; what waits for other programs (FIFOs, locks) looks
+ * at `cancelled` first. */
 void request_cancel(uint64_t call_id)
 {
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
@@ -337,7 +337,8 @@ void request_cancel(uint64_t call_id)
 
 		if (r->state == REQUEST_FREE || r->call_id != call_id)
 			continue;
-		if (r->in.msg.op == VFS_OPEN)
+		r->cancelled = true;
+		if (r->in.msg.op == VFS_OPEN || r->in.msg.op == VFS_FLOCK || r->in.msg.op == VFS_LOCK)
 			return;
 		if (r->call.pending)
 			out_cancel(r->call.cookie);

@@ -105,6 +105,7 @@ void session_closed(uint64_t id)
 		return;
 	drop_places(s);
 	s->id = 0;
+	lock_session_closed(id);
 }
 
 /* The object kind is 2^56 * n and SESSIONS_MAX a power of two: id % SESSIONS_MAX is the index. */

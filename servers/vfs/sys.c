@@ -20,6 +20,25 @@ int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64
 	return x_window_copy(server_port, &copy);
 }
 
+uint64_t sys_handle_koid(x_handle_t h)
+{
+	struct x_handle_info info;
+
+	return x_handle_info(h, &info) < 0 ? 0 : info.koid;
+}
+
+uint32_t sys_handle_refs(x_handle_t h)
+{
+	struct x_handle_info info;
+
+	return x_handle_info(h, &info) < 0 ? 0 : info.refs;
+}
+
+int64_t sys_handle_flags(x_handle_t h)
+{
+	return x_object_ctl(h, X_OBJ_GET_FLAGS, 0);
+}
+
 void *sys_memory(uint32_t bytes)
 {
 	struct x_mem_map map = {

@@ -233,6 +233,7 @@ struct request {
 	uint8_t retries;
 	uint8_t resume_state;   /* MOUNT: the state to go back to */
 	uint8_t stage;          /* which path of a pair, which half of getcwd */
+	bool cancelled;         /* an operation that may wait for others is not to */
 	bool must_be_dir;       /* rename: a name was written with a slash behind it */
 	int32_t refusal;        /* the walk only checks: its success is this error */
 	uint64_t call_id, account, koid;
@@ -322,6 +323,10 @@ void getcwd_called(struct request *r);
 void mountop_start(struct request *r);
 void mountop_walked(struct request *r);
 void mountop_called(struct request *r);
+void lock_start(struct request *r);
+void lock_called(struct request *r);
+void lock_session_closed(uint64_t session);     /* drops what it had */
+bool lock_cancel(uint64_t call_id);
 void sync_start(struct request *r);
 void sync_called(struct request *r);
 
@@ -414,6 +419,9 @@ int64_t sys_mint(uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_fl
 uint64_t sys_realtime_ns(void);
 /* Window 0 of one call to window 0 of another: bytes moved, or an error. */
 int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint32_t bytes);
+uint64_t sys_handle_koid(x_handle_t h);         /* 0: no such handle */
+uint32_t sys_handle_refs(x_handle_t h);
+int64_t sys_handle_flags(x_handle_t h);         /* status flags of an open file */
 void *sys_memory(uint32_t bytes);               /* zeroed pages, NULL: none */
 void sys_entropy(uint64_t out[8]);
 
