@@ -89,19 +89,49 @@ $(BUILD)/$1/%.S.o: $1/%.S | $(STAMP)
 endef
 $(foreach d,lib servers fs drivers tests/native bench,$(eval $(call user_rules,$d)))
 
+# Services whose manifest says `restart warm`: hooks at every store (lib/region/hooks.c),
+# .data and .bss where lib/region/region.h says. `make WARM=` builds without hooks.
+WARM := yes
+WARM_HOOKS := -fsanitize=kernel-address $(foreach o,instrument-reads=0 instrumentation-with-call-threshold=0 \
+	opt=0 opt-globals=0 globals=0 stack=0,-mllvm -asan-$o)
+WARM_DIRS := $(if $(WARM),$(dir $(shell grep -ls '^restart warm' $(MANIFESTS) tests/native/*/manifest)))
+WARM_LIB := $(BUILD)/libxinim-warm.a
+WARM_LDFLAGS := -Wl,--section-start=.llvm.linkonce.b.scratch=0x0f000000 -Wl,-Tdata=0x10000000
+
+# Not hooked: what keeps the log itself, and copies that log what they overwrite.
+$(BUILD)/warm/lib/region/%.o $(BUILD)/warm/lib/c/memory.c.o: WARM_HOOKS :=
+define warm_rules
+$(BUILD)/warm/$1/%.c.o: $1/%.c | $(STAMP)
+	@mkdir -p $$(@D)
+	@echo "  WARM    $$<"
+	@$(CLANG) $(USER_CFLAGS) -DXINIM_WARM $$(WARM_HOOKS) $(DEPFLAGS) -c $$< -o $$@
+$(BUILD)/warm/$1/%.S.o: $1/%.S | $(STAMP)
+	@mkdir -p $$(@D)
+	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
+endef
+$(foreach d,lib servers fs drivers tests/native,$(eval $(call warm_rules,$d)))
+
+$(WARM_LIB): $(patsubst $(BUILD)/lib/%,$(BUILD)/warm/lib/%,$(LIB_OBJ))
+	@echo "  AR      $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
 $(LIBXINIM): $(LIB_OBJ)
 	@echo "  AR      $@"
 	@rm -f $@
 	@ar rcs $@ $^
 
+# $1: directory, $2: warm/ or nothing, $3: library, $4: linker's options
 define service_rule
-$(BUILD)/bin/$(call service_name,$1): $(patsubst %,$(BUILD)/%.o,$(wildcard $1*.c)) $(LIBXINIM)
+$(BUILD)/bin/$(call service_name,$1): $(patsubst %,$(BUILD)/$2%.o,$(wildcard $1*.c)) $3
 	@mkdir -p $$(@D)
 	@echo "  LINK    $$@"
-	@$(CLANG) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext-segment=0x400000 \
-		$$(filter %.o,$$^) $(LIBXINIM) -o $$@
+	@$(CLANG) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext-segment=0x400000 $4 \
+		$$(filter %.o,$$^) $3 -o $$@
 endef
-$(foreach d,$(SERVICE_DIRS) tests/native/fuzz/ tests/native/evil/,$(eval $(call service_rule,$d)))
+TEST_SERVICE_DIRS := $(dir $(wildcard tests/native/*/manifest))
+$(foreach d,$(SERVICE_DIRS) $(TEST_SERVICE_DIRS),$(eval $(if $(filter $d,$(WARM_DIRS)),\
+	$(call service_rule,$d,warm/,$(WARM_LIB),$(WARM_LDFLAGS)),$(call service_rule,$d,,$(LIBXINIM)))))
 
 # ------------------------------------------------------------- personality
 PERS_SRC := $(wildcard personality/linux/*.c)
@@ -192,7 +222,7 @@ run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 	@./xinim run
 
 # A service for the tests only; not in the archive.
-TEST_SERVICES := $(BUILD)/bin/fuzz $(BUILD)/bin/evil
+TEST_SERVICES := $(foreach d,$(TEST_SERVICE_DIRS),$(BUILD)/bin/$(call service_name,$d))
 
 test: all $(ISO) $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## everything that CI runs
 	@tests/run

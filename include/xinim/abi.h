@@ -510,6 +510,7 @@ struct x_boot_page {
 	uint32_t arg_bytes;    /* of args below, NUL-separated */
 	uint64_t archive_bytes;/* first process: size of the archive */
 	uint64_t incarnation;  /* 1 for the first start of a service */
+	uint64_t log_bytes;    /* of its undo log; 0: it is not restarted warm */
 	char cmdline[512];     /* kernel command line */
 	char args[512];
 	struct x_boot_handle handles[64];

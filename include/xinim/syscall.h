@@ -13,6 +13,10 @@
 #ifdef XINIM_FAKE_SYSCALLS /* unit tests that play the kernel */
 int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 #else
+#ifdef XINIM_WARM /* a server restarted warm can be made to die at its Nth entry to the kernel */
+extern uint64_t x_entries_left; /* 0: not asked for; counts down to 1 */
+void x_entry(void);
+#endif
 static inline int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c,
 				 uint64_t d, uint64_t e, uint64_t f)
 {
@@ -21,6 +25,10 @@ static inline int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c,
 	register uint64_t r8 __asm__("r8") = e;
 	register uint64_t r9 __asm__("r9") = f;
 
+#ifdef XINIM_WARM
+	if (__builtin_expect(x_entries_left != 0, 0))
+		x_entry();
+#endif
 	__asm__ volatile("syscall"
 			 : "=a"(result)
 			 : "0"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)

@@ -10,6 +10,11 @@
  */
 #include <stdint.h>
 #include "lib/c/string.h"
+#ifdef XINIM_WARM /* compiled without hooks: says itself what it is about to change */
+#include "lib/region/region.h"
+#else
+static inline void region_note(const void *address, size_t bytes) { (void)address; (void)bytes; }
+#endif
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) word;
 #define WORD_BYTES sizeof(word)
@@ -56,6 +61,7 @@ static void copy_backward(unsigned char *d, const unsigned char *s, size_t n)
 
 void *memcpy(void *dst, const void *src, size_t n)
 {
+	region_note(dst, n);
 	copy_forward(dst, src, n);
 	return dst;
 }
@@ -67,6 +73,7 @@ void *memmove(void *dst, const void *src, size_t n)
 
 	if (d == s || n == 0)
 		return dst;
+	region_note(dst, n);
 	if (d < s || d - s >= n)
 		copy_forward(dst, src, n);
 	else
@@ -79,6 +86,7 @@ void *memset(void *dst, int c, size_t n)
 	unsigned char *d = dst;
 	uint64_t fill = 0x0101010101010101ull * (unsigned char)c;
 
+	region_note(dst, n);
 	for (; n >= BLOCK_BYTES; n -= BLOCK_BYTES, d += BLOCK_BYTES) {
 		volatile word *w = (volatile word *)d;
 

@@ -61,6 +61,13 @@ void server_unbind(x_handle_t h)
 	x_bind(h, X_NO_HANDLE, 0);
 }
 
+void bound_again(void)
+{
+	for (uint32_t i = 0; i < bound_end; i++)
+		if (bound[i].fn)
+			x_bind(bound[i].handle, server_port, cookie_make(COOKIE_BOUND, bound[i].generation, i));
+}
+
 void bound_event(const struct x_in *in)
 {
 	uint32_t index = cookie_index(in->id);

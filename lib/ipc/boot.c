@@ -7,7 +7,7 @@
 
 const struct x_boot_page *boot;
 x_handle_t server_port = X_NO_HANDLE;
-uint64_t server_now_ns;
+REGION_SCRATCH uint64_t server_now_ns;
 
 void boot_init(const struct x_boot_page *page)
 {

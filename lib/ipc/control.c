@@ -19,7 +19,7 @@ void control_bind(void)
 		server_die("cannot bind the control event");
 }
 
-static void tell_rs(uint64_t bits)
+void tell_rs(uint64_t bits)
 {
 	x_handle_t rs_event = boot_handle("rs_event");
 
@@ -45,21 +45,47 @@ void control_ready_by_default(void)
 		server_ready();
 }
 
+void control_ready_again(void)
+{
+	if (ready_sent)
+		tell_rs(RS_EVENT_READY);
+}
+
 __attribute__((noreturn)) static void hang(void)
 {
 	for (;;)
 		__asm__ volatile("pause");
 }
 
-void control_event(const struct server_ops *ops, uint64_t bits)
+/* Returns when the fault is one that shows later. */
+static void strike(uint64_t bits)
 {
-	/* Injected faults come first: they strike before anything is tidied up. */
 	if (bits & RS_CONTROL_HANG)
 		hang();
 	if (bits & RS_CONTROL_EXCEPTION)
 		*(volatile uint32_t *)unmapped_address = 0;
 	if (bits & RS_CONTROL_EXIT)
 		x_proc_exit(1);
+	if (bits & RS_CONTROL_SLOW)
+		server_delay_ns = 20000000;
+	if (bits & RS_CONTROL_LEAK)
+		server_memory_payload(1u << 20);
+	if (bits & RS_CONTROL_VERIFY)
+		warm_verify();
+	if (bits & RS_CONTROL_ENTRY)
+		warm_die_at_entry(bits >> RS_CONTROL_ENTRY_SHIFT);
+}
+
+void control_event(const struct server_ops *ops, uint64_t bits)
+{
+	static REGION_SCRATCH uint64_t struck; /* after a warm restart they come again */
+
+	/* Injected faults come first: they strike before anything is tidied up. */
+	if ((bits & RS_CONTROL_FAULTS) && struck != (bits & RS_CONTROL_FAULTS)) {
+		struck = bits & RS_CONTROL_FAULTS;
+		strike(bits);
+	}
+	struck = 0;
 	if (bits & RS_CONTROL_PING)
 		tell_rs(RS_EVENT_PONG);
 	if (!(bits & RS_CONTROL_STOP))

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Start of every native process: the kernel enters at _start with a stack and
- * nothing else; all a service is given stands on the bootstrap page.
+ * one word that tells a cold start from a warm one; all else that a service is
+ * given stands on the bootstrap page.
  */
 #include "lib/ipc/internal.h"
 
 void server_main(void);
-__attribute__((noreturn, used)) void server_start(void);
+__attribute__((noreturn, used)) void server_start(uint64_t arg);
 
 /* The zeroed frame pointer ends backtraces. */
 __asm__(".section .text._start, \"ax\", @progbits\n"
@@ -20,8 +21,10 @@ __asm__(".section .text._start, \"ax\", @progbits\n"
 	".size _start, . - _start\n"
 	".previous\n");
 
-void server_start(void)
+void server_start(uint64_t arg)
 {
+	if (arg & X_WARM_START)
+		warm_start(arg);
 	boot_init((const struct x_boot_page *)X_BOOT_PAGE);
 	control_bind();
 	server_main();

@@ -10,6 +10,7 @@
 #define LIB_IPC_INTERNAL_H
 
 #include "lib/ipc/server.h"
+#include "lib/region/region.h"
 
 enum cookie_kind { COOKIE_STARTED = 1, COOKIE_BOUND, COOKIE_CONTROL };
 
@@ -30,18 +31,47 @@ void outbox_spill(void);
 /* One commit_receive with the outbox; dies if it is refused. Returns items. */
 uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns);
 
+/* Nothing of it is to be sent any more. */
+void outbox_forget(void);
+
+/* warm.c */
+struct warm_item { uint64_t kind, id, object; }; /* kind: x_in_kind, or one of these */
+#define WARM_TIMER     100u /* id: address of the timer */
+#define WARM_BATCH_END 101u
+/* What is being worked on from now on; true: it is to be failed instead. */
+bool warm_begin(uint64_t kind, uint64_t id, uint64_t object);
+uint32_t warm_batch_max(void);
+void warm_verify(void);                  /* check the log at each commit from now on */
+void warm_die_at_entry(uint64_t number); /* the next `number`th entry to the kernel is the last */
+/* Around a commit: of the region. */
+void warm_before_commit(void);
+void warm_after_commit(uint64_t epoch);
+bool warm_log_is_half_full(void);
+extern uint64_t server_delay_ns;         /* `svc inject NAME slow`: for each item */
+/* Begins at the top of the loop again, or exits to be started cold. */
+__attribute__((noreturn)) void warm_start(uint64_t arg);
+bool server_state_check(void);                   /* server.c: ops->state_check */
+__attribute__((noreturn)) void server_loop(void);
+
 /* outbox.c, bind.c */
 void started_reply(const struct x_in *in);
 void bound_event(const struct x_in *in);
 
+void bound_again(void); /* after a warm restart */
+
 /* control.c */
 void control_bind(void);
+void control_ready_again(void);
+void tell_rs(uint64_t bits);
 void control_event(const struct server_ops *ops, uint64_t bits);
 void control_ready_by_default(void); /* at the first commit */
 
 /* timer.c */
 uint64_t timer_next_deadline(void); /* X_FOREVER: none */
 void timer_run_due(void);
+
+/* memory.c */
+extern uint64_t heap_end;
 
 /* boot.c */
 void boot_init(const struct x_boot_page *page);

@@ -9,8 +9,12 @@
 #include "lib/c/string.h"
 #include "lib/ipc/internal.h"
 
-struct x_out outbox[X_MAX_OUT];
-uint32_t outbox_count;
+REGION_SCRATCH struct x_out outbox[X_MAX_OUT];
+REGION_SCRATCH uint32_t outbox_count;
+
+#define KEEP_BYTES 16384u
+static REGION_SCRATCH char kept[KEEP_BYTES] __attribute__((aligned(16)));
+static REGION_SCRATCH size_t kept_bytes;
 
 static struct x_out *out_entry(uint32_t kind)
 {
@@ -24,8 +28,17 @@ static struct x_out *out_entry(uint32_t kind)
 	return o;
 }
 
+void outbox_forget(void)
+{
+	outbox_count = 0;
+	kept_bytes = 0;
+}
+
+/* A region's iteration can't be split in the middle of an item. */
 void outbox_spill(void)
 {
+	if (region_is_open())
+		server_die("one item makes more than %u outbox entries", X_MAX_OUT);
 	server_commit(NULL, 0, 0);
 }
 
@@ -85,6 +98,30 @@ void out_store32(volatile uint32_t *addr, uint32_t value)
 
 	o->addr = (uintptr_t)addr;
 	o->value = value;
+}
+
+void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+	struct x_out *o = out_entry(X_OUT_DO);
+
+	o->id = number;
+	o->msg.a[0] = a;
+	o->msg.a[1] = b;
+	o->msg.a[2] = c;
+	o->msg.a[3] = d;
+	o->msg.a[4] = e;
+}
+
+/* Aligned for any structure. */
+void *out_keep(const void *data, size_t bytes)
+{
+	void *copy = kept + kept_bytes;
+
+	if (bytes > KEEP_BYTES - kept_bytes)
+		server_die("more than %u bytes kept for one commit", KEEP_BYTES);
+	memcpy(copy, data, bytes);
+	kept_bytes = (kept_bytes + bytes + 15) & ~(size_t)15;
+	return copy;
 }
 
 void out_closure_ack(uint64_t object)

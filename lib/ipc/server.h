@@ -9,8 +9,12 @@
  * Nothing here blocks but the receive itself. All lasting state is static
  * data: no state may live on the stack across iterations.
  *
+ * A service whose manifest says `restart warm` goes on after its death at the
+ * top of this loop, with its state as of the last commit (warm.c,
+ * docs/recovery.md: rules for authors of servers).
+ *
  * Single-threaded. Failures of our own (outbox refused, tables full) are
- * fatal: server_die() logs and exits, and rs starts a fresh incarnation.
+ * fatal: server_die() logs and exits, and rs restarts it.
  */
 #ifndef LIB_IPC_SERVER_H
 #define LIB_IPC_SERVER_H
@@ -30,6 +34,8 @@ struct server_ops {
 	void (*cancel)(uint64_t call_id);                  /* may be NULL: ignored */
 	void (*page)(const struct x_in *in);               /* may be NULL */
 	void (*batch_end)(void);  /* before each commit: submit what was gathered; may be NULL */
+	/* After a warm restart: is the state sound? If not it starts cold. May be NULL. */
+	bool (*state_check)(void);
 	/* rs asks to stop: finish what is open, then server_exit(); NULL: exit at once */
 	void (*stop)(void);
 };
@@ -70,6 +76,12 @@ void out_close(x_handle_t h);
 void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse);
 void out_store32(volatile uint32_t *addr, uint32_t value);
 void out_closure_ack(uint64_t object);
+/* A system call with an effect on others, or an unmapping (syscall_may_defer() in
+ * kernel/core/syscall.c), made at the commit; its result is nobody's. What it
+ * points to must be static or from out_keep(). */
+void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
+/* A copy that lasts until the commit. */
+void *out_keep(const void *data, size_t bytes);
 
 /* Started calls: done(ctx, reply) runs when the answer (X_IN_REPLY: msg,
  * handles) has come. Exactly once (NULL: nobody cares). The returned entry is to be filled: msg,
@@ -101,7 +113,9 @@ struct server_timer {
 void timer_set(struct server_timer *t, uint64_t deadline_ns); /* moves it if set */
 void timer_clear(struct server_timer *t);
 
-/* Anonymous wired memory for the life of the process; dies if there is none. */
+/* Anonymous wired memory for the life of the process; dies if there is none. In
+ * a service restarted warm it is part of the region, _payload is not. */
 void *server_memory(size_t bytes);
+void *server_memory_payload(size_t bytes);
 
 #endif

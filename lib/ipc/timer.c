@@ -64,6 +64,7 @@ void timer_run_due(void)
 		due = t->next;
 		t->next = NULL;
 		t->deadline_ns = 0;
-		t->fn(t->ctx);
+		if (!warm_begin(WARM_TIMER, (uintptr_t)t, 0))
+			t->fn(t->ctx);
 	}
 }

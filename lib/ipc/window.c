@@ -13,6 +13,8 @@ static int64_t window_access(uint64_t call_id, unsigned window, uint64_t offset,
 		.offset = offset, .addr = addr, .len = len,
 	};
 
+	if (!to_window)
+		region_note((const void *)addr, len);
 	return len ? x_window_copy(server_port, &c) : 0;
 }
 

@@ -82,6 +82,9 @@ static void print_set(struct text *t, const char *label, uint64_t set)
 
 static void print_causes(struct text *t, const struct service *s)
 {
+	if (s->manifest->warm_log_kib)
+		print(t, "%-12s %llu, items failed %llu\n", "warm", (unsigned long long)s->warm_restarts,
+		      (unsigned long long)s->items_failed);
 	print(t, "%-12s %llu", "restarts", (unsigned long long)s->restarts);
 	for (uint32_t c = CAUSE_EXIT; c < CAUSE_COUNT; c++)
 		if (s->cause_count[c])
@@ -259,35 +262,52 @@ static int not_running(struct text *t, const struct service *s)
 	return -X_ESRCH;
 }
 
-static int command_kill(struct text *t, struct service *s)
+static int command_kill(struct text *t, struct service *s, const char *how)
 {
-	if (s->process == X_NO_HANDLE)
-		return not_running(t, s);
-	service_kill(s, CAUSE_REQUESTED);
-	return 0;
-}
-
-static int command_inject(struct text *t, struct service *s, const char *fault)
-{
-	uint64_t bit = !fault ? 0 : !strcmp(fault, "hang") ? RS_CONTROL_HANG :
-		       !strcmp(fault, "exception") ? RS_CONTROL_EXCEPTION :
-		       !strcmp(fault, "exit") ? RS_CONTROL_EXIT : 0;
-
-	if (!bit) {
-		print(t, "inject: the fault is one of hang, exception, exit\n");
+	if (how && strcmp(how, "cold")) {
+		print(t, "kill: `%s` is not known; `cold` has it start anew\n", how);
 		return -X_EINVAL;
 	}
 	if (s->process == X_NO_HANDLE)
 		return not_running(t, s);
-	s->injected = true;
-	out_signal(s->control, bit);
+	s->cold = how != NULL;
+	service_kill(s, CAUSE_REQUESTED);
+	return 0;
+}
+
+static const struct fault { const char *name; uint64_t bit; } faults[] = {
+	{ "hang", RS_CONTROL_HANG }, { "exception", RS_CONTROL_EXCEPTION }, { "exit", RS_CONTROL_EXIT },
+	{ "slow", RS_CONTROL_SLOW }, { "leak", RS_CONTROL_LEAK }, { "entry", RS_CONTROL_ENTRY },
+	{ "verify", RS_CONTROL_VERIFY },
+};
+#define FAULTS (sizeof(faults) / sizeof(faults[0]))
+#define FAULTS_THAT_END (RS_CONTROL_HANG | RS_CONTROL_EXCEPTION | RS_CONTROL_EXIT)
+
+/* number: of the entry to the kernel at which it is to die. */
+static int command_inject(struct text *t, struct service *s, const char *fault, const char *number)
+{
+	uint64_t bits = 0;
+	char *end = NULL;
+
+	for (uint32_t i = 0; i < FAULTS; i++)
+		if (!strcmp(faults[i].name, fault))
+			bits = faults[i].bit;
+	if (bits == RS_CONTROL_ENTRY && number)
+		bits |= (uint64_t)(uint32_t)strtoul(number, &end, 10) << RS_CONTROL_ENTRY_SHIFT;
+	if (!bits || (bits != RS_CONTROL_ENTRY && number && (!end || *end)) || (bits == RS_CONTROL_ENTRY)) {
+		print(t, "inject: the fault is one of hang, exception, exit, slow, leak, verify, entry N\n");
+		return -X_EINVAL;
+	}
+	if (s->process == X_NO_HANDLE)
+		return not_running(t, s);
+	s->injected = bits & FAULTS_THAT_END;
+	out_signal(s->control, bits);
 	return 0;
 }
 
 struct action { const char *name; int (*run)(struct text *t, struct service *s); };
 static const struct action actions[] = {
 	{ "start", command_start }, { "stop", command_stop }, { "restart", command_restart },
-	{ "kill", command_kill },
 };
 
 /* -------------------------------------------------------------------- the line */
@@ -321,7 +341,7 @@ static struct service *find(struct text *t, const char *name)
 	return s;
 }
 
-static int act(struct text *t, const char *verb, struct service *s, const char *arg)
+static int act(struct text *t, const char *verb, struct service *s, const char *arg, const char *number)
 {
 	if (s->is_rs) {
 		print(t, "rs cannot be asked to %s itself\n", verb);
@@ -332,7 +352,9 @@ static int act(struct text *t, const char *verb, struct service *s, const char *
 		return -X_EBUSY;
 	}
 	if (!strcmp(verb, "inject"))
-		return command_inject(t, s, arg);
+		return command_inject(t, s, arg, number);
+	if (!strcmp(verb, "kill"))
+		return command_kill(t, s, arg);
 	for (uint32_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (!strcmp(verb, actions[i].name))
 			return actions[i].run(t, s);
@@ -344,7 +366,14 @@ static bool is_action(const char *verb)
 	for (uint32_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (!strcmp(verb, actions[i].name))
 			return true;
-	return !strcmp(verb, "inject");
+	return !strcmp(verb, "inject") || !strcmp(verb, "kill");
+}
+
+static bool takes(const char *verb, uint32_t words)
+{
+	if (!strcmp(verb, "inject"))
+		return words == 3 || words == 4;
+	return words == 2 || (words == 3 && !strcmp(verb, "kill"));
 }
 
 int command_run(char *line, struct text *t)
@@ -369,8 +398,8 @@ int command_run(char *line, struct text *t)
 		}
 		if (s && n == 2 && !strcmp(word[0], "status"))
 			return command_status(t, s);
-		if (s && n == (!strcmp(word[0], "inject") ? 3 : 2))
-			return act(t, word[0], s, word[2]);
+		if (s && takes(word[0], n))
+			return act(t, word[0], s, word[2], word[3]);
 	}
 	print(t, "not a command of svc\n");
 	return -X_EINVAL;

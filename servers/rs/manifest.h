@@ -28,7 +28,8 @@ struct manifest {
 	enum resource_grant resource;
 	uint32_t band;               /* X_BAND_* */
 	uint32_t heartbeat_period_ms, heartbeat_deadline_ms; /* 0: not watched */
-	bool restart;                /* `restart always` (default) or `never` */
+	bool restart;                /* `restart always` (default), `warm` or `never` */
+	uint32_t warm_log_kib;       /* `restart warm`: of the undo log; 0: cold */
 	uint32_t memory_mib;         /* 0: no limit given */
 	char args[512];              /* NUL-separated */
 	uint32_t arg_bytes;
@@ -37,6 +38,7 @@ struct manifest {
 	uint32_t errors;             /* lines refused: the service is not to be started */
 };
 
+#define WARM_LOG_KIB 512u
 #define HEARTBEAT_PERIOD_MS   100u
 #define HEARTBEAT_DEADLINE_MS 500u
 

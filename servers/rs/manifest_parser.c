@@ -152,12 +152,15 @@ static const char *key_heartbeat(struct manifest *m, const struct words *w)
 
 static const char *key_restart(struct manifest *m, const struct words *w)
 {
-	if (w->count == 2 && !strcmp(w->word[1], "always"))
-		m->restart = true;
-	else if (w->count == 2 && !strcmp(w->word[1], "never"))
+	const char *how = w->count > 1 ? w->word[1] : "";
+
+	if (!strcmp(how, "warm") && w->count == 2)
+		m->warm_log_kib = WARM_LOG_KIB;
+	else if (w->count == 2 && !strcmp(how, "never"))
 		m->restart = false;
-	else
-		return "expected: restart always|never";
+	else if (!(w->count == 2 && !strcmp(how, "always")) &&
+		 !(w->count == 3 && !strcmp(how, "warm") && parse_number(w->word[2], 64, 65536, &m->warm_log_kib)))
+		return "expected: restart always|never|warm [KiB of undo log]";
 	return NULL;
 }
 
@@ -279,6 +282,8 @@ static const char *check_whole(struct manifest *m, const char *name)
 		return "no `kind`";
 	if (m->match[0] && m->kind != KIND_DRIVER)
 		return "only a driver can `match` a device";
+	if (m->warm_log_kib && m->kind == KIND_DRIVER)
+		return "a driver restarts cold: its device's state is not kept";
 	if (!manifest_name_valid(name))
 		return "not a proper name for a service";
 	return NULL;

@@ -10,6 +10,9 @@
  *                          v                 |
  *                        FAILED <--given up--+
  *
+ * A service with `restart warm` whose process halted goes straight from CRASHED
+ * to RECOVERING: the process is reset in place and keeps all it has.
+ *
  * In CRASHED either the old process is still dying (process != X_NO_HANDLE) or
  * the restart waits for its back-off. The port is made once and outlives all
  * incarnations; everything else of an incarnation is closed when it ends.
@@ -43,6 +46,9 @@ enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 #define STARTUP_TRIES 3u
 #define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
 #define DEATH_DEADLINE_NS    2000000000ull /* from kill to the kernel's notice */
+#define WARM_DEADLINE_NS     1000000000ull /* from reset in place to the next commit */
+#define WARM_TRIES 5u                      /* without a good run between: then cold */
+#define WARM_GOOD_RUN_NS     1000000000ull
 #define PREPARE_AFTER_NS      20000000ull /* a run of that: make the next process */
 #define PING_PERIOD_NS       1000000000ull
 #define PING_DEADLINE_NS     2000000000ull
@@ -82,10 +88,15 @@ struct service {
 	uint64_t last_look_ns;
 	bool cannot_start;              /* it said so: RS_EVENT_FAILED */
 	bool injected;                  /* a fault was asked for: does not count */
+	bool was_ready;                 /* so there is a state to go on with */
+	bool cold;                      /* the next restart is to be cold */
+	uint64_t entry;                 /* of its program */
+	uint32_t warm_streak;           /* warm restarts without a good run between */
+	uint64_t warm_ns;               /* the last one, 0: none */
 	enum cause kill_cause;          /* why rs is killing it */
 
 	/* all incarnations */
-	uint64_t restarts, cause_count[CAUSE_COUNT];
+	uint64_t restarts, warm_restarts, items_failed, cause_count[CAUSE_COUNT];
 	enum cause last_cause;
 	char last_text[112];
 	struct policy policy;
@@ -119,6 +130,8 @@ const char *spawn(struct service *s);
 /* Make the next incarnation's process beforehand, as far as possible; drop it. */
 void spawn_prepare(struct service *s);
 void spawn_unprepare(struct service *s);
+/* The halted process goes on at its last commit, when ours takes effect. */
+void spawn_warm(struct service *s, bool blame);
 /* After death: close everything of the incarnation, quiet its device, reset its port. */
 void spawn_reap(struct service *s);
 

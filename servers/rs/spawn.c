@@ -138,7 +138,8 @@ static const char *load(const struct service *s, x_handle_t process, uint64_t *e
 /* A process with all its memory, but no handle and no thread. */
 static const char *make_process(const struct service *s, struct spare *out)
 {
-	int64_t process = x_proc_create(boot_handle("resource"), s->name, 0, s->manifest->band);
+	int64_t process = x_proc_create(boot_handle("resource"), s->name,
+					s->manifest->warm_log_kib ? X_PROC_KEPT : 0, s->manifest->band);
 	const char *wrong;
 
 	if (process < 0)
@@ -265,6 +266,7 @@ static const char *write_boot_page(struct spawning *sp)
 
 	p->magic = X_BOOT_MAGIC;
 	p->incarnation = sp->s->incarnation;
+	p->log_bytes = (uint64_t)m->warm_log_kib << 10;
 	strlcpy(p->name, sp->s->name, sizeof(p->name));
 	memcpy(p->cmdline, boot->cmdline, sizeof(p->cmdline));
 	_Static_assert(sizeof(p->args) == sizeof(m->args), "arguments fit the page");
@@ -281,6 +283,7 @@ static const char *run(struct service *s, uint64_t entry)
 {
 	struct x_thread_create t = { .process = s->process, .entry = entry, .stack = STACK_TOP - 16 };
 
+	s->entry = entry;
 	if (server_bind(s->process, service_on_death, s) < 0 ||
 	    server_bind(s->rs_event, service_on_event, s) < 0)
 		return "cannot watch the process";
@@ -303,6 +306,24 @@ static void close_incarnation(struct service *s)
 	close_handle(&s->rs_event);
 }
 
+static void new_life(struct service *s)
+{
+	s->ready_ns = s->ping_ns = s->seen_iteration_ns = 0;
+	s->last_ping_ns = s->last_look_ns = x_clock(X_CLOCK_MONOTONIC);
+	s->cannot_start = s->injected = false;
+	s->kill_cause = CAUSE_NONE;
+}
+
+void spawn_warm(struct service *s, bool blame)
+{
+	struct x_thread_create t = {
+		.entry = s->entry, .stack = STACK_TOP - 16, .arg = X_WARM_START | (blame ? X_WARM_BLAME : 0),
+	};
+
+	new_life(s);
+	out_do(X_SYS_proc_reset, s->process, (uintptr_t)out_keep(&t, sizeof(t)), 0, 0, 0);
+}
+
 const char *spawn(struct service *s)
 {
 	static struct spawning sp; /* static for its size only */
@@ -320,10 +341,9 @@ const char *spawn(struct service *s)
 	if (!sp.wrong)
 		sp.wrong = write_boot_page(&sp);
 	s->started_ns = x_clock(X_CLOCK_MONOTONIC);
-	s->ready_ns = s->ping_ns = s->seen_iteration_ns = 0;
-	s->last_ping_ns = s->last_look_ns = s->started_ns;
-	s->cannot_start = s->injected = false;
-	s->kill_cause = CAUSE_NONE;
+	new_life(s);
+	s->was_ready = s->cold = false;
+	s->warm_streak = s->warm_ns = 0;
 	if (!sp.wrong)
 		sp.wrong = run(s, made.entry);
 	if (sp.wrong) {

@@ -103,13 +103,13 @@ static void ready_first(struct service *s)
 
 static void ready_again(struct service *s)
 {
+	const char *how = s->warm_ns ? "restarted warm" : "restarted";
 	char took[24];
 
 	outage_add(&s->outages, s->ready_ns - s->down_ns);
 	ms_text(took, sizeof(took), s->ready_ns - s->down_ns);
 	service_set_state(s, SERVICE_RUNNING, prepare_after(s), "after %s", took);
-	event_announce(s->name, "restarted after %s (%s), %s outage", cause_name(s->last_cause),
-		       s->last_text, took);
+	event_announce(s->name, "%s after %s (%s), %s outage", how, cause_name(s->last_cause), s->last_text, took);
 }
 
 void service_on_event(void *service, uint64_t bits)
@@ -118,6 +118,10 @@ void service_on_event(void *service, uint64_t bits)
 
 	if (bits & RS_EVENT_PONG)
 		s->ping_ns = 0;
+	if (bits & RS_EVENT_GAVE_UP_ITEM) {
+		s->items_failed++;
+		event_announce(s->name, "failed an item on which it had died twice");
+	}
 	if (bits & RS_EVENT_FAILED) {
 		s->cannot_start = true;
 		service_kill(s, CAUSE_EXIT);
@@ -126,6 +130,7 @@ void service_on_event(void *service, uint64_t bits)
 	if (!(bits & RS_EVENT_READY))
 		return;
 	s->ready_ns = x_clock(X_CLOCK_MONOTONIC);
+	s->was_ready = true;
 	if (s->state == SERVICE_STARTING)
 		ready_first(s);
 	else if (s->state == SERVICE_RECOVERING)
@@ -188,20 +193,16 @@ static void describe_exception(struct service *s, const struct x_proc_info *i)
 		  (unsigned long long)i->backtrace[3], (unsigned long long)i->backtrace[4]);
 }
 
-static void record_death(struct service *s)
+static void record_death(struct service *s, const struct x_proc_info *i)
 {
-	static struct x_proc_info i;
-
-	memset(&i, 0, sizeof(i));
-	x_proc_info(s->process, &i);
-	s->last_cause = cause_of(s, &i);
+	s->last_cause = cause_of(s, i);
 	s->cause_count[s->last_cause]++;
 	switch (s->last_cause) {
 	case CAUSE_EXCEPTION:
-		describe_exception(s, &i);
+		describe_exception(s, i);
 		break;
 	case CAUSE_EXIT:
-		snprintf(s->last_text, sizeof(s->last_text), "exit status %d", i.status);
+		snprintf(s->last_text, sizeof(s->last_text), "exit status %d", i->status);
 		break;
 	case CAUSE_HANG:
 		strlcpy(s->last_text, "no progress within its deadline", sizeof(s->last_text));
@@ -219,11 +220,59 @@ static void record_death(struct service *s)
 		strlcpy(s->last_text, "it cannot go on without one that died", sizeof(s->last_text));
 		break;
 	default:
-		snprintf(s->last_text, sizeof(s->last_text), "status %d", i.status);
+		snprintf(s->last_text, sizeof(s->last_text), "status %d", i->status);
 	}
 }
 
 static void recover(struct service *s);
+
+/* Whether a death is to be blamed on what the service was doing. */
+static bool is_its_own(const struct service *s)
+{
+	return !s->injected && s->last_cause != CAUSE_REQUESTED && s->last_cause != CAUSE_KILLED &&
+	       s->last_cause != CAUSE_DEPENDENCY;
+}
+
+/* NULL, or why a service that could be restarted warm is not. */
+static const char *why_cold(struct service *s, const struct x_proc_info *i)
+{
+	if (shutting_down || s->cold)
+		return "as asked for";
+	if (!s->was_ready)
+		return "it was not ready yet";
+	if (s->cannot_start || (i->death == X_DEATH_EXIT && i->status == RS_EXIT_COLD))
+		return "it says so itself";
+	if (s->last_cause == CAUSE_TIMEOUT)
+		return "it did not get on";
+	if (s->warm_streak >= WARM_TRIES)
+		return "too many deaths in a row";
+	return NULL;
+}
+
+/* False: it has to be a cold start. */
+static bool restart_warm(struct service *s, const struct x_proc_info *i)
+{
+	uint64_t now = x_clock(X_CLOCK_MONOTONIC);
+	const char *cold = why_cold(s, i);
+	bool blame = is_its_own(s);
+
+	if (!s->manifest->warm_log_kib || i->state != X_PROC_HALTED)
+		return false;
+	if (cold) {
+		event_announce(s->name, "cold restart: %s", cold);
+		return false;
+	}
+	if (now - s->warm_ns > WARM_GOOD_RUN_NS)
+		s->warm_streak = 0;
+	s->warm_streak += blame;
+	s->warm_ns = now;
+	s->restarts++;
+	s->warm_restarts++;
+	service_set_state(s, SERVICE_RECOVERING, WARM_DEADLINE_NS, "warm, after %s: %s",
+			  cause_name(s->last_cause), s->last_text);
+	spawn_warm(s, blame);
+	return true;
+}
 
 /* What the policy makes of a crash. */
 static void decide(struct service *s)
@@ -294,11 +343,15 @@ void service_on_death(void *service, uint64_t bits)
 {
 	struct service *s = service;
 	bool was_stopping = s->state == SERVICE_STOPPING;
+	struct x_proc_info i = { 0 };
 
 	(void)bits;
 	if (!was_stopping)
 		mark_down(s); /* unless it was killed: then it has been down since before */
-	record_death(s);
+	x_proc_info(s->process, &i);
+	record_death(s, &i);
+	if (!was_stopping && restart_warm(s, &i))
+		return;
 	spawn_reap(s);
 	if (was_stopping) {
 		stopped(s);

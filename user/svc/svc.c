@@ -18,9 +18,11 @@ static const char usage[] =
 	"       svc status [NAME]           one service in detail\n"
 	"       svc tree                    who needs and uses whom\n"
 	"       svc start|stop|restart NAME\n"
-	"       svc kill NAME               end its process; it is restarted at once\n"
-	"       svc inject NAME hang|exception|exit\n"
-	"                                   make it fail, to see it recover\n"
+	"       svc kill NAME [cold]        end its process; it is restarted at once\n"
+	"       svc inject NAME FAULT       make it fail, to see it recover; FAULT is one of\n"
+	"                                   hang, exception, exit, slow, leak, verify (its\n"
+	"                                   undo log, at each commit), entry N (dies at the\n"
+	"                                   Nth system call from now; restarted warm only)\n"
 	"       svc log [-k | N]            what happened to services (the last N events);\n"
 	"                                   -k: the kernel's log\n"
 	"       svc --help\n";
@@ -28,7 +30,7 @@ static const char usage[] =
 struct verb { const char *name; int min_args, max_args; };
 static const struct verb verbs[] = {
 	{ "list", 0, 0 }, { "status", 0, 1 }, { "tree", 0, 0 }, { "start", 1, 1 }, { "stop", 1, 1 },
-	{ "restart", 1, 1 }, { "kill", 1, 1 }, { "inject", 2, 2 }, { "log", 0, 1 },
+	{ "restart", 1, 1 }, { "kill", 1, 2 }, { "inject", 2, 3 }, { "log", 0, 1 },
 };
 
 static int wrong_usage(const char *what, const char *arg)

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Warm restart: going on at the top of the loop after a death, with the state
+ * as of the last commit (docs/recovery.md).
+ *
+ * The kernel has queued again what was received since that commit. What was
+ * being worked on when the service died is remembered here, outside the
+ * region, for the ladder: the first death on an item is followed by another
+ * try, the second by failing that item to its sender, the third by a cold
+ * start. So are deaths on different items with no good run between them, and a
+ * state that does not hold water. After a death items are received one by one
+ * for a while, so that the innocent ones are committed.
+ *
+ * Also here, for tests: the verifier of the undo log, and death at the Nth
+ * entry to the kernel.
+ */
+#include "lib/c/string.h"
+#include "lib/ipc/internal.h"
+#include "proto/rs.h"
+
+#define GOOD_RUN_NS 1000000000ull
+#define SLOW_COMMITS 100u /* one item each */
+#define VERIFY_BYTES (24u << 20) /* most that is compared */
+
+static REGION_SCRATCH struct {
+	struct warm_item now, blamed;
+	uint32_t deaths;        /* on `blamed` */
+	bool fail_it;           /* when it comes again */
+	uint32_t slow_commits;  /* left */
+	uint64_t since_ns;      /* last warm restart */
+	uint64_t restarts;
+} warm;
+
+static REGION_SCRATCH struct { void *snapshot, *work; size_t bytes; } verify;
+REGION_SCRATCH uint64_t x_entries_left;
+
+__attribute__((noreturn)) static void go_cold(const char *why)
+{
+	server_log("warm restart: %s: to be started cold", why);
+	for (;;)
+		x_proc_exit(RS_EXIT_COLD);
+}
+
+static bool same(const struct warm_item *a, const struct warm_item *b)
+{
+	return a->kind == b->kind && a->id == b->id && a->object == b->object;
+}
+
+bool warm_begin(uint64_t kind, uint64_t id, uint64_t object)
+{
+	warm.now = (struct warm_item){ kind, id, object };
+	if (!warm.fail_it || !same(&warm.now, &warm.blamed))
+		return false;
+	warm.fail_it = false;
+	if (kind == X_IN_PAGE || kind == WARM_BATCH_END)
+		go_cold("what killed it twice cannot be failed");
+	server_log("warm restart: item of kind %u, id 0x%llx, object 0x%llx killed it twice: failed",
+		   (unsigned)kind, (unsigned long long)id, (unsigned long long)object);
+	tell_rs(RS_EVENT_GAVE_UP_ITEM);
+	return true;
+}
+
+uint32_t warm_batch_max(void)
+{
+	if (!warm.slow_commits)
+		return X_MAX_BATCH;
+	warm.slow_commits--;
+	return 1;
+}
+
+static void blame(void)
+{
+	bool good_run = server_now_ns - warm.since_ns > GOOD_RUN_NS;
+
+	if (same(&warm.now, &warm.blamed)) {
+		warm.deaths++;
+	} else if (warm.deaths && !good_run) {
+		go_cold("deaths on different items");
+	} else {
+		warm.blamed = warm.now;
+		warm.deaths = 1;
+	}
+	if (warm.deaths > 2)
+		go_cold("to fail the item is death, too");
+	warm.fail_it = warm.deaths == 2;
+}
+
+void warm_start(uint64_t arg)
+{
+	struct x_port_info port = { 0 };
+	size_t undone = region_log_bytes();
+	uint64_t now = x_clock(X_CLOCK_MONOTONIC);
+
+	x_entries_left = 0;
+	server_delay_ns = 0;
+	if (!region_is_open())
+		go_cold("its state is not kept");
+	if (x_port_info(server_port, &port) < 0 || !region_rollback(port.epoch))
+		go_cold("its undo log is damaged");
+	outbox_forget();
+	server_now_ns = now;
+	if (arg & X_WARM_BLAME)
+		blame();
+	if (!server_state_check())
+		go_cold("its state is unsound");
+	bound_again();
+	control_bind();
+	control_ready_again();
+	warm.slow_commits = SLOW_COMMITS;
+	warm.since_ns = now;
+	warm.restarts++;
+	warm.now = (struct warm_item){ 0 };
+	server_log("warm restart %llu: epoch %llu, %zu bytes of log, %llu us", (unsigned long long)warm.restarts,
+		   (unsigned long long)port.epoch, undone,
+		   (unsigned long long)(x_clock(X_CLOCK_MONOTONIC) - now) / 1000);
+	server_loop();
+}
+
+/* ------------------------------------------------------------------- commits */
+
+static void *map_payload(uint64_t addr, size_t bytes)
+{
+	struct x_mem_map m = {
+		.space = X_SELF, .memory = X_NO_HANDLE, .addr = addr, .len = bytes,
+		.prot = X_PROT_READ | X_PROT_WRITE,
+		.flags = X_MAP_PRIVATE | X_MAP_WIRED | (addr ? X_MAP_FIXED | X_MAP_NOREPLACE : 0),
+	};
+	int64_t at = x_mem_map(&m);
+
+	return at < 0 ? NULL : (void *)at;
+}
+
+void warm_before_commit(void)
+{
+	const void *missed;
+
+	warm.now = (struct warm_item){ 0 };
+	if (!verify.snapshot)
+		return;
+	missed = region_verify(verify.snapshot, verify.work, verify.bytes);
+	if (missed) {
+		verify.snapshot = NULL;
+		server_log("VERIFIER: a store to 0x%llx was not logged", (unsigned long long)missed);
+	}
+}
+
+/* At the first commit the region is opened: what was before is a cold start's. */
+void warm_after_commit(uint64_t epoch)
+{
+	void *log;
+
+	if (region_is_open()) {
+		region_commit(epoch);
+		if (verify.snapshot)
+			region_snapshot(verify.snapshot, verify.bytes);
+		return;
+	}
+	if (!boot->log_bytes || !region_hooks)
+		return;
+	log = map_payload(REGION_LOG, boot->log_bytes);
+	if (!log)
+		server_die("no memory for the undo log of %llu bytes", (unsigned long long)boot->log_bytes);
+	region_open(log, epoch);
+}
+
+bool warm_log_is_half_full(void)
+{
+	return region_log_bytes() > boot->log_bytes / 2;
+}
+
+/* From the next commit on. The heap is left out if it is too large: its
+ * beginning would not do, for the two are compared as one piece. */
+void warm_verify(void)
+{
+	extern char _end[];
+	uint64_t end = heap_end > REGION_HEAP && heap_end - REGION_START < VERIFY_BYTES ? heap_end : (uint64_t)_end;
+
+	if (!region_is_open() || verify.snapshot)
+		return;
+	verify.bytes = (end - REGION_START) & ~7ull;
+	verify.work = map_payload(0, verify.bytes);
+	verify.snapshot = map_payload(0, verify.bytes);
+	/* What this iteration has changed so far is in the log as it is now. */
+	if (verify.snapshot && verify.work) {
+		region_snapshot(verify.snapshot, verify.bytes);
+		region_verify(verify.snapshot, verify.snapshot, verify.bytes);
+		server_log("VERIFIER: on for %zu bytes", verify.bytes);
+	}
+}
+
+void warm_die_at_entry(uint64_t number)
+{
+	x_entries_left = number + 1;
+}
+
+void x_entry(void)
+{
+	if (--x_entries_left > 1)
+		return;
+	x_entries_left = 0;
+	for (;;)
+		x_proc_kill(X_SELF, -X_ECANCELED);
+}

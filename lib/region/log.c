@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The undo log: commit, rollback, and old contents of whole ranges.
+ */
+#include "lib/region/region.h"
+
+#define PAD(bytes) (((bytes) + 15) & ~(size_t)15)
+
+REGION_SCRATCH struct region_control region;
+
+#ifdef XINIM_WARM
+const bool region_hooks = true;
+#else
+const bool region_hooks = false;
+#endif
+
+/* Loops of our own: memcpy() is what the region's code uses, and notes. */
+static void copy(void *to, const void *from, size_t bytes)
+{
+	volatile uint64_t *d = to;
+	const volatile uint64_t *s = from;
+	volatile unsigned char *tail_d;
+	const volatile unsigned char *tail_s;
+
+	for (; bytes >= 8; bytes -= 8)
+		*d++ = *s++;
+	tail_d = (volatile unsigned char *)d;
+	tail_s = (const volatile unsigned char *)s;
+	while (bytes--)
+		*tail_d++ = *tail_s++;
+}
+
+void region_open(void *log, uint64_t epoch)
+{
+	region.log = region.head = log;
+	region.epoch = epoch;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	region.span = REGION_END - REGION_START;
+}
+
+/* Empty first: between the two stores the epoch is the old one, the log void. */
+void region_commit(uint64_t epoch)
+{
+	if (region_log_bytes() > region.entries_max)
+		region.entries_max = region_log_bytes();
+	region.head = region.log;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	region.epoch = epoch;
+}
+
+void region_note(const void *address, size_t bytes)
+{
+	uint64_t offset = (uintptr_t)address - REGION_START;
+	struct region_entry *e;
+
+	if (offset >= region.span || bytes == 0)
+		return;
+	copy(region.head, address, bytes);
+	e = (struct region_entry *)((char *)region.head + PAD(bytes));
+	e->where = (uintptr_t)address | REGION_LONG;
+	e->old = bytes;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	region.head = e + 1;
+}
+
+/* Undo one entry at address + shift; returns the one before it, NULL: nonsense. */
+static struct region_entry *undo(struct region_entry *e, uint64_t shift)
+{
+	uint64_t address = REGION_WHERE(e->where), bytes = e->where >> 56;
+	char *old = (char *)&e->old;
+
+	if (bytes == 0xff) {
+		bytes = e->old;
+		if (bytes > (uint64_t)((char *)e - (char *)region.log))
+			return NULL;
+		old = (char *)e - PAD(bytes);
+	} else if (bytes > 8) {
+		return NULL;
+	}
+	if (old < (char *)region.log || address < REGION_START || address >= REGION_END ||
+	    bytes > REGION_END - address)
+		return NULL;
+	copy((void *)(address + shift), old, bytes);
+	return old == (char *)&e->old ? e - 1 : (struct region_entry *)old - 1;
+}
+
+static bool undo_all(uint64_t shift)
+{
+	struct region_entry *e = region.head - 1;
+
+	while (e && e >= region.log)
+		e = undo(e, shift);
+	return e != NULL;
+}
+
+bool region_rollback(uint64_t epoch)
+{
+	if (epoch == region.epoch && !undo_all(0))
+		return false;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	region_commit(epoch);
+	return true;
+}
+
+/* ------------------------------------------------------------------ verifier */
+
+void region_snapshot(void *snapshot, size_t bytes)
+{
+	copy(snapshot, (const void *)REGION_START, bytes);
+}
+
+const void *region_verify(const void *snapshot, void *work, size_t bytes)
+{
+	const unsigned char *was = snapshot, *is = work;
+
+	copy(work, (const void *)REGION_START, bytes);
+	if (!undo_all((uintptr_t)work - REGION_START))
+		return region.head;
+	for (size_t i = 0; i < bytes; i++)
+		if (was[i] != is[i])
+			return (const void *)(REGION_START + i);
+	return NULL;
+}
