@@ -5,6 +5,7 @@
  * instruction takes one tick of the TSC: the table is in instructions, user
  * part included, and the same every time.
  */
+#include "lib/c/string.h"
 #include "lib/ipc/server.h"
 #include "tests/native/clone.h"
 
@@ -129,25 +130,40 @@ static void bench_spawn(void)
 	report("process create and close, empty", start);
 }
 
+/* only=WORD on the command line: nothing but that part, for profiles of one path. */
+static bool wanted(const char *part)
+{
+	const char *only = boot_option("only");
+
+	return !only || !strcmp(only, part);
+}
+
 void server_main(void)
 {
 	x_handle_t resource = boot_handle("resource");
 	int64_t p;
 
 	port = (x_handle_t)x_port_create();
-	if (!boot_option("calls")) /* on the command line: for profiles of the call path alone */
+	if (wanted("small"))
 		bench_small();
 	p = clone_self(resource, "server", X_BAND_SERVER);
 	if (p < 0 || x_proc_grant(p, port, 0, X_SLOT_NATIVE) < 0 ||
 	    clone_thread(p, serve, X_SLOT_NATIVE, stacks[0] + STACK) < 0)
 		server_die("no second process");
-	bench_calls("call and answer, two processes", port, 0, 0);
-	bench_calls("  with a window, unused", port, 0, 1);
-	bench_calls("  with 512 bytes copied", port, 512, 1);
-	bench_calls("  with 4 KiB copied", port, 4096, 1);
-	bench_calls("  with 64 KiB copied", port, 65536, 1);
-	bench_events();
-	bench_spawn();
+	if (wanted("call"))
+		bench_calls("call and answer, two processes", port, 0, 0);
+	if (wanted("window")) {
+		bench_calls("  with a window, unused", port, 0, 1);
+		bench_calls("  with 512 bytes copied", port, 512, 1);
+	}
+	if (wanted("window4k"))
+		bench_calls("  with 4 KiB copied", port, 4096, 1);
+	if (wanted("window64k"))
+		bench_calls("  with 64 KiB copied", port, 65536, 1);
+	if (wanted("event"))
+		bench_events();
+	if (wanted("spawn"))
+		bench_spawn();
 	server_log("bench done");
 	x_system(resource, X_SYS_POWEROFF, 0);
 }

@@ -346,15 +346,21 @@ enum x_upcall_reason { X_UP_SYSCALL = 1, X_UP_FAULT, X_UP_NOTIFY };
  * Written by the kernel at the top of the thread's personality stack, then the
  * personality's entry runs with rdi = this block and rsp just below it.
  * x_resume(block) goes back: regs, and the notification mask, are taken from it.
+ *
+ * The personality may also go back without the kernel, by loading the registers
+ * itself, if the mask is the installed one and `pending` is still 0 when it last
+ * looks: bits that come while it runs are put there by the kernel. From that
+ * look to the jump it is within x_personality.leave; should a notification come
+ * there, the kernel carries out the rest, as x_resume(block, 0) would.
  */
 struct x_upcall {
 	uint32_t reason;
 	uint32_t vector;       /* FAULT: exception vector */
 	uint64_t error_code;   /* FAULT */
 	uint64_t address;      /* FAULT: cr2 */
-	uint64_t pending;      /* thread and process bits that are pending & ~mask */
+	uint64_t pending;      /* thread and process bits that are pending & ~installed_mask */
 	uint64_t mask;         /* in: current mask; x_resume installs it */
-	uint64_t restore_mask; /* set by the personality's temporary masks (sigsuspend) */
+	uint64_t installed_mask; /* out: what the kernel has; the personality keeps it up to date */
 	uint64_t thread_word;  /* the personality's own word for this thread */
 	struct x_regs regs;
 };
@@ -386,6 +392,7 @@ struct x_personality {
 	uint64_t base, end;    /* code range in which `syscall` is native */
 	uint64_t fixups;       /* address of uint64_t[2] pairs {faulting rip, continue rip} */
 	uint64_t fixup_count;
+	uint64_t leave, leave_end; /* code that goes back from an upcall without x_resume */
 };
 
 struct x_proc_exec { /* replace a process's program: all or nothing */

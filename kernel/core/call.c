@@ -37,17 +37,13 @@ static void call_give_back(struct call *c)
 		kfree(c);
 }
 
-struct call *call_create(void)
+static struct call *call_make(void)
 {
-	struct call *c = kept_count ? kept[--kept_count] : kmalloc(sizeof(*c));
+	struct call *c = kmalloc(sizeof(*c));
 
 	if (!c)
 		return NULL;
-	/* Zeroing all of it would cost more than all else here: windows and handles
-	 * are filled as they are counted, the message by the caller. */
-	memset(c, 0, offsetof(struct call, msg));
-	c->win_count = 0;
-	c->handle_count = 0;
+	memset(c, 0, offsetof(struct call, state));
 	list_init(&c->item.link);
 	list_init(&c->cancel_item.link);
 	list_init(&c->reply_item.link);
@@ -57,6 +53,16 @@ struct call *call_create(void)
 	c->item.kind = X_IN_CALL;
 	c->cancel_item.kind = X_IN_CANCEL;
 	c->reply_item.kind = X_IN_REPLY;
+	return c;
+}
+
+struct call *call_create(void)
+{
+	struct call *c = kept_count ? kept[--kept_count] : call_make();
+
+	if (!c)
+		return NULL;
+	clear_words(&c->state, offsetof(struct call, msg) - offsetof(struct call, state));
 	c->id = next_call_id++;
 	c->account = current_process()->obj.koid;
 	return c;
@@ -66,6 +72,7 @@ static void call_close_windows(struct call *c)
 {
 	for (uint32_t i = 0; i < c->win_count; i++) {
 		struct call_window *w = &c->win[i];
+
 
 		frames_unpin(w->frames, w->frame_count);
 		if (w->frames != w->inline_frames)
@@ -94,7 +101,7 @@ void call_drop_handles(struct call *c)
 /* Lets the next user of the object's cursor go on. */
 static void call_release_cursor(struct call *c)
 {
-	if (!c->record || c->record->cursor_user != c)
+	if (c->record->cursor_user != c)
 		return;
 	c->record->cursor_user = NULL;
 	waitq_wake_all(&c->record->cursor_wait, 0);
@@ -110,14 +117,24 @@ static void call_leave_port(struct call *c)
 	}
 }
 
+/* With the answer the server has no part in it any more. */
+static void call_leave_server(struct call *c)
+{
+	call_leave_port(c);
+	if (c->record)
+		call_release_cursor(c);
+	if (c->win_count)
+		call_close_windows(c);
+}
+
 /* It leaves all lists before any of its references goes: see call_drop_handles. */
 void call_free(struct call *c)
 {
-	call_leave_port(c);
-	call_release_cursor(c);
+	if (c->state != CALL_DONE)
+		call_leave_server(c);
 	port_unqueue(c->origin, &c->reply_item);
-	list_remove(&c->origin_link);
-	call_close_windows(c);
+	if (!list_empty(&c->origin_link)) /* also one in reserve: commit() */
+		list_remove(&c->origin_link);
 	call_drop_handles(c);
 	if (c->origin)
 		object_unref(&c->origin->obj);
@@ -193,26 +210,24 @@ int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, boo
 
 int call_target(struct call *c, uint32_t h)
 {
-	struct handle held;
-	int err = handle_lookup(h, &held);
+	struct handle *held = handle_slot(&current_process()->handles, h);
 
-	if (err)
-		return err;
-	if (!(held.rights & X_R_CALL))
-		return held.object->type == X_TYPE_OBJECT || held.object->type == X_TYPE_PORT
-			? -X_ERIGHTS : -X_EWRONGTYPE;
-	if (held.object->type == X_TYPE_OBJECT) {
-		struct record *r = container_of(held.object, struct record, obj);
+	if (!held)
+		return -X_EBADF;
+	if (held->object->type != X_TYPE_OBJECT && held->object->type != X_TYPE_PORT)
+		return -X_EWRONGTYPE;
+	if (!(held->rights & X_R_CALL))
+		return -X_ERIGHTS;
+	if (held->object->type == X_TYPE_OBJECT) {
+		struct record *r = container_of(held->object, struct record, obj);
 
 		if (!r->port)
 			return -X_ESTALE_HANDLE;
 		c->record = r;
 		c->port = r->port;
 		handle_hold(&r->obj, 0);
-	} else if (held.object->type == X_TYPE_PORT) {
-		c->port = container_of(held.object, struct port, obj);
 	} else {
-		return -X_EWRONGTYPE;
+		c->port = container_of(held->object, struct port, obj);
 	}
 	object_ref(&c->port->obj);
 	return 0;
@@ -283,7 +298,8 @@ void call_orphan(struct call *c)
 	}
 	c->orphan = true;
 	call_close_windows(c);
-	call_release_cursor(c);
+	if (c->record)
+		call_release_cursor(c);
 	/* The notice may have been delivered before: then nothing else ends it. */
 	if (list_empty(&c->cancel_item.link))
 		call_free(c);
@@ -292,9 +308,7 @@ void call_orphan(struct call *c)
 /* The one place where a call ends with an answer. */
 void call_complete(struct call *c, const struct x_msg *answer, bool here)
 {
-	call_leave_port(c);
-	call_release_cursor(c);
-	call_close_windows(c);
+	call_leave_server(c);
 	c->msg = *answer;
 	c->state = CALL_DONE;
 	if (c->orphan) {
@@ -377,6 +391,7 @@ static int call_wait(struct call *c, uint64_t deadline)
 		if (err == -X_EINTR) {
 			call_hurry(c);
 		} else if (err && call_cancel(c)) {
+			call_leave_server(c);
 			c->msg = (struct x_msg){ .status = err };
 			c->state = CALL_DONE;
 			call_drop_handles(c);
@@ -422,13 +437,13 @@ static int call_prepare(struct call *c, uint32_t h, struct x_call *user)
 {
 	int err = call_target(c, h);
 
-	if (!err)
+	if (!err && user->win_count)
 		err = call_pin_windows(c, user->win, user->win_count);
 	if (!err && (user->flags & X_CALL_CURSOR) && c->record && (c->record->flags & X_MINT_CURSOR))
 		err = call_acquire_cursor(c, user->deadline_ns);
 	if (!err)
 		err = call_target_gone(c);
-	if (!err)
+	if (!err && user->handle_count)
 		err = call_take_handles(c, user->handles, user->handle_count, user->flags & X_CALL_MOVE);
 	return err;
 }

@@ -56,6 +56,15 @@ static inline void list_remove(struct list *n)
 	     &it->member != (l); \
 	     it = it##_next, it##_next = container_of(it->member.next, type, member))
 
+typedef uint64_t __attribute__((may_alias)) any_word;
+/* Clear a few words, all of them known when compiled: without a call. */
+#define clear_words(p, bytes) do { \
+	_Static_assert((bytes) % 8 == 0 && (bytes) <= 256, "clear_words"); \
+	_Pragma("GCC unroll 32") \
+	for (uint32_t word_ = 0; word_ < (bytes) / 8; word_++) \
+		((volatile any_word *)(p))[word_] = 0; \
+} while (0)
+
 /* ---- strings (kernel/core/string.c); rep movsq/stosq or unrolled, never movsb ---- */
 void *memcpy(void *d, const void *s, size_t n);
 void *memmove(void *d, const void *s, size_t n);
@@ -76,7 +85,7 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 __attribute__((format(printf, 3, 4))) int ksnprintf(char *buf, size_t size, const char *fmt, ...);
 /* Stops all CPUs; message, registers, symbolised backtrace, last log lines. */
 __attribute__((noreturn, format(printf, 1, 2))) void panic(const char *fmt, ...);
-#define KASSERT(c) do { if (!(c)) panic("assertion failed: %s at %s:%d", #c, __FILE__, __LINE__); } while (0)
+#define KASSERT(c) do { if (__builtin_expect(!(c), 0)) panic("assertion failed: %s at %s:%d", #c, __FILE__, __LINE__); } while (0)
 
 /* ---- the kernel lock (arch: spinning answers TLB shootdowns) ---- */
 void kernel_lock(void);

@@ -22,17 +22,8 @@ void object_init(struct object *o, uint32_t type, const struct object_ops *ops)
 	object_counts[type]++;
 }
 
-void object_ref(struct object *o)
+void object_destroy(struct object *o)
 {
-	KASSERT(o->refs > 0);
-	o->refs++;
-}
-
-void object_unref(struct object *o)
-{
-	KASSERT(o->refs > 0);
-	if (--o->refs > 0)
-		return;
 	unbind(o);
 	object_counts[o->type]--;
 	o->ops->destroy(o);
@@ -150,29 +141,29 @@ int handle_remove(struct process *p, uint32_t slot, struct handle *out)
 
 int handle_lookup(uint32_t slot, struct handle *out)
 {
-	struct handle_table *t = &current_process()->handles;
+	struct handle *h = handle_slot(&current_process()->handles, slot);
 
-	if (slot >= t->size || !t->slots[slot].object)
+	if (!h)
 		return -X_EBADF;
-	*out = t->slots[slot];
+	*out = *h;
 	return 0;
 }
 
 struct object *handle_get(uint32_t slot, uint32_t type, uint32_t rights, int *err)
 {
-	struct handle h;
+	struct handle *h = handle_slot(&current_process()->handles, slot);
 
-	*err = handle_lookup(slot, &h);
-	if (*err)
-		return NULL;
-	if (type != X_TYPE_NONE && h.object->type != type)
+	*err = 0;
+	if (!h)
+		*err = -X_EBADF;
+	else if (type != X_TYPE_NONE && h->object->type != type)
 		*err = -X_EWRONGTYPE;
-	else if ((h.rights & rights) != rights)
+	else if ((h->rights & rights) != rights)
 		*err = -X_ERIGHTS;
 	if (*err)
 		return NULL;
-	object_ref(h.object);
-	return h.object;
+	object_ref(h->object);
+	return h->object;
 }
 
 void handle_table_close_all(struct process *p)

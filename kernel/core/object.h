@@ -57,8 +57,18 @@ struct handle_table { struct handle *slots; uint32_t size, used; };
 
 /* refs = 1 (the creator's), handles = 0 */
 void object_init(struct object *o, uint32_t type, const struct object_ops *ops);
-void object_ref(struct object *o);
-void object_unref(struct object *o);
+static inline void object_ref(struct object *o)
+{
+	KASSERT(o->refs > 0);
+	o->refs++;
+}
+void object_destroy(struct object *o); /* refs has reached 0 */
+static inline void object_unref(struct object *o)
+{
+	KASSERT(o->refs > 0);
+	if (--o->refs == 0)
+		object_destroy(o);
+}
 extern uint64_t object_counts[16]; /* live, by type; kept by init and destroy */
 
 /* A handle value on the move: takes/holds one handle count and one ref. */
@@ -76,6 +86,11 @@ int handle_remove(struct process *p, uint32_t slot, struct handle *out);  /* cal
  * returns a reference (object_unref it) or a negative error through *err. */
 struct object *handle_get(uint32_t slot, uint32_t type, uint32_t rights, int *err);
 int handle_lookup(uint32_t slot, struct handle *out); /* borrowed copy, no counts taken */
+/* The same in place, or NULL; good until the table changes. */
+static inline struct handle *handle_slot(struct handle_table *t, uint32_t slot)
+{
+	return slot < t->size && t->slots[slot].object ? &t->slots[slot] : NULL;
+}
 void handle_table_close_all(struct process *p);
 int handle_table_clone_fds(struct process *from, struct process *to);
 void handle_table_close_cloexec(struct process *p);

@@ -487,7 +487,8 @@ static void apply_answer(struct port *p, struct x_out *o, bool here)
 		return;
 	}
 	KASSERT(c->handle_count == 0); /* delivered when it was taken */
-	memcpy(c->handles, moved, count * sizeof(moved[0]));
+	if (count)
+		memcpy(c->handles, moved, count * sizeof(moved[0]));
 	c->handle_count = count;
 	if ((o->flags & X_ANSWER_CURSOR) && c->record)
 		c->record->cursor = o->value;
@@ -654,13 +655,14 @@ static int deliver_handles(struct call *c, struct x_in *in)
 static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
 {
 	in->id = c->id;
+	in->object = c->record ? c->record->id : 0;
+	in->cursor = c->record ? c->record->cursor : 0;
+	in->status_flags = c->record ? c->record->status_flags : 0;
+	in->handle_count = 0;
 	in->account = c->account;
 	in->msg = c->msg;
-	if (c->record) {
-		in->object = c->record->id;
-		in->cursor = c->record->cursor;
-		in->status_flags = c->record->status_flags;
-	}
+	clear_words(in->win, sizeof(in->win));
+	clear_words(in->handles, sizeof(in->handles));
 	in->win_count = c->win_count;
 	for (uint32_t i = 0; i < c->win_count; i++) {
 		in->win[i].len = c->win[i].len;
@@ -670,7 +672,7 @@ static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
 	c->taken_ns = arch_time_ns();
 	list_push_back(&p->open_calls[c->id % CALL_BUCKETS], &c->open_link);
 	p->open_count++;
-	if (deliver_handles(c, in)) {
+	if (c->handle_count && deliver_handles(c, in)) {
 		call_fail(c, -X_EMFILE);
 		return false;
 	}
@@ -690,14 +692,15 @@ static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
 	struct record *r;
 	struct binding *b;
 
-	memset(in, 0, sizeof(*in));
-	in->kind = it->kind;
 	port_unqueue(p, it);
 	it->delivered = true;
 	list_push_back(&p->delivered, &it->link);
-	switch (it->kind) {
-	case X_IN_CALL:
+	in->kind = it->kind;
+	if (it->kind == X_IN_CALL) /* fills all of it */
 		return deliver_call(p, container_of(it, struct call, item), in);
+	memset(in, 0, sizeof(*in));
+	in->kind = it->kind;
+	switch (it->kind) {
 	case X_IN_REPLY:
 		deliver_reply(container_of(it, struct call, reply_item), in);
 		return true;

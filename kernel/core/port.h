@@ -81,20 +81,22 @@ struct call_window {
 };
 
 struct call {
+	/* Links: in no list when the call ends, so never initialised again. */
 	struct item item, cancel_item, reply_item;
+	struct list open_link;    /* port->open_calls while TAKEN */
+	struct list origin_link;  /* port->started */
+	struct waitq done;        /* where the caller waits */
+	/* Cleared by call_create(), down to msg: */
 	uint32_t state, flags;
 	bool cancelled, orphan;
+	uint32_t win_count, handle_count;
 	uint64_t id, cookie, account, taken_ns;
 	struct port *port;        /* referenced */
 	struct record *record;    /* referenced and counted as a handle; may be NULL */
-	struct list open_link;    /* port->open_calls while TAKEN */
 	struct thread *thread;    /* waiting caller, or NULL */
-	struct waitq done;        /* where it waits */
 	struct port *origin;      /* started call: where the reply goes (referenced) */
-	struct list origin_link;
-	/* what follows is not cleared by call_create() */
+	/* Not cleared: filled by the caller, and as they are counted. */
 	struct x_msg msg;         /* request, then answer */
-	uint32_t win_count, handle_count;
 	struct call_window win[X_MAX_WINDOWS];
 	struct handle handles[X_MAX_HANDLES];
 };

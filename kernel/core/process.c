@@ -413,39 +413,48 @@ static bool in_personality(const struct process *p, uint64_t rip)
 	return rip >= p->personality.base && rip < p->personality.end;
 }
 
-void thread_upcall(struct thread *t, const struct x_upcall *reason)
+static uint64_t upcall_block(const struct thread *t)
 {
-	struct process *p = t->process;
-	struct x_upcall frame = *reason;
-	uint64_t at = (t->upcall_stack - sizeof(frame)) & ~15ull;
+	return (t->upcall_stack - sizeof(struct x_upcall)) & ~15ull;
+}
+
+#define BLOCK_HEAD offsetof(struct x_upcall, regs)
+
+void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address)
+{
+	struct thread *t = current();
+	struct x_upcall head; /* all but the registers */
+	uint64_t at = upcall_block(t);
 
 	arch_read_bases(t);
-	frame.mask = t->mask;
-	frame.pending = (t->pending | p->pending) & ~t->mask & ~p->ignore;
-	frame.thread_word = t->thread_word;
-	frame.regs = *t->regs;
-	frame.regs.fs_base = t->fs_base;
-	frame.regs.gs_base = t->gs_base;
-	if (copy_to_user(at, &frame, sizeof(frame))) {
-		process_kill(p, X_DEATH_EXCEPTION, -X_EFAULT);
+	head.reason = reason;
+	head.vector = vector;
+	head.error_code = error;
+	head.address = address;
+	head.pending = thread_notifications(t);
+	head.mask = head.installed_mask = t->mask;
+	head.thread_word = t->thread_word;
+	if (copy_to_user(at, &head, BLOCK_HEAD) || copy_to_user(at + BLOCK_HEAD, t->regs, sizeof(*t->regs))) {
+		process_kill(t->process, X_DEATH_EXCEPTION, -X_EFAULT);
 		return;
 	}
 	t->regs->rdi = at;
 	t->regs->rsp = at - 8; /* as if called: the ABI's alignment */
-	t->regs->rip = p->personality.entry;
-	t->regs->rflags = RFLAGS_IF | 2;
+	t->regs->rcx = t->regs->rip = t->process->personality.entry;
+	t->regs->r11 = t->regs->rflags = RFLAGS_IF | 2; /* rcx and r11 so: the quick way out */
 }
 
 int64_t sys_resume(uint64_t user_frame, uint64_t taken)
 {
 	struct thread *t = current();
 	struct process *p = t->process;
-	struct x_upcall frame;
-	uint64_t mine;
+	uint64_t mine, mask;
+	struct x_regs regs;
 
-	if (copy_from_user(&frame, user_frame, sizeof(frame)))
+	if (copy_from_user(&regs, user_frame + BLOCK_HEAD, sizeof(regs)) ||
+	    copy_from_user(&mask, user_frame + offsetof(struct x_upcall, mask), sizeof(mask)))
 		return -X_EFAULT;
-	if (sanitise_regs(&frame.regs))
+	if (sanitise_regs(&regs))
 		return -X_EINVAL;
 	/* Another thread took a process-directed bit first: it is not ours to handle. */
 	if (taken & ~(t->pending | p->pending))
@@ -453,9 +462,25 @@ int64_t sys_resume(uint64_t user_frame, uint64_t taken)
 	mine = t->pending & taken;
 	t->pending &= ~mine;
 	p->pending &= ~(taken & ~mine);
-	t->mask = frame.mask;
-	*t->regs = frame.regs;
-	return frame.regs.rax;
+	t->mask = mask;
+	*t->regs = regs;
+	return (int64_t)regs.rax;
+}
+
+/*
+ * A notification for a thread in its personality: told by the block's `pending`,
+ * at which it looks before it leaves. If it has looked already, it has nothing
+ * left to do but to load registers from the block: that is done for it.
+ */
+static void notify_personality(struct thread *t)
+{
+	const struct x_personality *pers = &t->process->personality;
+	uint64_t bits = thread_notifications(t), rip = t->regs->rip;
+
+	if (rip >= pers->leave && rip < pers->leave_end)
+		sys_resume(upcall_block(t), 0);
+	else
+		copy_to_user(upcall_block(t) + offsetof(struct x_upcall, pending), &bits, sizeof(bits));
 }
 
 void thread_return_to_user(struct x_regs *regs)
@@ -469,13 +494,15 @@ void thread_return_to_user(struct x_regs *regs)
 			thread_exit_current();
 		} else if (p->suspended) {
 			thread_wait(&p->suspend_wait, X_FOREVER, 0);
-		} else if (sched_need()) {
+		} else if (this_cpu()->need_resched) {
 			schedule();
-		} else if (!told && t->upcall_stack && thread_has_notification(t, t->mask) &&
-			   !in_personality(p, regs->rip)) {
-			/* Writing the frame may block: look at all again. */
+		} else if (!told && t->upcall_stack && thread_has_notification(t, t->mask)) {
+			/* Writing to the block may block: look at all again. */
+			if (in_personality(p, regs->rip))
+				notify_personality(t);
 			told = true;
-			thread_upcall(t, &(struct x_upcall){ .reason = X_UP_NOTIFY });
+			if (!in_personality(p, regs->rip))
+				thread_upcall(X_UP_NOTIFY, 0, 0, 0);
 		} else {
 			return;
 		}
@@ -567,9 +594,6 @@ bool trap_exception(struct x_regs *regs, uint32_t vector, uint64_t error, uint64
 {
 	struct thread *t = current();
 	struct process *p = t->process;
-	struct x_upcall up = {
-		.reason = X_UP_FAULT, .vector = vector, .error_code = error, .address = address,
-	};
 
 	if (vector == VECTOR_PAGE_FAULT && address < X_USER_MAX && p->space) {
 		uint32_t access = (error & PF_WRITE ? FAULT_WRITE : 0) | (error & PF_FETCH ? FAULT_EXEC : 0);
@@ -590,7 +614,7 @@ bool trap_exception(struct x_regs *regs, uint32_t vector, uint64_t error, uint64
 			process_fault(p, regs, vector, error, address);
 		return true;
 	}
-	thread_upcall(t, &up);
+	thread_upcall(X_UP_FAULT, vector, error, address);
 	return true;
 }
 

@@ -14,7 +14,8 @@
 
 struct run_queue {
 	struct list ready[BANDS];
-	uint32_t count;
+	struct thread *next;        /* ready too, and in no list: see hand_over() */
+	uint32_t count;             /* of threads in ready[], and next */
 	struct list timers;         /* struct thread.timer_link, earliest first */
 	uint64_t armed_ns;          /* what this CPU's timer is set to, FOREVER: off */
 	struct thread idle;
@@ -24,11 +25,6 @@ struct run_queue {
 static struct run_queue queues[MAX_CPUS];
 struct process process_none = { .name = "idle" };
 struct list all_processes = { &all_processes, &all_processes };
-
-struct thread *current(void)
-{
-	return this_cpu()->current;
-}
 
 static struct run_queue *queue_of(uint32_t cpu)
 {
@@ -159,6 +155,8 @@ static bool cpu_would_yield(const struct thread *t, uint32_t cpu)
 	for (uint32_t band = 0; band <= t->band; band++)
 		if (!list_empty(&q->ready[band]))
 			return false;
+	if (q->next && q->next->band <= t->band)
+		return false;
 	return may_run_on(t, cpu) && cpus[cpu].current->band > t->band;
 }
 
@@ -193,6 +191,36 @@ void sched_make_ready(struct thread *t, bool here)
 	enqueue(t, choose_cpu(t, here));
 }
 
+/*
+ * The fast path of all IPC: whoever wakes a thread and is about to block leaves
+ * the CPU to it, past the queues, with what is left of the time slice; so
+ * nothing has to be armed either. Only while nobody else waits for this CPU. If
+ * the waker does not block after all, or others come, it queues like them.
+ */
+static bool hand_over(struct thread *t)
+{
+	struct cpu *c = this_cpu();
+	struct run_queue *q = c->rq;
+
+	if (q->count || (t->affinity && !(t->affinity >> c->id & 1)))
+		return false;
+	t->state = THREAD_READY;
+	t->cpu = c->id;
+	q->next = t;
+	q->count = 1;
+	if (c->current->band > t->band)
+		c->need_resched = true;
+	return true;
+}
+
+static void queue_next(struct run_queue *q)
+{
+	if (!q->next)
+		return;
+	list_push_back(&q->ready[q->next->band], &q->next->run_link);
+	q->next = NULL;
+}
+
 static struct thread *dequeue(struct run_queue *q, uint32_t cpu)
 {
 	for (uint32_t band = 0; band < BANDS; band++) {
@@ -214,8 +242,10 @@ static struct thread *pick_next(struct cpu *cpu)
 	for (uint32_t i = 1; !t && i < cpu_count; i++) {
 		uint32_t other = (cpu->id + i) % cpu_count;
 
-		if (cpus[other].online && queue_of(other)->count)
-			t = dequeue(queue_of(other), cpu->id);
+		if (!cpus[other].online || !queue_of(other)->count)
+			continue;
+		queue_next(queue_of(other));
+		t = dequeue(queue_of(other), cpu->id);
 	}
 	return t ? t : &cpu->rq->idle;
 }
@@ -230,42 +260,51 @@ static void free_dead(struct cpu *cpu)
 	thread_free(t);
 }
 
+static void account_switch(struct cpu *cpu, struct thread *prev, struct thread *next, uint64_t now)
+{
+	prev->system_ns += now - prev->switched_in_ns;
+	next->switched_in_ns = now;
+	cpu->switches++;
+	if (prev->state == THREAD_DEAD) {
+		KASSERT(!cpu->rq->dead);
+		cpu->rq->dead = prev;
+	}
+	cpu->current = next;
+}
+
 void schedule(void)
 {
 	struct cpu *cpu = this_cpu();
-	struct thread *prev = cpu->current, *next;
-	uint64_t now;
+	struct run_queue *q = cpu->rq;
+	struct thread *prev = cpu->current, *next = q->next;
+	uint64_t now = arch_time_ns();
 
-	free_dead(cpu);
+	if (q->dead)
+		free_dead(cpu);
 	cpu->need_resched = false;
-	if (prev->state == THREAD_RUNNING && prev != &cpu->rq->idle) {
-		prev->state = THREAD_READY;
-		list_push_back(&cpu->rq->ready[prev->band], &prev->run_link);
-		cpu->rq->count++;
-	}
-	next = pick_next(cpu);
-	next->state = THREAD_RUNNING;
-	next->cpu = cpu->id;
-	now = arch_time_ns();
-	next->slice_end_ns = now + SLICE_NS;
-	if (next != prev) {
-		prev->system_ns += now - prev->switched_in_ns;
-		next->switched_in_ns = now;
-		cpu->switches++;
-		if (prev->state == THREAD_DEAD) {
-			KASSERT(!cpu->rq->dead);
-			cpu->rq->dead = prev;
+	if (next && q->count == 1 && prev->state != THREAD_RUNNING) { /* see hand_over() */
+		q->next = NULL;
+		q->count = 0;
+		next->slice_end_ns = prev->slice_end_ns;
+	} else {
+		queue_next(q);
+		if (prev->state == THREAD_RUNNING && prev != &q->idle) {
+			prev->state = THREAD_READY;
+			list_push_back(&q->ready[prev->band], &prev->run_link);
+			q->count++;
 		}
-		cpu->current = next;
+		next = pick_next(cpu);
+		next->slice_end_ns = now + SLICE_NS;
+		next->cpu = cpu->id;
 	}
-	timer_rearm(); /* before the switch: a new thread does not come back here */
+	next->state = THREAD_RUNNING;
+	if (next != prev)
+		account_switch(cpu, prev, next, now);
+	/* Before the switch: a new thread does not come back here. */
+	if (q->armed_ns > next->slice_end_ns || !list_empty(&q->timers))
+		timer_rearm();
 	if (next != prev)
 		arch_switch(prev, next);
-}
-
-bool sched_need(void)
-{
-	return this_cpu()->need_resched;
 }
 
 void sched_stop_thread(struct thread *t)
@@ -338,7 +377,8 @@ void thread_wake(struct thread *t, int result, bool here)
 	list_remove(&t->timer_link);
 	t->waiting_on = NULL;
 	t->wait_result = result;
-	sched_make_ready(t, here);
+	if (!here || !hand_over(t))
+		sched_make_ready(t, here);
 }
 
 void waitq_wake_all(struct waitq *q, int result)

@@ -7,7 +7,13 @@
 #include "port.h"
 #include "resource.h"
 
-struct args { uint64_t a, b, c, d, e; };
+/* The arguments, where they lie in struct x_regs. */
+struct args { uint64_t rax, rbx, rcx, c, b, a, rbp, rsp, e, r9, d; } __attribute__((may_alias));
+_Static_assert(offsetof(struct args, a) == offsetof(struct x_regs, rdi) &&
+	       offsetof(struct args, b) == offsetof(struct x_regs, rsi) &&
+	       offsetof(struct args, c) == offsetof(struct x_regs, rdx) &&
+	       offsetof(struct args, d) == offsetof(struct x_regs, r10) &&
+	       offsetof(struct args, e) == offsetof(struct x_regs, r8), "struct args");
 
 #define NATIVE_RIGHTS_MEMORY (X_R_READ | X_R_WRITE | X_R_EXEC | X_R_DUP | X_R_TRANSFER)
 
@@ -858,7 +864,7 @@ bool syscall_may_defer(uint64_t number)
 void syscall_deferred(uint64_t number, const uint64_t *v)
 {
 	if (syscall_may_defer(number)) /* the entry may have changed since it was checked */
-		table[number](&(struct args){ v[0], v[1], v[2], v[3], v[4] });
+		table[number](&(struct args){ .a = v[0], .b = v[1], .c = v[2], .d = v[3], .e = v[4] });
 }
 
 static bool is_native(const struct thread *t, const struct x_regs *regs)
@@ -871,17 +877,10 @@ static bool is_native(const struct thread *t, const struct x_regs *regs)
 
 void trap_syscall(struct x_regs *regs)
 {
-	struct args a = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8 };
-
-	if (!is_native(current(), regs)) {
-		struct x_upcall up = { .reason = X_UP_SYSCALL };
-
-		thread_upcall(current(), &up);
-		return;
-	}
-	if (regs->rax >= X_SYSCALL_COUNT) {
+	if (!is_native(current(), regs))
+		thread_upcall(X_UP_SYSCALL, 0, 0, 0);
+	else if (regs->rax < X_SYSCALL_COUNT)
+		regs->rax = (uint64_t)table[regs->rax]((const struct args *)regs);
+	else
 		regs->rax = (uint64_t)-X_ENOSYS;
-		return;
-	}
-	regs->rax = table[regs->rax](&a);
 }

@@ -84,15 +84,12 @@ struct process {
 };
 
 /* ---- sched.c ---- */
-extern struct list all_processes;
-struct thread *current(void);
-static inline struct process *current_process(void) { return current()->process; }
+extern struct list all_processes; /* current() and current_process() are in arch.h */
 void sched_init_cpu(uint32_t cpu);
 __attribute__((noreturn)) void sched_start_cpu(void); /* idle loop of a CPU */
 void schedule(void);                   /* switch to the best thread; returns when run again */
 void sched_make_ready(struct thread *t, bool here); /* here: the waker is about to block */
 void sched_tick(void);                 /* LAPIC timer: expire timers and the slice */
-bool sched_need(void);                 /* this CPU should schedule() before user mode */
 void sched_stop_thread(struct thread *t); /* make it leave its CPU at once (IPI) */
 
 #define WAIT_INTERRUPTIBLE 1u /* unmasked notifications end the wait */
@@ -119,6 +116,10 @@ void thread_free(struct thread *t); /* scheduler only: it has left its stack */
 /* On the way back to user mode: death, suspension, scheduling, notifications
  * (upcall). Called by arch with the lock held, interrupts off. */
 void thread_return_to_user(struct x_regs *regs);
+static inline uint64_t thread_notifications(const struct thread *t) /* that are to be told now */
+{
+	return (t->pending | t->process->pending) & ~t->mask & ~t->process->ignore;
+}
 int process_exec(struct process *p, struct space *space, const struct x_proc_exec *e);
 int64_t process_add_thread(struct process *p, const struct x_thread_create *c, const struct x_regs *regs);
 void process_suspend(struct process *p, bool on);
@@ -126,8 +127,8 @@ int process_reset(struct process *p, const struct x_thread_create *c);
 int process_start_first(struct process *p, const struct x_thread_create *c);
 uint64_t process_cpu_ns(const struct process *p);
 int process_notify(struct process *p, uint32_t thread_id, uint64_t bits);
-/* Make t enter the personality when it next leaves the kernel. */
-void thread_upcall(struct thread *t, const struct x_upcall *reason);
+/* Make the current thread enter the personality when it leaves the kernel. */
+void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address);
 int64_t sys_resume(uint64_t user_frame, uint64_t taken);
 extern struct process process_none; /* of idle threads and of threads that have ended */
 

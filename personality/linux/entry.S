@@ -26,6 +26,42 @@ pers_entry:
 	ud2
 	.size pers_entry, . - pers_entry
 
+/* void pers_leave(struct x_upcall *frame): back to the program without the
+ * kernel (include/xinim/abi.h tells when). Returns if a notification is pending.
+ * The block serves as the stack, so nothing is stored, and the red zone below
+ * the program's own stack pointer stays as it is. rcx and r11 are the program's
+ * to lose at a system call: rcx carries the way back. */
+	.globl pers_leave, pers_leave_end
+	.hidden pers_leave, pers_leave_end
+	.type pers_leave, @function
+pers_leave:
+	cmpq $0, 24(%rdi)	/* pending */
+	jne pers_leave_end
+	leaq 56(%rdi), %rsp	/* regs */
+	popq %rax
+	popq %rbx
+	popq %rcx
+	popq %rdx
+	popq %rsi
+	popq %rdi
+	popq %rbp
+	popq %r11		/* rsp: loaded last */
+	popq %r8
+	popq %r9
+	popq %r10
+	popq %r11
+	popq %r12
+	popq %r13
+	popq %r14
+	popq %r15
+	popq %rcx		/* rip */
+	popfq
+	movq -88(%rsp), %rsp
+	jmp *%rcx
+pers_leave_end:
+	ret
+	.size pers_leave, . - pers_leave
+
 /* int64_t pers_copy(void *dst, const void *src, uint64_t len)
  * Plain moves: string instructions are slow under software emulation. */
 	.globl pers_copy

@@ -58,8 +58,8 @@ struct pers_header {
 	uint64_t fixups;         /* uint64_t[2] pairs {faulting rip, continue rip} */
 	uint64_t fixup_count;    /* pairs */
 	uint64_t fixups_end;     /* if fixup_count is 0: end of the table, for linker scripts */
-	uint64_t thread_start;   /* the personality's own use */
-	uint64_t reserved[7];
+	uint64_t leave, leave_end; /* x_personality.leave */
+	uint64_t reserved[6];
 };
 
 /* ------------------------------------- at PERS_START, written by pm at each exec */

@@ -9,7 +9,11 @@
 
 struct pers_process process;
 
-extern char pers_entry[], pers_text_start[], pers_text_end[], pers_fixups[], pers_fixups_end[];
+extern char pers_entry[], pers_text_start[], pers_text_end[], pers_fixups[], pers_fixups_end[],
+	pers_leave_end[];
+void pers_leave(struct x_upcall *frame);
+_Static_assert(offsetof(struct x_upcall, pending) == 24 && offsetof(struct x_upcall, regs) == 56 &&
+	       offsetof(struct x_regs, rip) == 128 && offsetof(struct x_regs, rsp) == 56, "pers_leave");
 void pers_upcall(struct x_upcall *frame);
 
 __attribute__((section(".pers_header"), used))
@@ -23,6 +27,8 @@ const struct pers_header pers_header = {
 	.fixups = (uint64_t)pers_fixups,
 	.fixup_count = 0, /* a link-time difference is no constant of C: see fixups_end */
 	.fixups_end = (uint64_t)pers_fixups_end,
+	.leave = (uint64_t)pers_leave,
+	.leave_end = (uint64_t)pers_leave_end,
 };
 
 struct syscall_entry { const char *name; sys_fn *fn; };
@@ -135,6 +141,16 @@ static bool is_restart(int64_t result)
 	       result == -RESTART_NOHAND || result == -RESTART_BLOCK;
 }
 
+#define RFLAGS_TF 0x100u
+
+/* The short way back from an ordinary call; returns if it is not to be had. A
+ * program that steps itself would trap before the personality is left. */
+static void leave(const struct pers_thread *t, struct x_upcall *frame)
+{
+	if (frame->mask == frame->installed_mask && !t->discard && !(frame->regs.rflags & RFLAGS_TF))
+		pers_leave(frame);
+}
+
 static void serve_syscall(struct pers_thread *t, struct x_upcall *frame)
 {
 	struct x_regs *r = &frame->regs;
@@ -151,7 +167,9 @@ static void serve_syscall(struct pers_thread *t, struct x_upcall *frame)
 		result = missing(t, number);
 	if (!s.keep_regs) {
 		r->rax = (uint64_t)result;
-		if (is_restart(result)) {
+		if (!is_restart(result)) {
+			leave(t, frame);
+		} else {
 			t->before = *frame;
 			if (t->mask_saved)
 				t->before.mask = t->saved_mask;

@@ -44,13 +44,19 @@ void process_end(uint32_t wait_status)
 	}
 }
 
-uint64_t signals_pending(struct x_upcall *frame)
+/* All that is pending, masked or not; the kernel learns the mask as it is now. */
+static uint64_t pending_now(struct x_upcall *frame)
 {
 	uint64_t pending = 0;
 
-	if (x_notify_mask(frame->mask, &pending) < 0)
-		return 0;
-	return pending & ~frame->mask;
+	frame->installed_mask = frame->mask;
+	x_notify_mask(frame->mask, &pending);
+	return pending;
+}
+
+uint64_t signals_pending(struct x_upcall *frame)
+{
+	return pending_now(frame) & ~frame->mask;
 }
 
 /* ------------------------------------------------------------------ delivery */
@@ -338,28 +344,27 @@ int64_t linux_pause(struct sys *s)
 
 int64_t linux_rt_sigpending(struct sys *s)
 {
-	uint64_t pending = 0;
+	uint64_t pending;
 
 	if (s->a[1] > 8)
 		return -X_EINVAL;
-	x_notify_mask(s->frame->mask, &pending);
-	pending &= s->frame->mask;
+	pending = pending_now(s->frame) & s->frame->mask;
 	return copy_out(s->a[0], &pending, s->a[1]);
 }
 
 /* Wait with the signals of `set` open, default-ignored ones included. */
 static uint64_t wait_for_signals(struct sys *s, uint64_t set, uint64_t deadline)
 {
-	uint64_t mask = s->frame->mask & ~set, pending = 0;
+	uint64_t mask = s->frame->mask & ~set, pending;
 
 	process_lock();
 	if (process.ignore & set)
 		x_notify_ignore(process.ignore & ~set);
 	process_unlock();
-	x_notify_mask(s->frame->mask, &pending);
+	pending = pending_now(s->frame);
 	if (!(pending & set)) {
 		x_wait(NULL, 0, deadline, &mask);
-		x_notify_mask(s->frame->mask, &pending);
+		pending = pending_now(s->frame);
 	}
 	process_lock();
 	if (process.ignore & set)

@@ -24,7 +24,8 @@ static int check_header(void)
 	if (h.magic != PERS_MAGIC || h.header_bytes != sizeof(h) || h.start_version != PERS_START_VERSION)
 		return -X_ENOEXEC;
 	if (h.text_start < elf.low || h.text_end > elf.high || h.upcall_entry < h.text_start ||
-	    h.upcall_entry >= h.text_end || h.fixups < elf.low || h.fixups > elf.high)
+	    h.upcall_entry >= h.text_end || h.fixups < elf.low || h.fixups > elf.high ||
+	    h.leave > h.leave_end || h.leave_end > h.text_end)
 		return -X_ENOEXEC;
 	if (h.fixup_count == 0 && h.fixups_end > h.fixups)
 		h.fixup_count = (h.fixups_end - h.fixups) / (2 * sizeof(uint64_t));
@@ -32,7 +33,8 @@ static int check_header(void)
 		return -X_ENOEXEC;
 	personality = (struct x_personality){ .entry = h.upcall_entry, .base = h.text_start,
 					      .end = h.text_end, .fixups = h.fixups,
-					      .fixup_count = h.fixup_count };
+					      .fixup_count = h.fixup_count,
+					      .leave = h.leave, .leave_end = h.leave_end };
 	return 0;
 }
 

@@ -95,16 +95,8 @@ void object_init(struct object *o, uint32_t type, const struct object_ops *ops)
 	object_counts[type]++;
 }
 
-void object_ref(struct object *o)
+void object_destroy(struct object *o)
 {
-	o->refs++;
-}
-
-void object_unref(struct object *o)
-{
-	KASSERT(o->refs > 0);
-	if (--o->refs > 0)
-		return;
 	object_counts[o->type]--;
 	o->ops->destroy(o);
 }

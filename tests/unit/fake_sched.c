@@ -311,7 +311,6 @@ void panic(const char *fmt, ...)
 
 void klog(const char *fmt, ...) { (void)fmt; }
 size_t strlcpy(char *d, const char *s, size_t size) { return (size_t)snprintf(d, size, "%s", s); }
-uint64_t arch_time_ns(void) { return fake_now; }
 void arch_timer_arm(uint64_t deadline_ns) { (void)deadline_ns; }
 void arch_send_resched(uint32_t cpu) { cpus[cpu].need_resched = true; }
 void arch_idle_wait(void) { }

@@ -10,11 +10,15 @@
 
 #include "kernel/arch/x86_64/arch.h"
 
+#define arch_time_ns() fake_now
+
 #define FAKE_CPUS   3u
 #define ARENA_PAGES 16u
 
 extern uint32_t fake_cpu;         /* the one that runs now */
 #define this_cpu() (&cpus[fake_cpu])
+#undef current
+#define current() (cpus[fake_cpu].current)
 
 extern uint64_t fake_now;
 extern uint64_t fake_allocations; /* kmalloc'ed and not freed */

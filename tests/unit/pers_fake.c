@@ -25,6 +25,7 @@ static jmp_buf left;
 extern struct pers_process process;
 extern const size_t pers_fake_process_bytes;
 void pers_upcall(struct x_upcall *frame);
+void pers_leave(struct x_upcall *frame);
 void pers_fake_fill(void *ids, void *start);
 
 static void map_fixed(void *at, size_t bytes)
@@ -96,6 +97,15 @@ int64_t x_resume(struct x_upcall *frame, uint64_t taken)
 	longjmp(left, 1);
 }
 
+void pers_leave(struct x_upcall *frame)
+{
+	if (frame->pending)
+		return;
+	fake.resumed = *frame;
+	fake.taken = 0;
+	longjmp(left, 1);
+}
+
 int64_t x_proc_exit(int status)
 {
 	fake.resumed.reason = 0;
@@ -143,7 +153,7 @@ int64_t pers_cmpxchg32(uint32_t *addr, uint32_t expected, uint32_t desired, uint
 	return 0;
 }
 
-char pers_entry[1], pers_text_start[1], pers_text_end[1], pers_fixups[1], pers_fixups_end[1];
+char pers_entry[1], pers_text_start[1], pers_text_end[1], pers_fixups[1], pers_fixups_end[1], pers_leave_end[1];
 
 int64_t x_call(x_handle_t h, struct x_call *c) { return fake.call ? fake.call(h, c) : -X_EBADF; }
 int64_t x_handle_close(x_handle_t h) { (void)h; fake.closed++; return 0; }

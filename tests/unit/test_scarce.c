@@ -3,6 +3,7 @@
  * Who pays when memory ends: the largest program, never a server.
  *
  * sources: kernel/core/scarce.c
+ * cflags: -DFAKE_CURRENT_THREAD
  */
 #include <setjmp.h>
 #include <stdarg.h>

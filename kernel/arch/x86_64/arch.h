@@ -35,6 +35,21 @@ static inline struct cpu *this_cpu(void)
 	return c;
 }
 
+/* The thread whose code this is. Not volatile: it stays the same for that code,
+ * whatever CPU it goes on on. Unit tests have a function of their own. */
+#ifdef FAKE_CURRENT_THREAD
+struct thread *current(void);
+#else
+static inline struct thread *current_thread(void)
+{
+	struct thread *t;
+	__asm__("movq %%gs:%c1, %0" : "=r"(t) : "i"(offsetof(struct cpu, current)));
+	return t;
+}
+#define current() current_thread()
+#endif
+#define current_process() (current()->process)
+
 /* ---- start: entry.S (PVH note, long mode) -> arch_start() -> kernel_main() ---- */
 void arch_init_memory(void);      /* direct map etc. after frame_init(); see boot.c */
 void arch_init_cpus(void);        /* ACPI MADT, LAPIC, IOAPIC, timer; then starts the other CPUs,
@@ -75,7 +90,21 @@ void tlb_flush(struct space *s, uint64_t start, uint64_t end);
 void arch_space_gone(struct space *s); /* about to be freed: unload it everywhere */
 
 /* ---- time ---- */
-uint64_t arch_time_ns(void);      /* monotonic since kernel entry, same on all CPUs */
+#ifdef FAKE_CURRENT_THREAD
+uint64_t arch_time_ns(void);
+#else
+extern uint64_t tsc_base, ns_per_tsc_32; /* ns = ticks * this >> 32 */
+static inline uint64_t rdtsc(void)
+{
+	uint32_t lo, hi;
+	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return (uint64_t)hi << 32 | lo;
+}
+static inline uint64_t arch_time_ns(void) /* monotonic since kernel entry, same on all CPUs */
+{
+	return (uint64_t)((unsigned __int128)(rdtsc() - tsc_base) * ns_per_tsc_32 >> 32);
+}
+#endif
 uint64_t arch_realtime_ns(void);  /* RTC at boot + monotonic; ns since 1970 */
 uint32_t arch_tsc_khz(void);
 void arch_timer_arm(uint64_t deadline_ns); /* this CPU; UINT64_MAX: off */

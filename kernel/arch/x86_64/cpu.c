@@ -144,7 +144,7 @@ void cpu_init(struct cpu *c)
 
 /* ------------------------------------------------------------------ FPU */
 
-static void set_ts(struct cpu_arch *a, bool on)
+static inline void set_ts(struct cpu_arch *a, bool on)
 {
 	if (a->ts_set == on)
 		return;
@@ -257,15 +257,15 @@ static void save_bases(struct thread *t)
 			 : "=&r"(t->fs_base), "=&r"(t->gs_base));
 }
 
+/* Both are canonical: checked where they came from a program, or read from the CPU. */
 static void load_bases(const struct thread *t)
 {
-	uint64_t fs = canonical(t->fs_base), gs = canonical(t->gs_base);
-
 	if (have_fsgsbase) {
-		__asm__ volatile("wrfsbase %0\n\tswapgs\n\twrgsbase %1\n\tswapgs" : : "r"(fs), "r"(gs));
+		__asm__ volatile("wrfsbase %0\n\tswapgs\n\twrgsbase %1\n\tswapgs"
+				 : : "r"(t->fs_base), "r"(t->gs_base));
 	} else {
-		wrmsr(MSR_FS_BASE, fs);
-		wrmsr(MSR_KERNEL_GS_BASE, gs);
+		wrmsr(MSR_FS_BASE, t->fs_base);
+		wrmsr(MSR_KERNEL_GS_BASE, t->gs_base);
 	}
 }
 
@@ -310,36 +310,30 @@ static void switch_space(struct cpu *c, struct space *next)
 	next->cpus_active |= bit;
 }
 
-static struct space *user_space(const struct thread *t) /* NULL: a kernel thread */
-{
-	return t->process ? t->process->space : NULL;
-}
-
+/* Idle threads, and what is left of a thread that has ended, are of no process
+ * with a space. All threads have a kernel stack: the idle ones their first. */
 void arch_switch(struct thread *prev, struct thread *next)
 {
 	struct cpu *c = this_cpu();
 	struct cpu_arch *a = cpu_arch(c);
+	struct space *space = next->process->space;
 
-	if (user_space(prev)) {
+	if (prev->process->space) {
 		if (prev->arch->fpu_used)
 			fpu_save(prev->arch);
 		save_bases(prev);
 	}
-	switch_space(c, user_space(next));
-	if (user_space(next)) {
+	switch_space(c, space);
+	if (space) {
 		if (next->arch->fpu_used)
 			fpu_load(c, next->arch);
 		else
 			set_ts(a, true);
 		load_bases(next);
 	}
-	if (next->kstack) {
-		c->kernel_rsp = (uint64_t)next->kstack + KSTACK_SIZE;
-		a->tss.rsp[0] = c->kernel_rsp;
-	}
+	c->kernel_rsp = a->tss.rsp[0] = (uint64_t)next->kstack + KSTACK_SIZE;
 	c->current = next;
-	switch_stacks(prev->arch ? &prev->arch->rsp : &a->idle_rsp,
-		      next->arch ? next->arch->rsp : a->idle_rsp);
+	switch_stacks(&prev->arch->rsp, next->arch->rsp);
 }
 
 void arch_idle_wait(void)

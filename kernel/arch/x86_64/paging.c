@@ -127,16 +127,16 @@ void pt_load(struct cpu *c, paddr_t pt)
 {
 	struct cpu_arch *a = cpu_arch(c);
 	paddr_t old = a->loaded_pt;
-	bool orphan = a->loaded_is_orphan;
 
 	write_cr3(pt);
 	a->loaded_pt = pt;
+	if (!a->loaded_is_orphan)
+		return;
 	a->loaded_is_orphan = false;
-	for (uint32_t i = 0; orphan && i < cpu_count; i++)
+	for (uint32_t i = 0; i < cpu_count; i++)
 		if (cpus[i].arch && cpu_arch(&cpus[i])->loaded_pt == old)
 			return;
-	if (orphan)
-		free_tables(old, LEVELS - 1);
+	free_tables(old, LEVELS - 1);
 }
 
 int pt_map(paddr_t pt, uint64_t va, paddr_t pa, uint32_t flags)

@@ -31,17 +31,11 @@ enum pause { PAUSE_NONE, PAUSE_ASKED, PAUSED };
 volatile bool panicking;
 uint64_t ap_stack;
 
-static struct { uint32_t held; } lock __attribute__((aligned(64)));
+struct kernel_lock the_kernel_lock;
 
 /* Written by the asker before it marks anyone (x86 keeps stores in order; the
  * mark is a release, pairing with the acquire in tlb_service). */
 static struct { uint64_t start, end; } request __attribute__((aligned(64)));
-
-static inline bool try_lock(void)
-{
-	return !__atomic_load_n(&lock.held, __ATOMIC_RELAXED) &&
-	       !__atomic_exchange_n(&lock.held, 1, __ATOMIC_ACQUIRE);
-}
 
 static void stop_here(void)
 {
@@ -49,12 +43,12 @@ static void stop_here(void)
 		__asm__ volatile("cli\n\thlt");
 }
 
-static void lock_contended(void)
+void kernel_lock_contended(void)
 {
 	struct cpu_arch *a = cpu_arch(this_cpu());
 
 	__atomic_store_n(&a->spinning, true, __ATOMIC_SEQ_CST);
-	for (uint32_t spins = 0; !try_lock(); spins++) {
+	for (uint32_t spins = 0; !kernel_try_lock(); spins++) {
 		tlb_service();
 		if (panicking)
 			stop_here();
@@ -66,13 +60,12 @@ static void lock_contended(void)
 
 void kernel_lock(void)
 {
-	if (!try_lock())
-		lock_contended();
+	kernel_lock_inline();
 }
 
 void kernel_unlock(void)
 {
-	__atomic_store_n(&lock.held, 0, __ATOMIC_RELEASE);
+	kernel_unlock_inline();
 }
 
 static void flush_local(uint64_t start, uint64_t end)

@@ -13,7 +13,7 @@
 #define CALIBRATE_MS 12u
 #define WAIT_READS   10000000u
 
-static uint64_t tsc_base, ns_per_tsc_32; /* ns = ticks * this >> 32 */
+uint64_t tsc_base, ns_per_tsc_32;
 static uint32_t tsc_khz;
 static uint64_t realtime_base_ns;        /* realtime at monotonic 0 */
 
@@ -86,11 +86,6 @@ static uint64_t tsc_khz_by_pit(void)
 }
 
 uint32_t arch_tsc_khz(void) { return tsc_khz; }
-
-uint64_t arch_time_ns(void)
-{
-	return (uint64_t)((unsigned __int128)(rdtsc() - tsc_base) * ns_per_tsc_32 >> 32);
-}
 
 uint64_t arch_realtime_ns(void) { return realtime_base_ns + arch_time_ns(); }
 

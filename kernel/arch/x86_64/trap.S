@@ -228,53 +228,59 @@ thread_start:
 
 /* ---- int user_copy(void *dst, const void *src, size_t n) ----
  * 0, or -X_EFAULT when a fault on user memory could not be settled. Unrolled
- * 8-byte moves: the string instructions are slow in emulation. Keeps nothing
- * on the stack, so that a fault anywhere can go on at user_copy_fault. */
+ * 8-byte moves: the string instructions are slow in emulation. What is left
+ * after the blocks of 128 bytes is a jump into a row of moves of 8 bytes of
+ * code each. Keeps nothing on the stack, so that a fault anywhere can go on at
+ * user_copy_fault. */
+	.macro MOVE2 offset
+	movq \offset(%rsi), %rax
+	movq \offset + 8(%rsi), %rcx
+	movq %rax, \offset(%rdi)
+	movq %rcx, \offset + 8(%rdi)
+	.endm
+
 	.globl user_copy, user_copy_begin, user_copy_end, user_copy_fault
 	.balign 16
 user_copy:
 	SMAP_INSTRUCTION stac
 user_copy_begin:
-	cmpq $64, %rdx
+	cmpq $128, %rdx
 	jb 2f
-1:	movq 0(%rsi), %rax
-	movq 8(%rsi), %rcx
-	movq 16(%rsi), %r8
-	movq 24(%rsi), %r9
-	movq %rax, 0(%rdi)
-	movq %rcx, 8(%rdi)
-	movq %r8, 16(%rdi)
-	movq %r9, 24(%rdi)
-	movq 32(%rsi), %rax
-	movq 40(%rsi), %rcx
-	movq 48(%rsi), %r8
-	movq 56(%rsi), %r9
-	movq %rax, 32(%rdi)
-	movq %rcx, 40(%rdi)
-	movq %r8, 48(%rdi)
-	movq %r9, 56(%rdi)
-	addq $64, %rsi
-	addq $64, %rdi
-	subq $64, %rdx
-	cmpq $64, %rdx
+1:	MOVE2 0
+	MOVE2 16
+	MOVE2 32
+	MOVE2 48
+	MOVE2 64
+	MOVE2 80
+	MOVE2 96
+	MOVE2 112
+	subq $-128, %rsi
+	subq $-128, %rdi
+	addq $-128, %rdx
+	cmpq $128, %rdx
 	jae 1b
-2:	subq $8, %rdx
-	jb 4f
-3:	movq (%rsi), %rax
-	movq %rax, (%rdi)
-	addq $8, %rsi
-	addq $8, %rdi
-	subq $8, %rdx
-	jae 3b
-4:	addq $8, %rdx
-	jz 6f
-5:	movb (%rsi), %al
+2:	movl %edx, %ecx
+	andl $-8, %ecx
+	leaq 3f(%rip), %rax
+	subq %rcx, %rax
+	jmp *%rax
+	.set offset, 120
+	.rept 16
+	{disp8} movq offset(%rsi), %rax
+	{disp8} movq %rax, offset(%rdi)
+	.set offset, offset - 8
+	.endr
+3:	andl $7, %edx
+	jz 5f
+	addq %rcx, %rsi
+	addq %rcx, %rdi
+4:	movb (%rsi), %al
 	movb %al, (%rdi)
 	incq %rsi
 	incq %rdi
-	decq %rdx
-	jnz 5b
-6:
+	decl %edx
+	jnz 4b
+5:
 user_copy_end:
 	SMAP_INSTRUCTION clac
 	xorl %eax, %eax

@@ -12,18 +12,28 @@ void arch_syscall(struct x_regs *regs);
 void arch_leave(struct x_regs *regs);
 void arch_trap(struct x_regs *regs);
 
+/* Nearly always there is nothing to do on the way out. */
+static inline void return_to_user(struct x_regs *regs)
+{
+	const struct thread *t = current();
+
+	if (t->killed || t->process->suspended || this_cpu()->need_resched ||
+	    (t->upcall_stack && thread_notifications(t)))
+		thread_return_to_user(regs);
+}
+
 void arch_syscall(struct x_regs *regs)
 {
-	kernel_lock();
+	kernel_lock_inline();
 	trap_syscall(regs);
-	thread_return_to_user(regs);
-	kernel_unlock();
+	return_to_user(regs);
+	kernel_unlock_inline();
 }
 
 /* A new thread's first way out; it came from schedule() with the lock. */
 void arch_leave(struct x_regs *regs)
 {
-	thread_return_to_user(regs);
+	return_to_user(regs);
 	kernel_unlock();
 }
 
@@ -68,7 +78,7 @@ static void exception(struct x_regs *regs, const struct trap_frame *f)
 	}
 	kernel_lock();
 	trap_exception(regs, (uint32_t)f->vector, f->error, address, true);
-	thread_return_to_user(regs);
+	return_to_user(regs);
 	kernel_unlock();
 }
 
@@ -108,7 +118,7 @@ static void interrupt(struct x_regs *regs, uint32_t vector, bool user)
 		apic_eoi();
 	}
 	if (user)
-		thread_return_to_user(regs);
+		return_to_user(regs);
 	kernel_unlock();
 }
 

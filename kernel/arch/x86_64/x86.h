@@ -129,7 +129,6 @@ struct cpu_arch {
 	bool ts_set;
 	paddr_t loaded_pt;             /* what CR3 holds ... */
 	bool loaded_is_orphan;         /* ... though pt_destroy() was asked to free it */
-	uint64_t idle_rsp;             /* of an idle thread without arch_thread */
 	uint64_t timer_armed_ns;
 	/* Written by others: each on a line of its own. */
 	bool tlb_pending __attribute__((aligned(64)));
@@ -151,12 +150,6 @@ static inline uint64_t rdmsr(uint32_t msr)
 static inline void wrmsr(uint32_t msr, uint64_t v)
 {
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
-}
-static inline uint64_t rdtsc(void)
-{
-	uint32_t lo, hi;
-	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (uint64_t)hi << 32 | lo;
 }
 struct cpuid { uint32_t a, b, c, d; };
 static inline struct cpuid cpuid(uint32_t leaf, uint32_t sub)
@@ -215,6 +208,22 @@ void kstack_free(void *stack);
 bool peek64(paddr_t pt, uint64_t va, uint64_t *value); /* without faulting; RAM only */
 
 /* ---- smp.c ---- */
+extern struct kernel_lock { uint32_t held; } __attribute__((aligned(64))) the_kernel_lock;
+void kernel_lock_contended(void);
+static inline bool kernel_try_lock(void)
+{
+	return !__atomic_load_n(&the_kernel_lock.held, __ATOMIC_RELAXED) &&
+	       !__atomic_exchange_n(&the_kernel_lock.held, 1, __ATOMIC_ACQUIRE);
+}
+static inline void kernel_lock_inline(void)
+{
+	if (!kernel_try_lock())
+		kernel_lock_contended();
+}
+static inline void kernel_unlock_inline(void)
+{
+	__atomic_store_n(&the_kernel_lock.held, 0, __ATOMIC_RELEASE);
+}
 void tlb_service(void);              /* carry out a shoot-down asked of this CPU */
 void smp_start(void);
 

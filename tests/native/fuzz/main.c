@@ -225,7 +225,8 @@ static void fill_exec(struct worker *w, struct x_proc_exec *e)
 	e->process = base[below(w, 16)];
 	e->space = handle(w);
 	fill_thread(w, &e->thread);
-	e->personality = (struct x_personality){ number(w), pointer(w), number(w), pointer(w), number(w) };
+	e->personality = (struct x_personality){ number(w), pointer(w), number(w), pointer(w), number(w),
+						  number(w), number(w) };
 }
 
 static void fill_map(struct worker *w, struct x_mem_map *m)
