@@ -41,8 +41,14 @@ static bool cache_lost;                 /* the next flush will fail for it */
 static x_handle_t pool_memory;
 static struct block_info disk;
 
-static const char *const candidates[] = { "", "1", "2", "3", "4" };
+/* The first disk of each driver, and its partitions. */
+static const struct { const char *driver, *name; } candidates[] = {
+	{ "virtio_blk", "" }, { "virtio_blk", "1" }, { "virtio_blk", "2" }, { "virtio_blk", "3" },
+	{ "virtio_blk", "4" },
+	{ "ahci", "" }, { "ahci", "1" }, { "ahci", "2" }, { "ahci", "3" }, { "ahci", "4" },
+};
 static uint32_t candidate;
+static bool any_disk;                   /* has been opened */
 
 /* ---- transfers --------------------------------------------------------------- */
 
@@ -268,14 +274,12 @@ void disk_step(void)
 static void opened(void *ctx, int status, const struct block_info *info)
 {
 	(void)ctx;
-	if (status == -X_ENODEV) { /* the driver has failed for good: no partition of it either */
-		fail("no disk");
+	if (status) { /* the driver has failed for good, or there is no such disk or partition */
+		try_next(!boot_option("root") ? any_disk ? no_volume : "no disk"
+			 : status == -X_ENODEV ? "no disk" : "root= names no disk or partition there is");
 		return;
 	}
-	if (status) {
-		try_next(boot_option("root") ? "root= names no disk or partition there is" : no_volume);
-		return;
-	}
+	any_disk = true;
 	disk = *info;
 	disk_setup.device_bytes = info->size_bytes;
 	disk_setup.read_only = info->read_only;
@@ -288,10 +292,13 @@ static void open_candidate(void)
 {
 	const char *name = boot_option("root");
 
+	const char *driver = candidates[candidate].driver;
+
 	if (name && !strncmp(name, "/dev/", 5))
 		name += 5;
-	client = block_open(boot_handle("virtio_blk"),
-			    name ? name : candidates[candidate], pool_memory,
+	if (name && !strncmp(name, "sd", 2))
+		driver = "ahci";
+	client = block_open(boot_handle(driver), name ? name : candidates[candidate].name, pool_memory,
 			    pool_bytes, opened, NULL);
 	if (!client)
 		server_die("no room for another block session");

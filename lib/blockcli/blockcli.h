@@ -11,7 +11,9 @@
  * callbacks, never from inside block_submit(); submitting from them is fine.
  * A request fails with -X_EIO if the device reports an error (the driver has
  * retried it), if it was outstanding in more than five incarnations of the
- * driver, or if the session cannot be opened again. Data moves by DMA between the device and the pool given at open.
+ * driver (twenty, if they completed others), if the session cannot be opened
+ * again, or if another disk is found under the name. Data moves by DMA between
+ * the device and the pool given at open.
  */
 #ifndef LIB_BLOCKCLI_H
 #define LIB_BLOCKCLI_H
@@ -19,13 +21,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <xinim/abi.h>
-#include "proto/block.h" /* enum block_op: BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH */
+#include "proto/block.h" /* enum block_op, struct block_extent */
 
 struct block_request {        /* owned by the caller, untouched by it until done() */
 	uint32_t op;          /* enum block_op */
 	uint32_t length_bytes;/* multiple of the logical block size */
 	uint64_t offset_bytes;/* on the device or partition */
-	uint64_t pool_offset; /* where in the pool the data is */
+	uint64_t pool_offset; /* where in the pool the data is, if there are no extents */
+	const struct block_extent *extents; /* NULL, or the data's runs in the pool ... */
+	uint32_t extent_count;              /* ... at most BLOCK_EXTENTS */
+	uint32_t flags;       /* BLOCK_FUA */
 	void (*done)(struct block_request *r, int status); /* 0 or negated error */
 	void *ctx;
 	/* private to the library */
@@ -40,7 +45,10 @@ struct block_info {
 	uint64_t size_bytes;
 	uint32_t logical_block_bytes, physical_block_bytes;
 	uint32_t max_request_bytes;
+	uint32_t max_discard_bytes, discard_granularity_bytes; /* 0: no BLOCK_DISCARD */
+	uint32_t max_write_zeroes_bytes;
 	bool read_only;
+	bool fua;              /* BLOCK_FUA costs no flush */
 	char name[16];         /* "vda", "vda1" */
 };
 
@@ -51,7 +59,7 @@ struct block_client;
  * number). `pool` is a CONTIGUOUS memory object of pool_bytes holding all data
  * buffers. opened(ctx, status, info) runs once at the first success (or final
  * failure); reopening after a driver's death is silent.
- * Returns NULL only when out of table space (one client per call, at most 4). */
+ * Returns NULL only when out of table space (one client per call, at most 16). */
 struct block_client *block_open(x_handle_t driver, const char *name, x_handle_t pool, uint64_t pool_bytes,
 				void (*opened)(void *ctx, int status, const struct block_info *info), void *ctx);
 /* Queue a request; it is sent when order allows. Kicks are batched until
@@ -63,6 +71,9 @@ void block_close(struct block_client *c);
  * but not flushed (its cache epoch changed): what is unstable must be written
  * again. The next flush fails with -X_EIO whether or not there is such a hook. */
 void block_on_cache_lost(struct block_client *c, void (*fn)(void *ctx));
+/* fn(ctx) runs when the disk has another size; block_info_of() tells it. */
+void block_on_resize(struct block_client *c, void (*fn)(void *ctx));
+const struct block_info *block_info_of(const struct block_client *c);
 /* From server_ops.batch_end: one doorbell for all that was queued. */
 void block_batch_end(void);
 

@@ -5,7 +5,7 @@
 #include "lib/blockcli/internal.h"
 #include "lib/c/string.h"
 
-#define CLIENTS_MAX 4u
+#define CLIENTS_MAX 16u
 #define ROUNDS_MAX  4u /* of reaping and sending in one batch: bounds an iteration */
 
 static struct block_client clients[CLIENTS_MAX];
@@ -89,8 +89,10 @@ struct block_client *block_open(x_handle_t driver, const char *name, x_handle_t 
 		c++;
 	if (c == clients + CLIENTS_MAX)
 		return NULL;
+	/* Generation goes on: what is still under way of the client before is told apart. */
 	*c = (struct block_client){
 		.retired = c->retired, .driver = driver, .pool = pool, .pool_bytes = pool_bytes, .opened = opened, .ctx = ctx,
+		.generation = c->generation + 1,
 	};
 	/* A name that is cut names nothing: the driver refuses it. */
 	strlcpy(c->name, name, sizeof(c->name));
@@ -111,6 +113,16 @@ void block_close(struct block_client *c)
 void block_on_cache_lost(struct block_client *c, void (*fn)(void *ctx))
 {
 	c->cache_lost_fn = fn;
+}
+
+void block_on_resize(struct block_client *c, void (*fn)(void *ctx))
+{
+	c->resize_fn = fn;
+}
+
+const struct block_info *block_info_of(const struct block_client *c)
+{
+	return &c->info;
 }
 
 void block_submit(struct block_client *c, struct block_request *r)

@@ -37,14 +37,18 @@ struct block_client {
 	uint32_t name_bytes;
 	void (*opened)(void *ctx, int status, const struct block_info *info);
 	void (*cache_lost_fn)(void *ctx);
+	void (*resize_fn)(void *ctx);
 	void *ctx;
 	bool announced;            /* opened() has run */
 	struct block_info info;
+	uint64_t identity;         /* of the disk; another one is not ours */
 	/* session */
 	uint32_t generation;
 	uint32_t open_failures;    /* in a row */
 	bool failing;
 	x_handle_t object, doorbell, event;
+	uint64_t opening;          /* cookie of the BLOCK_OPEN under way */
+	uint32_t completed;        /* in this session: a driver that does something is no deadly one */
 	uint8_t *rings;            /* mapping of the ring memory */
 	uint8_t *retired;          /* the one before, to be unmapped in a later iteration */
 	struct ring requests, completions;
@@ -52,7 +56,7 @@ struct block_client {
 	/* requests */
 	struct request_list queue, sent, failed;
 	uint64_t next_sequence;
-	uint32_t sent_count, sent_writes;
+	uint32_t sent_count, sent_writes; /* writes: all that change the disk */
 	struct block_request *slots[BLOCK_RING_SLOTS];
 	uint16_t free_ids[BLOCK_RING_SLOTS];
 	uint32_t free_id_count;
@@ -62,6 +66,11 @@ struct block_client {
 	uint64_t writes_completed; /* ever */
 	uint64_t writes_stable;    /* of those, covered by a flush */
 };
+
+static inline bool bcli_is_write(const struct block_request *r)
+{
+	return r->op == BLOCK_WRITE || r->op == BLOCK_DISCARD || r->op == BLOCK_WRITE_ZEROES;
+}
 
 /* client.c */
 void bcli_request_unlink(struct request_list *list, struct block_request *r);

@@ -26,12 +26,12 @@ static bool conflict(const struct block_request *a, const struct block_request *
 static bool flush_may_go(const struct block_client *c, const struct block_request *flush, const struct held *held)
 {
 	for (uint32_t i = 0; i < held->count; i++)
-		if (held->request[i]->op == BLOCK_WRITE)
+		if (bcli_is_write(held->request[i]))
 			return false;
 	if (!c->sent_writes)
 		return true;
 	for (const struct block_request *s = c->sent.first; s; s = s->next)
-		if (s->op == BLOCK_WRITE && s->sequence < flush->sequence)
+		if (bcli_is_write(s) && s->sequence < flush->sequence)
 			return false;
 	return true;
 }
@@ -51,10 +51,45 @@ static bool may_go(const struct block_client *c, const struct block_request *r, 
 	return true;
 }
 
+static int check_vector(const struct block_client *c, const struct block_request *r)
+{
+	uint64_t sum = 0;
+
+	if (r->extent_count > BLOCK_EXTENTS)
+		return -X_EINVAL;
+	for (uint32_t i = 0; i < r->extent_count; i++) {
+		const struct block_extent *e = &r->extents[i];
+
+		if (e->bytes > c->pool_bytes || e->pool_offset > c->pool_bytes - e->bytes)
+			return -X_EINVAL;
+		sum += e->bytes;
+	}
+	return sum == r->length_bytes ? 0 : -X_EINVAL;
+}
+
+static int check_data(const struct block_client *c, const struct block_request *r)
+{
+	if (r->length_bytes > c->info.max_request_bytes)
+		return -X_EINVAL;
+	if (r->extents)
+		return check_vector(c, r);
+	return r->length_bytes > c->pool_bytes || r->pool_offset > c->pool_bytes - r->length_bytes ? -X_EINVAL : 0;
+}
+
+static int check_range(const struct block_client *c, const struct block_request *r)
+{
+	const struct block_info *i = &c->info;
+
+	if (!r->length_bytes || r->length_bytes % i->logical_block_bytes || r->offset_bytes % i->logical_block_bytes)
+		return -X_EINVAL;
+	return r->length_bytes > i->size_bytes || r->offset_bytes > i->size_bytes - r->length_bytes ? -X_EINVAL : 0;
+}
+
 /* 0, or why it fails without being sent. */
 static int check(struct block_client *c, const struct block_request *r)
 {
 	const struct block_info *i = &c->info;
+	int err;
 
 	if (r->op == BLOCK_FLUSH) {
 		if (!c->cache_lost)
@@ -64,15 +99,18 @@ static int check(struct block_client *c, const struct block_request *r)
 		c->writes_stable = c->writes_completed;
 		return -X_EIO;
 	}
-	if (r->op != BLOCK_READ && r->op != BLOCK_WRITE)
+	if (r->op < BLOCK_READ || r->op > BLOCK_WRITE_ZEROES)
 		return -X_EINVAL;
-	if (!r->length_bytes || r->length_bytes > i->max_request_bytes ||
-	    r->length_bytes % i->logical_block_bytes || r->offset_bytes % i->logical_block_bytes)
-		return -X_EINVAL;
-	if (r->length_bytes > i->size_bytes || r->offset_bytes > i->size_bytes - r->length_bytes ||
-	    r->length_bytes > c->pool_bytes || r->pool_offset > c->pool_bytes - r->length_bytes)
-		return -X_EINVAL;
-	return r->op == BLOCK_WRITE && i->read_only ? -X_EROFS : 0;
+	err = check_range(c, r);
+	if (err)
+		return err;
+	if (r->op != BLOCK_READ && i->read_only)
+		return -X_EROFS;
+	if (r->op == BLOCK_DISCARD)
+		return !i->max_discard_bytes ? -X_EOPNOTSUPP : r->length_bytes > i->max_discard_bytes ? -X_EINVAL : 0;
+	if (r->op == BLOCK_WRITE_ZEROES)
+		return r->length_bytes > i->max_write_zeroes_bytes ? -X_EINVAL : 0;
+	return check_data(c, r);
 }
 
 void bcli_order_send(struct block_client *c)

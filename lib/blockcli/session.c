@@ -10,7 +10,8 @@
 #include "lib/blockcli/internal.h"
 #include "lib/c/string.h"
 
-#define INCARNATIONS_MAX 5u          /* a request was outstanding in */
+#define INCARNATIONS_MAX 5u          /* a request was outstanding in, that did nothing for us */
+#define PROGRESS_WEIGHT  4u          /* so many more if they did */
 #define OPEN_TRIES_MAX   50u
 #define RETRY_NS         100000000ull
 #define FAILED_RETRY_NS  2000000000ull
@@ -81,22 +82,23 @@ static void open_later(struct block_client *c)
 	timer_set(&c->retry, server_now_ns + RETRY_NS);
 }
 
-/* Every SENT request goes back to its place in the queue, unless it has been
- * there too often: it may be what kills the driver. */
+/* Every SENT request goes back to its place in the queue, unless it was there
+ * too often when a driver ended: it may be what kills the driver. */
 static void take_back(struct block_client *c)
 {
 	struct block_request *r;
 
 	while ((r = c->sent.first)) {
 		bcli_request_unlink(&c->sent, r);
-		if (++r->tries > INCARNATIONS_MAX) {
+		r->tries += c->completed ? 1 : PROGRESS_WEIGHT;
+		if (r->tries > INCARNATIONS_MAX * PROGRESS_WEIGHT) {
 			bcli_request_fail_later(c, r, -X_EIO);
 			continue;
 		}
 		r->state = REQUEST_QUEUED;
 		bcli_request_insert(&c->queue, r);
 	}
-	c->sent_count = c->sent_writes = 0;
+	c->sent_count = c->sent_writes = c->completed = 0;
 	reset_ids(c);
 }
 
@@ -128,10 +130,28 @@ static void on_object(void *ctx, uint64_t bits)
 
 /* ----------------------------------------------------------------------- opening */
 
+static void take_limits(struct block_client *c)
+{
+	struct block_limits limits;
+
+	memcpy(&limits, c->rings + BLOCK_LIMITS_OFFSET, sizeof(limits));
+	c->info.max_discard_bytes = limits.max_discard_bytes;
+	c->info.discard_granularity_bytes = limits.discard_granularity_bytes;
+	c->info.max_write_zeroes_bytes = limits.max_write_zeroes_bytes;
+	if (limits.size_bytes % c->info.logical_block_bytes || limits.size_bytes == c->info.size_bytes)
+		return;
+	c->info.size_bytes = limits.size_bytes;
+	if (c->resize_fn)
+		c->resize_fn(c->ctx);
+}
+
+/* Completions are reaped at the end of the batch. */
 static void on_completions(void *ctx, uint64_t bits)
 {
-	(void)ctx;
-	(void)bits; /* reaped at the end of the batch */
+	struct block_client *c = ctx;
+
+	if (bits & BLOCK_EVENT_LIMITS && c->state == CLIENT_UP)
+		take_limits(c);
 }
 
 /* Fresh ring memory. The handle is only for the driver. */
@@ -177,11 +197,12 @@ static void on_opened(void *ctx, const struct x_in *reply);
 
 static void start_open(struct block_client *c, const x_handle_t handles[3])
 {
-	struct x_out *out = out_start(c->driver, on_opened, c, NULL);
+	struct x_out *out = out_start(c->driver, on_opened, c, &c->opening);
 
 	out->msg.op = BLOCK_OPEN;
 	out->msg.a[0] = c->generation;
 	out->msg.a[1] = c->pool_bytes;
+	out->msg.a[2] = c->epoch_known ? c->cache_epoch : 0;
 	out->flags = X_CALL_MOVE;
 	if (c->name_bytes) {
 		out->win[0] = (struct x_window){ (uint64_t)(uintptr_t)c->name, c->name_bytes, X_WIN_READ };
@@ -227,6 +248,7 @@ static bool take_info(struct block_client *c, const struct x_msg *m)
 	i->physical_block_bytes = m->a[1] >> 32;
 	i->max_request_bytes = (uint32_t)m->a[2];
 	i->read_only = m->a[2] >> 32 & BLOCK_INFO_READ_ONLY;
+	i->fua = m->a[2] >> 32 & BLOCK_INFO_FUA;
 	memcpy(i->name, &m->a[4], sizeof(i->name));
 	i->name[sizeof(i->name) - 1] = 0;
 	return true;
@@ -251,7 +273,8 @@ static void compare_epoch(struct block_client *c, uint64_t epoch)
  * may start the driver again. */
 static void give_up(struct block_client *c, int status)
 {
-	if (!c->failing && status != -X_ENXIO) /* no such partition: the client tells, or tries the next */
+	/* No such disk or driver: the client tells, or tries the next. */
+	if (!c->failing && (c->announced || (status != -X_ENXIO && status != -X_ENODEV)))
 		server_log("no session with the block driver: error %d", status);
 	c->state = CLIENT_FAILED;
 	c->failing = true;
@@ -294,11 +317,27 @@ static void session_up(struct block_client *c, const struct x_msg *m)
 	}
 }
 
+/* What was meant for one disk is not sent to another that took its name. */
+static bool same_disk(struct block_client *c, const struct x_msg *m)
+{
+	if (c->announced && c->identity && c->identity != m->a[6]) {
+		server_log("%s is another disk now", c->info.name);
+		return false;
+	}
+	c->identity = m->a[6];
+	return true;
+}
+
 static void on_opened(void *ctx, const struct x_in *reply)
 {
 	struct block_client *c = ctx;
 	int status = reply->msg.status;
 
+	if (c->state == CLIENT_FREE || c->opening != reply->id) { /* closed meanwhile */
+		for (uint32_t i = 0; i < reply->handle_count; i++)
+			out_close(reply->handles[i]);
+		return;
+	}
 	unmap_retired(c);
 	if (!status && (reply->handle_count != 2 || !take_info(c, &reply->msg)))
 		status = -X_EPROTO;
@@ -311,10 +350,14 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	c->object = reply->handles[0];
 	c->doorbell = reply->handles[1];
 	status = server_bind(c->object, on_object, c);
-	if (status)
+	if (!status && !same_disk(c, &reply->msg))
+		status = -X_ENXIO;
+	if (status) {
 		open_failed(c, status);
-	else
-		session_up(c, &reply->msg);
+		return;
+	}
+	take_limits(c);
+	session_up(c, &reply->msg);
 }
 
 /* ------------------------------------------------------------------------- rings */
@@ -322,13 +365,21 @@ static void on_opened(void *ctx, const struct x_in *reply)
 int bcli_session_push(struct block_client *c, struct block_request *r)
 {
 	struct block_ring_request entry = {
-		.generation = c->generation, .id = c->free_ids[c->free_id_count - 1], .op = r->op,
+		.generation = c->generation, .id = c->free_ids[c->free_id_count - 1], .op = r->op, .flags = r->flags,
 	};
+	bool data = r->op == BLOCK_READ || r->op == BLOCK_WRITE;
 	int err;
 
 	if (r->op != BLOCK_FLUSH) {
 		entry.length_bytes = r->length_bytes;
 		entry.offset_bytes = r->offset_bytes;
+	}
+	if (data && r->extents) {
+		/* The place of a free id: the driver looks there only after the publication. */
+		entry.extent_count = r->extent_count;
+		memcpy(c->rings + BLOCK_VECTORS_OFFSET + entry.id * BLOCK_EXTENTS * sizeof(*r->extents), r->extents,
+		       r->extent_count * sizeof(*r->extents));
+	} else if (data) {
 		entry.pool_offset = r->pool_offset;
 	}
 	err = ring_push(&c->requests, &entry);
@@ -340,7 +391,7 @@ int bcli_session_push(struct block_client *c, struct block_request *r)
 	r->state = REQUEST_SENT;
 	c->slots[r->id] = r;
 	c->sent_count++;
-	c->sent_writes += r->op == BLOCK_WRITE;
+	c->sent_writes += bcli_is_write(r);
 	bcli_request_append(&c->sent, r);
 	return 0;
 }
@@ -351,8 +402,9 @@ static void complete(struct block_client *c, struct block_request *r, int status
 	c->free_ids[c->free_id_count++] = r->id;
 	bcli_request_unlink(&c->sent, r);
 	c->sent_count--;
-	c->sent_writes -= r->op == BLOCK_WRITE;
-	if (r->op == BLOCK_WRITE && !status)
+	c->sent_writes -= bcli_is_write(r);
+	c->completed++;
+	if (bcli_is_write(r) && !status && !(r->flags & BLOCK_FUA))
 		c->writes_completed++;
 	if (r->op == BLOCK_FLUSH && !status && r->mark > c->writes_stable)
 		c->writes_stable = r->mark;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The block driver as a whole: its states, the event loop's work at the end of
- * each batch, timeouts and resets.
+ * The block driver as a whole: the states of its disks, the event loop's work
+ * at the end of each batch, time-outs and resets.
  */
 #include "lib/blockdrv/internal.h"
 #include "lib/c/stdlib.h"
@@ -13,24 +13,38 @@
 #define REQUEST_TIMEOUTS    10u /* one request may take so many progress timeouts */
 #define RESETS_MAX          3u
 #define ROUNDS_MAX          4u  /* of one batch: bounds an iteration */
+#define POLL_NS_MAX         1000000ull
+#define POLL_LOSSES_MAX     4u  /* in a row, then polling pauses ... */
+#define POLL_PAUSE          64u /* ... for so many rounds */
 
 struct driver bdrv;
 
 static struct {
 	struct server_timer tick;
-	bool start_wanted;      /* ops->start() is to run at the end of the batch */
-	bool scan_begun;
+	bool ready;             /* rs was told */
 	x_handle_t again;       /* event: come back without waiting */
 	uint64_t poll_ns;       /* spin for completions so long after a kick */
+	uint32_t poll_losses, poll_pause;
+	uint64_t progress_timeout_ns;
+	struct dma_buffer zeroes;
 } loop;
 
-static void set_state(enum driver_state state)
+static void set_state(struct disk *d, enum disk_state state)
 {
-	static const char *const names[] = { "starting", "serving", "resetting" };
+	static const char *const names[] = { "empty", "starting", "serving", "resetting" };
 
-	if (state != bdrv.state)
-		server_log("%s: %s -> %s", bdrv.name, names[bdrv.state], names[state]);
-	bdrv.state = state;
+	if (state != d->state && (state == DISK_RESETTING || d->state == DISK_RESETTING || d->state == DISK_SERVING))
+		server_log("%s: %s -> %s", d->name, names[d->state], names[state]);
+	d->state = state;
+}
+
+uint64_t blockdrv_hash(uint64_t h, const void *data, uint32_t bytes)
+{
+	const uint8_t *p = data;
+
+	for (uint32_t i = 0; i < bytes; i++)
+		h = (h ^ p[i]) * 0x100000001b3ull;
+	return h;
 }
 
 /* ---------------------------------------------------------- from the device code */
@@ -44,17 +58,52 @@ void blockdrv_failed(const char *why)
 	server_die("%s", why);
 }
 
-void blockdrv_broken(const char *why)
+bool blockdrv_serving(uint32_t disk)
 {
-	server_log("%s: %s", bdrv.name, why);
-	if (++bdrv.resets_in_row > RESETS_MAX) {
+	return disk < bdrv.disk_count && bdrv_serving(&bdrv.disks[disk]);
+}
+
+const char *blockdrv_name(uint32_t disk)
+{
+	return bdrv.disks[disk].name;
+}
+
+/* rs hears that we are ready when a disk serves, or there is none. */
+static void ready_when_settled(void)
+{
+	bool any = false, coming = false;
+
+	for (uint32_t i = 0; i < bdrv.disk_count && !loop.ready; i++) {
+		any |= bdrv_serving(&bdrv.disks[i]);
+		coming |= bdrv.disks[i].state == DISK_STARTING;
+	}
+	if (!any && coming)
+		return;
+	loop.ready = true;
+	server_ready();
+}
+
+static void give_up(struct disk *d)
+{
+	if (bdrv.disk_count == 1) {
 		bdrv.ops->stop();
 		server_die("gave up after %u resets in a row", RESETS_MAX);
 	}
-	bdrv.stats.resets++;
-	set_state(DRIVER_RESETTING);
+	server_log("%s: given up after %u resets in a row", d->name, RESETS_MAX);
+	d->given_up = true;
+}
+
+void blockdrv_broken(uint32_t disk, const char *why)
+{
+	struct disk *d = &bdrv.disks[disk];
+
+	server_log("%s: %s", d->name, why);
+	if (++d->resets_in_row > RESETS_MAX)
+		give_up(d);
+	d->stats.resets++;
+	set_state(d, DISK_RESETTING);
 	/* Not from here: the device code is in the middle of something. */
-	loop.start_wanted = true;
+	d->start_wanted = true;
 }
 
 static bool geometry_holds(const struct blockdrv_geometry *g)
@@ -65,77 +114,166 @@ static bool geometry_holds(const struct blockdrv_geometry *g)
 	       !(g->size_bytes % block) && g->max_request_bytes >= block && g->max_segments;
 }
 
-void blockdrv_ready(const struct blockdrv_geometry *g)
+static void set_geometry(struct disk *d, const struct blockdrv_geometry *g)
 {
-	bool known = bdrv.geometry.size_bytes;
+	uint32_t block = g->logical_block_bytes;
+	uint64_t zeroes;
 
-	if (!geometry_holds(g))
-		blockdrv_failed("the device tells an impossible geometry");
-	if (known && (g->size_bytes != bdrv.geometry.size_bytes ||
-		      g->logical_block_bytes != bdrv.geometry.logical_block_bytes))
-		server_die("the device is another one after its reset");
-	bdrv.geometry = *g;
-	bdrv.geometry.max_request_bytes -= g->max_request_bytes % g->logical_block_bytes;
-	set_state(DRIVER_SERVING);
-	bdrv_session_retry();
-	if (loop.scan_begun)
+	d->geometry = *g;
+	g = &d->geometry;
+	d->geometry.max_request_bytes -= g->max_request_bytes % block;
+	d->geometry.max_discard_bytes -= g->max_discard_bytes % block;
+	d->geometry.max_write_zeroes_bytes -= g->max_write_zeroes_bytes % block;
+	if (!g->identity_hash) {
+		uint64_t h = blockdrv_hash(BLOCKDRV_HASH, &g->identity, sizeof(g->identity));
+
+		d->geometry.identity_hash = blockdrv_hash(h, &g->logical_block_bytes, sizeof(block));
+	}
+	if (g->max_write_zeroes_bytes || g->read_only)
 		return;
-	/* Who uses the whole disk, and has waited for a restart, does not wait
-	 * for the scan too. */
-	loop.scan_begun = true;
-	server_ready();
-	bdrv_scan_begin();
+	/* By writing: at most as many segments as there may be, of the zeroes we have. */
+	zeroes = g->max_segment_bytes && g->max_segment_bytes < ZEROES_BYTES ? g->max_segment_bytes : ZEROES_BYTES;
+	zeroes *= g->max_segments < BLOCKDRV_SEGMENTS ? g->max_segments : BLOCKDRV_SEGMENTS;
+	if (!loop.zeroes.bytes && dma_alloc(g->device, ZEROES_BYTES, 0, 0, &loop.zeroes))
+		return; /* without memory there is no WRITE_ZEROES */
+	d->geometry.max_write_zeroes_bytes = zeroes < g->max_request_bytes ? zeroes - zeroes % block
+									   : g->max_request_bytes;
 }
 
-void bdrv_driver_scanned(void)
+const struct dma_buffer *bdrv_zeroes(const struct disk *d)
 {
-	bdrv.scanned = true;
-	bdrv_session_retry();
+	(void)d;
+	return loop.zeroes.bytes ? &loop.zeroes : NULL;
+}
+
+/* A disk that came back from a reset as another one, or with another size: what
+ * its sessions have in mind is not there any more. */
+static void compare_with_last(struct disk *d)
+{
+	bool another = d->last_identity && d->last_identity != d->geometry.identity_hash;
+
+	d->last_identity = d->geometry.identity_hash;
+	if (!another)
+		return;
+	server_log("%s: another disk than before", d->name);
+	bdrv_session_hang_up(d);
+	bdrv_request_fail_all(d, -X_EIO);
+	bdrv_scan_abort(d);
+	d->scanned = false;
+}
+
+void blockdrv_ready(uint32_t disk, const struct blockdrv_geometry *g)
+{
+	struct disk *d = &bdrv.disks[disk];
+	bool first = !d->last_identity;
+
+	if (!geometry_holds(g)) {
+		if (bdrv.disk_count == 1)
+			blockdrv_failed("the device tells an impossible geometry");
+		server_log("%s: tells an impossible geometry", d->name);
+		blockdrv_gone(disk);
+		return;
+	}
+	set_geometry(d, g);
+	compare_with_last(d);
+	set_state(d, DISK_SERVING);
+	if (first)
+		server_log("%s: %s %s, %llu MiB, blocks of %u bytes", d->name, g->identity.model, g->identity.serial,
+			   (unsigned long long)(g->size_bytes >> 20), g->logical_block_bytes);
+	/* Who uses the whole disk, and has waited for a restart, does not wait
+	 * for the scan too. */
+	bdrv_open_retry();
+	ready_when_settled();
+	if (!d->scanned)
+		bdrv_scan_begin(d);
+}
+
+void blockdrv_gone(uint32_t disk)
+{
+	struct disk *d = &bdrv.disks[disk];
+	bool known = d->state == DISK_SERVING || d->state == DISK_RESETTING;
+
+	set_state(d, DISK_EMPTY);
+	d->start_wanted = false;
+	bdrv_scan_abort(d);
+	bdrv_session_hang_up(d);
+	bdrv_request_fail_all(d, -X_EIO);
+	d->scanned = false;
+	d->scan.count = 0;
+	if (known)
+		bdrv_open_changed();
+	bdrv_open_retry();
+	ready_when_settled();
+}
+
+void blockdrv_plugged(uint32_t disk)
+{
+	struct disk *d = &bdrv.disks[disk];
+
+	if (d->state != DISK_EMPTY)
+		return;
+	d->resets_in_row = 0;
+	d->given_up = false;
+	set_state(d, DISK_STARTING);
+	d->start_wanted = true;
+}
+
+void blockdrv_resized(uint32_t disk, uint64_t size_bytes)
+{
+	struct disk *d = &bdrv.disks[disk];
+	uint64_t size = size_bytes - size_bytes % d->geometry.logical_block_bytes;
+
+	if (!bdrv_serving(d) || !size || size == d->geometry.size_bytes)
+		return;
+	server_log("%s: %llu MiB now", d->name, (unsigned long long)(size >> 20));
+	d->geometry.size_bytes = size;
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+		struct blockdrv_session *s = &bdrv.sessions[i];
+
+		if (!s->object || s->dead || s->disk != d || s->partition)
+			continue;
+		s->size_bytes = size;
+		bdrv_session_limits(s);
+		out_signal(s->completion_event, BLOCK_EVENT_LIMITS);
+	}
+	bdrv_open_changed();
+}
+
+void bdrv_driver_scanned(struct disk *d)
+{
+	d->scanned = true;
+	bdrv_open_changed();
+	bdrv_open_retry();
 }
 
 /* --------------------------------------------------------------------- timeouts */
-
-static uint64_t progress_timeout(void)
-{
-	return bdrv.ops->progress_timeout_ns ? bdrv.ops->progress_timeout_ns : PROGRESS_TIMEOUT_NS;
-}
 
 /*
  * A slow device with a deep queue is not a broken one: what counts is that
  * anything completes at all. Only a request passed over for very long, while
  * others complete, is taken as lost too.
  */
+static bool tick_disk(struct disk *d)
+{
+	const struct blockdrv_request *oldest = d->submitted.first;
+
+	if (!oldest || !bdrv_serving(d))
+		return false;
+	if (server_now_ns - d->progress_ns > loop.progress_timeout_ns)
+		blockdrv_broken(d->number, "no completion in time");
+	else if (server_now_ns - oldest->submitted_ns > REQUEST_TIMEOUTS * loop.progress_timeout_ns)
+		blockdrv_broken(d->number, "a request was lost");
+	return true;
+}
+
 static void tick(void *ctx)
 {
-	const struct blockdrv_request *oldest = bdrv_request_oldest();
-
 	(void)ctx;
-	if (!oldest || !bdrv_driver_running())
-		return;
-	if (server_now_ns - bdrv.progress_ns > progress_timeout())
-		blockdrv_broken("no completion in time");
-	else if (server_now_ns - oldest->submitted_ns > REQUEST_TIMEOUTS * progress_timeout())
-		blockdrv_broken("a request was lost");
+	for (uint32_t i = 0; i < bdrv.disk_count; i++)
+		tick_disk(&bdrv.disks[i]);
 }
 
 /* -------------------------------------------------------------------- event loop */
-
-static void on_call(const struct x_in *in)
-{
-	if (in->object) { /* sessions speak through their rings */
-		for (uint32_t i = 0; i < in->handle_count; i++)
-			out_close(in->handles[i]);
-		out_status(in->id, -X_ENOSYS);
-		return;
-	}
-	if (in->msg.op == BLOCK_OPEN || in->msg.op == BLOCK_LIST) {
-		bdrv_session_call(in);
-		return;
-	}
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
-	out_status(in->id, -X_ENOSYS);
-}
 
 static void on_closure(uint64_t object, uint64_t mints)
 {
@@ -143,45 +281,78 @@ static void on_closure(uint64_t object, uint64_t mints)
 	bdrv_session_closure(object);
 }
 
-static void start_device(void)
+static void start_disks(void)
 {
-	loop.start_wanted = false;
-	bdrv_request_take_back_all();
-	bdrv.ops->start();
+	for (uint32_t i = 0; i < bdrv.disk_count; i++) {
+		struct disk *d = &bdrv.disks[i];
+
+		if (!d->start_wanted)
+			continue;
+		d->start_wanted = false;
+		bdrv_request_take_back_all(d);
+		if (d->given_up)
+			blockdrv_gone(i);
+		else
+			bdrv.ops->start(i);
+	}
 }
 
+static uint64_t now(void)
+{
+	return (uint64_t)x_clock(X_CLOCK_MONOTONIC);
+}
+
+/* Waiting for an interrupt costs more than a fast device takes. Who loses a few
+ * times in a row (a slow device, a busy host) leaves it for a while. */
 static void spin_for_completions(void)
 {
-	uint64_t until = (uint64_t)x_clock(X_CLOCK_MONOTONIC) + loop.poll_ns;
-	uint32_t submitted = bdrv_request_submitted_count();
+	uint64_t until = bdrv.round_ns + loop.poll_ns;
+	uint32_t before = bdrv_request_submitted_count();
 
-	while (bdrv_driver_running() && bdrv_request_submitted_count() == submitted &&
-	       (uint64_t)x_clock(X_CLOCK_MONOTONIC) < until)
+	if (!loop.poll_ns || !before)
+		return;
+	if (loop.poll_pause) {
+		loop.poll_pause--;
+		return;
+	}
+	do {
+		bdrv.round_ns = now();
 		bdrv.ops->poll();
+	} while (bdrv_request_submitted_count() == before && bdrv.round_ns < until);
+	if (bdrv_request_submitted_count() != before) {
+		bdrv.polls_won++;
+		loop.poll_losses = 0;
+		return;
+	}
+	bdrv.polls_lost++;
+	if (++loop.poll_losses < POLL_LOSSES_MAX)
+		return;
+	loop.poll_losses = 0;
+	loop.poll_pause = POLL_PAUSE;
 }
 
 /* Device -> completions; rings -> device; completions -> clients. true: more to do. */
 static bool one_round(void)
 {
-	bool more = false;
+	bool more;
 
-	if (loop.start_wanted)
-		start_device();
-	if (bdrv_driver_running())
-		bdrv.ops->poll();
-	if (bdrv_driver_running()) {
-		bdrv_session_consume_all();
-		bdrv_scan_continue();
-		if (bdrv_request_submit_all())
-			bdrv.ops->kick();
-		if (loop.poll_ns && bdrv_request_submitted_count())
-			spin_for_completions();
+	bdrv.rounds++;
+	bdrv.round_ns = now();
+	start_disks();
+	bdrv.ops->poll();
+	bdrv_session_consume_all();
+	bdrv_scan_continue();
+	if (bdrv_request_submit_all()) {
+		bdrv.kicks++;
+		bdrv.ops->kick();
+		spin_for_completions();
 	}
 	bdrv_session_publish_all();
-	if (bdrv_driver_running())
-		more = bdrv.ops->arm();
+	more = bdrv.ops->arm();
 	more |= bdrv_session_arm_all();
-	return more || loop.start_wanted;
+	for (uint32_t i = 0; i < bdrv.disk_count; i++)
+		more |= bdrv.disks[i].start_wanted;
+	return more;
 }
 
 static void on_batch_end(void)
@@ -202,41 +373,61 @@ static void on_again(void *ctx, uint64_t bits)
 	(void)bits;
 }
 
-/* Each disk has an instance of the driver of its own: "virtio_blk" drives vda,
- * "virtio_blk.1" vdb, and so on. */
-static char disk_letter(void)
+/* ---------------------------------------------------------------------------- start */
+
+static uint64_t option(const char *key, uint64_t otherwise, uint64_t most)
+{
+	const char *text = boot_option(key);
+	uint64_t value = text ? strtoull(text, NULL, 10) : otherwise;
+
+	return value < most ? value : most;
+}
+
+/* a .. z, aa, ab ...: by place alone, so that a disk has the same name whenever
+ * and in whatever order disks appear. "virtio_blk" drives vda, "virtio_blk.1"
+ * vdb; an AHCI controller has BLOCKDRV_DISKS names of its own. */
+static void name_disk(struct disk *d)
 {
 	const char *dot = strchr(boot->name, '.');
-	unsigned long instance = dot ? strtoul(dot + 1, NULL, 10) : 0;
+	uint32_t instance = dot ? strtoul(dot + 1, NULL, 10) : 0;
+	uint32_t n = instance * (bdrv.disk_count == 1 ? 1 : BLOCKDRV_DISKS) + d->number;
+	uint32_t at = strlcpy(d->name, bdrv.ops->disk_prefix, NAME_BYTES - 6); /* room for a partition */
 
-	return 'a' + (instance < 26 ? instance : 25);
+	if (n >= 26)
+		d->name[at++] = 'a' + (n / 26 - 1) % 26;
+	d->name[at++] = 'a' + n % 26;
+	d->name[at] = 0;
 }
 
 static void read_options(void)
 {
-	const char *name = boot_option("disk"), *poll;
+	const char *scheduler = boot_option("scheduler");
+	int which = scheduler ? bdrv_scheduler_find(scheduler) : SCHEDULER_NONE;
 
-	if (name) {
-		strlcpy(bdrv.name, name, NAME_BYTES - 3); /* room for a partition number */
-	} else {
-		strlcpy(bdrv.name, bdrv.ops->disk_prefix, NAME_BYTES - 4);
-		bdrv.name[strlen(bdrv.name)] = disk_letter();
+	loop.poll_ns = option("poll_us", 0, POLL_NS_MAX / 1000) * 1000;
+	loop.progress_timeout_ns = option("io_timeout_ms", 0, 3600000) * 1000000;
+	if (!loop.progress_timeout_ns)
+		loop.progress_timeout_ns = bdrv.ops->progress_timeout_ns ? bdrv.ops->progress_timeout_ns
+									  : PROGRESS_TIMEOUT_NS;
+	for (uint32_t i = 0; i < bdrv.disk_count; i++) {
+		struct disk *d = &bdrv.disks[i];
+
+		d->number = i;
+		d->scheduler = which < 0 ? SCHEDULER_NONE : which;
+		name_disk(d);
 	}
-	poll = boot_option("poll_us");
-	loop.poll_ns = poll ? strtoul(poll, NULL, 10) * 1000 : 0;
-	if (loop.poll_ns > 1000000)
-		loop.poll_ns = 1000000;
 }
 
 void blockdrv_run(const struct blockdrv_ops *ops)
 {
 	static const struct server_ops server = {
-		.call = on_call, .closure = on_closure, .cancel = bdrv_session_cancel, .batch_end = on_batch_end,
+		.call = bdrv_open_call, .closure = on_closure, .cancel = bdrv_open_cancel, .batch_end = on_batch_end,
 	};
 	int64_t again;
 
 	bdrv.ops = ops;
-	read_options();
+	bdrv.round_ns = now();
+	bdrv.changes = bdrv.round_ns; /* unlike that of the incarnation before */
 	bdrv_request_init();
 	loop.tick.fn = tick;
 	again = x_event_create();
@@ -246,7 +437,11 @@ void blockdrv_run(const struct blockdrv_ops *ops)
 	if (server_bind(loop.again, on_again, NULL))
 		server_die("cannot bind an event");
 	server_defer_ready();
-	loop.start_wanted = true;
-	start_device();
+	bdrv.disk_count = ops->probe();
+	read_options();
+	for (uint32_t i = 0; i < bdrv.disk_count; i++)
+		blockdrv_plugged(i);
+	if (!bdrv.disk_count)
+		ready_when_settled();
 	server_run(&server);
 }

@@ -90,6 +90,20 @@ void partition_gpt_failed(struct partition_scan *s)
 		return;
 	}
 	s->scheme = SCHEME_GPT_BAD;
+	s->notice = "both copies of the GPT are damaged";
+	s->state = SCAN_DONE;
+}
+
+void partition_gpt_check_backup(struct partition_scan *s, const uint8_t *block)
+{
+	struct gpt_header h;
+
+	if (block)
+		memcpy(&h, block, sizeof(h));
+	if (!block || !header_holds(s, &h, block, disk_blocks(s) - 1))
+		s->notice = "the backup GPT is damaged or not at the end of the disk (repair: sgdisk -e)";
+	else if (h.entries_crc32 != s->entries_crc32)
+		s->notice = "the backup GPT tells of other partitions than the primary";
 	s->state = SCAN_DONE;
 }
 
@@ -152,6 +166,12 @@ void partition_gpt_entries(struct partition_scan *s, const uint8_t *data)
 	}
 	for (uint32_t i = 0; i < s->entry_count; i++)
 		take_entry(s, i + 1, data + (uint64_t)i * s->entry_bytes);
-	s->scheme = s->state == SCAN_GPT_ENTRIES ? SCHEME_GPT : SCHEME_GPT_BACKUP;
+	if (s->state == SCAN_GPT_ENTRIES) {
+		s->scheme = SCHEME_GPT;
+		s->state = SCAN_CHECK_BACKUP;
+		return;
+	}
+	s->scheme = SCHEME_GPT_BACKUP;
+	s->notice = "the primary GPT is damaged; the backup was used (repair: sgdisk -e, or write the table again)";
 	s->state = SCAN_DONE;
 }

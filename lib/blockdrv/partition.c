@@ -53,6 +53,7 @@ bool partition_scan_wants(const struct partition_scan *s, uint64_t *offset_bytes
 		*offset_bytes = s->block_bytes;
 		return true;
 	case SCAN_BACKUP_HEADER:
+	case SCAN_CHECK_BACKUP:
 		*offset_bytes = (s->size_bytes / s->block_bytes - 1) * s->block_bytes;
 		return true;
 	case SCAN_GPT_ENTRIES:
@@ -194,6 +195,9 @@ void partition_scan_give(struct partition_scan *s, const uint8_t *data, int stat
 			partition_gpt_failed(s);
 		else
 			partition_gpt_entries(s, data);
+		break;
+	case SCAN_CHECK_BACKUP:
+		partition_gpt_check_backup(s, status < 0 ? NULL : data);
 		break;
 	case SCAN_DONE:
 		break;

@@ -30,6 +30,7 @@ enum partition_scan_state {
 	SCAN_GPT_ENTRIES,   /* wants the array it tells of */
 	SCAN_BACKUP_HEADER, /* primary is bad: wants the last block */
 	SCAN_BACKUP_ENTRIES,
+	SCAN_CHECK_BACKUP,  /* primary is good: wants the last block all the same */
 	SCAN_EBR,           /* wants the next link of the extended partition */
 	SCAN_DONE,
 };
@@ -42,6 +43,7 @@ struct partition_scan {
 	uint64_t size_bytes;
 	uint32_t block_bytes;
 	uint32_t skipped;               /* entries left out because they are wrong */
+	const char *notice;             /* what should be repaired, or why the table was refused; or NULL */
 	/* GPT, of the header last accepted */
 	uint64_t entries_lba, first_usable_lba, last_usable_lba;
 	uint32_t entry_count, entry_bytes, entries_crc32;
@@ -67,5 +69,6 @@ bool partition_add(struct partition_scan *s, uint32_t number, uint64_t lba, uint
 void partition_gpt_header(struct partition_scan *s, const uint8_t *block);
 void partition_gpt_entries(struct partition_scan *s, const uint8_t *data);
 void partition_gpt_failed(struct partition_scan *s);
+void partition_gpt_check_backup(struct partition_scan *s, const uint8_t *block); /* NULL: unreadable */
 
 #endif

@@ -1,42 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The request table, and the way of a request to the device and back.
+ *
+ * A request may carry others, merged into it (schedule.c): they are on no list
+ * meanwhile, and share its outcome. If that is an error, each is tried alone.
  */
 #include "lib/blockdrv/internal.h"
 
 #define TRIES_MAX 4u /* the first and three more */
 
-struct queue {
-	struct blockdrv_request *first, *last;
-	uint32_t count;
-};
-
 static struct {
 	struct blockdrv_request table[BLOCKDRV_REQUESTS];
-	struct queue free, pending, submitted; /* submitted: oldest first */
+	struct request_list free;
+	uint32_t submitted;
 } requests;
 
-static void queue_add(struct queue *q, struct blockdrv_request *r)
+void bdrv_list_add(struct request_list *list, struct blockdrv_request *r)
 {
 	r->next = NULL;
-	r->prev = q->last;
-	*(q->last ? &q->last->next : &q->first) = r;
-	q->last = r;
-	q->count++;
+	r->prev = list->last;
+	*(list->last ? &list->last->next : &list->first) = r;
+	list->last = r;
+	list->count++;
 }
 
-static void queue_remove(struct queue *q, struct blockdrv_request *r)
+static void list_add_first(struct request_list *list, struct blockdrv_request *r)
 {
-	*(r->prev ? &r->prev->next : &q->first) = r->next;
-	*(r->next ? &r->next->prev : &q->last) = r->prev;
+	r->prev = NULL;
+	r->next = list->first;
+	*(list->first ? &list->first->prev : &list->last) = r;
+	list->first = r;
+	list->count++;
+}
+
+void bdrv_list_remove(struct request_list *list, struct blockdrv_request *r)
+{
+	*(r->prev ? &r->prev->next : &list->first) = r->next;
+	*(r->next ? &r->next->prev : &list->last) = r->prev;
 	r->next = r->prev = NULL;
-	q->count--;
+	list->count--;
 }
 
 void bdrv_request_init(void)
 {
 	for (uint32_t i = 0; i < BLOCKDRV_REQUESTS; i++)
-		queue_add(&requests.free, &requests.table[i]);
+		bdrv_list_add(&requests.free, &requests.table[i]);
 }
 
 struct blockdrv_request *bdrv_request_get(void)
@@ -46,39 +54,36 @@ struct blockdrv_request *bdrv_request_get(void)
 	if (r) {
 		r->session = NULL;
 		r->done = NULL;
+		r->merged = NULL;
 		r->tries = 0;
 		r->segment_count = 0;
+		r->alone = r->fua = r->wants_fua = false;
 	}
 	return r;
 }
 
-void bdrv_request_queue(struct blockdrv_request *r)
+void bdrv_request_queue(struct disk *d, struct blockdrv_request *r)
 {
-	queue_remove(&requests.free, r);
+	bdrv_list_remove(&requests.free, r);
+	r->disk = d->number;
 	r->state = REQUEST_PENDING;
-	queue_add(&requests.pending, r);
-}
-
-bool bdrv_request_pending(void)
-{
-	return requests.pending.first != NULL;
+	r->fua = r->wants_fua && d->geometry.fua;
+	r->own_bytes = r->length_bytes;
+	r->own_segments = r->segment_count;
+	r->accepted_ns = bdrv.round_ns;
+	bdrv_schedule_deadline(d, r);
+	bdrv_list_add(&d->pending, r);
 }
 
 uint32_t bdrv_request_submitted_count(void)
 {
-	return requests.submitted.count;
+	return requests.submitted;
 }
 
-const struct blockdrv_request *bdrv_request_oldest(void)
+int bdrv_request_fit_segments(const struct disk *d, struct x_dma_segment *segments, int count)
 {
-	return requests.submitted.first;
-}
-
-int bdrv_request_fit_segments(struct x_dma_segment *segments, int count)
-{
-	uint32_t limit = bdrv.geometry.max_segment_bytes;
-	uint32_t max = bdrv.geometry.max_segments < BLOCKDRV_SEGMENTS
-		? bdrv.geometry.max_segments : BLOCKDRV_SEGMENTS;
+	uint32_t limit = d->geometry.max_segment_bytes;
+	uint32_t max = d->geometry.max_segments < BLOCKDRV_SEGMENTS ? d->geometry.max_segments : BLOCKDRV_SEGMENTS;
 
 	for (int i = 0; limit && i < count; i++) {
 		if (segments[i].bytes <= limit)
@@ -95,90 +100,171 @@ int bdrv_request_fit_segments(struct x_dma_segment *segments, int count)
 	return count > (int)max ? -X_E2BIG : count;
 }
 
-static void count_completion(const struct blockdrv_request *r, int status)
-{
-	struct driver_stats *st = &bdrv.stats;
+/* --------------------------------------------------------------------------- ends */
 
+static void count_latency(struct disk_stats *st, uint64_t ns)
+{
+	uint64_t us = ns / 1000;
+	uint32_t bucket = us ? 64 - (uint32_t)__builtin_clzll(us) : 0;
+
+	st->latency[bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1]++;
+}
+
+static void count_end(struct disk_stats *st, const struct blockdrv_request *r, int status)
+{
 	if (status < 0) {
 		st->errors++;
-	} else if (r->op == BLOCK_READ) {
-		st->reads++;
-		st->read_bytes += r->length_bytes;
-	} else if (r->op == BLOCK_WRITE) {
-		st->writes++;
-		st->written_bytes += r->length_bytes;
-	} else {
-		st->flushes++;
+		return;
+	}
+	st->ops[r->kind]++;
+	st->bytes[r->kind] += r->own_bytes;
+	count_latency(st, bdrv.round_ns - r->accepted_ns);
+}
+
+/* Off all lists -> FREE, with all that is merged into it. */
+static void finish(struct disk *d, struct blockdrv_request *r, int status)
+{
+	while (r) {
+		struct blockdrv_request *next = r->merged;
+		struct blockdrv_session *session = r->session;
+
+		count_end(&d->stats, r, status);
+		r->state = REQUEST_FREE;
+		r->merged = NULL;
+		bdrv_list_add(&requests.free, r);
+		if (session)
+			bdrv_session_complete(session, r, status);
+		else if (r->done)
+			r->done(r, status);
+		r = next;
 	}
 }
 
-/* PENDING or SUBMITTED (already off its queue) -> FREE */
-static void finish(struct blockdrv_request *r, int status)
+/* Each to the head of the queue, on its own; the last first, to keep the order. */
+static void split(struct disk *d, struct blockdrv_request *r)
 {
-	struct blockdrv_session *session = r->session;
+	struct blockdrv_request *next = r->merged;
 
-	count_completion(r, status);
-	r->state = REQUEST_FREE;
-	queue_add(&requests.free, r);
-	if (session)
-		bdrv_session_complete(session, r, status);
-	else if (r->done)
-		r->done(r, status);
+	if (next)
+		split(d, next);
+	r->merged = NULL;
+	r->length_bytes = r->own_bytes;
+	r->segment_count = r->own_segments;
+	r->alone = true;
+	r->state = REQUEST_PENDING;
+	list_add_first(&d->pending, r);
+}
+
+static void put_back(struct disk *d, struct blockdrv_request *r)
+{
+	r->state = REQUEST_PENDING;
+	list_add_first(&d->pending, r);
+}
+
+static bool flush_is_due(const struct disk *d, const struct blockdrv_request *r)
+{
+	return r->wants_fua && !r->fua && r->op != BLOCK_FLUSH && !d->geometry.no_write_cache;
+}
+
+void blockdrv_complete(struct blockdrv_request *r, int status)
+{
+	struct disk *d = &bdrv.disks[r->disk];
+
+	if (r->state != REQUEST_SUBMITTED)
+		server_die("device code completes a request that it does not have");
+	bdrv_list_remove(&d->submitted, r);
+	requests.submitted--;
+	d->progress_ns = bdrv.round_ns;
+	if (status == -X_EAGAIN) {
+		r->alone = true;
+		put_back(d, r);
+	} else if (status == -X_EIO && r->merged && r->op != BLOCK_FLUSH) {
+		split(d, r);
+	} else if (status == -X_EIO && ++r->tries < TRIES_MAX) {
+		d->stats.retries++;
+		r->alone = true;
+		put_back(d, r);
+	} else if (!status && flush_is_due(d, r)) {
+		r->op = BLOCK_FLUSH;
+		r->length_bytes = r->segment_count = 0;
+		put_back(d, r);
+	} else {
+		if (!status)
+			d->resets_in_row = 0;
+		finish(d, r, status);
+	}
+}
+
+/* -------------------------------------------------------------------- to the device */
+
+static void submitted(struct disk *d, struct blockdrv_request *r)
+{
+	if (!d->submitted.first)
+		d->progress_ns = bdrv.round_ns;
+	r->state = REQUEST_SUBMITTED;
+	r->submitted_ns = bdrv.round_ns;
+	bdrv_list_add(&d->submitted, r);
+	requests.submitted++;
+	d->stats.depth_sum += d->submitted.count;
+	if (d->submitted.count > d->stats.depth_max)
+		d->stats.depth_max = d->submitted.count;
+}
+
+static bool submit(struct disk *d)
+{
+	struct blockdrv_request *r;
+	bool any = false;
+
+	while (bdrv_serving(d) && (r = bdrv_schedule_next(d))) {
+		int err;
+
+		bdrv_schedule_merge(d, r);
+		err = bdrv.ops->submit(r);
+		if (err == -X_EAGAIN)
+			break;
+		bdrv_list_remove(&d->pending, r);
+		if (err) {
+			finish(d, r, err);
+			continue;
+		}
+		submitted(d, r);
+		any = true;
+	}
+	d->stats.kicks += any;
+	return any;
 }
 
 bool bdrv_request_submit_all(void)
 {
 	bool any = false;
 
-	while (requests.pending.first && bdrv_driver_running()) {
-		struct blockdrv_request *r = requests.pending.first;
-		int err = bdrv.ops->submit(r);
-
-		if (err == -X_EAGAIN)
-			break;
-		queue_remove(&requests.pending, r);
-		if (err) {
-			finish(r, err);
-			continue;
-		}
-		if (!requests.submitted.first)
-			bdrv.progress_ns = server_now_ns;
-		r->state = REQUEST_SUBMITTED;
-		r->submitted_ns = server_now_ns;
-		queue_add(&requests.submitted, r);
-		any = true;
-	}
+	for (uint32_t i = 0; i < bdrv.disk_count; i++)
+		any |= submit(&bdrv.disks[i]);
 	return any;
 }
 
-void blockdrv_complete(struct blockdrv_request *r, int status)
+void bdrv_request_take_back_all(struct disk *d)
 {
-	if (r->state != REQUEST_SUBMITTED)
-		server_die("device code completes a request that it does not have");
-	queue_remove(&requests.submitted, r);
-	bdrv.progress_ns = server_now_ns;
-	if (status == -X_EIO && ++r->tries < TRIES_MAX) {
-		bdrv.stats.retries++;
-		r->state = REQUEST_PENDING;
-		queue_add(&requests.pending, r);
-		return;
+	struct blockdrv_request *r;
+
+	while ((r = d->submitted.last)) { /* to the head of the queue: they were first */
+		bdrv_list_remove(&d->submitted, r);
+		requests.submitted--;
+		put_back(d, r);
 	}
-	if (!status)
-		bdrv.resets_in_row = 0;
-	finish(r, status);
 }
 
-void bdrv_request_take_back_all(void)
+void bdrv_request_fail_all(struct disk *d, int status)
 {
-	while (requests.submitted.last) {
-		struct blockdrv_request *r = requests.submitted.last;
+	struct request_list failed;
 
-		queue_remove(&requests.submitted, r);
-		r->state = REQUEST_PENDING;
-		/* To the head of the queue: they were first. */
-		r->next = requests.pending.first;
-		*(r->next ? &r->next->prev : &requests.pending.last) = r;
-		requests.pending.first = r;
-		requests.pending.count++;
+	bdrv_request_take_back_all(d);
+	failed = d->pending;
+	d->pending = (struct request_list){ 0 };
+	while (failed.first) {
+		struct blockdrv_request *r = failed.first;
+
+		bdrv_list_remove(&failed, r);
+		finish(d, r, status);
 	}
 }

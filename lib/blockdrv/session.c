@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sessions: BLOCK_OPEN, the rings, and the end of a client (closure of the
- * session object).
+ * Sessions: the rings, and the end of a client (closure of the session object)
+ * or of its disk.
  *
  * A dead session keeps its pool until the device has given back what is in
  * flight: only then are its handles closed.
@@ -11,14 +11,9 @@
 
 #define CONSUME_BATCH 32u /* of one session before the next has its turn */
 
-static struct {
-	struct x_in waiting[SESSIONS_MAX]; /* BLOCK_OPEN, BLOCK_LIST that came too early */
-	uint32_t waiting_count;
-	uint64_t next_object;
-	uint32_t turn;
-} opens;
+static uint32_t turn;
 
-static void session_free(struct blockdrv_session *s)
+void bdrv_session_free(struct blockdrv_session *s)
 {
 	if (s->ring_memory)
 		x_mem_unmap(X_SELF, (uint64_t)(uintptr_t)s->ring_memory, BLOCK_RING_BYTES);
@@ -38,7 +33,7 @@ static void session_end(struct blockdrv_session *s)
 {
 	s->dead = true;
 	if (!s->in_flight)
-		session_free(s);
+		bdrv_session_free(s);
 }
 
 void bdrv_session_closure(uint64_t object)
@@ -46,53 +41,52 @@ void bdrv_session_closure(uint64_t object)
 	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
 		if (bdrv.sessions[i].object == object && !bdrv.sessions[i].dead)
 			session_end(&bdrv.sessions[i]);
-	out_closure_ack(object);
 }
 
-/* The client broke the protocol: nothing more is done for it, and it is told
- * by a hang-up of its object. */
+/* Nothing more is done for it, and it is told by a hang-up of its object. */
 static void session_broken(struct blockdrv_session *s, const char *why)
 {
-	server_log("session %u dropped: %s", (unsigned)(s - bdrv.sessions), why);
+	server_log("session %u on %s dropped: %s", (unsigned)(s - bdrv.sessions), s->disk->name, why);
 	out_ready(s->object, X_READY_HUP, X_READY_HUP, 0);
 	session_end(s);
 }
 
-/* ------------------------------------------------------------------------ open */
-
-/* "" or "0": the disk; "7", or "vda7" for disk vda: partition 7. */
-static bool find_range(const char *name, struct blockdrv_session *s, char *full)
+void bdrv_session_hang_up(struct disk *d)
 {
-	size_t prefix = strlen(bdrv.name);
-	uint32_t number = 0;
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+		struct blockdrv_session *s = &bdrv.sessions[i];
 
-	if (!strncmp(name, bdrv.name, prefix))
-		name += prefix;
-	for (; *name >= '0' && *name <= '9' && number < 1000; name++)
-		number = number * 10 + (*name - '0');
-	if (*name)
-		return false;
-	strlcpy(full, bdrv.name, NAME_BYTES);
-	if (!number) {
-		s->offset_bytes = 0;
-		s->size_bytes = bdrv.geometry.size_bytes;
-		return true;
+		if (s->object && !s->dead && s->disk == d)
+			session_broken(s, "the disk is gone");
 	}
-	for (uint32_t i = 0; i < bdrv.scan.count; i++) {
-		const struct partition *p = &bdrv.scan.partitions[i];
-		char digits[4] = { '0' + number / 100 % 10, '0' + number / 10 % 10, '0' + number % 10, 0 };
+}
 
-		if (p->number != number)
-			continue;
-		s->offset_bytes = p->offset_bytes;
-		s->size_bytes = p->size_bytes;
-		strlcpy(full + prefix, digits + (number < 10 ? 2 : number < 100 ? 1 : 0), NAME_BYTES - prefix);
-		return true;
+bool bdrv_session_uses_partitions(const struct disk *d)
+{
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+		const struct blockdrv_session *s = &bdrv.sessions[i];
+
+		if (s->object && !s->dead && s->disk == d && s->partition)
+			return true;
 	}
 	return false;
 }
 
-static void session_doorbell(void *ctx, uint64_t bits)
+void bdrv_session_limits(struct blockdrv_session *s)
+{
+	const struct blockdrv_geometry *g = &s->disk->geometry;
+	struct block_limits *limits = (void *)(s->ring_memory + BLOCK_LIMITS_OFFSET);
+	uint32_t change = limits->change + 1;
+
+	*limits = (struct block_limits){
+		.size_bytes = s->size_bytes, .max_request_bytes = g->max_request_bytes,
+		.max_discard_bytes = g->max_discard_bytes,
+		.discard_granularity_bytes = g->discard_granularity_bytes,
+		.max_write_zeroes_bytes = g->max_write_zeroes_bytes, .change = change,
+	};
+}
+
+static void doorbell(void *ctx, uint64_t bits)
 {
 	struct blockdrv_session *s = ctx;
 
@@ -100,25 +94,7 @@ static void session_doorbell(void *ctx, uint64_t bits)
 	s->waiting = true; /* consumed at the end of the batch */
 }
 
-static int session_map(struct blockdrv_session *s, const struct x_in *in)
-{
-	struct x_mem_map map = {
-		.space = X_SELF, .memory = in->handles[0], .len = BLOCK_RING_BYTES,
-		.prot = X_PROT_READ | X_PROT_WRITE,
-	};
-	int64_t addr = x_mem_map(&map);
-
-	if (addr < 0)
-		return addr;
-	s->ring_memory = (void *)addr;
-	ring_init(&s->requests, s->ring_memory + BLOCK_REQUESTS_OFFSET, BLOCK_RING_SLOTS,
-		  sizeof(struct block_ring_request));
-	ring_init(&s->completions, s->ring_memory + BLOCK_COMPLETIONS_OFFSET, BLOCK_RING_SLOTS,
-		  sizeof(struct block_ring_completion));
-	return dma_import(bdrv.geometry.device, s->pool, in->msg.a[1], &s->import);
-}
-
-static int make_doorbell(struct blockdrv_session *s, x_handle_t *for_client)
+int bdrv_session_doorbell(struct blockdrv_session *s, x_handle_t *for_client)
 {
 	int64_t event = x_event_create(), copy;
 	int err;
@@ -126,7 +102,7 @@ static int make_doorbell(struct blockdrv_session *s, x_handle_t *for_client)
 	if (event < 0)
 		return event;
 	s->doorbell = event;
-	err = server_bind(s->doorbell, session_doorbell, s);
+	err = server_bind(s->doorbell, doorbell, s);
 	if (err)
 		return err;
 	copy = x_handle_dup(s->doorbell, X_R_WRITE | X_R_TRANSFER, X_SLOT_NATIVE, 0);
@@ -136,166 +112,6 @@ static int make_doorbell(struct blockdrv_session *s, x_handle_t *for_client)
 	return 0;
 }
 
-static void answer_open(const struct x_in *in, x_handle_t object, x_handle_t doorbell,
-			const struct blockdrv_session *s, const char *name)
-{
-	const struct blockdrv_geometry *g = &bdrv.geometry;
-	struct x_out *out = out_answer_entry(in->id);
-
-	out->msg.a[0] = s->size_bytes;
-	out->msg.a[1] = g->logical_block_bytes | (uint64_t)g->physical_block_bytes << 32;
-	out->msg.a[2] = g->max_request_bytes | (uint64_t)(g->read_only ? BLOCK_INFO_READ_ONLY : 0) << 32;
-	out->msg.a[3] = g->cache_epoch;
-	memcpy(&out->msg.a[4], name, NAME_BYTES);
-	out->handles[0] = object;
-	out->handles[1] = doorbell;
-	out->handle_count = 2;
-}
-
-/* "" or "0", without or with the disk's name before it. */
-static bool is_whole_disk(const char *name)
-{
-	size_t prefix = strlen(bdrv.name);
-
-	if (!strncmp(name, bdrv.name, prefix))
-		name += prefix;
-	return !name[0] || !strcmp(name, "0");
-}
-
-/* The name in window 0, "" without one; 0 or negated error. */
-static int64_t wanted_name(const struct x_in *in, char *name)
-{
-	int64_t len = 0;
-
-	if (in->win_count && in->win[0].len)
-		len = window_string(in->id, 0, in->win[0].len, name, NAME_BYTES);
-	if (len < 0)
-		return len;
-	name[len] = 0;
-	return 0;
-}
-
-/* All of a session, or an error and nothing but what session_free() undoes. */
-static int session_make(struct blockdrv_session *s, const struct x_in *in, const char *wanted)
-{
-	char full[NAME_BYTES] = "";
-	x_handle_t doorbell = X_NO_HANDLE;
-	int64_t object;
-	int err;
-
-	if (!find_range(wanted, s, full))
-		return -X_ENXIO;
-	err = session_map(s, in);
-	if (!err)
-		err = make_doorbell(s, &doorbell);
-	if (err)
-		return err;
-	object = x_mint(server_port, s->object, 0, 0, 0);
-	if (object < 0) {
-		out_close(doorbell);
-		return object;
-	}
-	s->waiting = true;
-	answer_open(in, object, doorbell, s, full);
-	server_log("session on %s, pool of %llu KiB", full, (unsigned long long)(in->msg.a[1] >> 10));
-	return 0;
-}
-
-static struct blockdrv_session *session_get(void)
-{
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
-		if (!bdrv.sessions[i].object)
-			return &bdrv.sessions[i];
-	return NULL;
-}
-
-static void refuse_open(const struct x_in *in, int err)
-{
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
-	out_status(in->id, err);
-}
-
-static void open_now(const struct x_in *in, const char *wanted)
-{
-	struct blockdrv_session *s = session_get();
-	int err;
-
-	if (in->handle_count != 3 || !in->msg.a[1]) {
-		refuse_open(in, -X_EINVAL);
-		return;
-	}
-	if (!s) {
-		refuse_open(in, -X_EBUSY);
-		return;
-	}
-	*s = (struct blockdrv_session){
-		.object = ++opens.next_object, .generation = in->msg.a[0],
-		.pool = in->handles[1], .completion_event = in->handles[2], .doorbell = X_NO_HANDLE,
-	};
-	err = session_make(s, in, wanted);
-	out_close(in->handles[0]); /* the mapping is enough */
-	if (err) {
-		session_free(s);
-		out_status(in->id, err);
-	}
-}
-
-/* Answers the call, unless the partitions must be known first and aren't yet. */
-static bool serve(const struct x_in *in)
-{
-	char wanted[NAME_BYTES];
-	int64_t err;
-
-	if (in->msg.op == BLOCK_LIST) {
-		if (!bdrv.scanned)
-			return false;
-		for (uint32_t i = 0; i < in->handle_count; i++)
-			out_close(in->handles[i]);
-		bdrv_list_answer(in);
-		return true;
-	}
-	err = wanted_name(in, wanted);
-	if (!err && !bdrv.scanned && !is_whole_disk(wanted))
-		return false;
-	if (err)
-		refuse_open(in, err);
-	else
-		open_now(in, wanted);
-	return true;
-}
-
-void bdrv_session_call(const struct x_in *in)
-{
-	if (bdrv.state == DRIVER_SERVING && serve(in))
-		return;
-	if (opens.waiting_count == SESSIONS_MAX)
-		refuse_open(in, -X_EBUSY);
-	else
-		opens.waiting[opens.waiting_count++] = *in;
-}
-
-void bdrv_session_retry(void)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < opens.waiting_count; i++)
-		if (!serve(&opens.waiting[i]))
-			opens.waiting[kept++] = opens.waiting[i];
-	opens.waiting_count = kept;
-}
-
-void bdrv_session_cancel(uint64_t call_id)
-{
-	for (uint32_t i = 0; i < opens.waiting_count; i++) {
-		if (opens.waiting[i].id != call_id)
-			continue;
-		refuse_open(&opens.waiting[i], -X_ECANCELED);
-		opens.waiting[i] = opens.waiting[--opens.waiting_count];
-		return;
-	}
-}
-
 /* -------------------------------------------------------------------- requests */
 
 static bool id_used(const struct blockdrv_session *s, uint32_t id)
@@ -303,36 +119,129 @@ static bool id_used(const struct blockdrv_session *s, uint32_t id)
 	return s->in_use[id / 64] >> (id % 64) & 1;
 }
 
+/* One run of the pool, behind the segments there are; the new count or an error. */
+static int add_run(struct blockdrv_session *s, struct blockdrv_request *r, int count, uint64_t at, uint64_t bytes)
+{
+	int more;
+
+	if (at % 8 || !bytes || bytes % 512)
+		return -X_EINVAL;
+	if (count == (int)BLOCKDRV_SEGMENTS)
+		return -X_E2BIG;
+	more = dma_import_translate(&s->import, at, bytes, &r->segments[count], BLOCKDRV_SEGMENTS - count);
+	if (more <= 0)
+		return more ? more : -X_EINVAL;
+	if (count && r->segments[count - 1].iova + r->segments[count - 1].bytes == r->segments[count].iova) {
+		r->segments[count - 1].bytes += r->segments[count].bytes;
+		memmove(&r->segments[count], &r->segments[count + 1], (more - 1) * sizeof(r->segments[0]));
+		more--;
+	}
+	return count + more;
+}
+
+static int translate_vector(struct blockdrv_session *s, const struct block_ring_request *in,
+			    struct blockdrv_request *r)
+{
+	const struct block_extent *vector = (const void *)(s->ring_memory + BLOCK_VECTORS_OFFSET);
+	uint64_t sum = 0;
+	int count = 0;
+
+	if (in->extent_count > BLOCK_EXTENTS)
+		return -X_EINVAL;
+	for (uint32_t i = 0; i < in->extent_count; i++) {
+		struct block_extent e;
+
+		/* Copied before it is looked at: the client may write there. */
+		memcpy(&e, (const void *)&vector[in->id * BLOCK_EXTENTS + i], sizeof(e));
+		count = add_run(s, r, count, e.pool_offset, e.bytes);
+		if (count < 0)
+			return count;
+		sum += e.bytes;
+	}
+	return sum == in->length_bytes ? count : -X_EINVAL;
+}
+
+static int translate_data(struct blockdrv_session *s, const struct block_ring_request *in, struct blockdrv_request *r)
+{
+	int count;
+
+	if (in->length_bytes > s->disk->geometry.max_request_bytes)
+		return -X_EINVAL;
+	count = in->extent_count ? translate_vector(s, in, r)
+				 : add_run(s, r, 0, in->pool_offset, in->length_bytes);
+	if (count > 0)
+		count = bdrv_request_fit_segments(s->disk, r->segments, count);
+	if (count <= 0)
+		return -X_EINVAL;
+	r->segment_count = count;
+	return 0;
+}
+
+/* Done by the device, or by writing the same zeroes again and again. */
+static int translate_zeroes(struct blockdrv_session *s, struct blockdrv_request *r)
+{
+	const struct blockdrv_geometry *g = &s->disk->geometry;
+	const struct dma_buffer *zeroes;
+	uint32_t left = r->length_bytes, count = 0, most = ZEROES_BYTES;
+
+	if (!g->max_write_zeroes_bytes || r->length_bytes > g->max_write_zeroes_bytes)
+		return -X_EINVAL;
+	zeroes = bdrv_zeroes(s->disk);
+	if (!zeroes)
+		return 0; /* the device does it */
+	if (g->max_segment_bytes && g->max_segment_bytes < most)
+		most = g->max_segment_bytes;
+	for (; left; count++) {
+		uint32_t bytes = left < most ? left : most;
+
+		if (count == g->max_segments || count == BLOCKDRV_SEGMENTS)
+			return -X_EINVAL;
+		r->segments[count] = (struct x_dma_segment){ zeroes->iova, bytes };
+		left -= bytes;
+	}
+	r->segment_count = count;
+	r->op = BLOCK_WRITE;
+	return 0;
+}
+
+static int check_range(const struct blockdrv_session *s, const struct block_ring_request *in)
+{
+	uint32_t block = s->disk->geometry.logical_block_bytes;
+
+	if (!in->length_bytes || in->length_bytes % block || in->offset_bytes % block)
+		return -X_EINVAL;
+	return in->length_bytes > s->size_bytes || in->offset_bytes > s->size_bytes - in->length_bytes ? -X_EINVAL : 0;
+}
+
 /* 0, or why it can't be done. Fills the device's view. */
 static int translate(struct blockdrv_session *s, const struct block_ring_request *in, struct blockdrv_request *r)
 {
-	uint32_t block = bdrv.geometry.logical_block_bytes;
-	int count;
+	const struct blockdrv_geometry *g = &s->disk->geometry;
+	int err;
 
-	r->op = in->op;
+	r->op = r->kind = in->op;
 	r->length_bytes = in->length_bytes;
+	r->offset_bytes = s->offset_bytes + in->offset_bytes;
+	if (in->op < BLOCK_READ || in->op > BLOCK_WRITE_ZEROES)
+		return -X_EOPNOTSUPP;
 	if (in->op == BLOCK_FLUSH) {
 		r->offset_bytes = 0;
 		r->length_bytes = 0;
 		return 0;
 	}
-	if (in->op != BLOCK_READ && in->op != BLOCK_WRITE)
-		return -X_EOPNOTSUPP;
-	if (in->op == BLOCK_WRITE && bdrv.geometry.read_only)
+	if (in->op != BLOCK_READ && g->read_only)
 		return -X_EROFS;
-	if (!in->length_bytes || in->length_bytes % block || in->offset_bytes % block || in->pool_offset % 8 ||
-	    in->length_bytes > bdrv.geometry.max_request_bytes)
-		return -X_EINVAL;
-	if (in->length_bytes > s->size_bytes || in->offset_bytes > s->size_bytes - in->length_bytes)
-		return -X_EINVAL;
-	r->offset_bytes = s->offset_bytes + in->offset_bytes;
-	count = dma_import_translate(&s->import, in->pool_offset, in->length_bytes, r->segments, BLOCKDRV_SEGMENTS);
-	if (count > 0)
-		count = bdrv_request_fit_segments(r->segments, count);
-	if (count <= 0)
-		return -X_EINVAL;
-	r->segment_count = count;
-	return 0;
+	err = check_range(s, in);
+	if (err)
+		return err;
+	r->wants_fua = in->flags & BLOCK_FUA && (in->op == BLOCK_WRITE || in->op == BLOCK_WRITE_ZEROES);
+	switch (in->op) {
+	case BLOCK_DISCARD:
+		return !g->max_discard_bytes ? -X_EOPNOTSUPP : in->length_bytes > g->max_discard_bytes ? -X_EINVAL : 0;
+	case BLOCK_WRITE_ZEROES:
+		return translate_zeroes(s, r);
+	}
+	return translate_data(s, in, r);
 }
 
 static void push_completion(struct blockdrv_session *s, uint32_t id, int status)
@@ -347,6 +256,7 @@ static void push_completion(struct blockdrv_session *s, uint32_t id, int status)
 
 static void accept(struct blockdrv_session *s, const struct block_ring_request *in, struct blockdrv_request *r)
 {
+	struct disk *d = s->disk;
 	int err;
 
 	if (in->generation != s->generation || in->id >= BLOCK_RING_SLOTS || id_used(s, in->id)) {
@@ -354,16 +264,16 @@ static void accept(struct blockdrv_session *s, const struct block_ring_request *
 		return;
 	}
 	err = translate(s, in, r);
-	if (err || (in->op == BLOCK_FLUSH && bdrv.geometry.no_write_cache)) {
-		*(err ? &bdrv.stats.refused : &bdrv.stats.flushes) += 1;
+	if (err || (in->op == BLOCK_FLUSH && d->geometry.no_write_cache)) {
+		*(err ? &d->stats.refused : &d->stats.ops[BLOCK_FLUSH]) += 1;
 		push_completion(s, in->id, err);
 		return;
 	}
 	r->session = s;
 	r->id = in->id;
+	bdrv_request_queue(d, r);
 	s->in_use[in->id / 64] |= 1ull << (in->id % 64);
 	s->in_flight++;
-	bdrv_request_queue(r);
 }
 
 /* Room in the completion ring for every request accepted: the peer's slots not
@@ -372,9 +282,11 @@ static bool may_accept(struct blockdrv_session *s)
 {
 	int space = ring_space(&s->completions);
 
-	if (space < 0)
+	if (space < 0) {
 		session_broken(s, "impossible completion index");
-	return space > (int)s->in_flight;
+		return false;
+	}
+	return s->disk->pending.count < PENDING_MAX && (uint32_t)space > s->in_flight;
 }
 
 static bool session_consume(struct blockdrv_session *s)
@@ -407,15 +319,13 @@ bool bdrv_session_consume_all(void)
 {
 	bool any = false;
 
-	if (bdrv.state != DRIVER_SERVING)
-		return false;
-	for (uint32_t i = 0; i < SESSIONS_MAX && !bdrv_request_pending(); i++) {
-		struct blockdrv_session *s = &bdrv.sessions[(opens.turn + i) % SESSIONS_MAX];
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+		struct blockdrv_session *s = &bdrv.sessions[(turn + i) % SESSIONS_MAX];
 
-		if (s->object && !s->dead && s->waiting)
+		if (s->object && !s->dead && s->waiting && bdrv_serving(s->disk))
 			any |= session_consume(s);
 	}
-	opens.turn++;
+	turn++;
 	return any;
 }
 
@@ -426,7 +336,7 @@ void bdrv_session_complete(struct blockdrv_session *s, struct blockdrv_request *
 	if (!s->dead)
 		push_completion(s, r->id, status);
 	else if (!s->in_flight)
-		session_free(s);
+		bdrv_session_free(s);
 }
 
 void bdrv_session_publish_all(void)
@@ -443,14 +353,12 @@ bool bdrv_session_arm_all(void)
 {
 	bool more = false;
 
-	if (bdrv.state != DRIVER_SERVING)
-		return false;
 	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
 		struct blockdrv_session *s = &bdrv.sessions[i];
 
 		/* Those still waiting hold more than fits now: a completion, not a
 		 * doorbell, gets them going again. */
-		if (s->object && !s->dead && !s->waiting && ring_arm_consumer(&s->requests)) {
+		if (s->object && !s->dead && !s->waiting && bdrv_serving(s->disk) && ring_arm_consumer(&s->requests)) {
 			s->waiting = true;
 			more = true;
 		}

@@ -164,6 +164,7 @@ static inline struct x_out *fake_out(uint32_t kind)
 	return o;
 }
 struct x_out *out_answer_entry(uint64_t id) { struct x_out *o = fake_out(X_OUT_ANSWER); o->id = id; return o; }
+void out_answer(uint64_t id, const struct x_msg *msg) { out_answer_entry(id)->msg = *msg; }
 void out_status(uint64_t id, int64_t status) { out_answer_entry(id)->msg.status = status; }
 void out_signal(x_handle_t h, uint64_t bits) { struct x_out *o = fake_out(X_OUT_SIGNAL); o->target = h; o->value = bits; }
 void out_close(x_handle_t h) { if (h != X_NO_HANDLE) fake_out(X_OUT_CLOSE)->target = h; }

@@ -83,6 +83,10 @@ static void driver_serve(void)
 		drv.completion = fake_handle[drv.handles[2]];
 		ring_init(&drv.requests, drv.rings + BLOCK_REQUESTS_OFFSET, BLOCK_RING_SLOTS, 32);
 		ring_init(&drv.completions, drv.rings + BLOCK_COMPLETIONS_OFFSET, BLOCK_RING_SLOTS, 16);
+		*(struct block_limits *)(drv.rings + BLOCK_LIMITS_OFFSET) = (struct block_limits){
+			.size_bytes = BLOCKS * BLOCK, .max_request_bytes = 8 * BLOCK, .max_discard_bytes = 8 * BLOCK,
+			.max_write_zeroes_bytes = 8 * BLOCK,
+		};
 		drv.out_count = 0;
 		drv.serving = true;
 		drv.incarnations++;

@@ -4,7 +4,8 @@
  * that executes the virtqueue, reports errors, stalls and lies. One driver
  * lives through all tests, in their order.
  */
-// sources: lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/session.c lib/blockdrv/scan.c
+// sources: lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/schedule.c lib/blockdrv/session.c
+// sources: lib/blockdrv/open.c lib/blockdrv/scan.c
 // sources: lib/blockdrv/list.c lib/blockdrv/partition.c lib/blockdrv/gpt.c lib/ring/ring.c
 // sources: lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/virtio/virtqueue.c
 // sources: drivers/block/virtio_blk/main.c drivers/block/virtio_blk/queue.c lib/c/strlcpy.c
@@ -184,7 +185,9 @@ static void client_open(const char *name, uint32_t pool_bytes)
 
 static void send(uint32_t id, uint32_t op, uint64_t offset, uint32_t len, uint64_t at)
 {
-	struct block_ring_request r = { cl.generation, id, op, len, offset, at };
+	struct block_ring_request r = {
+		.generation = cl.generation, .id = id, .op = op, .length_bytes = len, .offset_bytes = offset, .pool_offset = at,
+	};
 
 	assert_int_equal(ring_push(&cl.requests, &r), 0);
 	cl.status[id] = 99;

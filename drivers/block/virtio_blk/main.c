@@ -135,21 +135,18 @@ static bool init_queue(void)
 	return true;
 }
 
-static uint64_t hash(uint64_t h, const void *data, size_t bytes)
+/* A device need not have a serial number; then its place must do. */
+static void identify(struct blockdrv_geometry *g)
 {
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < bytes; i++) /* FNV-1a */
-		h = (h ^ p[i]) * 0x100000001b3ull;
-	return h;
-}
-
-/* See proto/block.h: the cache is the host's; only another device loses it. */
-static uint64_t cache_epoch(const struct virtio_blk_config *config)
-{
-	uint64_t h = hash(0xcbf29ce484222325ull, &config->capacity, sizeof(config->capacity));
-
-	return queue_identity() ? hash(h, queue_identity(), VIRTIO_BLK_ID_BYTES) : h;
+	memcpy(g->identity.model, "virtio block", 13);
+	memcpy(g->identity.bus, "virtio", 7);
+	if (queue_identity())
+		memcpy(g->identity.serial, queue_identity(), VIRTIO_BLK_ID_BYTES);
+	for (uint32_t i = 0; i < sizeof(g->identity.serial); i++)
+		if (g->identity.serial[i] && (g->identity.serial[i] < 32 || g->identity.serial[i] > 126))
+			g->identity.serial[i] = '?';
+	g->cache_kept = true; /* proto/block.h: it is the host's */
+	g->cache_epoch = blockdrv_hash(BLOCKDRV_HASH, &g->identity, sizeof(g->identity)) | 1;
 }
 
 static void set_limits(const struct virtio_blk_config *config, struct blockdrv_geometry *g)
@@ -186,9 +183,9 @@ static void report_ready(void)
 	g.size_bytes -= g.size_bytes % block;
 	g.read_only = features & VIRTIO_BLK_F_RO;
 	g.no_write_cache = !(features & VIRTIO_BLK_F_FLUSH);
-	g.cache_epoch = cache_epoch(&config);
+	identify(&g);
 	set_limits(&config, &g);
-	blockdrv_ready(&g);
+	blockdrv_ready(0, &g);
 }
 
 static bool init_identify(void)
@@ -229,7 +226,7 @@ static void on_interrupt(void *ctx, uint64_t bits)
 	(void)ctx;
 	if (cause & VIRTIO_EVENT_CONFIG) {
 		if (virtio_pci_needs_reset(&blk.pci) && blk.state == INIT_READY) {
-			blockdrv_broken("the device asks for a reset");
+			blockdrv_broken(0, "the device asks for a reset");
 			return;
 		}
 		if (virtio_pci_config_changed(&blk.pci) && blk.state == INIT_READY)
@@ -240,8 +237,22 @@ static void on_interrupt(void *ctx, uint64_t bits)
 	/* Else the queue is polled at the end of the batch. */
 }
 
-static void blk_start(void)
+static uint32_t blk_probe(void) { return 1; }
+
+static void blk_poll(void)
 {
+	if (blk.state == INIT_READY)
+		queue_take();
+}
+
+static bool blk_arm(void)
+{
+	return blk.state == INIT_READY && queue_arm();
+}
+
+static void blk_start(uint32_t disk)
+{
+	(void)disk;
 	set_state(INIT_PROBE);
 	advance(NULL);
 }
@@ -256,8 +267,8 @@ void server_main(void)
 {
 	static const struct blockdrv_ops ops = {
 		.disk_prefix = "vd",
-		.start = blk_start, .submit = queue_submit, .kick = queue_kick,
-		.poll = queue_poll, .arm = queue_arm, .stop = blk_stop,
+		.probe = blk_probe, .start = blk_start, .submit = queue_submit, .kick = queue_kick,
+		.poll = blk_poll, .arm = blk_arm, .stop = blk_stop,
 	};
 
 	blk.retry.fn = advance;

@@ -207,13 +207,8 @@ bool queue_take(void)
 			finish_slot(slot, written);
 	}
 	if (got < 0)
-		blockdrv_broken("the device wrote an impossible used ring");
+		blockdrv_broken(0, "the device wrote an impossible used ring");
 	return got >= 0;
-}
-
-void queue_poll(void)
-{
-	queue_take();
 }
 
 bool queue_arm(void)

@@ -21,7 +21,6 @@ uint32_t queue_size(void);
 int queue_submit(struct blockdrv_request *r);
 void queue_kick(void);
 bool queue_take(void);                       /* what is finished; false: the device is broken */
-void queue_poll(void);
 bool queue_arm(void);
 int queue_identify(void);                    /* ask for the serial number */
 const uint8_t *queue_identity(void);         /* VIRTIO_BLK_ID_BYTES, or NULL: not answered (yet) */
