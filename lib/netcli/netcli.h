@@ -8,7 +8,7 @@
  * any wire.
  *
  * Works inside the event loop of lib/ipc: nothing blocks. Callbacks run from
- * net_poll() and net_batch_end(), and from the event loop (opened, up, status);
+ * net_poll() and net_batch_end(), and from the event loop when a session opens;
  * never from inside net_post(), net_send() or net_configure(), which may all be
  * called from callbacks. Index stores and the doorbell are outbox entries: a
  * packet leaves with the commit of the iteration that sent it.

@@ -114,9 +114,17 @@ bool ring_release(struct ring *r)
 
 bool ring_arm_consumer(struct ring *r)
 {
-	__atomic_store_n(&r->shared->consumer_event, r->mine, __ATOMIC_RELAXED);
+	return ring_arm_consumer_after(r, 0);
+}
+
+bool ring_arm_consumer_after(struct ring *r, uint32_t more)
+{
+	int available;
+
+	__atomic_store_n(&r->shared->consumer_event, r->mine + more, __ATOMIC_RELAXED);
 	full_fence();
-	return ring_available(r) != 0; /* an error is for ring_pop() to report */
+	available = ring_available(r);
+	return available < 0 || (uint32_t)available > more; /* an error is for ring_pop() to report */
 }
 
 uint32_t *ring_index_word(struct ring *r, bool producer)

@@ -78,6 +78,9 @@ int ring_pop(struct ring *r, void *entry);
 bool ring_release(struct ring *r);
 /* Ask for a notification at the next publish; true: there are entries already. */
 bool ring_arm_consumer(struct ring *r);
+/* The same, but `more` further entries need not be told of; true: there are more
+ * than that already. */
+bool ring_arm_consumer_after(struct ring *r, uint32_t more);
 
 /*
  * For a side whose stores take effect at a commit (X_OUT_STORE32): the word

@@ -195,9 +195,14 @@ int virtqueue_reap(struct virtqueue *q, uint32_t *token, uint32_t *written)
 
 bool virtqueue_arm(struct virtqueue *q)
 {
+	return virtqueue_arm_after(q, 0);
+}
+
+bool virtqueue_arm_after(struct virtqueue *q, uint16_t more)
+{
 	if (q->event_idx)
-		__atomic_store_n(used_event(q), q->used_idx, __ATOMIC_RELAXED);
+		__atomic_store_n(used_event(q), (uint16_t)(q->used_idx + more), __ATOMIC_RELAXED);
 	/* Pairs with the device's: it stores used idx, then looks at used_event. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) != q->used_idx;
+	return (uint16_t)(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) - q->used_idx) > more;
 }

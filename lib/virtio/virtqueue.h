@@ -63,5 +63,8 @@ bool virtqueue_publish(struct virtqueue *q);
 int virtqueue_reap(struct virtqueue *q, uint32_t *token, uint32_t *written);
 /* true: there is something to reap already. */
 bool virtqueue_arm(struct virtqueue *q);
+/* The same, but not at the next `more` ones (with event indices only); true:
+ * there are more than that already. */
+bool virtqueue_arm_after(struct virtqueue *q, uint16_t more);
 
 #endif

@@ -22,10 +22,12 @@ static void claim_failed(struct service *s, int32_t status)
 		service_set_state(s, SERVICE_DEAD, 0, "no further device");
 		return;
 	}
-	if (status == -X_ENODEV)
+	if (status == -X_ENODEV) { /* no mishap: most machines lack most devices */
 		snprintf(why, sizeof(why), "no matching device (%.60s)", s->manifest->match);
-	else
-		snprintf(why, sizeof(why), "no device: devmgr says: %s", x_error_text(status));
+		service_absent(s, why);
+		return;
+	}
+	snprintf(why, sizeof(why), "no device: devmgr says: %s", x_error_text(status));
 	service_fail(s, why);
 }
 

@@ -141,6 +141,7 @@ void service_stop(struct service *s, enum stop_goal goal);
 void service_kill(struct service *s, enum cause cause);
 void service_launch(struct service *s);               /* in STARTING, device at hand */
 void service_fail(struct service *s, const char *why);
+void service_absent(struct service *s, const char *why); /* the same without a word on the console */
 void service_on_death(void *service, uint64_t bits);  /* event_fn */
 void service_on_event(void *service, uint64_t bits);  /* event_fn: rs_event */
 void service_on_deadline(void *service);              /* timer */

@@ -57,10 +57,15 @@ void service_start_eligible(void)
 
 void service_fail(struct service *s, const char *why)
 {
+	event_announce(s->name, "failed: %s", why);
+	service_absent(s, why);
+}
+
+void service_absent(struct service *s, const char *why)
+{
 	s->wanted = false;
 	spawn_unprepare(s);
 	service_set_state(s, SERVICE_FAILED, 0, "%s", why);
-	event_announce(s->name, "failed: %s", why);
 	if (shutting_down)
 		poweroff_step();
 }
