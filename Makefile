@@ -24,6 +24,7 @@ DEPFLAGS = -MMD -MP
 # Everything the build and the tests use, by Debian package.
 PACKAGES := gcc libc6-dev clang binutils qemu-system-x86 busybox-static musl-tools \
 	fdisk gdisk util-linux util-linux-extra libcmocka-dev python3 python3-pytest python3-pytest-xdist gdb
+BENCH_PACKAGES := kmod cpio iproute2 iputils-ping iperf3 python3-matplotlib
 ISO_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf
 STAMP := $(BUILD)/.packages
 
@@ -213,7 +214,7 @@ $(ISO): $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) tools/mkiso
 	@tools/mkiso $(BUILD) $@
 
 # ----------------------------------------------------------------- targets
-.PHONY: all iso run test unit check help clean compdb bench-kernel
+.PHONY: all iso run test unit check help clean compdb bench bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -235,6 +236,10 @@ $(BUILD)/bench/costs: bench/programs/costs.c | $(STAMP)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -O1 $(WARN) -Wno-unused-result $< -o $@
 
+bench: all $(BUILD)/bench/costs ## XINIM and Linux in turn on the same virtual machine
+	@tools/install-packages $(BENCH_PACKAGES)
+	@bench/run
+
 bench-kernel: all $(BUILD)/kbench.archive $(BUILD)/bench/costs ## exact costs of the kernel's paths
 	@bench/kernel/run $(BUILD)
 
@@ -247,4 +252,4 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/peer -prune -o -name '*.d' -type f -print 2>/dev/null)
