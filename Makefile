@@ -134,6 +134,35 @@ TEST_SERVICE_DIRS := $(dir $(wildcard tests/native/*/manifest))
 $(foreach d,$(SERVICE_DIRS) $(TEST_SERVICE_DIRS),$(eval $(if $(filter $d,$(WARM_DIRS)),\
 	$(call service_rule,$d,warm/,$(WARM_LIB),$(WARM_LDFLAGS)),$(call service_rule,$d,,$(LIBXINIM)))))
 
+# ------------------------------------------------------------------- lwIP
+# The network stack's protocols: fetched (tools/fetch-lwip), not part of this
+# tree, built like the service that uses them. A file that wants malloc or any
+# other libc function does not link.
+LWIP := $(BUILD)/lwip
+LWIP_SRC := $(addprefix src/core/,def.c dns.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c raw.c \
+		stats.c sys.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c) \
+	$(addprefix src/core/ipv4/,autoip.c dhcp.c etharp.c icmp.c igmp.c ip4.c ip4_addr.c ip4_frag.c) \
+	$(addprefix src/core/ipv6/,dhcp6.c ethip6.c icmp6.c inet6.c ip6.c ip6_addr.c ip6_frag.c mld6.c nd6.c) \
+	src/netif/ethernet.c
+LWIP_INCLUDE := -I$(LWIP)/src/include -Iservers/net/lwip
+LWIP_OBJ := $(patsubst %,$(BUILD)/lwip-obj/%.o,$(LWIP_SRC))
+LWIP_FETCHED := $(LWIP)/.fetched
+
+$(LWIP_FETCHED): tools/fetch-lwip | $(STAMP)
+	@echo "  FETCH   lwip"
+	@tools/fetch-lwip $(BUILD)
+	@touch $@
+$(BUILD)/lwip-obj/%.o: $(LWIP_FETCHED) Makefile
+	@mkdir -p $(@D)
+	@echo "  CLANG   lwip/$*"
+	@$(CLANG) $(USER_CFLAGS) -Wno-tautological-constant-out-of-range-compare $(LWIP_INCLUDE) -Ilib/c \
+		$(DEPFLAGS) -c $(LWIP)/$* -o $@
+$(BUILD)/servers/net/%.c.o: servers/net/%.c $(LWIP_FETCHED)
+	@mkdir -p $(@D)
+	@echo "  CLANG   $<"
+	@$(CLANG) $(USER_CFLAGS) $(LWIP_INCLUDE) -Ilib/c $(DEPFLAGS) -c $< -o $@
+$(BUILD)/bin/net: $(LWIP_OBJ)
+
 # ------------------------------------------------------------- personality
 PERS_SRC := $(wildcard personality/linux/*.c)
 PERS_ASM := $(wildcard personality/linux/*.S)

@@ -47,6 +47,8 @@ enum vfs_op {
 	                     -X_EAGAIN, -X_EDEADLK, -X_ENOLCK, -X_EBADF not open for that */
 	VFS_LOCK_CLOSED,  /* the caller closes a descriptor of the file behind handle[0]: its record
 	                     locks there end; without a handle: it closed one that flock was used on */
+	VFS_SOCKET,       /* a[0] family | type << 32, a[1] protocol | SOCK_F_* << 32 (proto/socket.h):
+	                     passed on to the family's server -> handle[0] */
 
 	VFSCTL_SESSION = 0x380, /* a[0] koid of the process, a[1] session id to copy (0: the first:
 	                     root at /, uid 0) -> a[0] new session id, handle[0] session */

@@ -224,6 +224,7 @@ struct x_port_info {
 #define X_READY_OUT 0x004u
 #define X_READY_ERR 0x008u
 #define X_READY_HUP 0x010u
+#define X_READY_RDHUP 0x2000u /* a socket's peer sends no more */
 #define X_READY_DEAD 0x8000u /* the server's incarnation is gone: a stale object */
 
 /* x_mint flags */

@@ -43,6 +43,7 @@
 	E(EROFS, 30, "read-only filesystem") \
 	E(EMLINK, 31, "too many links") \
 	E(EPIPE, 32, "broken pipe") \
+	E(EDOM, 33, "argument out of domain") \
 	E(ERANGE, 34, "result out of range") \
 	E(EDEADLK, 35, "deadlock") \
 	E(ENAMETOOLONG, 36, "name too long") \
@@ -52,8 +53,30 @@
 	E(ELOOP, 40, "too many symbolic links") \
 	E(EPROTO, 71, "protocol error") \
 	E(EOVERFLOW, 75, "value too large") \
+	E(ENONET, 64, "not on the network") \
+	E(ENOTSOCK, 88, "not a socket") \
+	E(EDESTADDRREQ, 89, "destination address required") \
+	E(EMSGSIZE, 90, "message too long") \
+	E(EPROTOTYPE, 91, "wrong protocol for the socket's type") \
+	E(ENOPROTOOPT, 92, "no such protocol option") \
+	E(EPROTONOSUPPORT, 93, "protocol not supported") \
+	E(ESOCKTNOSUPPORT, 94, "socket type not supported") \
 	E(EOPNOTSUPP, 95, "not supported") \
+	E(EAFNOSUPPORT, 97, "address family not supported") \
+	E(EADDRINUSE, 98, "address in use") \
+	E(EADDRNOTAVAIL, 99, "address not available") \
+	E(ENETDOWN, 100, "network is down") \
+	E(ENETUNREACH, 101, "network is unreachable") \
+	E(ECONNABORTED, 103, "connection aborted") \
+	E(ECONNRESET, 104, "connection reset by peer") \
+	E(ENOBUFS, 105, "no buffer space") \
+	E(EISCONN, 106, "is connected") \
+	E(ENOTCONN, 107, "is not connected") \
 	E(ETIMEDOUT, 110, "timed out") \
+	E(ECONNREFUSED, 111, "connection refused") \
+	E(EHOSTUNREACH, 113, "no route to host") \
+	E(EALREADY, 114, "already under way") \
+	E(EINPROGRESS, 115, "under way now") \
 	E(ECANCELED, 125, "canceled") \
 	E(EUCLEAN, 117, "structure needs cleaning") \
 	E(EDEAD, 512, "the server died during the call") \

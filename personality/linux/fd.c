@@ -676,5 +676,7 @@ int64_t linux_ioctl(struct sys *s)
 	c.msg.a[1] = arg;
 	if (shape.bytes)
 		call_window(&c, (void *)arg, shape.bytes, shape.flags);
+	if (command >> 8 == 0x89 && socket_ioctl_window(&c, command, arg))
+		return -X_EFAULT;
 	return call_interruptible((x_handle_t)fd, &c);
 }

@@ -181,6 +181,10 @@ uint64_t deadline_after(uint64_t now_ns, uint64_t ns);  /* saturates below X_FOR
 struct ioctl_shape { uint32_t bytes, flags; }; /* X_WIN_READ: the server reads the argument */
 struct ioctl_shape ioctl_shape(uint32_t command);
 
+/* ---- socket.c ---- */
+/* More memory that a socket's ioctl points to, as window 1. 0 or -X_EFAULT. */
+int64_t socket_ioctl_window(struct x_call *c, uint32_t command, uint64_t arg);
+
 /* ---- time.c ---- */
 uint64_t now_ns(void);
 int64_t deadline_from_timespec(uint64_t addr, uint64_t *deadline_ns); /* relative; 0: forever */

@@ -13,7 +13,7 @@
 static uint32_t wanted(int16_t events)
 {
 	return (events & POLL_IN ? X_READY_IN : 0) | (events & POLL_OUT ? X_READY_OUT : 0) |
-	       (events & POLLPRI ? X_READY_PRI : 0) | (events & POLLRDHUP ? X_READY_HUP : 0);
+	       (events & POLLPRI ? X_READY_PRI : 0) | (events & POLLRDHUP ? X_READY_RDHUP : 0);
 }
 
 static int16_t happened(uint32_t ready, int16_t events)
@@ -28,8 +28,10 @@ static int16_t happened(uint32_t ready, int16_t events)
 		r |= events & POLLPRI;
 	if (ready & (X_READY_ERR | X_READY_DEAD))
 		r |= POLLERR;
+	if (ready & X_READY_RDHUP)
+		r |= events & POLLRDHUP;
 	if (ready & (X_READY_HUP | X_READY_DEAD))
-		r |= POLLHUP | (events & POLLRDHUP);
+		r |= POLLHUP;
 	return (int16_t)r;
 }
 

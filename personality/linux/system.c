@@ -263,19 +263,3 @@ NO_XATTR(setxattr) NO_XATTR(lsetxattr) NO_XATTR(fsetxattr)
 NO_XATTR(getxattr) NO_XATTR(lgetxattr) NO_XATTR(fgetxattr)
 NO_XATTR(listxattr) NO_XATTR(llistxattr) NO_XATTR(flistxattr)
 NO_XATTR(removexattr) NO_XATTR(lremovexattr) NO_XATTR(fremovexattr)
-
-int64_t linux_socket(struct sys *s) { (void)s; return -L_EAFNOSUPPORT; }
-int64_t linux_socketpair(struct sys *s) { (void)s; return -L_EAFNOSUPPORT; }
-
-/* No descriptor is a socket yet. */
-static int64_t not_socket(uint64_t fd)
-{
-	struct x_handle_info info;
-
-	return check_fd(fd) || x_handle_info((x_handle_t)fd, &info) < 0 ? -X_EBADF : -L_ENOTSOCK;
-}
-
-#define NO_SOCKET(name) int64_t linux_##name(struct sys *s) { return not_socket(s->a[0]); }
-NO_SOCKET(connect) NO_SOCKET(accept) NO_SOCKET(accept4) NO_SOCKET(sendto) NO_SOCKET(recvfrom)
-NO_SOCKET(sendmsg) NO_SOCKET(recvmsg) NO_SOCKET(shutdown) NO_SOCKET(bind) NO_SOCKET(listen)
-NO_SOCKET(getsockname) NO_SOCKET(getpeername) NO_SOCKET(setsockopt) NO_SOCKET(getsockopt)

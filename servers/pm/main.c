@@ -9,7 +9,7 @@
 #include "servers/pm/exec.h"
 #include "servers/pm/procfs.h"
 
-x_handle_t vfs_port, tty_port, rs_port;
+x_handle_t vfs_port, tty_port, rs_port, net_port;
 
 typedef void session_fn(struct proc *p, const struct x_in *in);
 
@@ -123,6 +123,7 @@ static const struct server_ops ops = {
 void server_main(void)
 {
 	vfs_port = boot_handle("vfs");
+	net_port = boot_handle("net");
 	tty_port = boot_handle("tty");
 	rs_port = boot_handle("rs");
 	table_init();

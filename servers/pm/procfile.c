@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "lib/ipc/file.h"
+#include "proto/socket.h"
 #include "servers/pm/procfs.h"
 
 enum { FILES_MAX = 64, SMALL_BYTES = 4096, BIG_FILES = 8, BIG_BYTES = 32768, LIST_BYTES = 4096 };
@@ -123,7 +124,7 @@ static void file_opened(struct procfile *f, const struct x_in *in, uint32_t mode
 	out->handle_count = 1;
 }
 
-static void mounts_known(void *ctx, const struct x_in *reply)
+static void text_known(void *ctx, const struct x_in *reply)
 {
 	struct procfile *f = ctx;
 	int64_t length = reply->msg.status;
@@ -138,12 +139,20 @@ static void mounts_known(void *ctx, const struct x_in *reply)
 	file_opened(f, &f->opening, F_S_IFREG | 0444);
 }
 
-static void ask_mounts(struct procfile *f, const struct x_in *in)
+/* The mounts are known to vfs, what concerns the network to net. */
+static void ask_text(struct procfile *f, const struct x_in *in, uint16_t asked)
 {
-	struct x_out *out = out_start(vfs_port, mounts_known, f, NULL);
+	x_handle_t server = asked ? net_port : vfs_port;
+	struct x_out *out;
 
+	if (server == X_NO_HANDLE) { /* a system without a network */
+		file_opened(f, in, F_S_IFREG | 0444);
+		return;
+	}
+	out = out_start(server, text_known, f, NULL);
 	f->opening = *in;
-	out->msg.op = VFSCTL_MOUNTS;
+	out->msg.op = asked ? (uint32_t)SOCK_TEXT : (uint32_t)VFSCTL_MOUNTS;
+	out->msg.a[0] = asked ? asked - 1u : 0;
 	out->win[0] = (struct x_window){ (uintptr_t)f->data, BIG_BYTES, X_WIN_WRITE };
 	out->win_count = 1;
 }
@@ -163,7 +172,7 @@ void procfile_open(const struct x_in *in, const struct place *at, uint32_t flags
 		return;
 	}
 	if (!at->node->text) {
-		ask_mounts(f, in);
+		ask_text(f, in, at->node->asked);
 		return;
 	}
 	t = (struct text){ f->data, f->big >= 0 ? BIG_BYTES : SMALL_BYTES, 0 };

@@ -30,7 +30,8 @@ struct node {
 	uint8_t parent;      /* index in its table */
 	uint8_t type;        /* enum node_type */
 	bool big;            /* the text may need PROCFILE_BIG bytes */
-	text_fn *text;       /* NULL for a link or file: asked of vfs */
+	text_fn *text;       /* NULL: a link, or a file whose text another server has: */
+	uint16_t asked;      /* of vfs if 0, else of net: SOCK_TEXT_* + 1 (proto/socket.h) */
 };
 
 #define PROC_ROOT_INODE 1ull

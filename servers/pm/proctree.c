@@ -3,50 +3,57 @@
  * The tree of /proc. Two fixed tables: what the system has, and what each
  * process has. Node 0 of either is its directory.
  */
+#include "proto/socket.h"
 #include "servers/pm/procfs.h"
 
-enum { SYSTEM_SYS = 1, SYSTEM_KERNEL, SYSTEM_VM, SYSTEM_FS };
+enum { SYSTEM_SYS = 1, SYSTEM_KERNEL, SYSTEM_VM, SYSTEM_FS, SYSTEM_NET };
+
+#define NET_FILE(name, which) { name, SYSTEM_NET, NODE_FILE, true, NULL, SOCK_TEXT_##which + 1 }
 
 static const struct node system_nodes[] = {
-	{ "", 0, NODE_DIR, false, NULL },
-	[SYSTEM_SYS] = { "sys", 0, NODE_DIR, false, NULL },
-	[SYSTEM_KERNEL] = { "kernel", SYSTEM_SYS, NODE_DIR, false, NULL },
-	[SYSTEM_VM] = { "vm", SYSTEM_SYS, NODE_DIR, false, NULL },
-	[SYSTEM_FS] = { "fs", SYSTEM_SYS, NODE_DIR, false, NULL },
-	{ "self", 0, NODE_LINK, false, NULL },
-	{ "mounts", 0, NODE_LINK, false, NULL },
-	{ "meminfo", 0, NODE_FILE, false, text_meminfo },
-	{ "uptime", 0, NODE_FILE, false, text_uptime },
-	{ "loadavg", 0, NODE_FILE, false, text_loadavg },
-	{ "stat", 0, NODE_FILE, true, text_stat },
-	{ "version", 0, NODE_FILE, false, text_version },
-	{ "cpuinfo", 0, NODE_FILE, true, text_cpuinfo },
-	{ "filesystems", 0, NODE_FILE, false, text_filesystems },
-	{ "cmdline", 0, NODE_FILE, false, text_cmdline },
-	{ "swaps", 0, NODE_FILE, false, text_swaps },
-	{ "ostype", SYSTEM_KERNEL, NODE_FILE, false, text_ostype },
-	{ "osrelease", SYSTEM_KERNEL, NODE_FILE, false, text_osrelease },
-	{ "hostname", SYSTEM_KERNEL, NODE_FILE, false, text_hostname },
-	{ "pid_max", SYSTEM_KERNEL, NODE_FILE, false, text_pid_max },
-	{ "ngroups_max", SYSTEM_KERNEL, NODE_FILE, false, text_ngroups_max },
-	{ "overcommit_memory", SYSTEM_VM, NODE_FILE, false, text_overcommit },
-	{ "swappiness", SYSTEM_VM, NODE_FILE, false, text_swappiness },
-	{ "file-max", SYSTEM_FS, NODE_FILE, false, text_file_max },
+	{ "", 0, NODE_DIR, false, NULL, 0 },
+	[SYSTEM_SYS] = { "sys", 0, NODE_DIR, false, NULL, 0 },
+	[SYSTEM_KERNEL] = { "kernel", SYSTEM_SYS, NODE_DIR, false, NULL, 0 },
+	[SYSTEM_VM] = { "vm", SYSTEM_SYS, NODE_DIR, false, NULL, 0 },
+	[SYSTEM_FS] = { "fs", SYSTEM_SYS, NODE_DIR, false, NULL, 0 },
+	[SYSTEM_NET] = { "net", 0, NODE_DIR, false, NULL, 0 },
+	{ "self", 0, NODE_LINK, false, NULL, 0 },
+	{ "mounts", 0, NODE_LINK, false, NULL, 0 },
+	{ "meminfo", 0, NODE_FILE, false, text_meminfo, 0 },
+	{ "uptime", 0, NODE_FILE, false, text_uptime, 0 },
+	{ "loadavg", 0, NODE_FILE, false, text_loadavg, 0 },
+	{ "stat", 0, NODE_FILE, true, text_stat, 0 },
+	{ "version", 0, NODE_FILE, false, text_version, 0 },
+	{ "cpuinfo", 0, NODE_FILE, true, text_cpuinfo, 0 },
+	{ "filesystems", 0, NODE_FILE, false, text_filesystems, 0 },
+	{ "cmdline", 0, NODE_FILE, false, text_cmdline, 0 },
+	{ "swaps", 0, NODE_FILE, false, text_swaps, 0 },
+	{ "ostype", SYSTEM_KERNEL, NODE_FILE, false, text_ostype, 0 },
+	{ "osrelease", SYSTEM_KERNEL, NODE_FILE, false, text_osrelease, 0 },
+	{ "hostname", SYSTEM_KERNEL, NODE_FILE, false, text_hostname, 0 },
+	{ "pid_max", SYSTEM_KERNEL, NODE_FILE, false, text_pid_max, 0 },
+	{ "ngroups_max", SYSTEM_KERNEL, NODE_FILE, false, text_ngroups_max, 0 },
+	{ "overcommit_memory", SYSTEM_VM, NODE_FILE, false, text_overcommit, 0 },
+	{ "swappiness", SYSTEM_VM, NODE_FILE, false, text_swappiness, 0 },
+	{ "file-max", SYSTEM_FS, NODE_FILE, false, text_file_max, 0 },
+	NET_FILE("dev", DEV), NET_FILE("route", ROUTE), NET_FILE("arp", ARP), NET_FILE("tcp", TCP),
+	NET_FILE("tcp6", TCP6), NET_FILE("udp", UDP), NET_FILE("udp6", UDP6), NET_FILE("raw", RAW),
+	NET_FILE("raw6", RAW6), NET_FILE("if_inet6", IF_INET6), NET_FILE("packet", PACKET),
 };
 
 static const struct node process_nodes[] = {
-	{ "", 0, NODE_DIR, false, NULL },
-	{ "stat", 0, NODE_FILE, false, text_pid_stat },
-	{ "cmdline", 0, NODE_FILE, false, text_pid_cmdline },
-	{ "status", 0, NODE_FILE, false, text_pid_status },
-	{ "comm", 0, NODE_FILE, false, text_pid_comm },
-	{ "exe", 0, NODE_LINK, false, NULL },
-	{ "cwd", 0, NODE_LINK, false, NULL },
-	{ "root", 0, NODE_LINK, false, NULL },
-	{ "maps", 0, NODE_FILE, true, text_pid_maps },
-	{ "statm", 0, NODE_FILE, false, text_pid_statm },
-	{ "limits", 0, NODE_FILE, false, text_pid_limits },
-	{ "mounts", 0, NODE_FILE, true, NULL },
+	{ "", 0, NODE_DIR, false, NULL, 0 },
+	{ "stat", 0, NODE_FILE, false, text_pid_stat, 0 },
+	{ "cmdline", 0, NODE_FILE, false, text_pid_cmdline, 0 },
+	{ "status", 0, NODE_FILE, false, text_pid_status, 0 },
+	{ "comm", 0, NODE_FILE, false, text_pid_comm, 0 },
+	{ "exe", 0, NODE_LINK, false, NULL, 0 },
+	{ "cwd", 0, NODE_LINK, false, NULL, 0 },
+	{ "root", 0, NODE_LINK, false, NULL, 0 },
+	{ "maps", 0, NODE_FILE, true, text_pid_maps, 0 },
+	{ "statm", 0, NODE_FILE, false, text_pid_statm, 0 },
+	{ "limits", 0, NODE_FILE, false, text_pid_limits, 0 },
+	{ "mounts", 0, NODE_FILE, true, NULL, 0 },
 };
 
 enum {

@@ -172,6 +172,7 @@ static void start(struct request *r, struct session *s)
 	case VFS_SYNC: sync_start(r); break;
 	case VFS_FLOCK: case VFS_LOCK: case VFS_LOCK_CLOSED: lock_start(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_start(r); break;
+	case VFS_SOCKET: socket_start(r); break;
 	default: request_finish(r, -X_ENOSYS); break;
 	}
 }
@@ -331,7 +332,7 @@ void op_walked(struct request *r)
 void op_called(struct request *r)
 {
 	switch (r->in.msg.op) {
-	case VFS_OPEN: open_called(r); break;
+	case VFS_OPEN: case VFS_SOCKET: open_called(r); break;
 	case VFSCTL_EXEC: exec_called(r); break;
 	case VFS_GETCWD: case VFSCTL_CWD: getcwd_called(r); break;
 	case VFS_LINK: case VFS_RENAME: pair_called(r); break;

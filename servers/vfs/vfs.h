@@ -308,6 +308,7 @@ void op_boot(struct request *r, int64_t status); /* a REQUEST_BOOT ended */
 
 /* Their parts: start, go on after the walk, go on after a call. */
 void open_start(struct request *r, const struct session *s);
+void socket_start(struct request *r); /* op_socket.c */
 void open_walked(struct request *r);
 void open_called(struct request *r);
 void exec_start(struct request *r);

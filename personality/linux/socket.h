@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the socket files of the personality share.
+ */
+#ifndef PERSONALITY_LINUX_SOCKET_H
+#define PERSONALITY_LINUX_SOCKET_H
+
+#include "personality/linux/pers.h"
+#include "proto/socket.h"
+
+struct socket_address { uint8_t bytes[128]; };
+
+/* A call on a socket: Linux's error, ENOTSOCK if it is something else. */
+int64_t socket_call(uint64_t fd, struct x_call *c);
+int64_t socket_result(int64_t result);
+/* `error`, unless fd is no socket at all. */
+int64_t socket_check(uint64_t fd, int64_t error);
+
+/* The program's address at addr into the call; the structure lives until it is made. */
+int64_t put_address(struct x_call *c, struct socket_address *a, uint64_t addr, uint64_t length);
+/* Room for the answer's address, after all other windows. */
+void want_address(struct x_call *c, struct socket_address *a);
+/* The answer's address to the program, cut to `room`; *length is its own. */
+int64_t give_address(const struct x_call *c, struct socket_address *a, uint64_t addr, uint32_t room, uint32_t *length);
+
+#endif

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * UDP sockets, raw sockets and "ping" sockets (ICMP echo without privilege to
+ * more): whole messages in and out. What arrives waits in the socket's queue, up
+ * to its receive limit; what does not fit is dropped, as on any wire.
+ */
+#include "lib/c/string.h"
+#include "lwip/icmp.h"
+#include "lwip/ip.h"
+#include "servers/net/net.h"
+
+#define BUFFER_LIMIT 212992u
+#define QUEUED_MAX   512u
+#define UDP_MOST     65507u
+#define SMALL_COPY   2048u  /* longer ones keep the buffer they came in */
+
+static bool is_ping(const struct sock *s) { return s->kind == SOCKET_RAW && s->type == L_SOCK_DGRAM; }
+
+/* ---- receiving ---- */
+
+static struct pbuf *compact(struct pbuf *p)
+{
+	struct pbuf *copy;
+
+	if (p->tot_len > SMALL_COPY || !p->next)
+		if (p->tot_len > SMALL_COPY || (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS))
+			return p;
+	copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+	pbuf_free(p);
+	return copy;
+}
+
+struct packet *packet_queue(struct sock *s, struct pbuf *p)
+{
+	bool stream = s->kind == SOCKET_TCP;
+	struct packet *d;
+
+	if (!stream && (s->received_count >= QUEUED_MAX || s->received_bytes + p->tot_len > s->receive_limit)) {
+		pbuf_free(p);
+		return NULL;
+	}
+	p = compact(p);
+	d = p ? heap_allocate_zeroed(1, sizeof(*d)) : NULL;
+	if (!d) {
+		/* Of a stream nothing may be lost once lwIP has acknowledged it. */
+		if (stream)
+			server_die("no memory for what was received");
+		if (p)
+			pbuf_free(p);
+		return NULL;
+	}
+	d->p = p;
+	d->arrived_ns = server_now_ns;
+	if (s->received_last)
+		s->received_last->next = d;
+	else
+		s->received = d;
+	s->received_last = d;
+	s->received_count++;
+	s->received_bytes += p->tot_len;
+	sock_mark(s, X_READY_IN);
+	return d;
+}
+
+int64_t copy_to_windows(struct waiter *w, uint64_t at, const struct pbuf *p, uint32_t offset, uint32_t bytes)
+{
+	uint32_t done = 0;
+	unsigned i = 0;
+
+	for (; p && offset >= p->len; p = p->next)
+		offset -= p->len;
+	while (p && done < bytes && i < SOCK_DATA_WINDOWS) {
+		uint32_t part = p->len - offset;
+		int64_t n;
+
+		if (at >= w->window[i]) {
+			at -= w->window[i++];
+			continue;
+		}
+		part = part < bytes - done ? part : bytes - done;
+		part = part < w->window[i] - at ? part : w->window[i] - (uint32_t)at;
+		n = window_write(w->call_id, i, at, (uint8_t *)p->payload + offset, part);
+		if (n < (int64_t)part)
+			return n > 0 ? done + n : done ? (int64_t)done : -X_EFAULT;
+		done += part;
+		at += part;
+		offset += part;
+		if (offset == p->len) {
+			p = p->next;
+			offset = 0;
+		}
+	}
+	return done;
+}
+
+static void drop_first(struct sock *s)
+{
+	struct packet *d = s->received;
+
+	s->received = d->next;
+	if (!s->received)
+		s->received_last = NULL;
+	s->received_count--;
+	s->received_bytes -= d->p->tot_len;
+	pbuf_free(d->p);
+	heap_free(d);
+}
+
+int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg)
+{
+	struct packet *d = s->received;
+	uint32_t length, part;
+	struct address a;
+	int64_t n = 0;
+
+	if (s->error)
+		return sock_take_error(s);
+	if (!d)
+		return s->shut_read ? 0 : SOCK_WAIT;
+	length = d->p->tot_len;
+	part = w->total < length ? (uint32_t)w->total : length;
+	if (part)
+		n = copy_to_windows(w, 0, d->p, 0, part);
+	if (n < 0)
+		return n;
+	if (s->kind == SOCKET_PACKET)
+		packet_address(s, d, &a);
+	else
+		address_make(s, &d->from, d->port, &a);
+	address_out(msg, &a);
+	msg->a[0] = part < length ? L_MSG_TRUNC : 0;
+	n = w->flags & L_MSG_TRUNC ? length : part;
+	if (!(w->flags & L_MSG_PEEK))
+		drop_first(s);
+	return n;
+}
+
+static void udp_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
+{
+	struct packet *d = packet_queue(arg, p);
+
+	(void)pcb;
+	if (!d)
+		return;
+	ip_addr_copy(d->from, *from);
+	d->port = port;
+}
+
+/* A ping socket takes answers to its own number, without the IP header. */
+static bool for_ping(const struct sock *s, const struct pbuf *p, uint32_t header)
+{
+	uint8_t icmp[8];
+	uint8_t reply = s->family == L_AF_INET ? ICMP_ER : 129;
+
+	return pbuf_copy_partial(p, icmp, 8, (u16_t)header) == 8 && icmp[0] == reply &&
+	       (icmp[4] << 8 | icmp[5]) == s->peer_port && s->bound;
+}
+
+static bool filtered(const struct sock *s, const struct pbuf *p, uint32_t header)
+{
+	uint8_t type = pbuf_get_at(p, (u16_t)header);
+
+	if (s->family == L_AF_INET6)
+		return s->protocol == L_IPPROTO_ICMPV6 && s->icmp6_filter[type / 32] >> type % 32 & 1;
+	return s->protocol == L_IPPROTO_ICMP && type < 32 && s->icmp_filter >> type & 1;
+}
+
+static u8_t raw_received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *from)
+{
+	struct sock *s = arg;
+	uint32_t header = ip_current_header_tot_len(), skip = s->family == L_AF_INET && !is_ping(s) ? 0 : header;
+	struct pbuf *copy;
+	struct packet *d;
+
+	(void)pcb;
+	if (p->tot_len < header || (is_ping(s) ? !for_ping(s, p, header) : filtered(s, p, header)))
+		return 0;
+	copy = pbuf_alloc(PBUF_RAW, p->tot_len - (u16_t)skip, PBUF_RAM);
+	if (!copy)
+		return 0;
+	pbuf_copy_partial(p, copy->payload, copy->len, (u16_t)skip);
+	d = packet_queue(s, copy);
+	if (d)
+		ip_addr_copy(d->from, *from);
+	return 0; /* others get it too */
+}
+
+/* ---- making ---- */
+
+static void set_limits(struct sock *s)
+{
+	s->receive_limit = s->rcvbuf = BUFFER_LIMIT;
+	s->send_limit = s->sndbuf = BUFFER_LIMIT;
+}
+
+int64_t udp_open_socket(struct sock *s)
+{
+	s->pcb.udp = udp_new_ip_type(s->family == L_AF_INET6 ? IPADDR_TYPE_ANY : IPADDR_TYPE_V4);
+	if (!s->pcb.udp)
+		return -X_ENOBUFS;
+	s->kind = SOCKET_UDP;
+	s->protocol = L_IPPROTO_UDP;
+	set_limits(s);
+	udp_recv(s->pcb.udp, udp_received, s);
+	return 0;
+}
+
+int64_t raw_open_socket(struct sock *s)
+{
+	s->pcb.raw = raw_new_ip_type(s->family == L_AF_INET6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4, (u8_t)s->protocol);
+	if (!s->pcb.raw)
+		return -X_ENOBUFS;
+	s->kind = SOCKET_RAW;
+	s->header_included = s->protocol == L_IPPROTO_RAW;
+	set_limits(s);
+	if (s->family == L_AF_INET6 && s->protocol == L_IPPROTO_ICMPV6) {
+		s->pcb.raw->chksum_reqd = 1;
+		s->pcb.raw->chksum_offset = 2;
+	}
+	raw_recv(s->pcb.raw, raw_received, s);
+	return 0;
+}
+
+/* ---- addresses ---- */
+
+static bool may_bind(const ip_addr_t *ip)
+{
+	return address_is_local(ip) || ip_addr_ismulticast(ip) ||
+	       (IP_IS_V4(ip) && ip_2_ip4(ip)->addr == IPADDR_BROADCAST);
+}
+
+int64_t datagram_bind(struct sock *s, const ip_addr_t *ip, uint16_t port)
+{
+	err_t err;
+
+	if (!may_bind(ip))
+		return -X_EADDRNOTAVAIL;
+	if (s->kind == SOCKET_RAW) {
+		if (is_ping(s)) {
+			s->peer_port = port ? port : (uint16_t)random_u32();
+			s->bound = true;
+		}
+		return errno_of(raw_bind(s->pcb.raw, ip));
+	}
+	if (s->bound)
+		return -X_EINVAL;
+	if (s->reuse_address || s->reuse_port)
+		ip_set_option(s->pcb.udp, SOF_REUSEADDR);
+	if (s->family == L_AF_INET6 && !s->v6only && IP_IS_V6(ip) && ip_addr_isany(ip))
+		ip = IP_ANY_TYPE;
+	err = udp_bind(s->pcb.udp, ip, port);
+	s->bound = err == ERR_OK;
+	return errno_of(err);
+}
+
+static int64_t disconnect(struct sock *s)
+{
+	if (s->kind == SOCKET_UDP)
+		udp_disconnect(s->pcb.udp);
+	else if (s->kind == SOCKET_RAW)
+		raw_disconnect(s->pcb.raw);
+	s->connected = false;
+	return 0;
+}
+
+static ip_addr_t *usable(ip_addr_t *ip)
+{
+	if (!ip_addr_isany(ip))
+		return ip;
+	if (IP_IS_V6(ip))
+		ip_addr_set_loopback(1, ip);
+	else
+		ip_addr_set_loopback(0, ip);
+	return ip;
+}
+
+static bool is_broadcast(const ip_addr_t *ip)
+{
+	struct netif *n = IP_IS_V4(ip) ? ip4_route(ip_2_ip4(ip)) : NULL;
+
+	return n && ip_addr_isbroadcast(ip, n);
+}
+
+int64_t datagram_connect(struct sock *s, const struct address *a)
+{
+	ip_addr_t ip;
+	uint16_t port;
+	int64_t status;
+	err_t err;
+
+	if (s->kind == SOCKET_PACKET)
+		return -X_EOPNOTSUPP;
+	if (address_family(a) == L_AF_UNSPEC)
+		return disconnect(s);
+	status = address_parse(s, a, &ip, &port);
+	if (status)
+		return status;
+	usable(&ip);
+	if (!s->broadcast && is_broadcast(&ip))
+		return -X_EACCES;
+	if (!ip_route(s->kind == SOCKET_UDP ? &s->pcb.udp->local_ip : &s->pcb.raw->local_ip, &ip))
+		return -X_ENETUNREACH;
+	if (s->kind == SOCKET_UDP) {
+		const ip_addr_t *local;
+
+		err = udp_connect(s->pcb.udp, &ip, port);
+		local = ip_netif_get_local_ip(ip_route(&s->pcb.udp->local_ip, &ip), &ip);
+		if (err == ERR_OK && local && ip_addr_isany(&s->pcb.udp->local_ip))
+			ip_addr_copy(s->pcb.udp->local_ip, *local);
+	} else {
+		err = raw_connect(s->pcb.raw, &ip);
+	}
+	if (err != ERR_OK)
+		return errno_of(err);
+	ip_addr_copy(s->peer, ip);
+	if (!is_ping(s))
+		s->peer_port = port;
+	s->connected = true;
+	s->bound |= s->kind == SOCKET_UDP;
+	return 0;
+}
+
+/* ---- sending ---- */
+
+static int64_t send_errno(err_t err)
+{
+	if (err == ERR_WOULDBLOCK) /* the interface's queue is full */
+		return SOCK_WAIT;
+	return err == ERR_VAL ? -X_EINVAL : errno_of(err);
+}
+
+static int64_t send_udp(struct sock *s, struct waiter *w, const ip_addr_t *ip, uint16_t port)
+{
+	struct chunk *c;
+	struct pbuf *p;
+	int64_t n;
+	err_t err;
+
+	if (w->total > UDP_MOST)
+		return -X_EMSGSIZE;
+	c = chunk_get((uint32_t)w->total);
+	if (!c)
+		return SOCK_WAIT;
+	n = copy_from_windows(w, 0, c->data, (uint32_t)w->total);
+	if (n < (int64_t)w->total) {
+		chunk_drop(c);
+		return -X_EFAULT;
+	}
+	p = chunk_pbuf(c, c->data, (uint32_t)n);
+	chunk_drop(c);
+	if (!p)
+		return -X_ENOBUFS;
+	err = ip ? udp_sendto(s->pcb.udp, p, ip, port) : udp_send(s->pcb.udp, p);
+	pbuf_free(p);
+	if (err != ERR_OK)
+		return send_errno(err);
+	s->bound = true;
+	return n;
+}
+
+/* The number and the checksum of an echo request are the socket's to say. */
+static int64_t prepare_ping(struct sock *s, struct pbuf *p)
+{
+	uint8_t *icmp = p->payload;
+	uint16_t sum;
+
+	if (p->len < 8 || icmp[0] != (s->family == L_AF_INET ? ICMP_ECHO : 128) || icmp[1])
+		return -X_EINVAL;
+	if (!s->bound) {
+		s->peer_port = (uint16_t)random_u32();
+		s->bound = true;
+	}
+	icmp[4] = (uint8_t)(s->peer_port >> 8);
+	icmp[5] = (uint8_t)s->peer_port;
+	if (s->family != L_AF_INET)
+		return 0;
+	icmp[2] = icmp[3] = 0;
+	sum = (uint16_t)~checksum_of(icmp, p->len);
+	memcpy(icmp + 2, &sum, 2);
+	return 0;
+}
+
+static int64_t send_raw(struct sock *s, struct waiter *w, const ip_addr_t *ip)
+{
+	struct pbuf *p;
+	int64_t n;
+	err_t err;
+
+	if (w->total > 65515)
+		return -X_EMSGSIZE;
+	p = pbuf_alloc(PBUF_IP, (u16_t)w->total, PBUF_RAM);
+	if (!p)
+		return -X_ENOBUFS;
+	n = copy_from_windows(w, 0, p->payload, (uint32_t)w->total);
+	if (n == (int64_t)w->total && is_ping(s))
+		n = prepare_ping(s, p) ? -X_EINVAL : n;
+	else if (n < (int64_t)w->total)
+		n = -X_EFAULT;
+	if (n >= 0) {
+		if (s->header_included)
+			raw_set_flags(s->pcb.raw, RAW_FLAGS_HDRINCL);
+		else
+			raw_clear_flags(s->pcb.raw, RAW_FLAGS_HDRINCL);
+		err = raw_sendto(s->pcb.raw, p, ip);
+		n = err == ERR_OK ? n : send_errno(err);
+	}
+	pbuf_free(p);
+	return n;
+}
+
+int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a)
+{
+	ip_addr_t ip;
+	uint16_t port = 0;
+	int64_t status;
+
+	if (s->kind == SOCKET_PACKET)
+		return packet_send(s, w, a);
+	if (s->shut_write)
+		return -X_EPIPE;
+	if (s->error)
+		return sock_take_error(s);
+	if (!a->length && !s->connected)
+		return -X_EDESTADDRREQ;
+	if (a->length) {
+		status = address_parse(s, a, &ip, &port);
+		if (status)
+			return status;
+		if (s->kind == SOCKET_UDP && !port)
+			return -X_EINVAL;
+		usable(&ip);
+	} else {
+		ip_addr_copy(ip, s->peer);
+		port = s->peer_port;
+	}
+	if (!s->broadcast && is_broadcast(&ip))
+		return -X_EACCES;
+	return s->kind == SOCKET_UDP ? send_udp(s, w, &ip, port) : send_raw(s, w, &ip);
+}
+
+uint32_t datagram_readiness(const struct sock *s)
+{
+	uint32_t ready = 0;
+
+	if (!s->wait[WAIT_SEND])
+		ready |= X_READY_OUT;
+	if (s->received || s->error || s->shut_read)
+		ready |= X_READY_IN;
+	if (s->error)
+		ready |= X_READY_ERR;
+	if (s->shut_read)
+		ready |= X_READY_RDHUP;
+	if (s->shut_read && s->shut_write)
+		ready |= X_READY_HUP;
+	return ready;
+}
+
+void datagram_close(struct sock *s)
+{
+	if (s->kind == SOCKET_UDP)
+		udp_remove(s->pcb.udp);
+	else if (s->kind == SOCKET_RAW)
+		raw_remove(s->pcb.raw);
+	else if (s->kind == SOCKET_PACKET)
+		packet_bind(s, NULL);
+	sock_free(s);
+}

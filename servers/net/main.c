@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * net: the network stack. lwIP in one event loop; sockets are objects
+ * (proto/socket.h); interfaces are the loopback and what network drivers give
+ * (lib/netcli).
+ *
+ * An iteration: the calls of the batch are tried, packets come in from drivers
+ * and the loopback, lwIP notes what that means for sockets, and those are
+ * settled: parked calls go on, data is sent, readiness is told. At the commit
+ * all of it takes effect.
+ */
+#include "lwip/init.h"
+#include "lwip/timeouts.h"
+#include "servers/net/net.h"
+
+#define LOOPBACK_AT_ONCE 64u
+#define ROUNDS 4u
+
+static struct server_timer lwip_timer, again_timer;
+
+u32_t sys_now(void) { return (u32_t)(server_now_ns / 1000000); }
+
+static void again(void *ctx) { (void)ctx; }
+
+static void run_lwip_timers(void *ctx)
+{
+	(void)ctx;
+	tcp_timers();
+	sys_check_timeouts();
+	tcp_timers();
+}
+
+static void arm_lwip_timer(void)
+{
+	uint32_t sleep_ms = sys_timeouts_sleeptime();
+
+	if (sleep_ms != SYS_TIMEOUTS_SLEEPTIME_INFINITE)
+		timer_set(&lwip_timer, server_now_ns + (uint64_t)sleep_ms * 1000000);
+}
+
+/* Senders that waited for the pool or for a driver's queue. */
+static void wake_senders(void)
+{
+	if (!chunks_were_short())
+		return;
+	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
+		if (sockets[i].in_use && sockets[i].wait[WAIT_SEND])
+			sock_mark(&sockets[i], 0);
+}
+
+static void batch_end(void)
+{
+	bool more = true;
+
+	for (uint32_t round = 0; round < ROUNDS && more; round++) {
+		more = ether_poll();
+		sockets_settle();
+		more |= loopback_run(LOOPBACK_AT_ONCE);
+		wake_senders();
+		more |= sockets_unsettled();
+	}
+	sockets_settle();
+	net_batch_end();
+	if (more || sockets_unsettled()) {
+		again_timer.fn = again;
+		timer_set(&again_timer, server_now_ns);
+	}
+	arm_lwip_timer();
+}
+
+static void closure(uint64_t object, uint64_t mints)
+{
+	(void)mints;
+	sock_closed(object);
+}
+
+static const struct server_ops ops = {
+	.call = sock_call,
+	.closure = closure,
+	.cancel = waiter_cancel,
+	.batch_end = batch_end,
+};
+
+void server_main(void)
+{
+	random_start();
+	pool_start();
+	lwip_init();
+	interfaces_start();
+	icmp_errors_start();
+	ether_start();
+	lwip_timer.fn = run_lwip_timers;
+	server_run(&ops);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of net share.
+ *
+ * All state is static data or heap (heap.c); payload lies in the pool (pool.c)
+ * and the receive pools of interfaces. lwIP's callbacks only note what happened
+ * and mark the socket; sockets_settle() then lets parked calls go on, sends, and
+ * tells the kernel the readiness. So nothing of lwIP is called from inside lwIP.
+ */
+#ifndef SERVERS_NET_NET_H
+#define SERVERS_NET_NET_H
+
+#include "lib/ipc/server.h"
+#include "lib/netcli/netcli.h"
+#include "lwip/opt.h"
+#include "lwip/ip_addr.h"
+#include "lwip/netif.h"
+#include "lwip/pbuf.h"
+#include "lwip/raw.h"
+#include "lwip/tcp.h"
+#include "lwip/udp.h"
+#include "proto/socket.h"
+#include "servers/net/linux_net.h"
+
+/* ---- checksum.c: sums, not inverted ---- */
+uint16_t checksum_add(uint16_t a, uint16_t b);
+uint16_t checksum_chain(const struct pbuf *p, uint32_t skip);
+
+/* ---- random.c ---- */
+void random_start(void);
+uint64_t siphash(const void *data, size_t bytes);
+u32_t hook_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip, u16_t remote_port);
+
+/* ---- pool.c: payload to send, mapped for devices ---- */
+#define CHUNK_SMALL 4096u
+#define CHUNK_LARGE 65536u
+struct chunk {
+	struct chunk *next;      /* free list, or its socket's queue */
+	uint8_t *data;
+	uint32_t size, used;     /* bytes; used: filled so far */
+	uint32_t unacked;        /* bytes the socket still counts on */
+	uint32_t refs;           /* one of the socket, one for each packet under way */
+};
+extern struct net_pool pool;
+void pool_start(void);
+struct chunk *chunk_get(uint32_t bytes); /* of either size; NULL: none free */
+void chunk_hold(struct chunk *c);
+void chunk_drop(struct chunk *c);
+struct chunk *chunk_of(const void *address); /* NULL: not in the pool */
+uint32_t chunks_free_large(void);
+bool chunks_were_short(void);    /* chunk_get() failed since the last time this was asked, and
+                                    there are some now */
+uint8_t *header_get(void);       /* HEADER_BYTES for a packet's headers; NULL: none */
+void header_put(uint8_t *header);
+#define HEADER_BYTES 256u
+struct pbuf *chunk_pbuf(struct chunk *c, const void *at, uint32_t bytes); /* holds c; NULL: no memory */
+
+/* ---- sockets ---- */
+enum sock_kind { SOCKET_NONE, SOCKET_TCP, SOCKET_UDP, SOCKET_RAW, SOCKET_PACKET };
+enum { WAIT_RECV, WAIT_SEND, WAIT_ACCEPT, WAIT_CONNECT, WAIT_KINDS };
+
+struct address {                 /* a sockaddr */
+	uint32_t length;
+	uint8_t bytes[128];
+};
+
+struct waiter {                  /* a parked call */
+	struct waiter *next;     /* of its socket, by arrival */
+	struct waiter *hash_next;
+	struct sock *sock;
+	uint64_t call_id, account;
+	uint32_t what;           /* WAIT_* */
+	uint32_t flags;          /* MSG_* */
+	uint32_t window[SOCK_DATA_WINDOWS]; /* bytes */
+	uint64_t total, done;
+	struct address address;  /* datagrams: where to */
+	bool timed_out;
+	struct server_timer timer;
+};
+
+struct packet {                  /* received: a stretch of a stream, or a datagram */
+	struct packet *next;
+	struct pbuf *p;
+	uint32_t offset;         /* already given out */
+	ip_addr_t from, to;
+	uint16_t port;           /* the sender's; packet sockets: protocol */
+	uint8_t hop_limit, interface, packet_type;
+	uint8_t hardware[6];
+	uint64_t arrived_ns;
+};
+
+struct sock {
+	enum sock_kind kind;
+	uint16_t family, type, protocol;
+	uint64_t id;             /* object; 0: a free slot, or an orphan */
+	uint64_t account;
+	uint32_t uid, gid;
+	union { struct tcp_pcb *tcp; struct udp_pcb *udp; struct raw_pcb *raw; } pcb;
+	bool bound, listening, connecting, connected, was_connected;
+	bool peer_fin, shut_read, shut_write, orphan, in_use, closed_pcb, refused, opened_window;
+	int error;               /* SO_ERROR */
+	/* receiving */
+	struct packet *received, *received_last;
+	uint32_t received_bytes, received_count, receive_limit;
+	/* sending */
+	struct chunk *sending, *sending_last;
+	uint32_t sending_bytes, send_limit;
+	bool fin_queued;
+	/* listening */
+	struct sock *accepted, *accepted_last, *accept_next, *listener;
+	uint32_t accepted_count;
+	struct waiter *wait[WAIT_KINDS], *wait_last[WAIT_KINDS];
+	uint32_t ready, pulse;   /* as the kernel was told; what moved since */
+	struct sock *dirty_next;
+	bool dirty;
+	/* options */
+	uint32_t rcvbuf, sndbuf;
+	uint64_t receive_timeout_ns, send_timeout_ns;
+	bool reuse_address, reuse_port, broadcast, keepalive, linger, v6only, header_included, pktinfo,
+	     cork, timestamp, dont_route, recv_error;
+	uint32_t linger_s, priority, mark, mtu_discover, icmp_filter, icmp6_filter[8];
+	uint32_t keep_idle_s, keep_interval_s, keep_count, user_timeout_ms, maxseg, syn_count, defer_accept;
+	char device[16];
+	/* who it talks to, for kinds without a connection */
+	ip_addr_t peer;
+	uint16_t peer_port;
+	uint32_t interface;      /* SOCKET_PACKET: bound to; 0: all */
+	uint64_t created_ns;
+	uint64_t sent_bytes, got_bytes;
+	uint32_t retransmits;
+};
+
+#define SOCKETS_MAX 6144u
+#define SOCKETS_PER_ACCOUNT 2048u
+extern struct sock sockets[SOCKETS_MAX];
+
+/* sock.c */
+void sock_call(const struct x_in *in);
+void sock_closed(uint64_t object);
+struct sock *sock_new(uint64_t account);
+void sock_free(struct sock *s);
+struct sock *sock_find(uint64_t object);
+int64_t sock_mint(struct sock *s, uint32_t status_flags);
+void sock_mark(struct sock *s, uint32_t pulse); /* something happened: settle it */
+void sockets_settle(void);
+bool sockets_unsettled(void);
+void sock_discard_received(struct sock *s);
+bool in_nonblocking(const struct x_in *in);
+
+/* wait.c */
+struct waiter *waiter_of(struct sock *s, const struct x_in *in, uint32_t what); /* not parked yet */
+void waiter_park(const struct waiter *w, uint64_t timeout_ns);  /* a copy; answers if it can't */
+void waiter_drop(struct waiter *w); /* answered already */
+void waiters_end_all(struct sock *s, uint32_t what, int64_t status);
+void waiter_end(struct waiter *w, int64_t status);
+void waiter_end_with(struct waiter *w, const struct x_msg *msg);
+void waiter_cancel(uint64_t call_id);
+struct waiter *waiter_first(const struct sock *s, uint32_t what);
+
+/* address.c */
+int64_t address_in(const struct x_in *in, struct address *a);   /* 0 or error; length 0: none given */
+void address_out(struct x_msg *msg, const struct address *a);
+void address_make(const struct sock *s, const ip_addr_t *ip, uint16_t port, struct address *a);
+/* The IP address and port in a; checked against the socket's family. 0, -X_EINVAL,
+ * -X_EAFNOSUPPORT. */
+int64_t address_parse(const struct sock *s, const struct address *a, ip_addr_t *ip, uint16_t *port);
+uint16_t address_family(const struct address *a);
+bool address_is_local(const ip_addr_t *ip);
+
+/* By kind. Status or error; receive and send return SOCK_WAIT if the call is to be parked. */
+#define SOCK_WAIT (-4096)
+int64_t errno_of(err_t err);
+int64_t sock_bind(struct sock *s, const struct address *a);
+int64_t sock_take_error(struct sock *s);
+
+int64_t tcp_open_socket(struct sock *s);
+int64_t tcp_bind_socket(struct sock *s, const ip_addr_t *ip, uint16_t port);
+int64_t tcp_connect_socket(struct sock *s, const ip_addr_t *ip, uint16_t port);
+int64_t tcp_listen_socket(struct sock *s, int backlog);
+int64_t tcp_receive_some(struct sock *s, struct waiter *w);
+int64_t tcp_send_some(struct sock *s, struct waiter *w);
+int64_t tcp_shutdown_socket(struct sock *s, bool read, bool write);
+void tcp_close_socket(struct sock *s);
+void tcp_settle(struct sock *s);
+uint32_t tcp_readiness(const struct sock *s);
+void tcp_apply_options(struct sock *s);
+uint32_t tcp_state_of(const struct sock *s);
+void tcp_disconnect_socket(struct sock *s);
+
+/* tcp_send.c */
+int64_t tcp_queue(struct sock *s, struct waiter *w); /* one piece: bytes, SOCK_WAIT or error */
+void tcp_push(struct sock *s);
+void tcp_sent_bytes(struct sock *s, uint32_t bytes);
+void tcp_drop_queue(struct sock *s);
+err_t segment_split(struct tcp_pcb *pcb, struct tcp_seg *segment, uint32_t bytes);
+extern uint16_t tcp_output_mss;  /* of the segment that is just being sent; 0: none */
+
+/* tcp_loss.c */
+void tcp_timers(void);
+
+/* datagram.c: UDP, raw and packet sockets */
+int64_t udp_open_socket(struct sock *s);
+int64_t raw_open_socket(struct sock *s);
+int64_t datagram_bind(struct sock *s, const ip_addr_t *ip, uint16_t port);
+int64_t datagram_connect(struct sock *s, const struct address *a);
+int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg);
+int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a);
+void datagram_close(struct sock *s);
+uint32_t datagram_readiness(const struct sock *s);
+struct packet *packet_queue(struct sock *s, struct pbuf *p); /* takes p; NULL: dropped */
+int64_t copy_from_windows(const struct waiter *w, uint64_t at, void *to, uint32_t bytes);
+int64_t copy_to_windows(struct waiter *w, uint64_t at, const struct pbuf *p, uint32_t offset, uint32_t bytes);
+
+/* packet.c */
+int64_t packet_open_socket(struct sock *s);
+int64_t packet_bind(struct sock *s, const struct address *a);
+int64_t packet_send(struct sock *s, struct waiter *w, const struct address *a);
+void packet_deliver(struct netif *netif, const struct pbuf *p, bool outgoing);
+void packet_address(const struct sock *s, const struct packet *d, struct address *a);
+
+/* icmp_error.c: what ICMP says of what we sent */
+void icmp_errors_start(void);
+
+/* options.c, ioctl.c */
+int64_t sock_getopt(struct sock *s, const struct x_in *in);
+int64_t sock_setopt(struct sock *s, const struct x_in *in);
+int64_t sock_ioctl(struct sock *s, const struct x_in *in);
+
+/* ---- interfaces ---- */
+struct interface {
+	struct netif netif;
+	struct net_client *client; /* NULL: loopback */
+	bool present, up;        /* up: IFF_UP as the user wants it */
+	bool dhcp, dhcp_done;
+	uint32_t mtu;
+	char name[16];
+	struct net_info info;
+	struct net_link link;
+	uint32_t packet_sockets; /* how many look at it */
+	bool promiscuous;
+	/* receive pool */
+	struct net_pool rx_pool;
+	uint32_t rx_buffer_bytes, rx_buffers;
+	struct rx_buffer *rx_free;
+	uint32_t rx_free_count, rx_posted;
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped;
+};
+#define INTERFACES_MAX 8u
+extern struct interface interfaces[INTERFACES_MAX]; /* 0: lo */
+extern uint32_t interface_count;
+struct interface *interface_of(struct netif *netif);
+struct interface *interface_by_name(const char *name);
+struct interface *interface_by_index(uint32_t index); /* as Linux numbers them: lo 1 */
+uint32_t interface_index(const struct interface *i);
+void interfaces_start(void);
+int64_t interface_set_flags(struct interface *i, uint32_t flags);
+uint32_t interface_flags(const struct interface *i);
+void interface_set_up(struct interface *i, bool up);
+uint32_t interface_mtu_for(const ip_addr_t *ip); /* of the way there */
+
+/* loopback.c */
+void loopback_start(struct interface *i);
+bool loopback_run(uint32_t most);  /* true: there is more */
+
+/* ether.c: interfaces with a driver */
+void ether_start(void);
+bool ether_poll(void);             /* true: there may be more */
+err_t edge_output(struct netif *netif, struct pbuf *p);
+void ether_filters_changed(struct interface *i);
+
+/* route.c: what lwIP's own routing (interfaces' networks and gateways) lacks */
+struct route { ip4_addr_t destination, mask, gateway; uint32_t interface, metric; bool used; };
+#define ROUTES_MAX 64u
+extern struct route routes[ROUTES_MAX];
+int64_t route_change(const struct linux_rtentry *r, const char *device, bool add);
+void route_interface_gone(uint32_t index);
+void route_set_default(uint32_t index, const ip4_addr_t *gateway); /* from DHCP; any: remove */
+
+/* text.c */
+int64_t text_read(uint32_t which, char *buffer, size_t size);
+void resolv_changed(void);
+
+#endif
