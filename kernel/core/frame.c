@@ -30,8 +30,8 @@ static const uint64_t zone_end_pfn[ZONE_COUNT] = {
 };
 
 static struct zone zones[ZONE_COUNT];
-static struct frame *frames;
-static uint64_t frame_limit;       /* frames[0 .. frame_limit) exist */
+struct frame *frames;
+uint64_t frame_limit;              /* frames[0 .. frame_limit) exist */
 static uint64_t total_pages;
 uint64_t (*frame_reclaim)(uint64_t want);
 
@@ -191,13 +191,6 @@ paddr_t frame_alloc(uint32_t flags)
 	if (flags & FRAME_ZERO)
 		memset(phys_to_virt(p), 0, PAGE_SIZE);
 	return p;
-}
-
-struct frame *frame_struct(paddr_t p)
-{
-	uint64_t pfn = p >> PAGE_SHIFT;
-
-	return pfn < frame_limit ? &frames[pfn] : NULL;
 }
 
 /* Frames that were never given out (boot archive, device memory) have no

@@ -48,9 +48,15 @@ struct frame {
 	uint8_t state;            /* enum frame_state */
 	uint8_t order;            /* free block: log2 of its pages; slab: size class */
 	uint16_t reserved;
-	uint32_t next, prev;      /* frame numbers: free list or partial slabs; heap run: pages */
+	uint32_t next, prev;      /* frame numbers: free list or partial slabs; heap run: pages;
+				     page tables: see paging.c */
 };
-struct frame *frame_struct(paddr_t p);                 /* NULL: beyond RAM */
+extern struct frame *frames;                           /* by frame number, below frame_limit */
+extern uint64_t frame_limit;
+static inline struct frame *frame_struct(paddr_t p)    /* NULL: beyond RAM */
+{
+	return p >> 12 < frame_limit ? &frames[p >> 12] : NULL;
+}
 
 /* ---- kernel heap (heap.c): slabs by size class up to 2 KiB, then page runs ---- */
 void *kmalloc(size_t bytes);  /* NULL when out of memory */

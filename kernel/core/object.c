@@ -52,43 +52,72 @@ void handle_drop(struct handle h)
 	object_unref(o);
 }
 
-static int table_grow(struct handle_table *t, uint32_t need)
+/* Where searches for a free slot usually begin. */
+static const uint32_t part_low[2] = { 0, X_SLOT_NATIVE - X_SLOT_FD_END };
+
+static int part_grow(struct handle_part *p, uint32_t need)
 {
-	uint32_t size = t->size ? t->size : 32;
+	uint32_t size = p->size ? p->size : 32;
 	struct handle *slots;
 
-	if (need > X_SLOT_MAX)
-		return -X_EMFILE;
 	while (size < need)
 		size *= 2;
 	slots = kzalloc(size * sizeof(*slots));
 	if (!slots)
 		return -X_ENOMEM;
-	if (t->slots)
-		memcpy(slots, t->slots, t->size * sizeof(*slots));
-	kfree(t->slots);
-	t->slots = slots;
-	t->size = size;
+	if (p->slots)
+		memcpy(slots, p->slots, p->size * sizeof(*slots));
+	kfree(p->slots);
+	p->slots = slots;
+	p->size = size;
 	return 0;
+}
+
+/* The slot, there to be filled, or NULL: no memory. */
+static struct handle *slot_make(struct handle_table *t, uint32_t slot)
+{
+	struct handle_part *p = &t->part[slot >= X_SLOT_FD_END];
+	uint32_t i = slot >= X_SLOT_FD_END ? slot - X_SLOT_FD_END : slot;
+
+	return i < p->size || !part_grow(p, i + 1) ? &p->slots[i] : NULL;
+}
+
+static void slot_put(struct process *p, struct handle *at, struct handle h)
+{
+	*at = h;
+	at->born = p->commits;
+}
+
+/* The lowest free slot from min on. */
+static uint32_t slot_free(struct handle_table *t, uint32_t min)
+{
+	uint32_t which = min >= X_SLOT_FD_END, first = which ? X_SLOT_FD_END : 0;
+	struct handle_part *p = &t->part[which];
+	uint32_t i = min - first;
+
+	if (i >= part_low[which])
+		i = MAX(i, p->full);
+	while (i < p->size && p->slots[i].object)
+		i++;
+	if (min - first == part_low[which])
+		p->full = i;
+	if (which == 0 && i >= X_SLOT_FD_END)
+		return slot_free(t, X_SLOT_FD_END);
+	return first + i;
 }
 
 int64_t handle_install(struct process *p, struct handle h, uint32_t min, uint32_t end)
 {
 	struct handle_table *t = &p->handles;
-	uint32_t slot = min;
+	uint32_t slot = min < X_SLOT_MAX ? slot_free(t, min) : min;
+	struct handle *at;
 
-	while (slot < t->size && t->slots[slot].object)
-		slot++;
 	if (slot >= MIN(end, X_SLOT_MAX))
 		return -X_EMFILE;
-	if (slot >= t->size) {
-		int err = table_grow(t, slot + 1);
-
-		if (err)
-			return err;
-	}
-	t->slots[slot] = h;
-	t->slots[slot].born = p->commits;
+	at = slot_make(t, slot);
+	if (!at)
+		return -X_ENOMEM;
+	slot_put(p, at, h);
 	t->used++;
 	return slot;
 }
@@ -106,36 +135,34 @@ int64_t object_hand_out(struct object *o, uint32_t rights)
 
 int handle_install_at(struct process *p, struct handle h, uint32_t slot)
 {
-	struct handle_table *t = &p->handles;
+	struct handle *at = slot < X_SLOT_MAX ? slot_make(&p->handles, slot) : NULL;
 	struct handle old;
 
-	if (slot >= X_SLOT_MAX)
-		return -X_EBADF;
-	if (slot >= t->size) {
-		int err = table_grow(t, slot + 1);
-
-		if (err)
-			return err;
-	}
-	old = t->slots[slot];
-	t->slots[slot] = h;
-	t->slots[slot].born = p->commits;
+	if (!at)
+		return slot < X_SLOT_MAX ? -X_ENOMEM : -X_EBADF;
+	old = *at;
+	slot_put(p, at, h);
 	if (old.object)
 		handle_drop(old);
 	else
-		t->used++;
+		p->handles.used++;
 	return 0;
 }
 
 int handle_remove(struct process *p, uint32_t slot, struct handle *out)
 {
-	struct handle_table *t = &p->handles;
+	struct handle *h = handle_slot(&p->handles, slot);
+	struct handle_part *part = &p->handles.part[slot >= X_SLOT_FD_END];
+	uint32_t low = part_low[slot >= X_SLOT_FD_END], i;
 
-	if (slot >= t->size || !t->slots[slot].object)
+	if (!h)
 		return -X_EBADF;
-	*out = t->slots[slot];
-	t->slots[slot] = (struct handle){ 0 };
-	t->used--;
+	*out = *h;
+	*h = (struct handle){ 0 };
+	p->handles.used--;
+	i = (uint32_t)(h - part->slots);
+	if (i >= low && i < part->full)
+		part->full = i;
 	return 0;
 }
 
@@ -169,30 +196,28 @@ struct object *handle_get(uint32_t slot, uint32_t type, uint32_t rights, int *er
 void handle_table_close_all(struct process *p)
 {
 	struct handle_table *t = &p->handles;
+	struct handle dropped;
 
-	for (uint32_t i = 0; i < t->size; i++) {
-		struct handle h = t->slots[i];
-
-		t->slots[i] = (struct handle){ 0 };
-		handle_drop(h);
-	}
-	kfree(t->slots);
+	handles_for_each(h, slot, t)
+		if (!handle_remove(p, slot, &dropped))
+			handle_drop(dropped);
+	kfree(t->part[0].slots);
+	kfree(t->part[1].slots);
 	*t = (struct handle_table){ 0 };
 }
 
 int handle_table_clone_fds(struct process *from, struct process *to)
 {
-	struct handle_table *t = &from->handles;
-	uint32_t end = MIN(t->size, X_SLOT_FD_END);
-	int err = table_grow(&to->handles, MAX(end, 1u));
+	handles_for_each(h, slot, &from->handles) {
+		struct handle *copy;
 
-	if (err)
-		return err;
-	for (uint32_t i = 0; i < end; i++) {
-		if (!t->slots[i].object)
-			continue;
-		to->handles.slots[i] = handle_hold(t->slots[i].object, t->slots[i].rights);
-		to->handles.slots[i].cloexec = t->slots[i].cloexec;
+		if (slot >= X_SLOT_FD_END)
+			break;
+		copy = slot_make(&to->handles, slot);
+		if (!copy)
+			return -X_ENOMEM;
+		*copy = handle_hold(h->object, h->rights);
+		copy->cloexec = h->cloexec;
 		to->handles.used++;
 	}
 	return 0;
@@ -200,29 +225,22 @@ int handle_table_clone_fds(struct process *from, struct process *to)
 
 void handle_table_close_cloexec(struct process *p)
 {
-	struct handle_table *t = &p->handles;
+	struct handle dropped;
 
-	for (uint32_t i = 0; i < t->size; i++) {
-		struct handle h = t->slots[i];
-
-		if (!h.object || !h.cloexec)
-			continue;
-		t->slots[i] = (struct handle){ 0 };
-		t->used--;
-		handle_drop(h);
-	}
+	handles_for_each(h, slot, &p->handles)
+		if (h->cloexec && !handle_remove(p, slot, &dropped))
+			handle_drop(dropped);
 }
 
 /* The ports it reads first: what their items and objects need is kept there. */
 void handle_table_undo(struct process *p)
 {
-	struct handle_table *t = &p->handles;
-	struct handle h;
+	struct handle dropped;
 
-	for (uint32_t i = 0; i < t->size; i++)
-		if (t->slots[i].object && t->slots[i].object->type == X_TYPE_PORT)
-			port_undo(container_of(t->slots[i].object, struct port, obj), p);
-	for (uint32_t i = 0; i < t->size; i++)
-		if (t->slots[i].born == p->commits && !handle_remove(p, i, &h))
-			handle_drop(h);
+	handles_for_each(h, slot, &p->handles)
+		if (h->object->type == X_TYPE_PORT)
+			port_undo(container_of(h->object, struct port, obj), p);
+	handles_for_each(h, slot, &p->handles)
+		if (h->born == p->commits && !handle_remove(p, slot, &dropped))
+			handle_drop(dropped);
 }

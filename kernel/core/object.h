@@ -53,7 +53,14 @@ struct handle {
 	uint32_t born;          /* in a table: the process's `commits` when it came there */
 };
 
-struct handle_table { struct handle *slots; uint32_t size, used; };
+/* In two parts that grow by themselves: file descriptors (slots below
+ * X_SLOT_FD_END), and what lies above. */
+struct handle_part {
+	struct handle *slots;
+	uint32_t size;
+	uint32_t full;          /* from where the search for a free one begins, none is before */
+};
+struct handle_table { struct handle_part part[2]; uint32_t used; };
 
 /* refs = 1 (the creator's), handles = 0 */
 void object_init(struct object *o, uint32_t type, const struct object_ops *ops);
@@ -89,8 +96,24 @@ int handle_lookup(uint32_t slot, struct handle *out); /* borrowed copy, no count
 /* The same in place, or NULL; good until the table changes. */
 static inline struct handle *handle_slot(struct handle_table *t, uint32_t slot)
 {
-	return slot < t->size && t->slots[slot].object ? &t->slots[slot] : NULL;
+	struct handle_part *p = &t->part[slot >= X_SLOT_FD_END];
+
+	if (slot >= X_SLOT_FD_END)
+		slot -= X_SLOT_FD_END;
+	return slot < p->size && p->slots[slot].object ? &p->slots[slot] : NULL;
 }
+/* Slot by slot, those in use; the body may change the table. */
+static inline struct handle *handle_after(struct handle_table *t, uint32_t *slot)
+{
+	struct handle *h = NULL;
+
+	while (*slot < X_SLOT_FD_END + t->part[1].size && !(h = handle_slot(t, *slot)))
+		*slot = *slot >= t->part[0].size && *slot < X_SLOT_FD_END ? X_SLOT_FD_END : *slot + 1;
+	return h;
+}
+#define handles_for_each(h, slot, table) \
+	for (uint32_t slot = 0, once_ = 1; once_; once_ = 0) \
+		for (struct handle *h; (h = handle_after(table, &slot)); slot++)
 void handle_table_close_all(struct process *p);
 int handle_table_clone_fds(struct process *from, struct process *to);
 void handle_table_close_cloexec(struct process *p);

@@ -758,9 +758,27 @@ int space_clone(struct space *s, struct space **out)
 
 /* ---- making and destroying ---- */
 
+/* The quick way for a space in which nothing runs any more: no flush. */
+static void drop_pages(struct space *s, const struct region *r)
+{
+	uint32_t flags;
+	paddr_t p;
+
+	for (uint64_t va = r->start; pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE) {
+		pt_clear(s->page_table, va);
+		if (!(flags & PT_PHYSICAL)) {
+			s->resident_pages--;
+			frame_unref(p);
+		}
+	}
+}
+
 void space_clear(struct space *s)
 {
-	unmap_pages(s, 0, X_USER_MAX);
+	if (!tlb_forget(s))
+		unmap_pages(s, 0, X_USER_MAX);
+	list_for_each(r, &s->regions, struct region, link)
+		drop_pages(s, r);
 	while (!list_empty(&s->regions))
 		region_free(s, entry(s->regions.next));
 	s->map_hint = MAP_TOP;

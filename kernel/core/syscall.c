@@ -62,15 +62,15 @@ static int64_t sys_handle_dup(const struct args *a)
 
 static int64_t sys_handle_cloexec(const struct args *a)
 {
-	struct handle_table *t = &current_process()->handles;
-	struct handle h;
-	int err = handle_lookup(a->a, &h);
+	struct handle *h = handle_slot(&current_process()->handles, (uint32_t)a->a);
+	int64_t old;
 
-	if (err)
-		return err;
+	if (!h)
+		return -X_EBADF;
+	old = h->cloexec;
 	if ((int)a->b >= 0)
-		t->slots[(uint32_t)a->a].cloexec = !!a->b;
-	return h.cloexec;
+		h->cloexec = !!a->b;
+	return old;
 }
 
 static int64_t sys_handle_info(const struct args *a)

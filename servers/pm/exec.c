@@ -7,6 +7,7 @@
 
 static struct exec execs[EXECS_MAX];
 static uint64_t order;
+static uint32_t execs_waiting;
 
 static void step(void *ctx, const struct x_in *reply);
 
@@ -82,6 +83,7 @@ static void out_of_patience(void *ctx)
 
 void exec_abandon(struct proc *p)
 {
+	execs_waiting -= p->exec_waiting;
 	p->exec_waiting = false;
 	if (p->exec) {
 		struct exec *e = p->exec;
@@ -381,7 +383,7 @@ static void begin(struct proc *p, const struct x_in *in)
  * only until one is free. */
 void exec_serve_waiting(void)
 {
-	for (;;) {
+	while (execs_waiting) {
 		struct proc *first = NULL;
 
 		for_each_proc(p)
@@ -390,6 +392,7 @@ void exec_serve_waiting(void)
 		if (!first || !room_for(&first->exec_in))
 			return;
 		first->exec_waiting = false;
+		execs_waiting--;
 		begin(first, &first->exec_in);
 	}
 }
@@ -401,6 +404,7 @@ void exec_begin(struct proc *p, const struct x_in *in)
 		return;
 	}
 	p->exec_waiting = true;
+	execs_waiting++;
 	p->exec_order = ++order;
 	p->exec_in = *in;
 }

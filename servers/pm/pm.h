@@ -127,8 +127,9 @@ struct proc {
 	uint32_t cmdline_bytes;
 };
 extern struct proc procs[PROCS_MAX];
+extern uint32_t procs_end;   /* all slots from here up are free */
 
-#define for_each_proc(p) for (struct proc *p = procs; p < procs + PROCS_MAX; p++)
+#define for_each_proc(p) for (struct proc *p = procs; p < procs + procs_end; p++)
 
 static inline uint32_t proc_slot(const struct proc *p) { return (uint32_t)(p - procs); }
 /* Has a pid that others may see. */

@@ -8,6 +8,7 @@
 #include "servers/pm/pm.h"
 
 struct proc procs[PROCS_MAX];
+uint32_t procs_end;
 
 static uint32_t last_pid;
 static x_handle_t ids_memory = X_NO_HANDLE;
@@ -60,22 +61,25 @@ int ids_map(const struct proc *p, x_handle_t space)
 void proc_enter(struct proc *p, enum proc_state state)
 {
 	p->state = state;
+	if (state != PROC_FREE && proc_slot(p) >= procs_end)
+		procs_end = proc_slot(p) + 1;
 }
 
 struct proc *proc_new(void)
 {
-	for_each_proc(p) {
-		uint32_t generation = p->generation + 1;
+	struct proc *p = procs;
+	uint32_t generation;
 
-		if (p->state != PROC_FREE)
-			continue;
-		memset(p, 0, sizeof(*p));
-		p->generation = generation;
-		p->process = p->vfs = X_NO_HANDLE;
-		p->start_ns = server_now_ns;
-		return p;
-	}
-	return NULL;
+	while (p < procs + procs_end && p->state != PROC_FREE)
+		p++;
+	if (p == procs + PROCS_MAX)
+		return NULL;
+	generation = p->generation + 1;
+	memset(p, 0, sizeof(*p));
+	p->generation = generation;
+	p->process = p->vfs = X_NO_HANDLE;
+	p->start_ns = server_now_ns;
+	return p;
 }
 
 void proc_close_handles(struct proc *p)
@@ -94,6 +98,8 @@ void proc_free(struct proc *p)
 	timer_clear(&p->alarm);
 	proc_close_handles(p);
 	proc_enter(p, PROC_FREE);
+	while (procs_end && procs[procs_end - 1].state == PROC_FREE)
+		procs_end--;
 }
 
 /* A number in use as pid, group, session or thread id is not given out. */

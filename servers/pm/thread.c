@@ -10,10 +10,18 @@ static struct thread_id {
 	uint32_t tid;
 	uint32_t number;         /* the kernel's; 0: not told yet */
 } threads[THREADS_MAX];
+static uint32_t threads_end; /* all from here up are free */
 
-#define for_each_thread(t) for (struct thread_id *t = threads; t < threads + THREADS_MAX; t++)
+#define for_each_thread(t) for (struct thread_id *t = threads; t < threads + threads_end; t++)
 
 enum { THREADS_PER_PROC = 1024 };
+
+static void thread_free(struct thread_id *t)
+{
+	t->proc = NULL;
+	while (threads_end && !threads[threads_end - 1].proc)
+		threads_end--;
+}
 
 static struct thread_id *thread_find(const struct proc *p, uint32_t tid)
 {
@@ -54,28 +62,24 @@ void threads_drop(const struct proc *p)
 {
 	for_each_thread(t)
 		if (t->proc == p)
-			t->proc = NULL;
+			thread_free(t);
 }
 
 void thread_call(struct proc *p, const struct x_in *in)
 {
-	uint32_t tid;
+	struct thread_id *t = threads;
+	uint32_t tid = thread_count(p) < THREADS_PER_PROC ? pid_allocate() : 0;
 
-	if (thread_count(p) >= THREADS_PER_PROC) {
+	while (t < threads + threads_end && t->proc)
+		t++;
+	if (!tid || t == threads + THREADS_MAX) {
 		out_status(in->id, -X_EAGAIN);
 		return;
 	}
-	for_each_thread(t) {
-		if (t->proc)
-			continue;
-		tid = pid_allocate();
-		if (!tid)
-			break;
-		*t = (struct thread_id){ .proc = p, .tid = tid };
-		answer_value(in->id, tid);
-		return;
-	}
-	out_status(in->id, -X_EAGAIN);
+	if (t == threads + threads_end)
+		threads_end++;
+	*t = (struct thread_id){ .proc = p, .tid = tid };
+	answer_value(in->id, tid);
 }
 
 void thread_bind_call(struct proc *p, const struct x_in *in)
@@ -92,6 +96,6 @@ void thread_end_call(struct proc *p, const struct x_in *in)
 	struct thread_id *t = thread_find(p, (uint32_t)in->msg.a[0]);
 
 	if (t)
-		t->proc = NULL;
+		thread_free(t);
 	out_status(in->id, t ? 0 : -X_ESRCH);
 }

@@ -21,8 +21,16 @@ static struct wait {
 } waits[WAITS_MAX];
 
 static uint64_t wait_order;
+static uint32_t waits_end; /* all from here up are free */
 
-#define for_each_wait(w) for (struct wait *w = waits; w < waits + WAITS_MAX; w++)
+#define for_each_wait(w) for (struct wait *w = waits; w < waits + waits_end; w++)
+
+static void wait_free(struct wait *w)
+{
+	w->call_id = 0;
+	while (waits_end && !waits[waits_end - 1].call_id)
+		waits_end--;
+}
 
 static bool is_meant(const struct wait *w, const struct proc *child)
 {
@@ -95,14 +103,18 @@ static int wait_look(const struct wait *w, struct x_msg *msg)
 
 static void wait_park(const struct wait *wanted)
 {
-	for_each_wait(w) {
-		if (w->call_id)
-			continue;
-		*w = *wanted;
-		w->order = ++wait_order;
+	struct wait *w = waits;
+
+	while (w < waits + waits_end && w->call_id)
+		w++;
+	if (w == waits + WAITS_MAX) {
+		out_status(wanted->call_id, -X_EAGAIN);
 		return;
 	}
-	out_status(wanted->call_id, -X_EAGAIN);
+	if (w == waits + waits_end)
+		waits_end++;
+	*w = *wanted;
+	w->order = ++wait_order;
 }
 
 void wait_call(struct proc *p, const struct x_in *in)
@@ -155,7 +167,7 @@ void waits_check(struct proc *parent)
 		else if (result < 0)
 			out_status(w->call_id, result);
 		if (result != 0)
-			w->call_id = 0;
+			wait_free(w);
 		w = oldest_after(parent, order);
 	}
 }
@@ -164,7 +176,7 @@ void waits_drop(struct proc *p)
 {
 	for_each_wait(w)
 		if (w->waiter == p)
-			w->call_id = 0;
+			wait_free(w);
 }
 
 bool wait_cancel(uint64_t call_id)
@@ -172,7 +184,7 @@ bool wait_cancel(uint64_t call_id)
 	for_each_wait(w) {
 		if (w->call_id != call_id || !call_id)
 			continue;
-		w->call_id = 0;
+		wait_free(w);
 		out_status(call_id, -X_EINTR);
 		return true;
 	}

@@ -163,6 +163,7 @@ struct fake_table {
 	struct fake_entry *entries;
 	size_t count, room;
 	struct fake_table *next;
+	bool forgotten; /* tlb_forget() */
 };
 static struct fake_table *tables;
 int fake_pt_map_budget = -1;
@@ -199,7 +200,7 @@ static size_t entry_at(const struct fake_table *t, uint64_t va)
 
 static void remember(const struct fake_table *t, const struct fake_entry *e)
 {
-	if (e->flags & PT_NOACCESS)
+	if ((e->flags & PT_NOACCESS) || t->forgotten)
 		return;
 	KASSERT(fake_stale < STALE_MAX);
 	stale[fake_stale].pt = t->id;
@@ -247,6 +248,7 @@ int pt_map(paddr_t pt, uint64_t va, paddr_t pa, uint32_t flags)
 	size_t i = entry_at(t, va);
 
 	KASSERT(va % PAGE_SIZE == 0 && pa % PAGE_SIZE == 0);
+	t->forgotten = false;
 	if (i < t->count && t->entries[i].va == va) {
 		if (reduced(&t->entries[i], pa, flags))
 			remember(t, &t->entries[i]);
@@ -309,6 +311,11 @@ void tlb_flush(struct space *s, uint64_t start, uint64_t end)
 			KASSERT(frame_struct(stale[i].pa)->state == FRAME_USED);
 	}
 	fake_stale = kept;
+}
+
+bool tlb_forget(struct space *s)
+{
+	return table_of(s->page_table)->forgotten = true;
 }
 
 void arch_space_gone(struct space *s)

@@ -40,13 +40,14 @@ static uint64_t counts_calls, counts_answers, counts_replies, counts_resets, cou
 static uint32_t any_slot(uint32_t type, uint32_t rights)
 {
 	struct handle_table *t = &current_process()->handles;
-	uint32_t start = t->size ? fake_random(t->size) : 0;
+	uint32_t end = t->part[1].size ? X_SLOT_FD_END + t->part[1].size : t->part[0].size;
+	uint32_t start = end ? fake_random(end) : 0;
 
-	for (uint32_t i = 0; i < t->size; i++) {
-		uint32_t slot = (start + i) % t->size;
-		struct handle *h = &t->slots[slot];
+	for (uint32_t i = 0; i < end; i++) {
+		uint32_t slot = (start + i) % end;
+		struct handle *h = handle_slot(t, slot);
 
-		if (h->object && (!type || h->object->type == type) && (h->rights & rights) == rights)
+		if (h && (!type || h->object->type == type) && (h->rights & rights) == rights)
 			return slot;
 	}
 	return fake_random(4) ? X_NO_HANDLE : fake_random(X_SLOT_MAX + 10);
@@ -455,15 +456,15 @@ static void root_revive(struct process *p)
 		object_unref(&p->obj);
 		return;
 	}
-	for (uint32_t i = 0; i < p->handles.size && p->commits; i++) {
-		struct object *o = p->handles.slots[i].object;
-		struct port *port = o ? container_of(o, struct port, obj) : NULL;
+	handles_for_each(h, i, &p->handles) {
+		struct object *o = h->object;
+		struct port *port = container_of(o, struct port, obj);
 		bool twice = false;
 
-		if (!o || o->type != X_TYPE_PORT || port->reader != p->obj.koid)
+		if (!p->commits || o->type != X_TYPE_PORT || port->reader != p->obj.koid)
 			continue;
-		for (uint32_t k = 0; k < i; k++)
-			twice |= p->handles.slots[k].object == o;
+		handles_for_each(other, k, &p->handles)
+			twice |= k < i && other->object == o;
 		if (!twice)
 			forget_deliveries(port);
 	}
@@ -600,13 +601,12 @@ static void check_all(void)
 		uint32_t used = 0;
 
 		assert_int_equal(list_length(&p->threads), p->thread_count);
-		for (uint32_t i = 0; i < p->handles.size; i++) {
-			struct object *o = p->handles.slots[i].object;
+		handles_for_each(h, slot, &p->handles) {
+			struct object *o = h->object;
 
-			used += o != NULL;
-			if (o)
-				assert_true(o->handles > 0 && o->refs >= o->handles);
-			if (o && o->type == X_TYPE_PORT)
+			used++;
+			assert_true(o->handles > 0 && o->refs >= o->handles);
+			if (o->type == X_TYPE_PORT)
 				check_port(container_of(o, struct port, obj));
 		}
 		assert_int_equal(used, p->handles.used);

@@ -87,6 +87,9 @@ void pt_clear(paddr_t pt, uint64_t va);
 bool pt_next(paddr_t pt, uint64_t *va, uint64_t end, paddr_t *pa, uint32_t *flags);
 /* After changing live entries: make sure no CPU has a stale translation. */
 void tlb_flush(struct space *s, uint64_t start, uint64_t end);
+/* Instead, if no thread will run in the space before it is loaded anew. False: it
+ * is active on another CPU, and must be flushed. */
+bool tlb_forget(struct space *s);
 void arch_space_gone(struct space *s); /* about to be freed: unload it everywhere */
 
 /* ---- time ---- */

@@ -15,26 +15,62 @@ paddr_t kernel_pml4;
 static inline uint32_t slot(uint64_t va, uint32_t level) { return va >> (12 + 9 * level) & 511; }
 static inline uint64_t *table(uint64_t entry) { return phys_to_virt(entry & PTE_FRAME); }
 
+/*
+ * The struct frames of table pages hold what makes walks and the end short: all
+ * tables of a space are chained by `next`, from the top level on, and a bottom
+ * table's `prev` is the number of the 2 MiB that it maps. The top level's `prev`
+ * is the bottom table used last: the next page asked for is mostly near.
+ */
+#define BOTTOM_SHIFT 21
+
+static paddr_t table_alloc(struct frame *root, bool create)
+{
+	paddr_t page = create ? frame_alloc(FRAME_ZERO) : NO_FRAME;
+	struct frame *f;
+
+	if (page == NO_FRAME)
+		return NO_FRAME;
+	f = frame_struct(page);
+	f->next = root->next;
+	root->next = (uint32_t)(page >> 12);
+	return page;
+}
+
 /* The 4 KiB entry of va, making tables on the way if `create`; or NULL. */
 static uint64_t *walk(paddr_t pt, uint64_t va, bool create, uint64_t table_flags)
 {
-	uint64_t *t = phys_to_virt(pt);
+	struct frame *root = frame_struct(pt);
+	uint64_t *t = phys_to_virt(pt), e;
 
+	if (root->prev && frames[root->prev].prev == (uint32_t)(va >> BOTTOM_SHIFT))
+		return (uint64_t *)phys_to_virt((paddr_t)root->prev << 12) + slot(va, 0);
 	for (uint32_t level = LEVELS - 1; level > 0; level--) {
-		uint64_t *e = &t[slot(va, level)];
-
-		if (!(*e & PTE_PRESENT)) {
-			paddr_t page = create ? frame_alloc(FRAME_ZERO) : NO_FRAME;
+		e = t[slot(va, level)];
+		if (!(e & PTE_PRESENT)) {
+			paddr_t page = table_alloc(root, create);
 
 			if (page == NO_FRAME)
 				return NULL;
-			*e = page | table_flags | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
-		} else if (*e & PTE_LARGE) {
+			e = page | table_flags | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+			t[slot(va, level)] = e;
+		} else if (e & PTE_LARGE) {
 			return NULL;
 		}
-		t = table(*e);
+		t = table(e);
 	}
+	root->prev = (uint32_t)(virt_to_phys(t) >> 12);
+	frames[root->prev].prev = (uint32_t)(va >> BOTTOM_SHIFT);
 	return &t[slot(va, 0)];
+}
+
+/* A new top level, empty. */
+static paddr_t root_alloc(void)
+{
+	paddr_t pt = frame_alloc(FRAME_ZERO);
+
+	if (pt != NO_FRAME)
+		frame_struct(pt)->next = frame_struct(pt)->prev = 0;
+	return pt;
 }
 
 static uint64_t entry_of(paddr_t pa, uint32_t flags)
@@ -90,7 +126,7 @@ static void decode(uint64_t e, paddr_t *pa, uint32_t *flags)
 
 paddr_t pt_create(void)
 {
-	paddr_t pt = frame_alloc(FRAME_ZERO);
+	paddr_t pt = root_alloc();
 
 	if (pt != NO_FRAME)
 		memcpy((uint64_t *)phys_to_virt(pt) + 256, (uint64_t *)phys_to_virt(kernel_pml4) + 256,
@@ -98,15 +134,15 @@ paddr_t pt_create(void)
 	return pt;
 }
 
-static void free_tables(paddr_t page, uint32_t level)
+static void free_tables(paddr_t pt)
 {
-	const uint64_t *t = phys_to_virt(page);
-	uint32_t end = level == LEVELS - 1 ? 256 : 512;
+	for (uint32_t pfn = frame_struct(pt)->next; pfn;) {
+		uint32_t next = frames[pfn].next;
 
-	for (uint32_t i = 0; level > 0 && i < end; i++)
-		if (t[i] & PTE_PRESENT)
-			free_tables(t[i] & PTE_FRAME, level - 1);
-	frame_unref(page);
+		frame_unref((paddr_t)pfn << 12);
+		pfn = next;
+	}
+	frame_unref(pt);
 }
 
 /* An idle CPU may still have the table in CR3, walking it for kernel addresses.
@@ -120,7 +156,7 @@ void pt_destroy(paddr_t pt)
 		if (cpus[i].arch && cpu_arch(&cpus[i])->loaded_pt == pt)
 			loaded = cpu_arch(&cpus[i])->loaded_is_orphan = true;
 	if (!loaded)
-		free_tables(pt, LEVELS - 1);
+		free_tables(pt);
 }
 
 void pt_load(struct cpu *c, paddr_t pt)
@@ -136,7 +172,7 @@ void pt_load(struct cpu *c, paddr_t pt)
 	for (uint32_t i = 0; i < cpu_count; i++)
 		if (cpus[i].arch && cpu_arch(&cpus[i])->loaded_pt == old)
 			return;
-	free_tables(old, LEVELS - 1);
+	free_tables(old);
 }
 
 int pt_map(paddr_t pt, uint64_t va, paddr_t pa, uint32_t flags)
@@ -167,28 +203,42 @@ void pt_clear(paddr_t pt, uint64_t va)
 		*(volatile uint64_t *)e = 0;
 }
 
+/* The end of what has no bottom table around va. */
+static uint64_t hole_end(paddr_t pt, uint64_t va)
+{
+	const uint64_t *t = phys_to_virt(pt);
+	uint32_t level = LEVELS - 1;
+
+	while (level > 0 && (t[slot(va, level)] & PTE_PRESENT))
+		t = table(t[slot(va, level--)]);
+	return ALIGN_DOWN(va, 1ull << (12 + 9 * level)) + (1ull << (12 + 9 * level));
+}
+
 bool pt_next(paddr_t pt, uint64_t *va, uint64_t end, paddr_t *pa, uint32_t *flags)
 {
-	uint64_t v = *va;
+	uint64_t v = ALIGN_DOWN(*va, PAGE_SIZE);
 
 	while (v < end) {
-		const uint64_t *t = phys_to_virt(pt);
-		uint32_t level = LEVELS - 1;
+		const uint64_t *e = walk(pt, v, false, 0);
+		uint64_t stop = MIN(end, ALIGN_DOWN(v, 1ull << BOTTOM_SHIFT) + (1ull << BOTTOM_SHIFT));
 
-		while (level > 0 && (t[slot(v, level)] & PTE_PRESENT))
-			t = table(t[slot(v, level--)]);
-		if (level > 0) { /* nothing under this entry */
-			v = ALIGN_DOWN(v, 1ull << (12 + 9 * level)) + (1ull << (12 + 9 * level));
+		if (!e) {
+			v = hole_end(pt, v);
 			continue;
 		}
-		do {
-			if (t[slot(v, 0)] & (PTE_PRESENT | PTE_NOACCESS)) {
-				*va = ALIGN_DOWN(v, PAGE_SIZE);
-				decode(t[slot(v, 0)], pa, flags);
-				return true;
-			}
-			v = ALIGN_DOWN(v, PAGE_SIZE) + PAGE_SIZE;
-		} while (v < end && slot(v, 0) != 0);
+		while (v + 8 * PAGE_SIZE <= stop && !(e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7])) {
+			v += 8 * PAGE_SIZE;
+			e += 8;
+		}
+		while (v < stop && !*e) {
+			v += PAGE_SIZE;
+			e++;
+		}
+		if (v < stop) {
+			*va = v;
+			decode(*e, pa, flags);
+			return true;
+		}
 	}
 	return false;
 }
@@ -216,7 +266,7 @@ void arch_init_memory(void)
 {
 	uint64_t *top;
 
-	kernel_pml4 = frame_alloc(FRAME_ZERO);
+	kernel_pml4 = root_alloc();
 	if (kernel_pml4 == NO_FRAME)
 		panic("no memory for the kernel's page tables");
 	top = phys_to_virt(kernel_pml4);

@@ -145,6 +145,12 @@ void tlb_flush(struct space *s, uint64_t start, uint64_t end)
 	}
 }
 
+bool tlb_forget(struct space *s)
+{
+	s->tlb_generation++;
+	return !(s->cpus_active & ~(1ull << this_cpu()->id));
+}
+
 /* CR3 may still point to its tables: pt_destroy() knows. */
 void arch_space_gone(struct space *s)
 {
