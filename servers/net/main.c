@@ -10,6 +10,7 @@
  * all of it takes effect.
  */
 #include "lwip/init.h"
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/timeouts.h"
 #include "servers/net/net.h"
 
@@ -38,11 +39,21 @@ static void arm_lwip_timer(void)
 		timer_set(&lwip_timer, server_now_ns + (uint64_t)sleep_ms * 1000000);
 }
 
+static bool may_go;
+
+void senders_may_go(void) { may_go = true; }
+
 /* Senders that waited for the pool or for a driver's queue. */
 static void wake_senders(void)
 {
-	if (!chunks_were_short())
+	struct tcp_pcb *pcb;
+
+	if (!chunks_were_short() && !may_go)
 		return;
+	may_go = false;
+	for (pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		if (pcb->unsent && pcb->callback_arg)
+			sock_mark(pcb->callback_arg, 0);
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
 		if (sockets[i].in_use && sockets[i].wait[WAIT_SEND])
 			sock_mark(&sockets[i], 0);

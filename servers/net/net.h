@@ -33,7 +33,7 @@ u32_t hook_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t 
 
 /* ---- pool.c: payload to send, mapped for devices ---- */
 #define CHUNK_SMALL 4096u
-#define CHUNK_LARGE 65536u
+#define CHUNK_LARGE 65600u        /* any packet, with what a device puts before it */
 struct chunk {
 	struct chunk *next;      /* free list, or its socket's queue */
 	uint8_t *data;
@@ -231,18 +231,15 @@ struct interface {
 	struct netif netif;
 	struct net_client *client; /* NULL: loopback */
 	bool present, up;        /* up: IFF_UP as the user wants it */
-	bool dhcp, dhcp_done;
+	bool dhcp;
 	uint32_t mtu;
 	char name[16];
 	struct net_info info;
 	struct net_link link;
-	uint32_t packet_sockets; /* how many look at it */
 	bool promiscuous;
-	/* receive pool */
-	struct net_pool rx_pool;
-	uint32_t rx_buffer_bytes, rx_buffers;
-	struct rx_buffer *rx_free;
-	uint32_t rx_free_count, rx_posted;
+	uint32_t posted, post_target, post_bytes; /* receive buffers */
+	struct tx_packet *tx_free;
+	bool tx_stalled;         /* something was refused for want of room */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped;
 };
 #define INTERFACES_MAX 8u
@@ -265,8 +262,30 @@ bool loopback_run(uint32_t most);  /* true: there is more */
 /* ether.c: interfaces with a driver */
 void ether_start(void);
 bool ether_poll(void);             /* true: there may be more */
-err_t edge_output(struct netif *netif, struct pbuf *p);
 void ether_filters_changed(struct interface *i);
+
+/* edge.c, frame.c: packets out */
+err_t edge_output(struct netif *netif, struct pbuf *p);
+struct headers {                   /* of a frame; offsets from its beginning */
+	uint16_t l3, l4, payload;  /* l4 0: not known, or a fragment */
+	uint8_t protocol;          /* of IP; 0: no IP */
+	bool v6;
+	uint32_t length;           /* by the IP header, Ethernet header included */
+};
+void headers_parse(const struct pbuf *p, struct headers *h);
+uint16_t pseudo_sum(const uint8_t *frame, const struct headers *h, uint32_t bytes);
+struct frame {                     /* being put together */
+	struct interface *to;
+	struct tx_packet *record;
+	uint8_t *head;             /* HEADER_BYTES of the pool */
+	uint32_t head_bytes;
+};
+bool frame_begin(struct frame *f, struct interface *to, const struct pbuf *p, uint32_t head_bytes);
+bool frame_add(struct frame *f, const struct pbuf *p, uint32_t offset, uint32_t bytes);
+err_t frame_send(struct frame *f, const struct net_meta *meta);
+void frame_drop(struct frame *f);
+void frame_sent(struct interface *i, struct tx_packet *record);
+void senders_may_go(void);         /* main.c */
 
 /* route.c: what lwIP's own routing (interfaces' networks and gateways) lacks */
 struct route { ip4_addr_t destination, mask, gateway; uint32_t interface, metric; bool used; };

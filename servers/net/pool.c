@@ -5,7 +5,7 @@
  * copied into a chunk once, from the program's window, and stay until the peer
  * has acknowledged them and no packet under way refers to them.
  *
- *   | headers: 4,096 of 256 bytes | small: 1/8 of the rest, 4 KiB each | large: 64 KiB each |
+ *   | headers: 4,096 of 256 bytes | small: 1/4 of the rest, 4 KiB each | large: 64 KiB each |
  *
  * The bookkeeping lies outside of the pool: devices write only what was posted
  * to them, but can read all of it.
@@ -74,7 +74,7 @@ void pool_start(void)
 		if (bytes < POOL_LEAST)
 			server_die("no memory for a pool of %u KiB", POOL_LEAST >> 10);
 	}
-	small_count = (uint32_t)((bytes - HEADER_AREA) / 8 / CHUNK_SMALL);
+	small_count = (uint32_t)((bytes - HEADER_AREA) / 4 / CHUNK_SMALL);
 	if (small_count > SMALL_MAX)
 		small_count = SMALL_MAX;
 	small_area = pool.virt + HEADER_AREA;

@@ -38,7 +38,7 @@ static const struct node system_nodes[] = {
 	{ "file-max", SYSTEM_FS, NODE_FILE, false, text_file_max, 0 },
 	NET_FILE("dev", DEV), NET_FILE("route", ROUTE), NET_FILE("arp", ARP), NET_FILE("tcp", TCP),
 	NET_FILE("tcp6", TCP6), NET_FILE("udp", UDP), NET_FILE("udp6", UDP6), NET_FILE("raw", RAW),
-	NET_FILE("raw6", RAW6), NET_FILE("if_inet6", IF_INET6), NET_FILE("packet", PACKET),
+	NET_FILE("resolv", RESOLV), NET_FILE("raw6", RAW6), NET_FILE("if_inet6", IF_INET6), NET_FILE("packet", PACKET),
 };
 
 static const struct node process_nodes[] = {
