@@ -12,6 +12,11 @@
  * in a[1], its bytes in a[2..5] if it has at most SOCK_ADDRESS_INLINE of them,
  * else in win3. A server of other families does it the same way.
  *
+ * UNIX sockets are served by vfs. With them handles of a SOCK_SEND are
+ * descriptors for the receiver (SCM_RIGHTS), and the answer of a SOCK_RECV that
+ * asked for some brings them: X_MAX_HANDLES at once, more by SOCK_ATTACH before
+ * and SOCK_TAKE after it.
+ *
  * Servers of files that are no sockets answer these calls with -X_ENOSYS, which
  * the personality makes ENOTSOCK.
  */
@@ -37,6 +42,12 @@ enum sock_op {
 	SOCK_NAME,       /* a[0] 0 own, 1 the peer's -> address */
 	SOCK_GETOPT,     /* a[0] level, a[1] name; win0 (write): value -> status its length */
 	SOCK_SETOPT,     /* a[0] level, a[1] name; win0 (read): value */
+
+	/* UNIX sockets: a[6] of SOCK_RECV: descriptors wanted; of its answer: sender's gid |
+	 * descriptors left for SOCK_TAKE << 32; a[0] high: sender's pid, a[1] high: its uid, all
+	 * three 0 unless SO_PASSCRED is set. */
+	SOCK_ATTACH = 0xc40, /* handles: to go with the caller's next SOCK_SEND, before its own */
+	SOCK_TAKE,       /* -> handles of the caller's last SOCK_RECV, a[6] those left << 32 */
 
 	SOCK_TEXT = 0xc80, /* from pm on the port: a[0] enum sock_text; win0 (write): text of a file of
 	                    /proc/net from byte a[1] on -> status bytes */

@@ -49,9 +49,10 @@ enum vfs_op {
 	                     locks there end; without a handle: it closed one that flock was used on */
 	VFS_SOCKET,       /* a[0] family | type << 32, a[1] protocol | SOCK_F_* << 32 (proto/socket.h):
 	                     passed on to the family's server -> handle[0] */
+	VFS_SOCKETPAIR,   /* the same -> handle[0], [1]; -X_EOPNOTSUPP unless UNIX sockets */
 
 	VFSCTL_SESSION = 0x380, /* a[0] koid of the process, a[1] session id to copy (0: the first:
-	                     root at /, uid 0) -> a[0] new session id, handle[0] session */
+	                     root at /, uid 0), a[2] its pid -> a[0] new session id, handle[0] session */
 	VFSCTL_CREDS,     /* a[0] session, a[1] fsuid | fsgid<<32, a[2] ruid | rgid<<32, win0 (read): groups u32[] */
 	VFSCTL_EXEC,      /* a[0] session, win0 path, win1 (write): struct file_attr; checks X_OK and
 	                     that it is a regular file -> handle[0]: file object open for reading */

@@ -17,7 +17,8 @@ static inline int64_t file_default(uint32_t op)
 	case FILE_MMAP: return -X_ENODEV;
 	case FILE_SETATTR: return -X_EPERM;
 	case FILE_IOCTL: return -X_ENOTTY;
-	default: return -X_EINVAL;
+	case FILE_READ: case FILE_WRITE: case FILE_SYNC: case FILE_TRUNCATE: return -X_EINVAL;
+	default: return -X_ENOSYS;
 	}
 }
 

@@ -51,7 +51,7 @@ void want_address(struct x_call *c, struct socket_address *a)
 
 int64_t give_address(const struct x_call *c, struct socket_address *a, uint64_t addr, uint32_t room, uint32_t *length)
 {
-	uint64_t bytes = c->msg.a[1];
+	uint64_t bytes = (uint32_t)c->msg.a[1]; /* above it the sender of a UNIX message */
 
 	if (bytes > sizeof(a->bytes))
 		return -X_EIO;
@@ -78,39 +78,50 @@ static int64_t give_sized_address(const struct x_call *c, struct socket_address 
 
 /* ---- making sockets ---- */
 
-static int64_t make_socket(uint64_t family, uint64_t type_and_flags, uint64_t protocol)
+/* VFS_SOCKET or VFS_SOCKETPAIR; the call is the caller's to look at. */
+static int64_t ask_socket(struct x_call *c, uint32_t op, const uint64_t *a)
 {
-	uint32_t flags = (uint32_t)type_and_flags & ~0xfu, type = (uint32_t)type_and_flags & 0xf;
-	struct x_call c;
-	int64_t result;
+	uint32_t flags = (uint32_t)a[1] & ~0xfu, type = (uint32_t)a[1] & 0xf;
 
 	if (flags & ~(F_O_NONBLOCK | F_O_CLOEXEC))
 		return -X_EINVAL;
-	if ((uint32_t)family >= FAMILY_MAX)
+	if ((uint32_t)a[0] >= FAMILY_MAX)
 		return -X_EAFNOSUPPORT;
 	if (type >= TYPE_MAX)
 		return -X_EINVAL;
-	call_init(&c, VFS_SOCKET);
-	c.msg.a[0] = (uint32_t)family | (uint64_t)type << 32;
-	c.msg.a[1] = (uint32_t)protocol | (flags & F_O_NONBLOCK ? (uint64_t)SOCK_F_NONBLOCK << 32 : 0);
-	call_receive_fds(&c, flags & F_O_CLOEXEC);
-	result = call_plain(X_SLOT_VFS, &c);
+	call_init(c, op);
+	c->msg.a[0] = (uint32_t)a[0] | (uint64_t)type << 32;
+	c->msg.a[1] = (uint32_t)a[2] | (flags & F_O_NONBLOCK ? (uint64_t)SOCK_F_NONBLOCK << 32 : 0);
+	call_receive_fds(c, flags & F_O_CLOEXEC);
+	return call_plain(X_SLOT_VFS, c);
+}
+
+int64_t linux_socket(struct sys *s)
+{
+	struct x_call c;
+	int64_t result = ask_socket(&c, VFS_SOCKET, s->a);
+
 	if (result < 0)
 		return result;
 	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;
 }
 
-int64_t linux_socket(struct sys *s) { return make_socket(s->a[0], s->a[1], s->a[2]); }
-
-/* Only local families have pairs. */
 int64_t linux_socketpair(struct sys *s)
 {
-	int64_t fd = make_socket(s->a[0], s->a[1], s->a[2]);
+	struct x_call c;
+	int64_t result = user_probe(s->a[3], 8, true);
+	int32_t fds[2];
 
-	if (fd < 0)
-		return fd;
-	x_handle_close((x_handle_t)fd);
-	return -X_EOPNOTSUPP;
+	if (!result)
+		result = ask_socket(&c, VFS_SOCKETPAIR, s->a);
+	if (result < 0)
+		return result;
+	fds[0] = (int32_t)c.handles[0];
+	fds[1] = (int32_t)c.handles[1];
+	result = c.handle_count == 2 ? copy_out(s->a[3], fds, sizeof(fds)) : -X_EIO;
+	for (uint32_t i = 0; result && i < c.handle_count; i++)
+		x_handle_close(c.handles[i]);
+	return result;
 }
 
 /* ---- connections ---- */

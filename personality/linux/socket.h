@@ -23,4 +23,22 @@ void want_address(struct x_call *c, struct socket_address *a);
 /* The answer's address to the program, cut to `room`; *length is its own. */
 int64_t give_address(const struct x_call *c, struct socket_address *a, uint64_t addr, uint32_t room, uint32_t *length);
 
+/* ---- socket_control.c ---- */
+struct linux_msghdr {
+	uint64_t name;
+	uint32_t name_length, pad1;
+	uint64_t iov, iov_count;
+	uint64_t control, control_length;
+	int32_t flags;
+	uint32_t pad2;
+};
+_Static_assert(sizeof(struct linux_msghdr) == 56, "struct msghdr");
+
+/* Descriptors (SCM_RIGHTS) of the message into the call. */
+int64_t control_send(uint64_t fd, struct x_call *c, const struct linux_msghdr *m);
+/* Room for descriptors in the answer; then what came, into the program's
+ * buffer, with m's control_length and flags as recvmsg(2) says. */
+void control_want(struct x_call *c, const struct linux_msghdr *m, uint32_t flags);
+int64_t control_give(uint64_t fd, struct x_call *c, struct linux_msghdr *m, uint32_t flags);
+
 #endif

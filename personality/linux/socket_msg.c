@@ -2,7 +2,7 @@
 /*
  * Sending and receiving on sockets. Up to three buffers are windows of one
  * call; more are gathered in the thread's buffer first, so that a message stays
- * one message. Control messages are not passed on; none are received.
+ * one message. Control messages: socket_control.c.
  */
 #include "personality/linux/socket.h"
 
@@ -11,16 +11,6 @@
 #define MSG_DONTWAIT     0x40u
 #define MSG_WAITFORONE   0x10000u
 #define MESSAGES_MAX     1024u
-
-struct linux_msghdr {
-	uint64_t name;
-	uint32_t name_length, pad1;
-	uint64_t iov, iov_count;
-	uint64_t control, control_length;
-	int32_t flags;
-	uint32_t pad2;
-};
-_Static_assert(sizeof(struct linux_msghdr) == 56, "struct msghdr");
 
 struct linux_mmsghdr { struct linux_msghdr header; uint32_t length, pad; };
 
@@ -118,12 +108,14 @@ static int64_t send_buffers(uint64_t fd, const struct buffers *b, const struct l
 		if (error)
 			return socket_check(fd, error);
 	}
-	return socket_call(fd, &c);
+	error = control_send(fd, &c, m);
+	return error ? socket_check(fd, error) : socket_call(fd, &c);
 }
 
 /* One buffer longer than a window goes in several calls, of a stream. */
 static int64_t send_long(uint64_t fd, struct buffers *b, const struct linux_msghdr *m, uint32_t flags)
 {
+	struct linux_msghdr rest = { .name = m->name, .name_length = m->name_length };
 	uint64_t done = 0, base = b->v[0].base;
 
 	while (done < b->total) {
@@ -131,7 +123,7 @@ static int64_t send_long(uint64_t fd, struct buffers *b, const struct linux_msgh
 		int64_t n;
 
 		b->v[0] = (struct linux_iovec){ base + done, part };
-		n = send_buffers(fd, b, m, flags);
+		n = send_buffers(fd, b, done ? &rest : m, flags);
 		if (n < 0)
 			return done ? (int64_t)done : n;
 		done += (uint64_t)n;
@@ -210,8 +202,8 @@ int64_t linux_sendmmsg(struct sys *s)
 
 /* ---- receiving ---- */
 
-static int64_t receive_buffers(uint64_t fd, const struct buffers *b, uint32_t flags, struct x_call *c,
-			       struct socket_address *a)
+static int64_t receive_buffers(uint64_t fd, const struct buffers *b, const struct linux_msghdr *m, uint32_t flags,
+			       struct x_call *c, struct socket_address *a)
 {
 	call_init(c, SOCK_RECV);
 	c->msg.a[0] = flags;
@@ -219,6 +211,8 @@ static int64_t receive_buffers(uint64_t fd, const struct buffers *b, uint32_t fl
 		call_window(c, b->v[i].base, b->v[i].len, X_WIN_WRITE);
 	if (a)
 		want_address(c, a);
+	if (m)
+		control_want(c, m, flags);
 	return socket_call(fd, c);
 }
 
@@ -234,7 +228,7 @@ static int64_t receive_message(struct sys *s, uint64_t fd, struct linux_msghdr *
 		n = find_buffers(s, m, &b, true);
 	if (n)
 		return n == -X_EBADF ? n : socket_check(fd, n);
-	n = receive_buffers(fd, &b, flags, &c, m->name ? &a : NULL);
+	n = receive_buffers(fd, &b, m, flags, &c, m->name ? &a : NULL);
 	if (n < 0)
 		return n;
 	if (b.gathered) {
@@ -249,9 +243,9 @@ static int64_t receive_message(struct sys *s, uint64_t fd, struct linux_msghdr *
 		if (error)
 			return error;
 	}
-	m->control_length = 0;
 	m->flags = (int32_t)c.msg.a[0];
-	return n;
+	error = control_give(fd, &c, m, flags);
+	return error ? error : n;
 }
 
 int64_t linux_recvfrom(struct sys *s)
@@ -270,7 +264,7 @@ int64_t linux_recvfrom(struct sys *s)
 	if (b.total && user_probe(s->a[1], b.total, true))
 		return socket_check(s->a[0], -X_EFAULT);
 	b.v[0] = (struct linux_iovec){ s->a[1], b.total };
-	n = receive_buffers(s->a[0], &b, (uint32_t)s->a[3], &c, s->a[4] ? &a : NULL);
+	n = receive_buffers(s->a[0], &b, NULL, (uint32_t)s->a[3], &c, s->a[4] ? &a : NULL);
 	if (n < 0 || !s->a[4])
 		return n;
 	if (copy_in(&room, s->a[5], sizeof(room)))

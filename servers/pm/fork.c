@@ -85,6 +85,7 @@ static void ask_session(struct proc *child)
 	out->msg.op = VFSCTL_SESSION;
 	out->msg.a[0] = child->koid;
 	out->msg.a[1] = child->parent->vfs_session;
+	out->msg.a[2] = child->ids.pid;
 }
 
 static int64_t make_clone(struct proc *child, const struct x_in *in)

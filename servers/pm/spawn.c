@@ -125,4 +125,5 @@ void spawn_call(const struct x_in *in)
 	out = out_start(vfs_port, session_made, p, NULL);
 	out->msg.op = VFSCTL_SESSION;
 	out->msg.a[0] = p->koid;
+	out->msg.a[2] = p->ids.pid;
 }

@@ -31,6 +31,7 @@ static void call(const struct x_in *in)
 	case KIND_DEVICE: device_call(in); break;
 	case KIND_DEVDIR: devfs_dir_call(in); break;
 	case KIND_PLACE: place_call(in); break;
+	case KIND_UNIX: unix_call(in); break;
 	default: file_refuse(in); break;
 	}
 }
@@ -42,6 +43,7 @@ static void closure(uint64_t object, uint64_t mints)
 	case KIND_SESSION: session_closed(object); break;
 	case KIND_PIPE: pipe_closed(object); break;
 	case KIND_PLACE: place_closed(object); break;
+	case KIND_UNIX: unix_closed(object); break;
 	default: break;
 	}
 }
@@ -52,6 +54,8 @@ static void cancel(uint64_t call_id)
 
 	if (w && object_kind(w->owner) == KIND_PIPE)
 		pipe_cancel(w);
+	else if (w)
+		unix_cancel(w);
 	else if (!fifo_cancel(call_id) && !lock_cancel(call_id))
 		request_cancel(call_id);
 }

@@ -4,6 +4,7 @@
  * end where the walk ends. Others are in op_*.c.
  */
 
+#include "proto/socket.h"
 #include "servers/vfs/vfs.h"
 
 enum { ACCESS_ALL = 7 };
@@ -172,7 +173,7 @@ static void start(struct request *r, struct session *s)
 	case VFS_SYNC: sync_start(r); break;
 	case VFS_FLOCK: case VFS_LOCK: case VFS_LOCK_CLOSED: lock_start(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_start(r); break;
-	case VFS_SOCKET: socket_start(r); break;
+	case VFS_SOCKET: case VFS_SOCKETPAIR: socket_start(r); break;
 	default: request_finish(r, -X_ENOSYS); break;
 	}
 }
@@ -323,6 +324,8 @@ void op_walked(struct request *r)
 	case VFSCTL_EXEC: exec_walked(r); break;
 	case VFS_CHDIR: case VFS_CHROOT: chdir_walked(r); break;
 	case VFS_LINK: case VFS_RENAME: pair_walked(r); break;
+	case SOCK_BIND: unix_bind_walked(r); break;
+	case SOCK_CONNECT: case SOCK_SEND: unix_lookup_walked(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_walked(r); break;
 	case VFS_STATFS: statfs_walked(r); break;
 	default: file_walked(r); break;

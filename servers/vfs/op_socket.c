@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * VFS_SOCKET: a socket is made by the server of its family, which is told for
+ * VFS_SOCKET, VFS_SOCKETPAIR: UNIX sockets are vfs's own (unix.h); any other is made by the server of its family, which is told for
  * whom: the session's credentials are known here and cannot be forged.
  */
 
 #include "proto/socket.h"
 #include "servers/vfs/vfs.h"
 
-enum { FAMILY_INET = 2, FAMILY_INET6 = 10, FAMILY_PACKET = 17 };
+enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, FAMILY_PACKET = 17 };
 
 static const char *server_of(uint32_t family)
 {
@@ -15,6 +15,22 @@ static const char *server_of(uint32_t family)
 	case FAMILY_INET: case FAMILY_INET6: case FAMILY_PACKET: return "net";
 	default: return NULL;
 	}
+}
+
+static void start_unix(struct request *r)
+{
+	int64_t handle;
+
+	if (r->in.msg.op == VFS_SOCKETPAIR) {
+		unix_create_pair(&r->in);
+		request_drop(r);
+		return;
+	}
+	handle = unix_create(&r->in);
+	if (handle < 0)
+		request_finish(r, handle);
+	else
+		request_finish_handle(r, (x_handle_t)handle);
 }
 
 void socket_start(struct request *r)
@@ -26,7 +42,11 @@ void socket_start(struct request *r)
 		.a = { r->in.msg.a[0], r->in.msg.a[1], r->who.uid | (uint64_t)r->who.gid << 32, r->koid },
 	};
 
-	if (server == X_NO_HANDLE)
+	if ((uint32_t)r->in.msg.a[0] == FAMILY_UNIX)
+		start_unix(r);
+	else if (r->in.msg.op == VFS_SOCKETPAIR)
+		request_finish(r, -X_EOPNOTSUPP);
+	else if (server == X_NO_HANDLE)
 		request_finish(r, -X_EAFNOSUPPORT);
 	else
 		request_handle_call(r, REQUEST_CALL, 0, server, &msg, NULL, 0);

@@ -36,7 +36,7 @@ struct parked *park(const struct x_in *in, struct queue *q, uint64_t owner, uint
 		free_head = w->next;
 	*w = (struct parked){
 		.call_id = in->id, .account = in->account, .owner = owner, .queue = q,
-		.bytes = bytes, .done = done, .flags = (uint32_t)in->msg.a[0],
+		.bytes = bytes, .done = done, .op = in->msg.op, .flags = (uint32_t)in->msg.a[0],
 	};
 	if (q->last)
 		parked[q->last - 1].next = self;
@@ -72,6 +72,7 @@ void unpark(struct parked *w)
 		q->first = w->next;
 	if (q->last == self)
 		q->last = before;
+	timer_clear(&w->timer);
 	*w = (struct parked){ .next = free_head };
 	free_head = self;
 	used--;

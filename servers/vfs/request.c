@@ -7,6 +7,7 @@
  * call is made again, unless it may have happened: then the client gets EIO.
  */
 
+#include "proto/socket.h"
 #include "servers/vfs/vfs.h"
 
 enum { RESUME_AT_ONCE = 32 };
@@ -338,7 +339,8 @@ void request_cancel(uint64_t call_id)
 		if (r->state == REQUEST_FREE || r->call_id != call_id)
 			continue;
 		r->cancelled = true;
-		if (r->in.msg.op == VFS_OPEN || r->in.msg.op == VFS_FLOCK || r->in.msg.op == VFS_LOCK)
+		if (r->in.msg.op == VFS_OPEN || r->in.msg.op == VFS_FLOCK || r->in.msg.op == VFS_LOCK ||
+		    r->in.msg.op == SOCK_CONNECT || r->in.msg.op == SOCK_SEND)
 			return;
 		if (r->call.pending)
 			out_cancel(r->call.cookie);

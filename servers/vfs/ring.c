@@ -2,7 +2,7 @@
 /*
  * Bytes between a writer and a reader: a ring in a buffer of buffers.c, which
  * it has only while it holds something. It begins with a small buffer and
- * takes one of its full size when that gets too small.
+ * takes one of four times the size when that gets too small.
  */
 
 #include "servers/vfs/vfs.h"
@@ -50,15 +50,15 @@ static bool move_to(struct ring *r, uint32_t bytes)
 /* True if there is room for some of `bytes` more. */
 static bool make_room(struct ring *r, uint32_t bytes)
 {
-	uint32_t need = r->count + bytes, have = r->buffer ? buffer_bytes(r->buffer) : 0;
+	uint32_t need = r->count + bytes, have = r->buffer ? buffer_bytes(r->buffer) : 0, size;
 
 	if (need > r->capacity)
 		need = r->capacity;
 	if (need <= have)
 		return true;
-	if (have == 0 && need <= RING_FIRST)
-		return move_to(r, RING_FIRST);
-	return move_to(r, r->capacity) || have > r->count;
+	for (size = have ? have : RING_FIRST; size < need; size *= 4)
+		;
+	return move_to(r, size < r->capacity ? size : r->capacity) || have > r->count;
 }
 
 uint32_t ring_room(const struct ring *r)
@@ -119,6 +119,13 @@ void ring_drop(struct ring *r, uint32_t bytes)
 		bytes = r->count;
 	r->head += bytes;
 	r->count -= bytes;
+	if (!r->count && r->buffer)
+		let_go(r);
+}
+
+void ring_cut(struct ring *r, uint32_t bytes)
+{
+	r->count -= bytes < r->count ? bytes : r->count;
 	if (!r->count && r->buffer)
 		let_go(r);
 }

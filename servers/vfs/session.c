@@ -33,6 +33,22 @@ struct session *session_find(uint64_t id)
 	return id && s->id == id ? s : NULL;
 }
 
+/* The last one found is likely to be asked for again. */
+struct session *session_of(uint64_t koid)
+{
+	static uint32_t last;
+
+	if (sessions[last].id && sessions[last].koid == koid)
+		return &sessions[last];
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+		if (!sessions[i].id || sessions[i].koid != koid)
+			continue;
+		last = i;
+		return &sessions[i];
+	}
+	return NULL;
+}
+
 static struct session *find_free(void)
 {
 	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
@@ -90,6 +106,7 @@ void session_start(struct request *r)
 	}
 	s->id = id;
 	s->koid = r->in.msg.a[0];
+	s->pid = (uint32_t)r->in.msg.a[2];
 	out = out_answer_entry(r->call_id);
 	out->msg.a[0] = id;
 	out->handles[0] = (x_handle_t)handle;

@@ -34,6 +34,11 @@ uint32_t sys_handle_refs(x_handle_t h)
 	return x_handle_info(h, &info) < 0 ? 0 : info.refs;
 }
 
+int64_t sys_handle_dup(x_handle_t h)
+{
+	return x_handle_dup(h, 0, X_SLOT_NATIVE, 0);
+}
+
 int64_t sys_handle_flags(x_handle_t h)
 {
 	return x_object_ctl(h, X_OBJ_GET_FLAGS, 0);

@@ -53,6 +53,7 @@ enum object_kind {
 	KIND_DEVICE,            /* device.c */
 	KIND_DEVDIR,            /* devfs.c */
 	KIND_PLACE,             /* serial << 16 | index */
+	KIND_UNIX,              /* unix.c */
 };
 
 static inline enum object_kind object_kind(uint64_t id) { return (enum object_kind)(id >> 56); }
@@ -190,12 +191,14 @@ void hold_renewed(uint32_t mount, uint64_t inode, bool held);
 struct session {
 	uint64_t id;            /* object id, 0: free */
 	uint64_t koid;
+	uint32_t pid;
 	struct place root, cwd;
 	uint32_t umask;
 	struct creds creds;
 };
 
 struct session *session_find(uint64_t id);
+struct session *session_of(uint64_t koid);      /* the process's; NULL: it has none */
 void session_closed(uint64_t id);
 void session_start(struct request *r);          /* VFSCTL_SESSION */
 int64_t session_set_creds(const struct x_in *in);
@@ -367,6 +370,14 @@ static inline uint32_t in_window(const struct x_in *in, unsigned window, uint32_
 	return window < in->win_count && (in->win[window].flags & flag) ? in->win[window].len : 0;
 }
 
+int64_t unix_create(const struct x_in *in);     /* a handle, or an error */
+void unix_create_pair(const struct x_in *in);
+void unix_call(const struct x_in *in);
+void unix_closed(uint64_t id);
+bool unix_cancel(struct parked *w);
+void unix_bind_walked(struct request *r);
+void unix_lookup_walked(struct request *r);
+
 /* ---- park.c, ring.c, buffers.c ------------------------------------------------------------- */
 
 struct queue { uint16_t first, last; };
@@ -375,8 +386,13 @@ struct parked {                 /* a call that waits */
 	uint64_t account, owner; /* owner: object it was made on */
 	struct queue *queue;
 	uint32_t bytes, done;   /* of its window */
-	uint32_t flags;         /* msg.a[0] of the call */
+	uint32_t op, flags;     /* of the call, msg.a[0] */
 	uint16_t next;          /* in its queue */
+	/* UNIX sockets: */
+	uint16_t rights;
+	uint32_t control;       /* descriptors wanted */
+	uint32_t window[3];     /* lengths */
+	struct server_timer timer;
 };
 
 /* NULL: too many. */
@@ -406,6 +422,7 @@ int64_t ring_take(struct ring *r, uint64_t call_id, unsigned window, uint32_t of
 int64_t ring_peek(const struct ring *r, uint32_t skip, uint64_t call_id, unsigned window, uint32_t offset,
 		  uint32_t bytes);
 void ring_drop(struct ring *r, uint32_t bytes);
+void ring_cut(struct ring *r, uint32_t bytes);  /* the last ones put */
 /* Takes into window 0 of a call and answers it with how many. */
 void ring_answer(struct ring *r, uint64_t call_id, uint32_t bytes);
 int64_t ring_resize(struct ring *r, uint32_t capacity); /* -X_EBUSY: holds more */
@@ -422,6 +439,7 @@ uint64_t sys_realtime_ns(void);
 int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint32_t bytes);
 uint64_t sys_handle_koid(x_handle_t h);         /* 0: no such handle */
 uint32_t sys_handle_refs(x_handle_t h);
+int64_t sys_handle_dup(x_handle_t h);
 int64_t sys_handle_flags(x_handle_t h);         /* status flags of an open file */
 void *sys_memory(uint32_t bytes);               /* zeroed pages, NULL: none */
 void sys_entropy(uint64_t out[8]);

@@ -281,6 +281,8 @@ uint64_t sys_handle_koid(x_handle_t h);
 uint64_t sys_handle_koid(x_handle_t h) { return h; }
 uint32_t sys_handle_refs(x_handle_t h);
 uint32_t sys_handle_refs(x_handle_t h) { (void)h; return 2; }
+int64_t sys_handle_dup(x_handle_t h);
+int64_t sys_handle_dup(x_handle_t h) { return h; }
 int64_t sys_handle_flags(x_handle_t h);
 int64_t sys_handle_flags(x_handle_t h) { (void)h; return 2; }
 /* The object behind a handle that sys_mint gave. */

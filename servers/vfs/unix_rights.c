@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Descriptors on their way through UNIX sockets (SCM_RIGHTS), and the records
+ * that messages are kept by. Lists are of indices + 1.
+ */
+
+#include "servers/vfs/unix.h"
+
+static struct right {
+	x_handle_t handle;
+	uint16_t next;
+} rights[UNIX_RIGHTS_MAX];
+static uint16_t free_right, never_used_right;
+
+static struct unix_record records[UNIX_RECORDS_MAX];
+static uint16_t free_record, never_used_record;
+
+/* ---- descriptors ---- */
+
+static uint16_t right_new(x_handle_t handle)
+{
+	uint16_t self = free_right;
+
+	if (self)
+		free_right = rights[self - 1].next;
+	else if (never_used_right < UNIX_RIGHTS_MAX)
+		self = ++never_used_right;
+	else
+		return 0;
+	rights[self - 1] = (struct right){ .handle = handle };
+	return self;
+}
+
+static uint16_t right_free(uint16_t self)
+{
+	uint16_t next = rights[self - 1].next;
+
+	rights[self - 1].next = free_right;
+	free_right = self;
+	return next;
+}
+
+void rights_drop(uint16_t list)
+{
+	while (list) {
+		out_close(rights[list - 1].handle);
+		list = right_free(list);
+	}
+}
+
+uint32_t rights_count(uint16_t list)
+{
+	uint32_t count = 0;
+
+	for (; list; list = rights[list - 1].next)
+		count++;
+	return count;
+}
+
+static uint16_t append(uint16_t list, x_handle_t handle)
+{
+	uint16_t self = right_new(handle), at = list;
+
+	if (!self) {
+		out_close(handle);
+		return list;
+	}
+	while (at && rights[at - 1].next)
+		at = rights[at - 1].next;
+	if (at)
+		rights[at - 1].next = self;
+	return at ? list : self;
+}
+
+uint16_t rights_take(const struct x_in *in, uint16_t before)
+{
+	for (uint32_t i = 0; i < in->handle_count && i < X_MAX_HANDLES; i++)
+		before = append(before, in->handles[i]);
+	return before;
+}
+
+uint16_t rights_copy(uint16_t list)
+{
+	uint16_t copy = 0;
+	int64_t handle;
+
+	for (; list; list = rights[list - 1].next) {
+		handle = sys_handle_dup(rights[list - 1].handle);
+		if (handle >= 0)
+			copy = append(copy, (x_handle_t)handle);
+	}
+	return copy;
+}
+
+uint16_t rights_give(uint16_t list, struct x_out *out, uint32_t max)
+{
+	while (list && out->handle_count < max) {
+		out->handles[out->handle_count++] = rights[list - 1].handle;
+		list = right_free(list);
+	}
+	return list;
+}
+
+uint16_t rights_cut(uint16_t list, uint32_t count)
+{
+	uint16_t at = list, rest;
+
+	if (!count) {
+		rights_drop(list);
+		return 0;
+	}
+	while (at && --count)
+		at = rights[at - 1].next;
+	if (at) {
+		rest = rights[at - 1].next;
+		rights[at - 1].next = 0;
+		rights_drop(rest);
+	}
+	return list;
+}
+
+/* ---- records ---- */
+
+struct unix_record *unix_record_at(uint16_t index)
+{
+	return index ? &records[index - 1] : NULL;
+}
+
+bool unix_record_room(const struct unix_socket *s)
+{
+	return s->records < UNIX_RECORDS_PER_SOCKET && (free_record || never_used_record < UNIX_RECORDS_MAX);
+}
+
+struct unix_record *unix_record_new(struct unix_socket *s)
+{
+	uint16_t self = free_record;
+
+	if (self)
+		free_record = records[self - 1].next;
+	else
+		self = ++never_used_record;
+	records[self - 1] = (struct unix_record){ 0 };
+	if (s->last)
+		records[s->last - 1].next = self;
+	else
+		s->first = self;
+	s->last = self;
+	s->records++;
+	return &records[self - 1];
+}
+
+void unix_record_drop_first(struct unix_socket *s)
+{
+	uint16_t self = s->first;
+	struct unix_record *r = &records[self - 1];
+
+	ring_drop(&s->ring, r->bytes);
+	rights_drop(r->rights);
+	unix_name_drop(r->name);
+	s->first = r->next;
+	if (s->last == self)
+		s->last = 0;
+	s->records--;
+	*r = (struct unix_record){ .next = free_record };
+	free_record = self;
+}
