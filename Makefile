@@ -201,6 +201,10 @@ $(BUILD)/user/svc: $(wildcard user/svc/*.c) | $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -O2 $(WARN) -I. $^ -o $@
+$(BUILD)/user/blkctl: user/blkctl/blkctl.c proto/bdev.h proto/dev.h proto/file.h | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  MUSL    $@"
+	@$(MUSL) -static -O2 $(WARN) -I. -Iinclude $< -o $@
 
 GUEST_TESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%,$(wildcard tests/guest/*.c))
 $(BUILD)/guest/%: tests/guest/%.c | $(STAMP)
@@ -232,7 +236,7 @@ $(eval $(call native_rule,torture,tests/native/torture))
 NATIVE_TESTS := $(BUILD)/torture.archive
 
 IMAGE := $(BUILD)/xinim.img
-$(IMAGE): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkimage $(shell find rootfs -type f 2>/dev/null)
+$(IMAGE): $(BUILD)/tools/minixfs $(BUILD)/user/svc $(BUILD)/user/blkctl tools/mkimage $(shell find rootfs -type f 2>/dev/null)
 	@echo "  IMAGE   $@"
 	@tools/mkimage $(BUILD) $@
 

@@ -56,8 +56,9 @@ enum block_call {
 	                    "rw", its label -> status length */
 	BLOCK_STATS,     /* win0 (read): disk name; win1 (write): text -> status length; -X_ENXIO */
 	BLOCK_IDENTIFY,  /* win0 (read): disk name; win1 (write): struct block_identity; -X_ENXIO */
-	BLOCK_CONTROL,   /* win0 (read): disk name, a blank, and "scheduler none|deadline|fair" or "rescan"
-	                    (read the partition table again). -X_EBUSY: a partition is in use;
+	BLOCK_CONTROL,   /* win0 (read): disk name, a blank, and "scheduler none|deadline|fair", "rescan"
+	                    (read the partition table again), or with a SATA disk "replug MS" (its
+	                    port is switched off for so long). -X_EBUSY: a partition is in use;
 	                    -X_EINVAL, -X_ENXIO */
 	BLOCK_WATCH,     /* a[0] count known: answered when the list of disks or partitions is another one:
 	                    a[0] its count of changes */

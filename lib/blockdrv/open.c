@@ -246,12 +246,6 @@ static int control(struct disk *d, const char *command)
 	return bdrv.ops->control ? bdrv.ops->control(d->number, command) : -X_EINVAL;
 }
 
-/* Of a place without a disk. */
-static int control_empty(struct disk *d, const char *command)
-{
-	return bdrv.ops->control ? bdrv.ops->control(d->number, command) : -X_ENXIO;
-}
-
 static void watch(const struct x_in *in)
 {
 	struct x_msg msg = { .a = { bdrv.changes } };
@@ -296,11 +290,6 @@ static bool serve_disk(const struct x_in *in)
 		*command++ = 0;
 	if (!err)
 		err = find(text, &w);
-	if (err == -X_ENXIO && in->msg.op == BLOCK_CONTROL && w.disk && command) { /* "on" for one that is off */
-		close_handles(in);
-		out_status(in->id, control_empty(w.disk, command));
-		return true;
-	}
 	if (err == -X_EAGAIN || (!err && w.partition && !w.disk->scanned))
 		return false;
 	if (err) {

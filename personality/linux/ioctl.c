@@ -45,6 +45,13 @@ static const struct { uint32_t command; uint16_t bytes, flags; } old_style[] = {
 	{ 0x1268, 4, OUT },   /* BLKSSZGET */
 	{ 0x127b, 4, OUT },   /* BLKPBSZGET */
 	{ 0x1277, 16, IN },   /* BLKDISCARD */
+	{ 0x127f, 16, IN },   /* BLKZEROOUT */
+	{ 0x1267, 2, OUT },   /* BLKSECTGET */
+	{ 0x1278, 4, OUT },   /* BLKIOMIN */
+	{ 0x1279, 4, OUT },   /* BLKIOOPT */
+	{ 0x127a, 4, OUT },   /* BLKALIGNOFF */
+	{ 0x127c, 4, OUT },   /* BLKDISCARDZEROES */
+	{ 0x127e, 2, OUT },   /* BLKROTATIONAL */
 	{ 0x0301, 16, OUT },  /* HDIO_GETGEO */
 	{ 0x8905, 4, OUT },   /* SIOCATMARK */
 	{ 0x890b, 120, IN },  /* SIOCADDRT: struct rtentry */

@@ -9,7 +9,7 @@
 #include "servers/pm/exec.h"
 #include "servers/pm/procfs.h"
 
-x_handle_t vfs_port, tty_port, rs_port, net_port;
+x_handle_t vfs_port, tty_port, rs_port, net_port, bdev_port;
 
 typedef void session_fn(struct proc *p, const struct x_in *in);
 
@@ -124,6 +124,7 @@ void server_main(void)
 {
 	vfs_port = boot_handle("vfs");
 	net_port = boot_handle("net");
+	bdev_port = boot_handle("bdev");
 	tty_port = boot_handle("tty");
 	rs_port = boot_handle("rs");
 	table_init();

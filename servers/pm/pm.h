@@ -249,6 +249,6 @@ static inline void answer_value(uint64_t call_id, uint64_t value)
 }
 
 /* Handles of pm itself. */
-extern x_handle_t vfs_port, tty_port, rs_port, net_port;
+extern x_handle_t vfs_port, tty_port, rs_port, net_port, bdev_port;
 
 #endif

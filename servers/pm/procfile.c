@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "lib/ipc/file.h"
+#include "proto/bdev.h"
 #include "proto/socket.h"
 #include "servers/pm/procfs.h"
 
@@ -139,20 +140,21 @@ static void text_known(void *ctx, const struct x_in *reply)
 	file_opened(f, &f->opening, F_S_IFREG | 0444);
 }
 
-/* The mounts are known to vfs, what concerns the network to net. */
+/* The mounts are known to vfs, disks to bdev, what concerns the network to net. */
 static void ask_text(struct procfile *f, const struct x_in *in, uint16_t asked)
 {
-	x_handle_t server = asked ? net_port : vfs_port;
+	bool disks = asked >= ASKED_BDEV;
+	x_handle_t server = disks ? bdev_port : asked ? net_port : vfs_port;
 	struct x_out *out;
 
-	if (server == X_NO_HANDLE) { /* a system without a network */
+	if (server == X_NO_HANDLE) { /* a system without */
 		file_opened(f, in, F_S_IFREG | 0444);
 		return;
 	}
 	out = out_start(server, text_known, f, NULL);
 	f->opening = *in;
-	out->msg.op = asked ? (uint32_t)SOCK_TEXT : (uint32_t)VFSCTL_MOUNTS;
-	out->msg.a[0] = asked ? asked - 1u : 0;
+	out->msg.op = disks ? (uint32_t)BDEV_TEXT : asked ? (uint32_t)SOCK_TEXT : (uint32_t)VFSCTL_MOUNTS;
+	out->msg.a[0] = disks ? asked - ASKED_BDEV : asked ? asked - 1u : 0;
 	out->win[0] = (struct x_window){ (uintptr_t)f->data, BIG_BYTES, X_WIN_WRITE };
 	out->win_count = 1;
 }

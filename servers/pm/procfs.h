@@ -31,9 +31,11 @@ struct node {
 	uint8_t type;        /* enum node_type */
 	bool big;            /* the text may need PROCFILE_BIG bytes */
 	text_fn *text;       /* NULL: a link, or a file whose text another server has: */
-	uint16_t asked;      /* of vfs if 0, else of net: SOCK_TEXT_* + 1 (proto/socket.h) */
+	uint16_t asked;      /* of vfs if 0; of bdev: ASKED_BDEV + BDEV_TEXT_* (proto/bdev.h); else of
+	                        net: SOCK_TEXT_* + 1 (proto/socket.h) */
 };
 
+#define ASKED_BDEV 0x100u
 #define PROC_ROOT_INODE 1ull
 
 struct place {

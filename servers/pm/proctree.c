@@ -3,10 +3,11 @@
  * The tree of /proc. Two fixed tables: what the system has, and what each
  * process has. Node 0 of either is its directory.
  */
+#include "proto/bdev.h"
 #include "proto/socket.h"
 #include "servers/pm/procfs.h"
 
-enum { SYSTEM_SYS = 1, SYSTEM_KERNEL, SYSTEM_VM, SYSTEM_FS, SYSTEM_NET };
+enum { SYSTEM_SYS = 1, SYSTEM_KERNEL, SYSTEM_VM, SYSTEM_FS, SYSTEM_NET, SYSTEM_XINIM };
 
 #define NET_FILE(name, which) { name, SYSTEM_NET, NODE_FILE, true, NULL, SOCK_TEXT_##which + 1 }
 
@@ -17,6 +18,9 @@ static const struct node system_nodes[] = {
 	[SYSTEM_VM] = { "vm", SYSTEM_SYS, NODE_DIR, false, NULL, 0 },
 	[SYSTEM_FS] = { "fs", SYSTEM_SYS, NODE_DIR, false, NULL, 0 },
 	[SYSTEM_NET] = { "net", 0, NODE_DIR, false, NULL, 0 },
+	[SYSTEM_XINIM] = { "xinim", 0, NODE_DIR, false, NULL, 0 },
+	{ "partitions", 0, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_PARTITIONS },
+	{ "block", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_STATS },
 	{ "self", 0, NODE_LINK, false, NULL, 0 },
 	{ "mounts", 0, NODE_LINK, false, NULL, 0 },
 	{ "meminfo", 0, NODE_FILE, false, text_meminfo, 0 },

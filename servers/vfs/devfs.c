@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * /dev: a small fixed tree, served by the same calls (proto/fs.h) as any
- * filesystem, but in this process and at once. Nothing can be made or removed
- * in it; modes and owners can be changed until the next boot.
+ * /dev: a small tree, served by the same calls (proto/fs.h) as any filesystem,
+ * but in this process and at once. Nothing can be made or removed in it; modes
+ * and owners can be changed until the next boot. Behind the fixed nodes come
+ * disks and partitions, as bdev tells of them (blockdev.c).
  *
  * Opening a device node answers -X_ENXIO with its number, as a filesystem on
  * disk does for one of its own, so that device.c has one way in.
@@ -15,7 +16,7 @@
 
 enum {
 	INODE_ROOT = 1,
-	DT_CHR = 2, DT_DIR = 4, DT_LNK = 10,
+	DT_CHR = 2, DT_DIR = 4, DT_BLK = 6, DT_LNK = 10,
 	DEVFS_MAGIC = 0x1373,
 };
 
@@ -30,8 +31,11 @@ struct node {
 #define LNK(name, text)               { name, text, 0, F_S_IFLNK | 0777, 0, 0 }
 #define DIR(name, mode)               { name, NULL, 0, F_S_IFDIR | (mode), 0, 0 }
 
-/* Inode n is nodes[n - 1]; all but the root lie in the root. */
-static struct node nodes[] = {
+enum { FIXED_NODES = 16, BLOCK_NODES_MAX = 48 };
+
+/* Inode n is nodes[n - 1]; all but the root lie in the root. One without a name,
+ * behind the fixed ones, is not there. */
+static struct node nodes[FIXED_NODES + BLOCK_NODES_MAX] = {
 	DIR("", 0755),
 	CHR("null", 1, 3, 0666),
 	CHR("zero", 1, 5, 0666),
@@ -50,13 +54,15 @@ static struct node nodes[] = {
 	DIR("pts", 0755),
 };
 enum { NODES = sizeof(nodes) / sizeof(nodes[0]) };
-_Static_assert(NODES < 64, "struct mount.marks has a bit per inode");
+_Static_assert(FIXED_NODES < 64, "struct mount.marks has a bit per inode of a directory");
 
 static uint64_t next_serial = 1;
 
+static bool is_there(uint64_t inode) { return inode <= FIXED_NODES || nodes[inode - 1].name; }
+
 static struct node *node_of(uint64_t inode)
 {
-	return inode >= 1 && inode <= NODES ? &nodes[inode - 1] : NULL;
+	return inode >= 1 && inode <= NODES && is_there(inode) ? &nodes[inode - 1] : NULL;
 }
 
 static bool is_dir(const struct node *n) { return (n->mode & F_S_IFMT) == F_S_IFDIR; }
@@ -65,7 +71,7 @@ static bool is_link(const struct node *n) { return (n->mode & F_S_IFMT) == F_S_I
 static uint64_t find_name(const char *name, uint32_t bytes)
 {
 	for (uint64_t inode = INODE_ROOT + 1; inode <= NODES; inode++)
-		if (strlen(nodes[inode - 1].name) == bytes && !memcmp(nodes[inode - 1].name, name, bytes))
+		if (is_there(inode) && strlen(nodes[inode - 1].name) == bytes && !memcmp(nodes[inode - 1].name, name, bytes))
 			return inode;
 	return 0;
 }
@@ -91,7 +97,7 @@ void devfs_attr_of_rdev(uint64_t rdev, struct file_attr *attr)
 {
 	uint64_t inode;
 
-	for (inode = 1; inode < NODES && nodes[inode - 1].rdev != rdev; inode++)
+	for (inode = 1; inode < NODES && (!is_there(inode) || nodes[inode - 1].rdev != rdev); inode++)
 		;
 	fill_attr(mount_by_type("devtmpfs"), inode, attr);
 }
@@ -99,6 +105,35 @@ void devfs_attr_of_rdev(uint64_t rdev, struct file_attr *attr)
 static bool allowed(const struct fs_call *call, const struct node *n, uint32_t want)
 {
 	return creds_allow(call->who, n->mode, n->uid, n->gid, want);
+}
+
+/* A name keeps its inode while it is there; names are the caller's, and last. */
+void devfs_set_blocks(const struct bdev_node *list, uint32_t count)
+{
+	static char names[BLOCK_NODES_MAX][sizeof(list->name)];
+	uint64_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t inode = find_name(list[i].name, (uint32_t)strlen(list[i].name));
+
+		if (inode > FIXED_NODES)
+			kept |= 1ull << (inode - FIXED_NODES - 1);
+	}
+	for (uint32_t i = 0; i < BLOCK_NODES_MAX; i++)
+		if (!(kept >> i & 1))
+			nodes[FIXED_NODES + i].name = NULL;
+	for (uint32_t i = 0, slot = 0; i < count; i++) {
+		if (find_name(list[i].name, (uint32_t)strlen(list[i].name)))
+			continue;
+		while (slot < BLOCK_NODES_MAX && nodes[FIXED_NODES + slot].name)
+			slot++;
+		if (slot == BLOCK_NODES_MAX)
+			return;
+		memcpy(names[slot], list[i].name, sizeof(names[slot]));
+		nodes[FIXED_NODES + slot] = (struct node){
+			.name = names[slot], .rdev = list[i].rdev, .mode = F_S_IFBLK | 0660,
+		};
+	}
 }
 
 /* ---- the walk ---- */
@@ -168,7 +203,7 @@ static int64_t step(struct fs_call *call, struct walk_state *w, bool last)
 	child = w->inode == INODE_ROOT ? find_name(name, w->name_bytes) : 0;
 	if (!child)
 		return -X_ENOENT;
-	if (call->mount->marks & 1ull << child)
+	if (child < 64 && call->mount->marks & 1ull << child)
 		return report_cross(call, w, child, false);
 	if (is_link(node_of(child)) && !(last && !w->slash && call->a[1] & FS_NOFOLLOW))
 		return report_link(call, w, node_of(child)->link);
@@ -394,7 +429,7 @@ bool devfs_call(struct fs_call *call)
 
 static uint8_t type_of(const struct node *n)
 {
-	return is_dir(n) ? DT_DIR : is_link(n) ? DT_LNK : DT_CHR;
+	return is_dir(n) ? DT_DIR : is_link(n) ? DT_LNK : (n->mode & F_S_IFMT) == F_S_IFBLK ? DT_BLK : DT_CHR;
 }
 
 /* Entry number `cursor` of a directory: 0 ".", 1 "..", then the nodes. */
@@ -423,6 +458,8 @@ static void read_dir(const struct x_in *in, uint64_t dir)
 	if (room > sizeof(buffer))
 		room = sizeof(buffer);
 	for (; entry(dir, cursor, &inode, &name); cursor++) {
+		if (!name)
+			continue;
 		bytes = (uint32_t)(offsetof(struct file_dirent, name) + strlen(name) + 1 + 7) & ~7u;
 		if (bytes > room - at)
 			break;

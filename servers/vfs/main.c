@@ -4,7 +4,7 @@
  * processes (one session object each), and serves pipes, /dev and the devices
  * that need no driver. Data of files doesn't pass through it.
  *
- * Boot handles: "minix" (the root filesystem's port), "pm", "tty", "rs".
+ * Boot handles: "minix" (the root filesystem's port), "pm", "tty", "rs", "bdev".
  */
 
 #include "servers/vfs/vfs.h"
@@ -70,5 +70,6 @@ void server_main(void)
 {
 	random_init();
 	mounts_init();
+	blockdev_init();
 	server_run(&ops);
 }

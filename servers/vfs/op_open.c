@@ -74,6 +74,8 @@ void open_walked(struct request *r)
 
 	if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFCHR)
 		device_open(r, call->r[2], flags);
+	else if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFBLK)
+		blockdev_open(r, call->r[2], flags);
 	else if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFIFO)
 		hold_fifo(r, (struct place){ r->walk.at.mount, call->r[0] });
 	else if (call->status < 0)

@@ -27,6 +27,7 @@
 #include "lib/c/string.h"
 #include "lib/ipc/file.h"
 #include "lib/ipc/server.h"
+#include "proto/bdev.h"
 #include "proto/dev.h"
 #include "proto/file.h"
 #include "proto/fs.h"
@@ -342,10 +343,15 @@ enum last path_last(const char *path, int64_t bytes);
 bool devfs_call(struct fs_call *call);
 void devfs_dir_call(const struct x_in *in);
 void devfs_attr_of_rdev(uint64_t rdev, struct file_attr *attr);
+void devfs_set_blocks(const struct bdev_node *list, uint32_t count);
 
 /* A device number to open, or -X_ENXIO. Answers through the request. */
 void device_open(struct request *r, uint64_t rdev, uint32_t flags);
 void device_call(const struct x_in *in);
+
+/* ---- disks and partitions (blockdev.c) ---- */
+void blockdev_init(void);
+void blockdev_open(struct request *r, uint64_t rdev, uint32_t flags);
 
 void pipe_create(const struct x_in *in, const struct session *s);
 void pipe_call(const struct x_in *in);

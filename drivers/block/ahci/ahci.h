@@ -59,6 +59,7 @@ struct port {
 	uint32_t issued;           /* slots the device has */
 	uint32_t fresh;            /* filled, not yet told to the device */
 	bool queued;               /* those issued are NCQ commands */
+	bool runs;                 /* ST is 1: PxCI and PxSACT tell of commands. They are 0 otherwise! */
 	uint32_t slot_limit;
 	struct slot slots[SLOTS];
 	uint32_t serial_left;      /* good commands to do one by one before NCQ again */
@@ -69,7 +70,8 @@ struct port {
 	uint32_t logical_bytes;
 	uint64_t nonce;            /* of the cache epoch: when it was plugged in */
 	bool cache_kept;           /* no sign of an exchange since the driver before us */
-	bool off;                  /* switched off by BLOCK_CONTROL */
+	bool off;                  /* switched off by BLOCK_CONTROL ... */
+	uint64_t on_ns;            /* ... until then */
 };
 
 struct hba {

@@ -275,7 +275,7 @@ void command_take(struct port *p)
 {
 	uint32_t done;
 
-	if (!p->issued)
+	if (!p->issued || !p->runs)
 		return;
 	done = p->issued & ~port_read(p, p->queued ? PORT_SACT : PORT_CI);
 	dma_sync_for_cpu();

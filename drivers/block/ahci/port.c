@@ -5,6 +5,7 @@
  * a state that waits is looked at again every millisecond, and has a deadline.
  */
 #include "drivers/block/ahci/ahci.h"
+#include "lib/c/stdlib.h"
 #include "lib/c/string.h"
 
 #define ENGINE_TIMEOUT_NS    (500 * MS)   /* 10.3.2 */
@@ -38,7 +39,7 @@ void port_enter(struct port *p, enum port_state state)
 
 bool port_waits(const struct port *p)
 {
-	return p->state != PORT_ABSENT && p->state != PORT_READY;
+	return p->off || (p->state != PORT_ABSENT && p->state != PORT_READY);
 }
 
 static void cmd_change(const struct port *p, uint32_t clear, uint32_t set)
@@ -48,6 +49,7 @@ static void cmd_change(const struct port *p, uint32_t clear, uint32_t set)
 
 void port_stop_engine(struct port *p)
 {
+	p->runs = false;
 	cmd_change(p, PORT_CMD_START, 0);
 }
 
@@ -61,6 +63,7 @@ void port_run(struct port *p)
 	port_write(p, PORT_IS, ~0u);
 	port_write(p, PORT_IE, INTERRUPTS);
 	cmd_change(p, PORT_CMD_ATAPI, (p->atapi ? PORT_CMD_ATAPI : 0) | PORT_CMD_START);
+	p->runs = true;
 }
 
 /* --------------------------------------------------------------------------- memory */
@@ -314,6 +317,13 @@ static void step_log(struct port *p)
 		blockdrv_broken(p->number, "no answer to READ LOG EXT");
 }
 
+static void switch_on(struct port *p)
+{
+	p->off = false;
+	port_write(p, PORT_SCTL, PORT_SCTL_NO_SLEEP);
+	blockdrv_plugged(p->number);
+}
+
 void port_step(struct port *p)
 {
 	static void (*const steps[])(struct port *) = {
@@ -322,8 +332,12 @@ void port_step(struct port *p)
 		[PORT_CAPACITY] = step_capacity, [PORT_HALTING] = step_halting, [PORT_LOG] = step_log,
 	};
 
-	if (port_waits(p))
+	if (p->off) {
+		if (server_now_ns >= p->on_ns)
+			switch_on(p);
+	} else if (port_waits(p)) {
 		steps[p->state](p);
+	}
 }
 
 /* ------------------------------------------------------------------- plug and unplug */
@@ -359,20 +373,23 @@ void port_link_changed(struct port *p, bool exchanged)
 		blockdrv_plugged(p->number);
 }
 
-/* "off" switches the port's PHY off, as if the disk were taken out; "on". */
+#define REPLUG_MS_MAX 60000u
+
+/* "replug MS": the port's PHY is off for so long, as if the disk were taken out
+ * and put back. */
 int port_control(struct port *p, const char *command)
 {
-	if (!strcmp(command, "off") && !p->off) {
-		p->off = true;
-		port_write(p, PORT_SCTL, PORT_SCTL_OFF | PORT_SCTL_NO_SLEEP);
-		port_unplugged(p);
-		return 0;
-	}
-	if (!strcmp(command, "on") && p->off) {
-		p->off = false;
-		port_write(p, PORT_SCTL, PORT_SCTL_NO_SLEEP);
-		blockdrv_plugged(p->number);
-		return 0;
-	}
-	return -X_EINVAL;
+	unsigned long ms;
+
+	if (strncmp(command, "replug ", 7) || p->off)
+		return -X_EINVAL;
+	ms = strtoul(command + 7, NULL, 10);
+	if (!ms || ms > REPLUG_MS_MAX)
+		return -X_EINVAL;
+	p->off = true;
+	p->on_ns = server_now_ns + ms * MS;
+	port_write(p, PORT_SCTL, PORT_SCTL_OFF | PORT_SCTL_NO_SLEEP);
+	port_unplugged(p);
+	ahci_wake();
+	return 0;
 }

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Operations under way. One goes over its range in pieces of at most a
+ * transfer; a piece:
+ *
+ *   WAITING   for memory, or until no other operation is at its blocks
+ *   READING   the disk fills the memory: for a read, or (FILLING) for a write
+ *   FILLING   that does not cover its first and last block
+ *   WRITING   the memory is filled from the program, the disk takes it
+ *   CHANGING  flush, discard, write-zeroes: no data
+ *
+ * The call is answered when all is done, or at the first error with what was
+ * done before it.
+ */
+#include "servers/bdev/bdev.h"
+
+#define F_O_DSYNC 010000u
+
+enum op_state { OP_FREE, OP_WAITING, OP_READING, OP_FILLING, OP_WRITING, OP_CHANGING };
+
+struct op {
+	enum op_state state;
+	enum op_kind kind;
+	struct node *node;
+	uint64_t call_id, sequence;
+	uint64_t offset, bytes, done; /* of the call */
+	bool moves_cursor, durable;
+	/* the piece */
+	uint64_t from;                /* its first byte, aligned down */
+	uint32_t head, length;        /* bytes of the first block that are not asked for; bytes that are */
+	bool partial;                 /* a write that does not cover its blocks */
+	struct block_extent extents[BLOCK_EXTENTS];
+	uint32_t extent_count;        /* as got; trimmed to the piece for the request */
+	struct block_extent trimmed[BLOCK_EXTENTS];
+	struct block_request request;
+};
+
+static struct op ops[OPS_MAX];
+static struct { uint64_t sequence; uint32_t waiting, under_way; } count;
+
+/* ------------------------------------------------------------------------------- end */
+
+static void op_end(struct op *o, int status)
+{
+	struct x_out *out = out_answer_entry(o->call_id);
+	bool transfer = o->kind == OP_READ || o->kind == OP_WRITE;
+
+	out->msg.status = transfer && o->done ? (int32_t)o->done : status;
+	if (o->moves_cursor && transfer && o->done) {
+		out->flags = X_ANSWER_CURSOR;
+		out->value = o->offset + o->done;
+	}
+	o->state = OP_FREE;
+	o->node->ops--;
+	count.under_way--;
+	node_settle(o->node);
+}
+
+static void give_memory_back(struct op *o)
+{
+	pool_put(o->extents, o->extent_count);
+	o->extent_count = 0;
+}
+
+/* ------------------------------------------------------------------------ the windows */
+
+/* Between the program's window and the piece's memory. 0 or an error. */
+static int copy(struct op *o, bool to_program)
+{
+	uint64_t skip = o->head, left = o->length, at = o->done;
+
+	for (uint32_t i = 0; i < o->extent_count && left; i++) {
+		const struct block_extent *e = &o->extents[i];
+		uint64_t part;
+		int64_t n;
+
+		if (skip >= e->bytes) {
+			skip -= e->bytes;
+			continue;
+		}
+		part = e->bytes - skip < left ? e->bytes - skip : left;
+		n = to_program ? window_write(o->call_id, 0, at, pool_at(e->pool_offset + skip), part)
+			       : window_read(o->call_id, 0, at, pool_at(e->pool_offset + skip), part);
+		if (n < 0)
+			return (int)n;
+		if ((uint64_t)n < part)
+			return -X_EFAULT;
+		at += part;
+		left -= part;
+		skip = 0;
+	}
+	return 0;
+}
+
+/* -------------------------------------------------------------------------- the piece */
+
+static uint32_t blocks_bytes(const struct op *o)
+{
+	uint32_t block = o->node->info.logical_block_bytes;
+
+	return (o->head + o->length + block - 1) & ~(block - 1);
+}
+
+static bool carries_data(const struct op *o)
+{
+	return o->kind == OP_READ || o->kind == OP_WRITE;
+}
+
+static uint64_t piece_max(const struct op *o)
+{
+	const struct block_info *i = block_info_of(o->node->client);
+
+	switch (o->kind) {
+	case OP_DISCARD: return i->max_discard_bytes;
+	case OP_ZEROES: return i->max_write_zeroes_bytes;
+	default: return i->max_request_bytes < TRANSFER_MAX ? i->max_request_bytes : TRANSFER_MAX;
+	}
+}
+
+static void cut_piece(struct op *o)
+{
+	uint32_t block = o->node->info.logical_block_bytes;
+	uint64_t at = o->offset + o->done, left = o->bytes - o->done, most = piece_max(o);
+
+	o->from = at & ~(uint64_t)(block - 1);
+	o->head = (uint32_t)(at - o->from);
+	o->length = (uint32_t)(left < most - o->head ? left : most - o->head);
+	o->partial = o->kind == OP_WRITE && (o->head || o->length % block);
+}
+
+/* Blocks that are read to be written again must not change in between. */
+static bool must_wait_for(const struct op *o, const struct op *other)
+{
+	if (other->node != o->node || other->state < OP_READING || other->state > OP_WRITING || other == o)
+		return false;
+	if (o->kind != OP_WRITE || other->kind != OP_WRITE || !(o->partial || other->partial))
+		return false;
+	return o->from < other->from + blocks_bytes(other) && other->from < o->from + blocks_bytes(o);
+}
+
+static bool may_begin(const struct op *o)
+{
+	if (o->kind != OP_WRITE)
+		return true;
+	for (uint32_t i = 0; i < OPS_MAX; i++)
+		if (ops[i].state != OP_FREE && must_wait_for(o, &ops[i]))
+			return false;
+	return true;
+}
+
+static void piece_done(struct block_request *request, int status);
+
+static void submit(struct op *o, enum op_state state, uint32_t op)
+{
+	uint32_t left = blocks_bytes(o), i;
+
+	o->state = state;
+	o->request = (struct block_request){
+		.op = op, .offset_bytes = o->from, .done = piece_done, .ctx = o,
+		.flags = o->durable && op != BLOCK_READ && op != BLOCK_FLUSH ? BLOCK_FUA : 0,
+	};
+	if (op != BLOCK_FLUSH)
+		o->request.length_bytes = left;
+	if (carries_data(o)) {
+		for (i = 0; i < o->extent_count && left; i++) {
+			o->trimmed[i] = o->extents[i];
+			if (o->trimmed[i].bytes > left)
+				o->trimmed[i].bytes = left;
+			left -= o->trimmed[i].bytes;
+		}
+		o->request.extents = o->trimmed;
+		o->request.extent_count = i;
+	}
+	block_submit(o->node->client, &o->request);
+}
+
+static void write_piece(struct op *o)
+{
+	int err = copy(o, false);
+
+	if (err) {
+		give_memory_back(o);
+		op_end(o, err);
+		return;
+	}
+	submit(o, OP_WRITING, BLOCK_WRITE);
+}
+
+/* False: it still waits. */
+static bool piece_begin(struct op *o)
+{
+	static const uint32_t changes[] = {
+		[OP_FLUSH] = BLOCK_FLUSH, [OP_DISCARD] = BLOCK_DISCARD, [OP_ZEROES] = BLOCK_WRITE_ZEROES,
+	};
+
+	if (!carries_data(o)) {
+		submit(o, OP_CHANGING, changes[o->kind]);
+		return true;
+	}
+	if (!may_begin(o))
+		return false;
+	o->extent_count = pool_get(blocks_bytes(o), o->extents);
+	if (!o->extent_count)
+		return false;
+	if (o->kind == OP_READ)
+		submit(o, OP_READING, BLOCK_READ);
+	else if (o->partial)
+		submit(o, OP_FILLING, BLOCK_READ);
+	else
+		write_piece(o);
+	return true;
+}
+
+static void piece_next(struct op *o)
+{
+	if (o->kind != OP_FLUSH)
+		cut_piece(o);
+	o->state = OP_WAITING;
+	if (!piece_begin(o))
+		count.waiting++;
+}
+
+static void piece_done(struct block_request *request, int status)
+{
+	struct op *o = request->ctx;
+	bool was_filling = o->state == OP_FILLING;
+
+	if (!status && was_filling) {
+		write_piece(o);
+		return;
+	}
+	if (!status && o->state == OP_READING)
+		status = copy(o, true);
+	if (carries_data(o))
+		give_memory_back(o);
+	if (!status && o->kind != OP_FLUSH)
+		o->done += o->length;
+	if (status || o->kind == OP_FLUSH || o->done == o->bytes)
+		op_end(o, status);
+	else
+		piece_next(o);
+}
+
+/* The oldest first. Bounded: each goes on at most once. */
+void op_retry(void)
+{
+	uint32_t waiting = count.waiting;
+
+	if (!waiting)
+		return;
+	count.waiting = 0;
+	for (uint64_t last = 0; waiting; waiting--) {
+		struct op *oldest = NULL;
+
+		for (uint32_t i = 0; i < OPS_MAX; i++)
+			if (ops[i].state == OP_WAITING && ops[i].sequence > last &&
+			    (!oldest || ops[i].sequence < oldest->sequence))
+				oldest = &ops[i];
+		if (!oldest)
+			return;
+		last = oldest->sequence;
+		if (!piece_begin(oldest))
+			count.waiting++;
+	}
+}
+
+/* ----------------------------------------------------------------------------- start */
+
+static struct op *op_new(struct node *n, const struct x_in *in, enum op_kind kind)
+{
+	static uint32_t hint;
+
+	if (count.under_way == OPS_MAX)
+		return NULL;
+	while (ops[hint % OPS_MAX].state != OP_FREE)
+		hint++;
+	ops[hint % OPS_MAX] = (struct op){ .kind = kind, .node = n, .call_id = in->id, .sequence = ++count.sequence };
+	n->ops++;
+	count.under_way++;
+	return &ops[hint % OPS_MAX];
+}
+
+static void start(struct op *o, uint64_t offset, uint64_t bytes)
+{
+	o->offset = offset;
+	o->bytes = bytes;
+	piece_next(o);
+}
+
+void op_start(struct node *n, const struct x_in *in, enum op_kind kind, uint64_t offset, uint64_t bytes)
+{
+	struct op *o = op_new(n, in, kind);
+
+	if (o)
+		start(o, offset, bytes);
+	else
+		out_status(in->id, -X_EAGAIN);
+}
+
+void op_transfer(struct node *n, const struct x_in *in)
+{
+	bool write = in->msg.op == FILE_WRITE, at_cursor = in->msg.status != FILE_AT;
+	uint64_t size = node_size(n), offset = at_cursor ? in->cursor : in->msg.a[0], bytes;
+	uint32_t flags = write ? X_WIN_READ : X_WIN_WRITE;
+	struct op *o;
+
+	bytes = in->win_count && in->win[0].flags & flags ? in->win[0].len : 0;
+	if (!node_may(in, write)) {
+		out_status(in->id, -X_EBADF);
+		return;
+	}
+	if (!bytes || offset >= size) { /* behind the end is nothing to read, and no room */
+		out_status(in->id, bytes && write ? -X_ENOSPC : 0);
+		return;
+	}
+	if (bytes > size - offset)
+		bytes = size - offset;
+	o = op_new(n, in, write ? OP_WRITE : OP_READ);
+	if (!o) {
+		out_status(in->id, -X_EAGAIN);
+		return;
+	}
+	o->moves_cursor = at_cursor;
+	o->durable = in->status_flags & F_O_DSYNC;
+	start(o, offset, bytes);
+}
