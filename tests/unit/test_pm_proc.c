@@ -1099,7 +1099,7 @@ static void test_proc_list(void **state)
 		cursor = last->cursor;
 	}
 	assert_int_equal(pids, 21);
-	assert_int_equal(entries, 21 + 15);
+	assert_int_equal(entries, 21 + 17);
 	pm_closure(object, 1);
 	object = open_proc("1", 0);
 	exit_with(kids[0], 0);
