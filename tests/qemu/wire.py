@@ -44,10 +44,14 @@ class Wire:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self.socket.bind(str(self.ours))
+        self.socket.settimeout(20)  # a guest that takes nothing
         self.option = f"dgram:{self.theirs},{self.ours}"
 
     def send(self, frame):
-        self.socket.sendto(frame, str(self.theirs))
+        try:
+            self.socket.sendto(frame, str(self.theirs))
+        except (FileNotFoundError, ConnectionRefusedError):
+            pass  # nobody at the other end: it is lost
 
     def receive(self, timeout=1.0):
         """The next frame, or None after `timeout` seconds without one."""

@@ -13,7 +13,7 @@ struct e1000 {
 	x_handle_t device;
 	volatile uint8_t *base;
 	bool is_82574;
-	bool vectors;            /* message-signalled interrupts, else INTx */
+	bool vectors;            /* message-signalled interrupt, else INTx */
 	uint8_t mac[6];
 	uint64_t missed, errors, multicast; /* statistics taken from the device */
 };

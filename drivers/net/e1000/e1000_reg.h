@@ -17,8 +17,6 @@
 #define E1000_ITR    0x00c4u /* least time between interrupts, 256 ns */
 #define E1000_IMS    0x00d0u /* mask set */
 #define E1000_IMC    0x00d8u /* mask clear */
-#define E1000_EIAC   0x00dcu /* 82574 10.2.4: causes that their vector clears */
-#define E1000_IVAR   0x00e4u /* 82574 10.2.4: causes to vectors */
 #define E1000_RCTL   0x0100u
 #define E1000_TCTL   0x0400u
 #define E1000_TIPG   0x0410u
@@ -69,10 +67,6 @@
 #define INT_RXDMT0 0x10u
 #define INT_RXO    0x40u
 #define INT_RXT0   0x80u
-#define INT_RXQ0   0x00100000u /* 82574 with MSI-X */
-#define INT_TXQ0   0x00400000u
-#define INT_OTHER  0x01000000u
-#define IVAR_ALL_TO_0 0x00088888u
 
 #define RCTL_EN      0x00000002u
 #define RCTL_UPE     0x00000008u /* all unicast */

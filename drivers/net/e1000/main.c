@@ -70,8 +70,6 @@ static uint32_t wanted_causes(void)
 
 	if (ring_sending())
 		causes |= INT_TXDW;
-	if (e1000.is_82574 && e1000.vectors)
-		causes |= INT_RXQ0 | INT_OTHER | (ring_sending() ? INT_TXQ0 : 0);
 	return causes;
 }
 
@@ -191,10 +189,6 @@ static bool init_rings(void)
 	reg_write(E1000_TIPG, TIPG_COPPER);
 	reg_write(E1000_TCTL, TCTL_EN | TCTL_PSP | TCTL_CT_15 | TCTL_COLD_FULL_DUPLEX);
 	set_receiver(filter_rctl(NULL));
-	if (e1000.is_82574 && e1000.vectors) {
-		reg_write(E1000_IVAR, IVAR_ALL_TO_0);
-		reg_write(E1000_EIAC, INT_RXQ0 | INT_TXQ0 | INT_OTHER);
-	}
 	dev.interrupted = true; /* whatever it was: acknowledged with the first arming */
 	set_state(INIT_READY);
 	report_ready();

@@ -245,15 +245,19 @@ static void count_number(uint32_t number)
 		echo.next_number = number + 1ull;
 }
 
-/* Back in its own buffer, which is posted again when it is sent. false: not sent. */
-static bool send_back(const struct net_piece *piece, uint8_t *p, const struct net_meta *meta)
+/* Back in its own buffer, which is posted again when it is sent; `bytes` leaves out
+ * what a short frame was padded with. false: not sent. */
+static bool send_back(const struct net_piece *whole, uint32_t bytes, uint8_t *p, const struct net_meta *meta)
 {
+	struct net_piece piece = *whole;
 	uint8_t mac[6];
+
+	piece.length = bytes;
 
 	memcpy(mac, p + 6, 6);
 	memcpy(p + 6, echo.mac, 6);
 	memcpy(p, mac, 6);
-	return !net_send(echo.client, piece, 1, meta, piece->cookie);
+	return !net_send(echo.client, &piece, 1, meta, whole->cookie);
 }
 
 static bool order(const struct net_piece *piece, uint8_t *p)
@@ -265,7 +269,7 @@ static bool order(const struct net_piece *piece, uint8_t *p)
 		return false;
 	switch (o->code) {
 	case ORDER_ECHO:
-		return send_back(piece, p, &plain);
+		return send_back(piece, piece->length, p, &plain);
 	case ORDER_SINK:
 		echo.sunk++;
 		count_number(o->number);
@@ -302,7 +306,7 @@ static bool arp(const struct net_piece *piece, uint8_t *p)
 	memcpy(p + 32, p + 22, 10);
 	memcpy(p + 22, echo.mac, 6);
 	memcpy(p + 28, own_ip, 4);
-	return send_back(piece, p, &plain);
+	return send_back(piece, piece->length, p, &plain);
 }
 
 /* ICMP and UDP answers are checksummed by the device where it can. */
@@ -330,7 +334,7 @@ static bool ipv4(const struct net_piece *piece, uint8_t *p, const struct net_met
 		l4[0] = 0;
 		put16(l4 + 2, 0);
 		put16(l4 + 2, ~sum16(l4, len - 20, 0) & 0xffff);
-		return send_back(piece, p, &meta);
+		return send_back(piece, 14 + len, p, &meta);
 	}
 	if (ip[9] != 17 || get16(l4 + 2) != 7)
 		return false;
@@ -343,7 +347,7 @@ static bool ipv4(const struct net_piece *piece, uint8_t *p, const struct net_met
 	} else {
 		put16(l4 + 6, ~sum16(l4, len - 20, sum16(ip + 12, 8, 17 + len - 20)) & 0xffff);
 	}
-	return send_back(piece, p, &meta);
+	return send_back(piece, 14 + len, p, &meta);
 }
 
 static void received(void *ctx, const struct net_piece *pieces, uint32_t count, const struct net_meta *meta)
