@@ -246,8 +246,13 @@ $(ISO): $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) tools/mkiso
 	@echo "  ISO     $@"
 	@tools/mkiso $(BUILD) $@
 
+ROOTFS := $(BUILD)/rootfs.img
+$(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-packages $(shell find rootfs -type f 2>/dev/null)
+	@echo "  ROOTFS  $@"
+	@tools/mkrootfs $(BUILD) $@
+
 # ----------------------------------------------------------------- targets
-.PHONY: all iso run test unit check help clean compdb bench bench-kernel
+.PHONY: all iso run rootfs test unit check help clean compdb bench bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -255,10 +260,12 @@ iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
 run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 	@./xinim run
 
+rootfs: all $(ROOTFS) ## a larger disk with Debian's own programs: ./xinim run --rootfs
+
 # A service for the tests only; not in the archive.
 TEST_SERVICES := $(foreach d,$(TEST_SERVICE_DIRS),$(BUILD)/bin/$(call service_name,$d))
 
-test: all $(ISO) $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## everything that CI runs
+test: all $(ISO) $(ROOTFS) $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## everything that CI runs
 	@tests/run
 
 unit: ## only the unit tests on the host
@@ -285,4 +292,4 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
 
--include $(shell find $(BUILD) -path $(BUILD)/peer -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/peer -o -path $(BUILD)/rootfs-debian \) -prune -o -name '*.d' -type f -print 2>/dev/null)

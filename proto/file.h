@@ -35,6 +35,10 @@ enum file_op {
 
 	FILE_PIPE_SIZE = 0x140, /* pipes: a[0] capacity wanted in bytes, 0: asked for
 	                      -> status capacity; -X_EBUSY holds more, -X_EPERM too much */
+
+	FILE_TIMER_SET = 0x150, /* timerfd: a[0] first ns (0: disarm), a[1] interval ns, a[2] 1 =
+	                      absolute on its clock -> as FILE_TIMER_GET, what was before */
+	FILE_TIMER_GET,    /* -> a[0] ns left, 0: disarmed; a[1] interval ns */
 };
 
 #define ATTR_MODE 1u

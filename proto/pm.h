@@ -58,6 +58,9 @@ enum pm_op {
 	                    on PM_TGKILL reaches it. The tid of the first thread is the pid */
 	PM_THREAD_END,   /* a[0] tid: free again (exec and exit free all but the first) */
 
+	PM_EVENTFD,      /* a[0] count, a[1] 1 = semaphore, a[2] O_NONBLOCK or 0 -> handle[0] */
+	PM_TIMERFD,      /* a[1] Linux's clock, a[2] O_NONBLOCK or 0 -> handle[0]: FILE_TIMER_* */
+
 	PMCTL_SPAWN = 0x580, /* win0 path, win1 argv strings, win2 envp strings, a[0] argc, a[1] envc:
 	                    the first Linux process, pid 1, with descriptors 0-2 on /dev/console */
 	PMCTL_WHO,       /* a[0] koid -> a[0] pid | pgrp<<32, a[1] sid, a[2] uid; -X_ESRCH */

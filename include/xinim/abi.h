@@ -54,7 +54,7 @@ typedef uint32_t x_handle_t;
 enum x_object_type {
 	X_TYPE_NONE, X_TYPE_PORT, X_TYPE_OBJECT, X_TYPE_EVENT, X_TYPE_MEMORY,
 	X_TYPE_SPACE, X_TYPE_PROCESS, X_TYPE_DEVICE, X_TYPE_IRQ, X_TYPE_IOPORTS,
-	X_TYPE_RESOURCE, X_TYPE_LOG,
+	X_TYPE_RESOURCE, X_TYPE_LOG, X_TYPE_WAITSET,
 };
 
 struct x_handle_info {
@@ -244,6 +244,17 @@ struct x_wait_item {
 	                    for an event any bit of its low 32 */
 	uint32_t ready;  /* out */
 	uint32_t reserved;
+};
+
+/* Wait sets: x_waitset_ctl(set, op, handle, what, data), what being readiness
+ * bits | X_WAITSET_* flags << 16 | a word of the caller's << 32. */
+enum x_waitset_op { X_WAITSET_ADD, X_WAITSET_CHANGE, X_WAITSET_DELETE };
+#define X_WAITSET_EDGE 1u /* told of once per change */
+#define X_WAITSET_ONCE 2u /* told of once, until CHANGE */
+struct x_waitset_event {
+	uint64_t data;
+	uint32_t ready; /* X_READY_* */
+	uint32_t aux;   /* the caller's word */
 };
 
 /* ---------------------------------------------------------------------- memory */
@@ -596,7 +607,10 @@ struct x_boot_page {
 	S(mem_state, 66) \
 	S(port_dirty, 67) \
 	S(stream_set, 68) \
-	S(stream, 69)
+	S(stream, 69) \
+	S(waitset_create, 70) \
+	S(waitset_ctl, 71) \
+	S(waitset_wait, 72)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

@@ -83,6 +83,18 @@ static inline int64_t x_object_ctl(x_handle_t h, uint32_t op, uint64_t value) { 
 static inline int64_t x_wait(struct x_wait_item *items, uint32_t count, uint64_t deadline_ns, const uint64_t *mask)
 { return X_CALL4(wait, items, count, deadline_ns, mask); }
 
+/* An empty wait set, itself waitable: X_READY_IN while an entry is ready. */
+static inline int64_t x_waitset_create(void) { return X_CALL0(waitset_create); }
+/* An entry is a handle's number and the object behind it: -X_EEXIST, -X_ENOENT;
+ * -X_EPERM: cannot be waited for (a seekable file); -X_ELOOP: sets in a circle or
+ * too deep; -X_ENOSPC. It goes when the object's last handle is closed. */
+static inline int64_t x_waitset_ctl(x_handle_t set, uint32_t op, x_handle_t h, uint64_t what, uint64_t data)
+{ return X_CALL5(waitset_ctl, set, op, h, what, data); }
+/* Returns how many events were stored, 0 at the deadline, -X_EINTR. */
+static inline int64_t x_waitset_wait(x_handle_t set, struct x_waitset_event *events, uint32_t max, uint64_t deadline_ns,
+				     const uint64_t *mask)
+{ return X_CALL5(waitset_wait, set, events, max, deadline_ns, mask); }
+
 /* ---- events ---- */
 static inline int64_t x_event_create(void) { return X_CALL0(event_create); }
 static inline int64_t x_event_signal(x_handle_t e, uint64_t bits) { return X_CALL2(event_signal, e, bits); }

@@ -25,8 +25,12 @@ int event_create(struct event **out)
 
 void watchers_wake(struct list *watchers)
 {
-	list_for_each(w, watchers, struct watch, link)
-		thread_wake(w->thread, 0, false);
+	list_for_each(w, watchers, struct watch, link) {
+		if (w->entry)
+			waitset_poke(w->entry);
+		else
+			thread_wake(w->thread, 0, false);
+	}
 }
 
 void event_signal(struct object *o, uint64_t bits)

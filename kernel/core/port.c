@@ -24,6 +24,7 @@ static void record_unhandled(struct object *o)
 {
 	struct record *r = container_of(o, struct record, obj);
 
+	waitset_forget(&r->watchers);
 	if (!r->port || r->closing)
 		return;
 	r->closing = true;
@@ -67,6 +68,7 @@ static const struct object_ops record_ops = {
 
 static void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse)
 {
+	pulse |= levels & mask & ~r->ready; /* becoming ready is a change, too */
 	r->ready = (r->ready & ~mask) | (levels & mask);
 	for (uint32_t i = 0; i < ARRAY_SIZE(r->pulses); i++)
 		r->pulses[i] += (pulse >> i) & 1;

@@ -70,7 +70,17 @@ struct event {
 	struct list watchers;
 };
 
-struct watch { struct list link; struct thread *thread; }; /* x_wait */
+struct entry;
+struct watch { struct list link; struct thread *thread; struct entry *entry; }; /* one of them */
+
+struct waitset {
+	struct object obj;
+	struct list entries;      /* struct entry.set_link */
+	struct list ready;        /* entries that may be ready: ready_link */
+	struct list watchers;
+	uint32_t count;
+	uint64_t pulse;
+};
 
 enum call_state { CALL_QUEUED, CALL_TAKEN, CALL_DONE };
 
@@ -127,7 +137,17 @@ int64_t sys_stream_set(uint32_t port, uint64_t id, uint32_t memory, uint32_t fla
 int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset);
 int64_t sys_port_dirty(uint32_t port, uint64_t limit, uint64_t user_id);
 
+/* waitset.c */
+int64_t sys_waitset_create(void);
+int64_t sys_waitset_ctl(uint32_t h, uint32_t op, uint32_t slot, uint64_t what, uint64_t data);
+int64_t sys_waitset_wait(uint32_t h, uint64_t events, uint32_t max, uint64_t deadline, uint64_t mask);
+void waitset_poke(struct entry *e);           /* its object changed */
+uint32_t waitset_ready(struct waitset *s);    /* X_READY_IN or 0 */
+void waitset_forget(struct list *watchers);   /* the object's last handle is gone */
+
 /* event.c, wait.c */
+struct list *watchers_of(struct object *o);   /* of an object, event or wait set */
+uint32_t ready_of(struct object *o, uint32_t mask);
 int event_create(struct event **out);
 void event_signal(struct object *event, uint64_t bits);
 void watchers_wake(struct list *watchers);

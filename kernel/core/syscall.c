@@ -773,6 +773,14 @@ PASS3(memory_physical, sys_memory_physical)
 PASS3(port_dirty, sys_port_dirty)
 PASS5(stream_set, sys_stream_set)
 PASS5(stream, sys_stream)
+PASS5(waitset_ctl, sys_waitset_ctl)
+PASS5(waitset_wait, sys_waitset_wait)
+
+static int64_t call_waitset_create(const struct args *a)
+{
+	(void)a;
+	return sys_waitset_create();
+}
 
 typedef int64_t (*syscall_fn)(const struct args *a);
 
@@ -847,6 +855,9 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 	[X_SYS_port_dirty] = call_port_dirty,
 	[X_SYS_stream_set] = call_stream_set,
 	[X_SYS_stream] = call_stream,
+	[X_SYS_waitset_create] = call_waitset_create,
+	[X_SYS_waitset_ctl] = call_waitset_ctl,
+	[X_SYS_waitset_wait] = call_waitset_wait,
 };
 
 /* What an outbox may hold as X_OUT_DO: effects on others, and unmapping. */

@@ -15,17 +15,21 @@ struct waited {
 	uint32_t mask;
 };
 
-static struct list *watchers_of(struct object *o)
+struct list *watchers_of(struct object *o)
 {
 	if (o->type == X_TYPE_EVENT)
 		return &container_of(o, struct event, obj)->watchers;
+	if (o->type == X_TYPE_WAITSET)
+		return &container_of(o, struct waitset, obj)->watchers;
 	return &container_of(o, struct record, obj)->watchers;
 }
 
-static uint32_t ready_of(struct object *o, uint32_t mask)
+uint32_t ready_of(struct object *o, uint32_t mask)
 {
 	if (o->type == X_TYPE_EVENT)
 		return container_of(o, struct event, obj)->bits & mask;
+	if (o->type == X_TYPE_WAITSET)
+		return waitset_ready(container_of(o, struct waitset, obj)) & mask;
 	return container_of(o, struct record, obj)->ready &
 	       (mask | X_READY_ERR | X_READY_HUP | X_READY_DEAD);
 }
@@ -47,12 +51,14 @@ static int waited_begin(struct waited *w, const struct x_wait_item *items, uint3
 
 		list_init(&w[i].watch.link);
 		w[i].watch.thread = current();
+		w[i].watch.entry = NULL;
 		w[i].object = NULL;
 		w[i].mask = items[i].mask;
 		if (items[i].handle == X_NO_HANDLE)
 			continue;
 		w[i].object = handle_get(items[i].handle, X_TYPE_NONE, X_R_WAIT, &err);
-		if (w[i].object && w[i].object->type != X_TYPE_OBJECT && w[i].object->type != X_TYPE_EVENT) {
+		if (w[i].object && w[i].object->type != X_TYPE_OBJECT && w[i].object->type != X_TYPE_EVENT &&
+		    w[i].object->type != X_TYPE_WAITSET) {
 			object_unref(w[i].object);
 			w[i].object = NULL;
 			err = -X_EWRONGTYPE;

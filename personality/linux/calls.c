@@ -9,7 +9,9 @@ int64_t linux_error(int64_t native)
 {
 	if (native >= 0 || native > -512)
 		return native;
-	if (native == -X_EWRONGTYPE || native == -X_ERIGHTS)
+	if (native == -X_EWRONGTYPE)
+		return -X_EINVAL; /* no open file: the descriptor of an epoll */
+	if (native == -X_ERIGHTS)
 		return -X_EBADF;
 	return -X_EIO;
 }

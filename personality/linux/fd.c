@@ -263,6 +263,8 @@ int64_t linux_lseek(struct sys *s)
 	if (check_fd(fd))
 		return -X_EBADF;
 	cursor = x_object_ctl((x_handle_t)fd, X_OBJ_GET_CURSOR, 0);
+	if (cursor == -X_EWRONGTYPE)
+		return 0; /* an epoll */
 	if (cursor < 0)
 		return linux_error(cursor); /* -X_ESPIPE, -X_EBADF */
 	error = whence >= SEEK_END && whence <= SEEK_HOLE ? fd_size(fd, &size) : 0;
@@ -505,12 +507,10 @@ static uint64_t fd_limit(void)
 	return limit < X_SLOT_FD_END ? limit : X_SLOT_FD_END;
 }
 
-static int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags)
+int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags)
 {
 	int64_t slot;
 
-	if (check_fd(fd))
-		return -X_EBADF;
 	if (flags & X_DUP_EXACT)
 		lock_closing(lowest);
 	slot = x_handle_dup((x_handle_t)fd, 0, (uint32_t)lowest, flags);
@@ -521,7 +521,7 @@ static int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags)
 	return linux_error(slot);
 }
 
-int64_t linux_dup(struct sys *s) { return duplicate(s->a[0], 0, 0); }
+int64_t linux_dup(struct sys *s) { return check_fd(s->a[0]) ? -X_EBADF : duplicate(s->a[0], 0, 0); }
 
 int64_t linux_dup2(struct sys *s)
 {
@@ -529,7 +529,7 @@ int64_t linux_dup2(struct sys *s)
 		return -X_EBADF;
 	if ((uint32_t)s->a[0] == (uint32_t)s->a[1])
 		return fd_exists(s->a[0]) ? -X_EBADF : (int64_t)(uint32_t)s->a[0];
-	return duplicate(s->a[0], (uint32_t)s->a[1], X_DUP_EXACT);
+	return check_fd(s->a[0]) ? -X_EBADF : duplicate(s->a[0], (uint32_t)s->a[1], X_DUP_EXACT);
 }
 
 int64_t linux_dup3(struct sys *s)
@@ -540,6 +540,8 @@ int64_t linux_dup3(struct sys *s)
 		return -X_EINVAL;
 	if ((uint32_t)s->a[1] >= fd_limit())
 		return -X_EBADF;
+	if (check_fd(s->a[0]))
+		return -X_EBADF;
 	return duplicate(s->a[0], (uint32_t)s->a[1], X_DUP_EXACT | (flags ? X_DUP_CLOEXEC : 0));
 }
 
@@ -549,7 +551,7 @@ static int64_t set_status_flags(uint64_t fd, uint64_t flags)
 	int64_t old = x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0), error;
 
 	if (old < 0)
-		return linux_error(old);
+		return old == -X_EWRONGTYPE ? 0 : linux_error(old);
 	error = x_object_ctl((x_handle_t)fd, X_OBJ_SET_FLAGS,
 			     ((uint64_t)old & ~settable) | (flags & settable));
 	return error < 0 ? linux_error(error) : 0;
@@ -584,8 +586,11 @@ int64_t linux_fcntl(struct sys *s)
 
 		return old < 0 ? linux_error(old) : 0;
 	}
-	case F_GETFL:
-		return linux_error(x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0));
+	case F_GETFL: {
+		int64_t flags = x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0);
+
+		return flags == -X_EWRONGTYPE ? (int64_t)F_O_RDWR : linux_error(flags); /* an epoll */
+	}
 	case F_SETFL:
 		return set_status_flags(fd, arg);
 	case F_GETPIPE_SZ:

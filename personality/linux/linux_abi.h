@@ -206,6 +206,7 @@ _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 struct linux_timespec { int64_t sec, nsec; };
 struct linux_timeval { int64_t sec, usec; };
 struct linux_itimerval { struct linux_timeval interval, value; };
+struct linux_itimerspec { struct linux_timespec interval, value; };
 struct linux_timezone { int32_t minuteswest, dsttime; };
 
 #define TIMER_ABSTIME 1

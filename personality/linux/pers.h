@@ -177,6 +177,13 @@ struct linux_timespec to_timespec(uint64_t ns);
 struct linux_timeval to_timeval(uint64_t ns);
 uint64_t deadline_after(uint64_t now_ns, uint64_t ns);  /* saturates below X_FOREVER */
 
+/* ---- poll.c, epoll.c, fd.c ---- */
+uint32_t poll_wanted(int16_t events);                      /* POLL* -> X_READY_* */
+int16_t poll_happened(uint32_t ready, int16_t events);     /* and back, as asked for */
+int64_t wait_interrupted(struct sys *s, const uint64_t *mask); /* a signal ended a wait with this mask */
+int64_t install_fd(int64_t handle, bool cloexec);          /* a new handle (or error) becomes a descriptor */
+int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags);
+
 /* ---- ioctl.c ---- */
 struct ioctl_shape { uint32_t bytes, flags; }; /* X_WIN_READ: the server reads the argument */
 struct ioctl_shape ioctl_shape(uint32_t command);
@@ -187,6 +194,7 @@ int64_t socket_ioctl_window(struct x_call *c, uint32_t command, uint64_t arg);
 
 /* ---- time.c ---- */
 uint64_t now_ns(void);
+bool clock_can_wake(uint32_t id);                          /* for timers */
 int64_t deadline_from_timespec(uint64_t addr, uint64_t *deadline_ns); /* relative; 0: forever */
 uint64_t deadline_from_realtime(uint64_t realtime_ns);
 int64_t sleep_restart(struct sys *s);

@@ -10,13 +10,13 @@
 #define POLL_IN  (POLLIN | POLLRDNORM | POLLRDBAND)
 #define POLL_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
 
-static uint32_t wanted(int16_t events)
+uint32_t poll_wanted(int16_t events)
 {
 	return (events & POLL_IN ? X_READY_IN : 0) | (events & POLL_OUT ? X_READY_OUT : 0) |
 	       (events & POLLPRI ? X_READY_PRI : 0) | (events & POLLRDHUP ? X_READY_RDHUP : 0);
 }
 
-static int16_t happened(uint32_t ready, int16_t events)
+int16_t poll_happened(uint32_t ready, int16_t events)
 {
 	int r = 0;
 
@@ -44,14 +44,14 @@ static void set_item(struct x_wait_item *item, uint32_t fd, uint32_t mask)
  * `ready` set. Returns how many. */
 static uint32_t drop_bad(struct x_wait_item *items, uint32_t count)
 {
+	struct x_handle_info info;
 	uint32_t bad = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		items[i].ready = 0;
 		if (items[i].handle == X_NO_HANDLE)
 			continue;
-		if (items[i].handle < X_SLOT_FD_END &&
-		    x_object_ctl(items[i].handle, X_OBJ_GET_READY, 0) >= 0)
+		if (items[i].handle < X_SLOT_FD_END && x_handle_info(items[i].handle, &info) >= 0)
 			continue;
 		items[i].handle = X_NO_HANDLE;
 		items[i].ready = UINT32_MAX;
@@ -91,7 +91,7 @@ static int64_t poll_results(uint64_t addr, uint32_t count, const struct x_wait_i
 		if (items[i].ready == UINT32_MAX)
 			revents = POLLNVAL;
 		else if (p.fd >= 0)
-			revents = happened(items[i].ready, p.events);
+			revents = poll_happened(items[i].ready, p.events);
 		hits += revents != 0;
 		if (copy_out(addr + i * sizeof(p) + offsetof(struct linux_pollfd, revents), &revents, 2))
 			return -X_EFAULT;
@@ -106,7 +106,7 @@ static int64_t load_items(uint64_t addr, uint32_t count, struct x_wait_item *ite
 
 		if (copy_in(&p, addr + i * sizeof(p), sizeof(p)))
 			return -X_EFAULT;
-		set_item(&items[i], p.fd < 0 ? X_NO_HANDLE : (uint32_t)p.fd, wanted(p.events));
+		set_item(&items[i], p.fd < 0 ? X_NO_HANDLE : (uint32_t)p.fd, poll_wanted(p.events));
 		if (p.fd >= (int32_t)X_SLOT_FD_END)
 			*bad_number = true;
 	}
@@ -185,7 +185,7 @@ int64_t linux_poll(struct sys *s)
 
 /* After a wait with a temporary mask ended by a signal: that mask chooses the
  * handler, the old one comes back after it. */
-static int64_t interrupted(struct sys *s, const uint64_t *mask)
+int64_t wait_interrupted(struct sys *s, const uint64_t *mask)
 {
 	if (mask) {
 		s->thread->saved_mask = s->frame->mask;
@@ -217,7 +217,7 @@ int64_t linux_ppoll(struct sys *s)
 		return error;
 	error = poll_wait(s->thread, s->a[0], (uint32_t)s->a[1], deadline, s->a[3] ? &mask : NULL);
 	put_remaining(s->a[2], deadline, false);
-	return error == -X_EINTR ? interrupted(s, s->a[3] ? &mask : NULL) : error;
+	return error == -X_EINTR ? wait_interrupted(s, s->a[3] ? &mask : NULL) : error;
 }
 
 /* ----------------------------------------------------------------------- select */
@@ -324,7 +324,7 @@ int64_t linux_select(struct sys *s)
 	}
 	n = select_wait(s->thread, (int32_t)s->a[0], &s->a[1], deadline, NULL);
 	put_remaining(s->a[4], deadline, true);
-	return n == -X_EINTR ? interrupted(s, NULL) : n;
+	return n == -X_EINTR ? wait_interrupted(s, NULL) : n;
 }
 
 int64_t linux_pselect6(struct sys *s)
@@ -341,5 +341,5 @@ int64_t linux_pselect6(struct sys *s)
 		return n;
 	n = select_wait(s->thread, (int32_t)s->a[0], &s->a[1], deadline, arg.set ? &mask : NULL);
 	put_remaining(s->a[4], deadline, false);
-	return n == -X_EINTR ? interrupted(s, arg.set ? &mask : NULL) : n;
+	return n == -X_EINTR ? wait_interrupted(s, arg.set ? &mask : NULL) : n;
 }

@@ -61,6 +61,12 @@ static int native_clock(int32_t id)
 	}
 }
 
+bool clock_can_wake(uint32_t id)
+{
+	return id == REALTIME || id == MONOTONIC || id == BOOTTIME || id == REALTIME_ALARM ||
+	       id == BOOTTIME_ALARM;
+}
+
 int64_t linux_clock_gettime(struct sys *s)
 {
 	int clock = native_clock((int32_t)s->a[0]);

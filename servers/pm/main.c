@@ -36,6 +36,8 @@ static session_fn *const session_ops[] = {
 	[PM_PRIORITY - PM_FORK] = priority_call,
 	[PM_THREAD_BIND - PM_FORK] = thread_bind_call,
 	[PM_THREAD_END - PM_FORK] = thread_end_call,
+	[PM_EVENTFD - PM_FORK] = eventfd_call,
+	[PM_TIMERFD - PM_FORK] = timerfd_call,
 };
 
 static void refuse(const struct x_in *in, int status)
@@ -95,6 +97,9 @@ void pm_call(const struct x_in *in)
 	} else if (object_kind(in->object) == OBJECT_PROCFILE) {
 		close_handles(in);
 		procfile_call(in);
+	} else if (object_kind(in->object) == OBJECT_COUNTER) {
+		close_handles(in);
+		counter_call(in);
 	} else {
 		refuse(in, -X_ESTALE_HANDLE);
 	}
@@ -106,13 +111,15 @@ void pm_closure(uint64_t object, uint64_t mints)
 	(void)mints;
 	if (object_kind(object) == OBJECT_PROCFILE)
 		procfile_closed(object);
+	else if (object_kind(object) == OBJECT_COUNTER)
+		counter_closed(object);
 	out_closure_ack(object);
 }
 
 /* Calls that park otherwise end by themselves, or with their process. */
 void pm_cancel(uint64_t call_id)
 {
-	if (!wait_cancel(call_id))
+	if (!wait_cancel(call_id) && !counter_cancel(call_id))
 		procfs_cancel(call_id);
 }
 

@@ -9,6 +9,7 @@
  *   exit.c wait.c           death, orphans, zombies
  *   signal.c job.c          signals, groups, sessions, stop and continue
  *   thread.c ids.c alarm.c limits.c power.c the smaller calls
+ *   counter.c               eventfd and timerfd
  *   proctree.c procfs.c procfile.c proctext*.c   the filesystem /proc
  *
  * All state is static and bounded; a call that has to wait is remembered by
@@ -56,7 +57,7 @@ enum {
 };
 
 /* ---- object ids: kind << 56 | generation << 16 | index ---- */
-enum object_kind { OBJECT_SESSION = 1, OBJECT_PROCFILE };
+enum object_kind { OBJECT_SESSION = 1, OBJECT_PROCFILE, OBJECT_COUNTER };
 
 static inline uint64_t object_id(enum object_kind kind, uint32_t generation, uint32_t index)
 {
@@ -236,6 +237,16 @@ void sysinfo_call(struct proc *p, const struct x_in *in);
 void priority_call(struct proc *p, const struct x_in *in);
 void reboot_call(struct proc *p, const struct x_in *in);
 void power_off(x_handle_t session);          /* the first process is gone; its vfs session */
+
+/* ---- counter.c: eventfd, timerfd ---- */
+enum { CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_REALTIME_ALARM = 8, CLOCK_TAI = 11 };
+/* When a Linux clock shows when_ns, or that long from now: monotonic, not 0. */
+uint64_t clock_deadline(uint32_t clock, uint64_t when_ns, bool absolute);
+void eventfd_call(struct proc *p, const struct x_in *in);
+void timerfd_call(struct proc *p, const struct x_in *in);
+void counter_call(const struct x_in *in);
+void counter_closed(uint64_t object);
+bool counter_cancel(uint64_t call_id);
 
 /* ---- random.c ---- */
 void random_bytes(void *out, size_t bytes);

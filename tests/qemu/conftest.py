@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Guest:
-    """One `./xinim exec`: options as keywords, e.g. smp=1, file="a:/b", iso=True."""
+    """One `./xinim exec`: options as keywords, e.g. smp=1, file="a:/b", iso=True, rootfs=True."""
 
     def __call__(self, command, timeout=180, expect=0, **options):
         arguments = [str(ROOT / "xinim"), "exec", "--timeout", str(timeout)]

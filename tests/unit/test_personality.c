@@ -3,7 +3,7 @@
  * The Linux personality over a faked kernel: upcalls go in as the kernel makes
  * them, x_resume and x_proc_exit are where they come out.
  */
-// sources: tests/unit/pers_fake.c personality/linux/main.c personality/linux/calls.c personality/linux/user.c personality/linux/signal.c personality/linux/sigframe.c personality/linux/fault.c personality/linux/fd.c personality/linux/lock.c personality/linux/ioctl.c personality/linux/convert.c personality/linux/path.c personality/linux/memory.c personality/linux/thread.c personality/linux/process.c personality/linux/ident.c personality/linux/time.c personality/linux/poll.c personality/linux/futex.c personality/linux/system.c personality/linux/socket.c personality/linux/socket_msg.c personality/linux/socket_control.c lib/c/strlcpy.c
+// sources: tests/unit/pers_fake.c personality/linux/[!l]*.c personality/linux/lo*.c lib/c/strlcpy.c
 // cflags: -include tests/unit/pers_fake.h
 #include "personality/linux/pers.h"
 #include "proto/fs.h"

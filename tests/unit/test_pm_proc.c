@@ -4,13 +4,7 @@
  * from spawn to wait, exec of programs and scripts, signals, job control,
  * credentials, /proc, and failures at each step.
  */
-// sources: servers/pm/alarm.c servers/pm/elf.c servers/pm/exec.c servers/pm/exec_args.c
-// sources: servers/pm/exec_done.c servers/pm/exit.c servers/pm/fork.c servers/pm/ids.c
-// sources: servers/pm/image.c servers/pm/job.c servers/pm/limits.c servers/pm/main.c
-// sources: servers/pm/pers.c servers/pm/power.c servers/pm/procfile.c servers/pm/procfs.c
-// sources: servers/pm/proctext.c servers/pm/proctext_pid.c servers/pm/proctree.c
-// sources: servers/pm/random.c servers/pm/signal.c servers/pm/spawn.c servers/pm/stack.c
-// sources: servers/pm/table.c servers/pm/thread.c servers/pm/wait.c lib/c/strlcpy.c
+// sources: servers/pm/*.c lib/c/strlcpy.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include "tests/unit/fake_ipc.h"
 #include "tests/unit/pm_kernel.h"

@@ -18,12 +18,13 @@ CFLAGS = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused
 
 
 def header(source, key):
-    """The words after `// key:` in a test's source."""
+    """The words after `// key:` in a test's source; file names with wildcards are expanded."""
     words = []
     for line in source.read_text(encoding="utf-8").splitlines():
         match = re.match(rf"\s*(?://|\*)\s*{key}:(.*)", line)
         if match:
-            words += match[1].split()
+            for word in match[1].split():
+                words += sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(word)) if "*" in word else [word]
     return words
 
 
