@@ -118,7 +118,7 @@ static void call_leave_port(struct call *c)
 }
 
 /* With the answer the server has no part in it any more. */
-static void call_leave_server(struct call *c)
+void call_leave_server(struct call *c)
 {
 	call_leave_port(c);
 	if (c->record)
@@ -132,10 +132,12 @@ void call_free(struct call *c)
 {
 	if (c->state != CALL_DONE)
 		call_leave_server(c);
-	port_unqueue(c->origin, &c->reply_item);
 	if (!list_empty(&c->origin_link)) /* also one in reserve: commit() */
 		list_remove(&c->origin_link);
-	call_drop_handles(c);
+	if (c->origin)
+		port_unqueue(c->origin, &c->reply_item);
+	if (c->handle_count)
+		call_drop_handles(c);
 	if (c->origin)
 		object_unref(&c->origin->obj);
 	if (c->record)
@@ -250,15 +252,6 @@ void port_queue(struct port *p, struct item *i, bool here)
 	p->item_count++;
 	if (receiver)
 		thread_wake(receiver, 0, here);
-}
-
-void port_unqueue(struct port *p, struct item *i)
-{
-	if (list_empty(&i->link))
-		return;
-	list_remove(&i->link);
-	p->item_count -= !i->delivered;
-	i->delivered = false;
 }
 
 /* Ask the server to answer soon. The notice queues behind the call itself, so
@@ -378,10 +371,14 @@ static int call_acquire_cursor(struct call *c, uint64_t deadline)
 static int call_wait(struct call *c, uint64_t deadline)
 {
 	uint32_t flags = is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0;
+	bool handed_over = fast_call(c, deadline, flags);
 
+	if (!handed_over)
+		port_queue(c->port, &c->item, true);
 	while (c->state != CALL_DONE) {
-		int err = thread_wait(&c->done, deadline, flags);
+		int err = handed_over ? current()->wait_result : thread_wait(&c->done, deadline, flags);
 
+		handed_over = false;
 		if (c->state == CALL_DONE)
 			break;
 		if (current()->killed) {
@@ -424,7 +421,7 @@ static void call_receive_handles(struct call *c, struct x_call *user)
 				handle_drop(c->handles[k]);
 			c->handle_count = 0;
 			user->handle_count = 0;
-			user->msg.status = slot;
+			c->msg.status = slot;
 			return;
 		}
 		user->handles[i] = slot;
@@ -448,43 +445,60 @@ static int call_prepare(struct call *c, uint32_t h, struct x_call *user)
 	return err;
 }
 
+/* All but the message, as far as it counts. */
+static int call_read(uint64_t from, struct x_call *c)
+{
+	const uint64_t rest = offsetof(struct x_call, win_count);
+
+	if (copy_from_user(&c->win_count, from + rest, sizeof(*c) - rest))
+		return -X_EFAULT;
+	if (c->win_count > X_MAX_WINDOWS || c->handle_count > X_MAX_HANDLES)
+		return -X_EINVAL;
+	if (c->win_count && copy_from_user(c->win, from + offsetof(struct x_call, win),
+					   c->win_count * sizeof(c->win[0])))
+		return -X_EFAULT;
+	if (c->handle_count && copy_from_user(c->handles, from + offsetof(struct x_call, handles),
+					      sizeof(c->handles)))
+		return -X_EFAULT;
+	return 0;
+}
+
 int64_t sys_call(uint32_t h, uint64_t user_call)
 {
-	struct x_call user;
+	struct x_call user; /* windows and handles only if there are any */
 	struct call *c;
 	uint32_t sent;
-	int err;
+	int64_t err = call_read(user_call, &user);
 
-	if (copy_from_user(&user, user_call, sizeof(user)))
-		return -X_EFAULT;
+	if (err)
+		return err;
 	sent = user.handle_count;
-	if (user.win_count > X_MAX_WINDOWS || user.handle_count > X_MAX_HANDLES)
-		return -X_EINVAL;
 	c = call_create();
 	if (!c)
 		return -X_ENOMEM;
 	c->flags = user.flags;
-	c->msg = user.msg;
-	err = call_prepare(c, h, &user);
+	err = copy_from_user(&c->msg, user_call, sizeof(c->msg));
+	if (!err)
+		err = call_prepare(c, h, &user);
 	if (err) {
 		call_free(c);
 		return err;
 	}
 	c->thread = current();
-	port_queue(c->port, &c->item, true);
 	err = call_wait(c, user.deadline_ns);
 	if (err)
 		return err;
-	user.msg = c->msg;
-	call_receive_handles(c, &user);
+	user.handle_count = 0;
+	if (c->handle_count)
+		call_receive_handles(c, &user);
+	err = copy_to_user(user_call, &c->msg, sizeof(c->msg));
+	if (!err && (sent || user.handle_count))
+		err = copy_to_user(user_call + offsetof(struct x_call, handles), user.handles,
+				   offsetof(struct x_call, flags) - offsetof(struct x_call, handles));
+	if (!err)
+		err = c->msg.status;
 	call_free(c);
-	if (copy_to_user(user_call, &user.msg, sizeof(user.msg)))
-		return -X_EFAULT;
-	if ((sent || user.handle_count) &&
-	    copy_to_user(user_call + offsetof(struct x_call, handles), user.handles,
-			 offsetof(struct x_call, flags) - offsetof(struct x_call, handles)))
-		return -X_EFAULT;
-	return user.msg.status;
+	return err;
 }
 
 /* Room for len bytes at offset in the window: the part of it that exists. */

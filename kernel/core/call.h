@@ -8,6 +8,11 @@
 #include "port.h"
 
 struct call *call_create(void);
+/* fastpath.c: false, and nothing changed, if the case is not theirs */
+bool fast_call(struct call *c, uint64_t deadline, uint32_t wait_flags);
+bool fast_commit(struct port *p, struct x_commit *c, int *wait);
+void call_leave_server(struct call *c); /* it is answered: out of the port, windows closed */
+void port_commit_point(struct port *p); /* the epoch advances, a new iteration begins */
 void call_free(struct call *c);
 int call_target(struct call *c, uint32_t h);
 int call_target_gone(const struct call *c); /* 0 or an error */
@@ -21,7 +26,15 @@ void call_orphan(struct call *c);
 void call_cancel_started(struct port *origin, uint64_t cookie);
 void call_drop_handles(struct call *c);
 void port_queue(struct port *p, struct item *i, bool here);
-void port_unqueue(struct port *p, struct item *i); /* or from what is delivered; harmless if on neither */
+/* Or from what is delivered; harmless if on neither. */
+static inline void port_unqueue(struct port *p, struct item *i)
+{
+	if (list_empty(&i->link))
+		return;
+	list_remove(&i->link);
+	p->item_count -= !i->delivered;
+	i->delivered = false;
+}
 /* Between an open call's window and user memory: bytes, short at the window's end. */
 int64_t port_window_copy(struct port *p, uint64_t id, uint32_t window, uint64_t offset, uint64_t addr,
 			 uint64_t len, bool to_window);

@@ -93,8 +93,20 @@ void kernel_unlock(void);
 
 /* ---- user memory: 0 or -X_EFAULT. May fault pages in and so may block: hold
  * references, not assumptions, across them. Only the current space. ---- */
+#ifdef FAKE_USER_COPY
 int copy_from_user(void *dst, uint64_t src, size_t n);
 int copy_to_user(uint64_t dst, const void *src, size_t n);
+#else
+int user_copy(void *dst, const void *src, size_t n); /* arch */
+static inline int copy_from_user(void *dst, uint64_t src, size_t n)
+{
+	return n <= X_USER_MAX && src <= X_USER_MAX - n ? user_copy(dst, (const void *)src, n) : -X_EFAULT;
+}
+static inline int copy_to_user(uint64_t dst, const void *src, size_t n)
+{
+	return n <= X_USER_MAX && dst <= X_USER_MAX - n ? user_copy((void *)dst, src, n) : -X_EFAULT;
+}
+#endif
 
 /* boot_info: filled by arch from what the loader gave */
 struct boot_range { uint64_t base, bytes; bool usable; };

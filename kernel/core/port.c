@@ -594,6 +594,14 @@ static void drop_spare_calls(struct list *spare)
 		call_free(list_first(spare, struct call, origin_link));
 }
 
+void port_commit_point(struct port *p)
+{
+	p->epoch++;
+	p->iteration_ns = 0;
+	if (current_process()->loop_port == p->obj.koid)
+		current_process()->commits++;
+}
+
 /* Check all, then apply all: nothing of a malformed outbox takes effect. */
 static int commit(struct port *p, struct x_commit *c)
 {
@@ -616,10 +624,7 @@ static int commit(struct port *p, struct x_commit *c)
 			return -X_EPROTO;
 		}
 	}
-	p->epoch++;
-	p->iteration_ns = 0;
-	if (current_process()->loop_port == p->obj.koid)
-		current_process()->commits++;
+	port_commit_point(p);
 	port_settle(p);
 	/* Whoever is answered last may run here at once if we are to block. */
 	last = list_empty(&p->items) && list_empty(&p->pages);
@@ -769,33 +774,36 @@ static int64_t receive(struct port *p, const struct x_commit *c)
 
 int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
 {
-	int err;
-	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err);
+	int waited = 0;
+	struct process *me = current_process();
+	struct handle *h = handle_slot(&me->handles, port_handle);
+	struct object *o;
 	struct x_commit c;
 	struct port *p;
 	int64_t n = 0;
 
-	if (!o)
-		return err;
+	if (!h || h->object->type != X_TYPE_PORT || !(h->rights & X_R_RECEIVE))
+		return !h ? -X_EBADF : h->object->type != X_TYPE_PORT ? -X_EWRONGTYPE : -X_ERIGHTS;
+	o = h->object;
+	object_ref(o);
 	p = container_of(o, struct port, obj);
-	p->reader = current_process()->obj.koid;
-	if (!current_process()->loop_port)
-		current_process()->loop_port = p->obj.koid;
-	if (copy_from_user(&c, user_commit, sizeof(c))) {
+	p->reader = me->obj.koid;
+	if (!me->loop_port)
+		me->loop_port = p->obj.koid;
+	if (copy_from_user(&c, user_commit, offsetof(struct x_commit, epoch))) {
 		object_unref(o);
 		return -X_EFAULT;
 	}
 	c.out_error = 0;
+	c.out_error_at = 0;
 	if (c.out_count > X_MAX_OUT || c.in_max > X_MAX_BATCH)
 		n = -X_EINVAL;
-	else
+	else if (!fast_commit(p, &c, &waited))
 		n = commit(p, &c);
-	while (n == 0 && c.in_max) {
+	while (n == 0 && c.in_max && !waited) {
 		n = receive(p, &c);
-		if (n != 0)
-			break;
-		if (c.deadline_ns == 0 || thread_wait(&p->receivers, c.deadline_ns, 0))
-			break;
+		if (n == 0)
+			waited = c.deadline_ns ? thread_wait(&p->receivers, c.deadline_ns, 0) : -X_ETIMEDOUT;
 	}
 	/* The deadline passing also begins an iteration: timers are run in it. */
 	c.now_ns = arch_time_ns();

@@ -496,7 +496,7 @@ void thread_return_to_user(struct x_regs *regs)
 			thread_wait(&p->suspend_wait, X_FOREVER, 0);
 		} else if (this_cpu()->need_resched) {
 			schedule();
-		} else if (!told && t->upcall_stack && thread_has_notification(t, t->mask)) {
+		} else if (!told && t->upcall_stack && thread_notifications(t)) {
 			/* Writing to the block may block: look at all again. */
 			if (in_personality(p, regs->rip))
 				notify_personality(t);
@@ -512,7 +512,7 @@ void thread_return_to_user(struct x_regs *regs)
 /* Wake a thread out of an interruptible wait if it has something to see to. */
 static void thread_notified(struct thread *t)
 {
-	if (!thread_has_notification(t, t->mask))
+	if (!thread_notifications(t))
 		return;
 	if (t->state == THREAD_BLOCKED && (t->wait_flags & WAIT_INTERRUPTIBLE))
 		thread_wake(t, -X_EINTR, false);

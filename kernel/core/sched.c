@@ -8,19 +8,9 @@
  * to wait on it. An idle CPU takes work from others before it halts.
  */
 #include "port.h"
+#include "sched.h"
 
-#define BANDS 3u
 #define SLICE_NS 10000000ull
-
-struct run_queue {
-	struct list ready[BANDS];
-	struct thread *next;        /* ready too, and in no list: see hand_over() */
-	uint32_t count;             /* of threads in ready[], and next */
-	struct list timers;         /* struct thread.timer_link, earliest first */
-	uint64_t armed_ns;          /* what this CPU's timer is set to, FOREVER: off */
-	struct thread idle;
-	struct thread *dead;        /* left its stack for good; to be freed */
-};
 
 static struct run_queue queues[MAX_CPUS];
 struct process process_none = { .name = "idle" };
@@ -192,22 +182,21 @@ void sched_make_ready(struct thread *t, bool here)
 }
 
 /*
- * The fast path of all IPC: whoever wakes a thread and is about to block leaves
- * the CPU to it, past the queues, with what is left of the time slice; so
- * nothing has to be armed either. Only while nobody else waits for this CPU. If
- * the waker does not block after all, or others come, it queues like them.
+ * Whoever wakes a thread and is about to block leaves the CPU to it, past the
+ * queues, with what is left of the time slice; so nothing has to be armed
+ * either. Only while nobody else waits for this CPU. If the waker does not block
+ * after all, or others come, it queues like them.
  */
-static bool hand_over(struct thread *t)
+static bool leave_cpu_to(struct thread *t)
 {
 	struct cpu *c = this_cpu();
-	struct run_queue *q = c->rq;
 
-	if (q->count || (t->affinity && !(t->affinity >> c->id & 1)))
+	if (!sched_may_hand_over(t))
 		return false;
 	t->state = THREAD_READY;
 	t->cpu = c->id;
-	q->next = t;
-	q->count = 1;
+	c->rq->next = t;
+	c->rq->count = 1;
 	if (c->current->band > t->band)
 		c->need_resched = true;
 	return true;
@@ -282,7 +271,7 @@ void schedule(void)
 	if (q->dead)
 		free_dead(cpu);
 	cpu->need_resched = false;
-	if (next && q->count == 1 && prev->state != THREAD_RUNNING) { /* see hand_over() */
+	if (next && q->count == 1 && prev->state != THREAD_RUNNING) { /* see leave_cpu_to() */
 		q->next = NULL;
 		q->count = 0;
 		next->slice_end_ns = prev->slice_end_ns;
@@ -341,9 +330,23 @@ void sched_start_cpu(void)
 
 /* ------------------------------------------------------------------ waiting */
 
-bool thread_has_notification(struct thread *t, uint64_t mask)
+static inline void block_on(struct thread *t, struct waitq *q, uint32_t flags)
 {
-	return (t->pending | t->process->pending) & ~mask & ~t->process->ignore;
+	t->wait_flags = flags;
+	t->wait_result = 0;
+	t->waiting_on = q;
+	if (q)
+		list_push_back(&q->threads, &t->wait_link);
+	t->state = THREAD_BLOCKED;
+}
+
+static inline void unblock(struct thread *t, int result)
+{
+	list_remove(&t->wait_link);
+	if (!list_empty(&t->timer_link))
+		list_remove(&t->timer_link);
+	t->waiting_on = NULL;
+	t->wait_result = result;
 }
 
 int thread_wait(struct waitq *q, uint64_t deadline, uint32_t flags)
@@ -352,20 +355,36 @@ int thread_wait(struct waitq *q, uint64_t deadline, uint32_t flags)
 
 	if (t->killed && !(flags & WAIT_UNKILLABLE))
 		return -X_EINTR;
-	if ((flags & WAIT_INTERRUPTIBLE) && thread_has_notification(t, t->mask))
+	if ((flags & WAIT_INTERRUPTIBLE) && thread_notifications(t))
 		return -X_EINTR;
 	if (deadline != X_FOREVER) {
 		if (deadline <= arch_time_ns())
 			return -X_ETIMEDOUT;
 		timer_insert(t, deadline);
 	}
-	t->wait_flags = flags;
-	t->wait_result = 0;
-	t->waiting_on = q;
-	if (q)
-		list_push_back(&q->threads, &t->wait_link);
-	t->state = THREAD_BLOCKED;
+	block_on(t, q, flags);
 	schedule();
+	return t->wait_result;
+}
+
+int thread_hand_over(struct waitq *q, uint64_t deadline, uint32_t flags, struct thread *to)
+{
+	struct cpu *cpu = this_cpu();
+	struct thread *t = cpu->current;
+
+	if (deadline != X_FOREVER)
+		timer_insert(t, deadline);
+	block_on(t, q, flags);
+	unblock(to, 0);
+	to->state = THREAD_RUNNING;
+	to->cpu = cpu->id;
+	to->slice_end_ns = t->slice_end_ns;
+	account_switch(cpu, t, to, arch_time_ns());
+	if (cpu->rq->dead)
+		free_dead(cpu);
+	if (deadline < cpu->rq->armed_ns)
+		timer_rearm();
+	arch_switch(t, to);
 	return t->wait_result;
 }
 
@@ -373,11 +392,8 @@ void thread_wake(struct thread *t, int result, bool here)
 {
 	if (t->state != THREAD_BLOCKED)
 		return;
-	list_remove(&t->wait_link);
-	list_remove(&t->timer_link);
-	t->waiting_on = NULL;
-	t->wait_result = result;
-	if (!here || !hand_over(t))
+	unblock(t, result);
+	if (!here || !leave_cpu_to(t))
 		sched_make_ready(t, here);
 }
 

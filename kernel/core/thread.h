@@ -100,7 +100,6 @@ int thread_wait(struct waitq *q, uint64_t deadline_ns, uint32_t flags);
 void thread_wake(struct thread *t, int result, bool here); /* from whatever it waits on */
 void waitq_wake_all(struct waitq *q, int result);
 struct thread *waitq_first(struct waitq *q); /* or NULL */
-bool thread_has_notification(struct thread *t, uint64_t mask); /* pending & ~mask & ~ignore */
 
 /* ---- thread.c / process.c ---- */
 int process_create(const char *name, uint32_t flags, uint32_t band, struct process **out);

@@ -4,7 +4,7 @@
  * may not reach, and that its death leaves device, line and memory harmless.
  */
 // sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/space.c kernel/core/fault.c kernel/core/device.c kernel/core/irq.c kernel/core/hardware.c tests/unit/fake_arch.c
-// cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -include tests/unit/fake_arch.h
+// cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/device.h"
 #include "kernel/core/pci_reg.h"
 #include "kernel/core/resource.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel heap: contents stay, alignment, nothing leaks, misuse is caught. */
 // sources: kernel/core/frame.c kernel/core/heap.c tests/unit/fake_arch.c
-// cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -include tests/unit/fake_arch.h
+// cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/mm.h"
 
 #include <setjmp.h>

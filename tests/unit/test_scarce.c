@@ -3,7 +3,7 @@
  * Who pays when memory ends: the largest program, never a server.
  *
  * sources: kernel/core/scarce.c
- * cflags: -DFAKE_CURRENT_THREAD
+ * cflags: -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY
  */
 #include <setjmp.h>
 #include <stdarg.h>

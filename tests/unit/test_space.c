@@ -4,7 +4,7 @@
  * which protection, and what one should read there; then cases of their own.
  */
 // sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/space.c kernel/core/fault.c tests/unit/fake_arch.c
-// cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -include tests/unit/fake_arch.h
+// cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/space.h"
 #include "kernel/core/port.h"
 

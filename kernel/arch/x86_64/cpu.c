@@ -293,19 +293,22 @@ void arch_read_bases(struct thread *t)
 /* A kernel thread leaves the last page table loaded and is not told of changes
  * to it; if the space is needed again, its generation tells whether the TLB is
  * stale. See smp.c. */
-static void switch_space(struct cpu *c, struct space *next)
+static inline void switch_space(struct cpu *c, struct space *next)
 {
 	struct space *loaded = c->space;
 	uint64_t bit = 1ull << c->id;
 
-	if (loaded && loaded != next)
-		loaded->cpus_active &= ~bit;
-	if (!next)
-		return;
-	if (loaded != next || c->space_generation != next->tlb_generation) {
-		pt_load(c, next->page_table);
+	if (loaded == next) {
+		if (c->space_generation != next->tlb_generation) {
+			c->space_generation = next->tlb_generation;
+			pt_load(c, next->page_table);
+		}
+	} else {
+		if (loaded)
+			loaded->cpus_active &= ~bit;
 		c->space = next;
 		c->space_generation = next->tlb_generation;
+		pt_load(c, next->page_table);
 	}
 	next->cpus_active |= bit;
 }
@@ -323,16 +326,17 @@ void arch_switch(struct thread *prev, struct thread *next)
 			fpu_save(prev->arch);
 		save_bases(prev);
 	}
-	switch_space(c, space);
 	if (space) {
+		switch_space(c, space);
 		if (next->arch->fpu_used)
 			fpu_load(c, next->arch);
 		else
 			set_ts(a, true);
 		load_bases(next);
+	} else if (c->space) {
+		c->space->cpus_active &= ~(1ull << c->id);
 	}
 	c->kernel_rsp = a->tss.rsp[0] = (uint64_t)next->kstack + KSTACK_SIZE;
-	c->current = next;
 	switch_stacks(&prev->arch->rsp, next->arch->rsp);
 }
 

@@ -159,16 +159,9 @@ void pt_destroy(paddr_t pt)
 		free_tables(pt);
 }
 
-void pt_load(struct cpu *c, paddr_t pt)
+void pt_unload_orphan(struct cpu *c, paddr_t old)
 {
-	struct cpu_arch *a = cpu_arch(c);
-	paddr_t old = a->loaded_pt;
-
-	write_cr3(pt);
-	a->loaded_pt = pt;
-	if (!a->loaded_is_orphan)
-		return;
-	a->loaded_is_orphan = false;
+	cpu_arch(c)->loaded_is_orphan = false;
 	for (uint32_t i = 0; i < cpu_count; i++)
 		if (cpus[i].arch && cpu_arch(&cpus[i])->loaded_pt == old)
 			return;

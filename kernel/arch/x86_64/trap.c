@@ -3,7 +3,7 @@
  * Where system calls, exceptions and interrupts arrive from trap.S. All that
  * come from user mode take the kernel lock, do their work, and go back through
  * thread_return_to_user(). Interrupts reach kernel mode only in the idle wait,
- * which does not hold the lock. Also user-memory access, whose faults come here.
+ * which does not hold the lock.
  */
 #include "vtd.h"
 #include "x86.h"
@@ -130,21 +130,4 @@ void arch_trap(struct x_regs *regs)
 		exception(regs, f);
 	else
 		interrupt(regs, (uint32_t)f->vector, f->cs & 3);
-}
-
-/* ------------------------------------------------------------ user memory */
-
-static bool user_range(uint64_t address, size_t n)
-{
-	return address < X_USER_MAX && n <= X_USER_MAX - address;
-}
-
-int copy_from_user(void *dst, uint64_t src, size_t n)
-{
-	return user_range(src, n) ? user_copy(dst, (const void *)src, n) : -X_EFAULT;
-}
-
-int copy_to_user(uint64_t dst, const void *src, size_t n)
-{
-	return user_range(dst, n) ? user_copy((void *)dst, src, n) : -X_EFAULT;
 }

@@ -184,7 +184,6 @@ extern uint64_t boot_pml4[512], boot_pdpt[512];
 extern char ap_trampoline[], ap_trampoline_end[];
 extern volatile bool panicking;      /* read by the NMI entry: stop here */
 extern uint64_t ap_stack;            /* the stack the next CPU to start takes */
-int user_copy(void *dst, const void *src, size_t n);
 void switch_stacks(uint64_t *save_rsp, uint64_t rsp);
 
 /* ---- boot.c ---- */
@@ -202,7 +201,17 @@ void fpu_first_use(struct thread *t);/* #NM; precondition: !fpu_used */
 
 /* ---- paging.c ---- */
 extern paddr_t kernel_pml4;
-void pt_load(struct cpu *c, paddr_t pt); /* CR3, and the end of what it held */
+void pt_unload_orphan(struct cpu *c, paddr_t old); /* it may have been the last to use old */
+static inline void pt_load(struct cpu *c, paddr_t pt) /* CR3, and the end of what it held */
+{
+	struct cpu_arch *a = cpu_arch(c);
+	paddr_t old = a->loaded_pt;
+
+	write_cr3(pt);
+	a->loaded_pt = pt;
+	if (__builtin_expect(a->loaded_is_orphan, false))
+		pt_unload_orphan(c, old);
+}
 void *kstack_alloc(void);            /* KSTACK_SIZE bytes above an unmapped page, or NULL */
 void kstack_free(void *stack);
 bool peek64(paddr_t pt, uint64_t va, uint64_t *value); /* without faulting; RAM only */

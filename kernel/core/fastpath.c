@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way most calls go: a thread calls a server that waits for nothing else,
+ * the server answers and waits again, all on one CPU.
+ *
+ *   caller  sys_call             fast_call: queue the call, run the server
+ *   server  sys_commit_receive   receives it like any other item
+ *           sys_commit_receive   fast_commit: answer it, run the caller
+ *   caller  sys_call             returns
+ *
+ * Nothing is allocated (calls come from call.c's reserve), no queue is walked,
+ * no timer is set, the lock is not given up. What is done is what the general
+ * path does for the same call; what is left out is only what could not apply.
+ * Both halves first look whether the case is theirs, and change nothing if not:
+ * then call.c and port.c go on as if they had not been asked.
+ */
+#include "call.h"
+#include "sched.h"
+
+/* Nobody is before us, nor before the server on this CPU. */
+bool fast_call(struct call *c, uint64_t deadline, uint32_t wait_flags)
+{
+	struct port *p = c->port;
+	struct thread *server = waitq_first(&p->receivers);
+
+	if (!server || deadline != X_FOREVER || !list_empty(&p->items) || !list_empty(&p->pages) ||
+	    !sched_may_hand_over(server) || !thread_may_wait(current(), wait_flags))
+		return false;
+	c->item.queued_ns = current()->switched_in_ns; /* near enough: it is not going to wait */
+	list_push_back(&p->items, &c->item.link);
+	p->item_count++;
+	thread_hand_over(&c->done, deadline, wait_flags, server);
+	return true;
+}
+
+/* The call that was received last is the only one of this iteration, and open. */
+static struct call *only_call(struct port *p, uint64_t id)
+{
+	struct call *c = container_of(p->delivered.next, struct call, item.link);
+
+	if (list_empty(&p->delivered) || p->delivered.next != p->delivered.prev || c->item.kind != X_IN_CALL)
+		return NULL;
+	return c->id == id && c->state == CALL_TAKEN && !c->handle_count ? c : NULL;
+}
+
+/*
+ * An outbox of one answer, without handles, to a caller that blocks. *c holds
+ * the head of the commit. True: done, and the wait for the next item is over,
+ * with its result in *wait.
+ */
+bool fast_commit(struct port *p, struct x_commit *c, int *wait)
+{
+	struct x_out o; /* up to its windows and handles: there are none */
+	struct call *call;
+
+	if (c->out_count != 1 || !c->in_max || current()->killed ||
+	    copy_from_user(&o, c->out, offsetof(struct x_out, win)) ||
+	    o.kind != X_OUT_ANSWER || o.win_count || o.handle_count)
+		return false;
+	call = only_call(p, o.id);
+	if (!call || !call->thread || call->orphan)
+		return false;
+	if (o.copy_len) { /* may block: the caller may be gone, or others have come */
+		if (port_window_copy(p, o.id, o.copy_window, 0, o.copy_src, o.copy_len, true) < 0)
+			return false;
+		call = only_call(p, o.id);
+		if (!call || !call->thread || call->orphan)
+			return false;
+	}
+	if (!list_empty(&p->items) || !list_empty(&p->pages) || !list_empty(&p->pages_delivered) ||
+	    !sched_may_hand_over(call->thread) ||
+	    (c->deadline_ns != X_FOREVER && c->deadline_ns <= arch_time_ns()))
+		return false;
+	port_commit_point(p);
+	port_unqueue(p, &call->item);
+	call_leave_server(call);
+	if ((o.flags & X_ANSWER_CURSOR) && call->record)
+		call->record->cursor = o.value;
+	call->msg = o.msg;
+	call->state = CALL_DONE;
+	*wait = thread_hand_over(&p->receivers, c->deadline_ns, 0, call->thread);
+	return true;
+}
