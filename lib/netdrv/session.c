@@ -338,12 +338,14 @@ void ndrv_session_device_quiet(void)
 
 void ndrv_session_status(bool tell)
 {
-	volatile struct net_status *page = (volatile struct net_status *)(ndrv_session.rings + NET_STATUS_OFFSET);
 	struct net_counters sum = ndrv.counters;
-	volatile uint64_t *to = (volatile uint64_t *)&page->counters;
+	volatile struct net_status *page;
+	volatile uint64_t *to;
 
 	if (!ndrv_session.open)
 		return;
+	page = (volatile struct net_status *)(ndrv_session.rings + NET_STATUS_OFFSET);
+	to = (volatile uint64_t *)&page->counters;
 	if (ndrv.ops->count)
 		ndrv.ops->count(&sum);
 	for (uint32_t i = 0; i < sizeof(sum) / sizeof(uint64_t); i++)

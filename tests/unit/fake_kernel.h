@@ -142,6 +142,7 @@ void server_die(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	abort();
 }
+void server_exit(void) { abort(); }
 void server_log(const char *fmt, ...)
 {
 	va_list ap;
