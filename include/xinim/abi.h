@@ -446,6 +446,8 @@ struct x_proc_info {
 	uint64_t backtrace[16]; /* return addresses by frame pointer */
 	uint64_t start_ns;
 	char name[16];
+	uint32_t threads_ready; /* of the threads, those that want a CPU and have none */
+	uint32_t reserved;
 };
 
 /* --------------------------------------------------------------------- devices */

@@ -566,6 +566,8 @@ static int64_t sys_proc_info(const struct args *a)
 	i.fault_regs = p->fault_regs;
 	memcpy(i.backtrace, p->fault_backtrace, sizeof(i.backtrace));
 	i.start_ns = p->start_ns;
+	list_for_each(t, &p->threads, struct thread, process_link)
+		i.threads_ready += t->state == THREAD_READY;
 	list_for_each(r, &p->space->regions, struct region, link)
 		i.mapped_pages += (r->end - r->start) / PAGE_SIZE;
 	memcpy(i.name, p->name, sizeof(i.name));

@@ -4,7 +4,8 @@
  * its event loop (kernel's account, costs the service nothing), and does it
  * answer a ping. Only a service's own time judges it (RECOVERY.md 15): the age
  * counts by successive looks, so that a machine that stood still between two
- * looks does not make everyone late.
+ * looks does not make everyone late; and only by those between which the service
+ * had a CPU when it wanted one.
  */
 #include "proto/rs.h"
 #include "servers/rs/events.h"
@@ -15,16 +16,35 @@
 
 static struct server_timer tick;
 
+/* Since the last look: did it wait for something, or run for a good part of the
+ * time? If others kept the CPU from it, its own deadlines move. */
+static bool had_a_chance(struct service *s, uint64_t elapsed_ns)
+{
+	struct x_proc_info i;
+	uint64_t cpu_ns;
+
+	if (x_proc_info(s->process, &i) < 0)
+		return true;
+	cpu_ns = i.cpu_user_ns - s->last_cpu_ns;
+	s->last_cpu_ns = i.cpu_user_ns;
+	if (i.threads_ready == 0 || cpu_ns > elapsed_ns / 4)
+		return true;
+	if (s->ping_ns)
+		s->ping_ns += elapsed_ns;
+	return false;
+}
+
 static bool iteration_too_old(struct service *s, uint64_t now)
 {
 	uint64_t period_ns = s->manifest->heartbeat_period_ms * MS;
 	uint64_t deadline_ns = s->manifest->heartbeat_deadline_ms * MS;
+	uint64_t elapsed_ns = now - s->last_look_ns;
 	struct x_port_info i;
 
-	if (now - s->last_look_ns < period_ns)
+	if (elapsed_ns < period_ns)
 		return false;
 	s->last_look_ns = now;
-	if (x_port_info(s->port, &i) < 0)
+	if (!had_a_chance(s, elapsed_ns) || x_port_info(s->port, &i) < 0)
 		return false;
 	if (i.iteration_ns == 0 || i.iteration_ns != s->seen_iteration_ns) {
 		s->seen_iteration_ns = i.iteration_ns;

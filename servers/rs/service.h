@@ -85,7 +85,7 @@ struct service {
 	uint64_t last_ping_ns;
 	uint64_t seen_iteration_ns;     /* heartbeat: iteration at the last look ... */
 	uint32_t seen_looks;            /* ... and how often it was the same */
-	uint64_t last_look_ns;
+	uint64_t last_look_ns, last_cpu_ns; /* time and its CPU time then */
 	bool cannot_start;              /* it said so: RS_EVENT_FAILED */
 	bool injected;                  /* a fault was asked for: does not count */
 	bool was_ready;                 /* so there is a state to go on with */
