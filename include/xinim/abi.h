@@ -446,7 +446,9 @@ struct x_proc_info {
 	uint64_t backtrace[16]; /* return addresses by frame pointer */
 	uint64_t start_ns;
 	char name[16];
-	uint32_t threads_ready; /* of the threads, those that want a CPU and have none */
+	uint64_t ran_ns;        /* CPU time as far as the timer bears witness: a virtual machine that
+	                           its host stops does not add to it */
+	uint32_t runnable;      /* threads that run, or want to */
 	uint32_t reserved;
 };
 

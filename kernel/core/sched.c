@@ -91,12 +91,21 @@ static void timer_rearm(void)
 	}
 }
 
+/* No piece counts for more than two slices: if the timer did not come in between,
+ * it was the machine under us that stood still, not the thread that ran. */
+static void judge(struct thread *t, uint64_t now)
+{
+	t->process->ran_ns += MIN(now - t->judged_ns, 2 * SLICE_NS);
+	t->judged_ns = now;
+}
+
 void sched_tick(void)
 {
 	struct cpu *cpu = this_cpu();
 	struct thread *t = cpu->current;
 
 	cpu->rq->armed_ns = X_FOREVER;
+	judge(t, arch_time_ns());
 	timers_expire();
 	if (t != &cpu->rq->idle && arch_time_ns() >= t->slice_end_ns) {
 		if (cpu->rq->count)
@@ -252,7 +261,8 @@ static void free_dead(struct cpu *cpu)
 static void account_switch(struct cpu *cpu, struct thread *prev, struct thread *next, uint64_t now)
 {
 	prev->system_ns += now - prev->switched_in_ns;
-	next->switched_in_ns = now;
+	judge(prev, now);
+	next->switched_in_ns = next->judged_ns = now;
 	cpu->switches++;
 	if (prev->state == THREAD_DEAD) {
 		KASSERT(!cpu->rq->dead);

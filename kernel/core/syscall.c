@@ -557,6 +557,7 @@ static int64_t sys_proc_info(const struct args *a)
 	i.status = p->status;
 	i.threads = p->thread_count;
 	i.cpu_user_ns = process_cpu_ns(p);
+	i.ran_ns = p->ran_ns;
 	i.resident_pages = p->space->resident_pages;
 	i.handles = p->handles.used;
 	i.vector = p->vector;
@@ -567,7 +568,7 @@ static int64_t sys_proc_info(const struct args *a)
 	memcpy(i.backtrace, p->fault_backtrace, sizeof(i.backtrace));
 	i.start_ns = p->start_ns;
 	list_for_each(t, &p->threads, struct thread, process_link)
-		i.threads_ready += t->state == THREAD_READY;
+		i.runnable += t->state == THREAD_READY || t->state == THREAD_RUNNING;
 	list_for_each(r, &p->space->regions, struct region, link)
 		i.mapped_pages += (r->end - r->start) / PAGE_SIZE;
 	memcpy(i.name, p->name, sizeof(i.name));

@@ -53,6 +53,7 @@ struct thread {
 
 	uint64_t fs_base, gs_base;
 	uint64_t user_ns, system_ns, switched_in_ns;
+	uint64_t judged_ns;         /* until when its running is in process->ran_ns */
 	void *kstack;
 };
 
@@ -81,6 +82,7 @@ struct process {
 	uint64_t fault_address, fault_error, fault_backtrace[16];
 	struct x_regs fault_regs;
 	uint64_t user_ns, system_ns, start_ns;
+	uint64_t ran_ns;            /* running time, see x_proc_info */
 };
 
 /* ---- sched.c ---- */

@@ -16,18 +16,16 @@
 
 static struct server_timer tick;
 
-/* Since the last look: did it wait for something, or run for a good part of the
- * time? If others kept the CPU from it, its own deadlines move. */
-static bool had_a_chance(struct service *s, uint64_t elapsed_ns)
+bool heartbeat_had_a_chance(struct service *s, uint64_t elapsed_ns)
 {
 	struct x_proc_info i;
-	uint64_t cpu_ns;
+	uint64_t ran_ns;
 
 	if (x_proc_info(s->process, &i) < 0)
 		return true;
-	cpu_ns = i.cpu_user_ns - s->last_cpu_ns;
-	s->last_cpu_ns = i.cpu_user_ns;
-	if (i.threads_ready == 0 || cpu_ns > elapsed_ns / 4)
+	ran_ns = i.ran_ns - s->last_ran_ns;
+	s->last_ran_ns = i.ran_ns;
+	if (i.runnable == 0 || ran_ns > elapsed_ns / 4)
 		return true;
 	if (s->ping_ns)
 		s->ping_ns += elapsed_ns;
@@ -44,7 +42,7 @@ static bool iteration_too_old(struct service *s, uint64_t now)
 	if (elapsed_ns < period_ns)
 		return false;
 	s->last_look_ns = now;
-	if (!had_a_chance(s, elapsed_ns) || x_port_info(s->port, &i) < 0)
+	if (!heartbeat_had_a_chance(s, elapsed_ns) || x_port_info(s->port, &i) < 0)
 		return false;
 	if (i.iteration_ns == 0 || i.iteration_ns != s->seen_iteration_ns) {
 		s->seen_iteration_ns = i.iteration_ns;
@@ -59,7 +57,7 @@ static bool iteration_too_old(struct service *s, uint64_t now)
 static bool ping_overdue(struct service *s, uint64_t now)
 {
 	if (s->ping_ns)
-		return now - s->ping_ns > PING_DEADLINE_NS;
+		return now > s->ping_ns + PING_DEADLINE_NS;
 	if (now - s->last_ping_ns < PING_PERIOD_NS)
 		return false;
 	s->ping_ns = s->last_ping_ns = now;

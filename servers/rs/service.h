@@ -45,7 +45,7 @@ enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 #define STARTUP_DEADLINE_NS 10000000000ull /* from process to ready */
 #define STARTUP_TRIES 3u
 #define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
-#define DEATH_DEADLINE_NS    2000000000ull /* from kill to the kernel's notice */
+#define DEATH_DEADLINE_NS   10000000000ull /* from kill to the kernel's notice */
 #define WARM_DEADLINE_NS     1000000000ull /* from reset in place to the next commit */
 #define WARM_TRIES 5u                      /* without a good run between: then cold */
 #define WARM_GOOD_RUN_NS     1000000000ull
@@ -85,7 +85,7 @@ struct service {
 	uint64_t last_ping_ns;
 	uint64_t seen_iteration_ns;     /* heartbeat: iteration at the last look ... */
 	uint32_t seen_looks;            /* ... and how often it was the same */
-	uint64_t last_look_ns, last_cpu_ns; /* time and its CPU time then */
+	uint64_t last_look_ns, last_ran_ns; /* time and its running time then */
 	bool cannot_start;              /* it said so: RS_EVENT_FAILED */
 	bool injected;                  /* a fault was asked for: does not count */
 	bool was_ready;                 /* so there is a state to go on with */
@@ -152,6 +152,10 @@ void service_graph_changed(void);
 /* ---- the other files ---- */
 void claim_device(struct service *s);                 /* claim.c */
 void heartbeat_start(void);                           /* heartbeat.c */
+/* In the time since it was last asked: did the service wait for something, or run
+ * for a good part of it? If others kept the CPU from it, or the host the whole
+ * machine, its deadlines move. */
+bool heartbeat_had_a_chance(struct service *s, uint64_t elapsed_ns);
 void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
 void init_check(void);                                /* init.c: first Linux process */
 void init_on_death(const struct service *s);          /* init.c: programs end with pm and vfs */

@@ -308,7 +308,10 @@ static void close_incarnation(struct service *s)
 
 static void new_life(struct service *s)
 {
-	s->ready_ns = s->ping_ns = s->seen_iteration_ns = s->last_cpu_ns = 0;
+	struct x_proc_info i;
+
+	s->last_ran_ns = x_proc_info(s->process, &i) < 0 ? 0 : i.ran_ns;
+	s->ready_ns = s->ping_ns = s->seen_iteration_ns = 0;
 	s->last_ping_ns = s->last_look_ns = x_clock(X_CLOCK_MONOTONIC);
 	s->cannot_start = s->injected = false;
 	s->kill_cause = CAUSE_NONE;

@@ -397,7 +397,10 @@ void service_on_deadline(void *service)
 		}
 		/* fall through */
 	case SERVICE_RECOVERING:
-		service_kill(s, CAUSE_TIMEOUT);
+		if (heartbeat_had_a_chance(s, server_now_ns - s->state_since_ns))
+			service_kill(s, CAUSE_TIMEOUT);
+		else
+			timer_set(&s->deadline, server_now_ns + WARM_DEADLINE_NS);
 		break;
 	case SERVICE_STOPPING:
 		stop_overdue(s);
