@@ -147,16 +147,25 @@ class Echo:
         self.mac = None
 
     def stats(self, timeout=30.0):
-        """netecho's counts; asks until there is an answer."""
+        """netecho's counts."""
+        words = self.ask(b"S", timeout).split()
+        return {key: int(value) for key, value in zip(words[::2], words[1::2])}
+
+    def driver(self, timeout=30.0):
+        """The driver's counts, by name; rx and tx of the second line are left out."""
+        words = self.ask(b"D", timeout).splitlines()[2].split()
+        return {key: int(value) for key, value in zip(words[::2], words[1::2])}
+
+    def ask(self, code, timeout):
+        """Asks until there is an answer; its text."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             self.tag = self.tag % 200 + 1
-            self.wire.send(order(b"S", flag=bytes([self.tag])))
+            self.wire.send(order(code, flag=bytes([self.tag])))
             until = time.monotonic() + 0.5
             while (left := until - time.monotonic()) > 0:
                 frame = self.wire.receive(left)
-                if frame and frame[12:14] == b"\x88\xb5" and frame[14:16] == b"S" + bytes([self.tag]):
+                if frame and frame[12:14] == b"\x88\xb5" and frame[14:16] == code + bytes([self.tag]):
                     self.mac = frame[6:12]
-                    words = frame[16:].rstrip(b"\0").decode().split()
-                    return {key: int(value) for key, value in zip(words[::2], words[1::2])}
+                    return frame[16:].rstrip(b"\0").decode()
         raise AssertionError("netecho does not answer")

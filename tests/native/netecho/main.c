@@ -25,6 +25,7 @@ enum order_code {
 	ORDER_SINK = 'X',   /* count it */
 	ORDER_BLAST = 'B',  /* send `count` packets of `bytes` payload: numbered, filled by pattern() */
 	ORDER_STATS = 'S',  /* reply with the counts as text */
+	ORDER_DRIVER = 'D', /* reply with the driver's own counts (NET_LIST) */
 	ORDER_CONFIG = 'C', /* mode `bytes`, `count` multicast addresses behind the order */
 };
 
@@ -38,6 +39,7 @@ struct order {
 
 static struct {
 	struct net_client *client;
+	x_handle_t driver;
 	struct net_pool pools[2];
 	uint8_t mac[6];
 	uint16_t tx_free[TX_BUFFERS];
@@ -207,20 +209,55 @@ static void send_text(const uint8_t *to, const char *text, uint32_t len)
 
 #define N(x) ((unsigned long long)(x))
 
+static struct { struct order order; char text[1024]; bool busy; } list;
+
+static void on_listed(void *ctx, const struct x_in *reply)
+{
+	int len = reply->msg.status;
+
+	(void)ctx;
+	list.busy = false;
+	if (len > 0 && len <= (int)sizeof(list.text) - 2) {
+		list.text[len] = 0;
+		memmove(list.text + 2, list.text, len);
+		list.text[0] = ORDER_DRIVER;
+		list.text[1] = (char)list.order.reserved;
+		send_text(list.order.from, list.text, len + 2);
+	}
+}
+
+static void send_driver_counts(const struct order *o)
+{
+	struct x_out *out;
+
+	if (list.busy)
+		return;
+	list.busy = true;
+	list.order = *o;
+	out = out_start(echo.driver, on_listed, NULL, NULL);
+	out->msg.op = NET_LIST;
+	out->win[0] = (struct x_window){ (uintptr_t)list.text, sizeof(list.text) - 2, X_WIN_WRITE };
+	out->win_count = 1;
+}
+
 static void send_stats(const struct order *o)
 {
+	struct x_system_info info;
 	struct net_counters c;
 	char text[512];
 	int len;
 
 	net_counters(echo.client, &c);
+	x_system_info(&info);
 	len = snprintf(text, sizeof(text),
 		       "S%c packets %llu bytes %llu pieces %llu bad %llu again %llu sunk %llu joined %llu sent %llu failed %llu "
-		       "reopened %u ups %u link %u features %u tx %llu rx %llu out %llu ns %llu\n", o->reserved,
+		       "reopened %u ups %u link %u features %u tx %llu rx %llu out %llu ns %llu "
+		       "switches %llu idle %llu\n", o->reserved,
 		       N(echo.packets), N(echo.bytes), N(echo.pieces), N(echo.bad), N(echo.again), N(echo.sunk),
 		       N(echo.joined), N(echo.sent), N(echo.failed), net_reopened(echo.client), echo.ups,
 		       net_link(echo.client).up, net_info(echo.client)->features, N(c.tx_packets), N(c.rx_packets),
-		       N(NET_SLOTS - net_send_room(echo.client)), N(x_clock(X_CLOCK_MONOTONIC)));
+		       N(NET_SLOTS - net_send_room(echo.client)), N(x_clock(X_CLOCK_MONOTONIC)),
+		       N(info.context_switches), N(info.idle_ns));
 	send_text(o->from, text, len);
 }
 
@@ -288,6 +325,9 @@ static bool order(const struct net_piece *piece, uint8_t *p)
 		break;
 	case ORDER_STATS:
 		send_stats(o);
+		break;
+	case ORDER_DRIVER:
+		send_driver_counts(o);
 		break;
 	case ORDER_CONFIG:
 		configure(p, piece->length);
@@ -439,6 +479,7 @@ void server_main(void)
 	echo.tx_free_count = TX_BUFFERS;
 	for (uint32_t i = 0; i < TX_BUFFERS; i++)
 		echo.tx_free[i] = TX_BUFFERS - 1 - i;
-	echo.client = net_open(boot_handle(driver ? driver : "virtio_net"), echo.pools, 2, &client, NULL);
+	echo.driver = boot_handle(driver ? driver : "virtio_net");
+	echo.client = net_open(echo.driver, echo.pools, 2, &client, NULL);
 	server_run(&ops);
 }
