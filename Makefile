@@ -185,9 +185,10 @@ $(PERSONALITY): $(PERS_OBJ) personality/linux/linux.ld
 
 # -------------------------------------------------------------- host tools
 HOST_CFLAGS := -std=gnu11 -g -O2 $(WARN) $(INCLUDE)
-MINIX_CORE := $(filter-out fs/minix/main.c $(wildcard fs/minix/server_*.c),$(wildcard fs/minix/*.c))
+FSYS_CORE := $(addprefix lib/fs/,access.c attr.c names.c path.c rename.c)
+MINIX_CORE := $(addprefix fs/minix/,bitmap.c cache.c dir.c index.c inode.c map.c op.c room.c super.c) $(FSYS_CORE)
 
-$(BUILD)/tools/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard fs/minix/*.h) include/xinim/error.h | $(STAMP)
+$(BUILD)/tools/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard fs/minix/*.h lib/fs/*.h) include/xinim/error.h | $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOSTCC) $(HOST_CFLAGS) $(filter %.c,$^) -o $@

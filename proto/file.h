@@ -83,6 +83,7 @@ struct file_statfs {
 #define F_O_TRUNC     01000u
 #define F_O_APPEND    02000u
 #define F_O_NONBLOCK  04000u
+#define F_O_DSYNC     010000u   /* O_SYNC has it too */
 #define F_O_DIRECT    040000u
 #define F_O_DIRECTORY 0200000u
 #define F_O_NOFOLLOW  0400000u

@@ -3,18 +3,18 @@
 
 #include "fs/minix/internal.h"
 
-uint32_t bitmap_zone_bits(const struct minix_fs *fs)
+uint32_t bitmap_zone_bits(const struct fsys *fs)
 {
 	return fs->zone_count - fs->first_data_zone + 1;
 }
 
 /* The block that holds a bit, and the word in it. */
-static int bit_word(struct minix_fs *fs, uint32_t first_block, uint32_t bit,
+static int bit_word(struct fsys *fs, uint32_t first_block, uint32_t bit,
 		    struct cache_buf **buf, uint32_t **word)
 {
 	uint32_t per_block = fs->block_size * 8;
 	int status = cache_get(&fs->cache, first_block + bit / per_block,
-			       CACHE_META, buf);
+			       buf);
 
 	if (!status)
 		*word = (uint32_t *)(void *)(*buf)->frame + bit % per_block / 32;
@@ -41,7 +41,7 @@ static uint32_t scan_block(const uint32_t *words, uint32_t per_block,
 }
 
 /* Looks for a clear bit in [1, bits), from a hint on and around. */
-static int find_clear(struct minix_fs *fs, uint32_t first_block, uint32_t bits,
+static int find_clear(struct fsys *fs, uint32_t first_block, uint32_t bits,
 		      uint32_t hint, uint32_t *found)
 {
 	uint32_t per_block = fs->block_size * 8;
@@ -68,7 +68,7 @@ static int find_clear(struct minix_fs *fs, uint32_t first_block, uint32_t bits,
 	return -X_ENOSPC;
 }
 
-static int change_bit(struct minix_fs *fs, uint32_t first_block, uint32_t bit,
+static int change_bit(struct fsys *fs, uint32_t first_block, uint32_t bit,
 		      bool set)
 {
 	uint32_t mask = 1u << bit % 32;
@@ -79,7 +79,7 @@ static int change_bit(struct minix_fs *fs, uint32_t first_block, uint32_t bit,
 	if (status)
 		return status;
 	if (!!(*word & mask) == set)
-		return minix_damaged(fs, "a bit of a bitmap is not as expected");
+		return fsys_damaged(fs, "a bit of a bitmap is not as expected");
 	status = op_modify(fs, buf, word, sizeof(*word));
 	if (status)
 		return status;
@@ -87,12 +87,12 @@ static int change_bit(struct minix_fs *fs, uint32_t first_block, uint32_t bit,
 	return 0;
 }
 
-static int no_space(const struct minix_fs *fs)
+static int no_space(const struct fsys *fs)
 {
-	return fs->reap_count ? -X_EAGAIN : -X_ENOSPC;
+	return fs->reap_count && !fs->reap_idle ? -X_EAGAIN : -X_ENOSPC;
 }
 
-static int alloc_bit(struct minix_fs *fs, uint32_t first_block, uint32_t bits,
+static int alloc_bit(struct fsys *fs, uint32_t first_block, uint32_t bits,
 		     uint32_t hint, uint32_t *bit)
 {
 	int status = find_clear(fs, first_block, bits, hint, bit);
@@ -102,7 +102,7 @@ static int alloc_bit(struct minix_fs *fs, uint32_t first_block, uint32_t bits,
 	return status ? status : change_bit(fs, first_block, *bit, true);
 }
 
-int bitmap_alloc_inode(struct minix_fs *fs, uint32_t near_ino, uint32_t *ino)
+int bitmap_alloc_inode(struct fsys *fs, uint32_t near_ino, uint32_t *ino)
 {
 	uint32_t hint = fs->alloc.inode_hint > near_ino ? fs->alloc.inode_hint
 							: near_ino;
@@ -118,7 +118,7 @@ int bitmap_alloc_inode(struct minix_fs *fs, uint32_t near_ino, uint32_t *ino)
 	return 0;
 }
 
-int bitmap_free_inode(struct minix_fs *fs, uint32_t ino)
+int bitmap_free_inode(struct fsys *fs, uint32_t ino)
 {
 	int status = change_bit(fs, fs->inode_map_block, ino, false);
 
@@ -130,7 +130,7 @@ int bitmap_free_inode(struct minix_fs *fs, uint32_t ino)
 	return 0;
 }
 
-int bitmap_alloc_zone(struct minix_fs *fs, uint32_t goal, uint32_t *zone)
+int bitmap_alloc_zone(struct fsys *fs, uint32_t goal, uint32_t *zone)
 {
 	uint32_t hint = fs->alloc.zone_hint;
 	uint32_t bit;
@@ -149,7 +149,7 @@ int bitmap_alloc_zone(struct minix_fs *fs, uint32_t goal, uint32_t *zone)
 	return 0;
 }
 
-int bitmap_free_zone(struct minix_fs *fs, uint32_t zone)
+int bitmap_free_zone(struct fsys *fs, uint32_t zone)
 {
 	int status = change_bit(fs, fs->zone_map_block,
 				zone - fs->first_data_zone + 1, false);
@@ -160,7 +160,7 @@ int bitmap_free_zone(struct minix_fs *fs, uint32_t zone)
 	return op_note_freed(fs, zone);
 }
 
-int bitmap_inode_is_used(struct minix_fs *fs, uint32_t ino, bool *used)
+int bitmap_inode_is_used(struct fsys *fs, uint32_t ino, bool *used)
 {
 	struct cache_buf *buf;
 	uint32_t *word;
@@ -183,7 +183,7 @@ static uint32_t count_clear(const uint32_t *words, uint32_t bits)
 	return clear;
 }
 
-int bitmap_count_free(struct minix_fs *fs, uint32_t first_block, uint32_t bits,
+int bitmap_count_free(struct fsys *fs, uint32_t first_block, uint32_t bits,
 		      uint32_t *next_block, uint32_t *free_count)
 {
 	uint32_t per_block = fs->block_size * 8;
@@ -191,12 +191,12 @@ int bitmap_count_free(struct minix_fs *fs, uint32_t first_block, uint32_t bits,
 	uint32_t ahead;
 
 	for (ahead = *next_block; ahead < blocks && ahead < *next_block + 32; ahead++)
-		cache_prefetch(&fs->cache, first_block + ahead, CACHE_META);
+		cache_prefetch(&fs->cache, first_block + ahead);
 	while (*next_block < blocks) {
 		uint32_t in_block = bits - *next_block * per_block;
 		struct cache_buf *buf;
 		int status = cache_get(&fs->cache, first_block + *next_block,
-				       CACHE_META, &buf);
+				       &buf);
 
 		if (status)
 			return status;

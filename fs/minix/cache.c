@@ -117,24 +117,22 @@ static void hash_remove(struct cache *c, struct cache_buf *buf)
 
 /* ---- setting up ----------------------------------------------------- */
 
-static uint32_t cut_frames(struct cache *c, uint32_t first, enum cache_kind kind)
+static void cut_frames(struct cache *c)
 {
-	uint32_t count = c->memory.frame_bytes[kind] / c->block_size;
+	uint32_t count = c->memory.frame_bytes / c->block_size;
 	uint32_t i;
 
-	if (count > c->memory.buf_count - first)
-		count = c->memory.buf_count - first;
+	if (count > c->memory.buf_count)
+		count = c->memory.buf_count;
 	for (i = 0; i < count; i++) {
-		struct cache_buf *buf = &c->memory.bufs[first + i];
+		struct cache_buf *buf = &c->memory.bufs[i];
 
 		memset(buf, 0, sizeof(*buf));
-		buf->frame = c->memory.frames[kind] + (size_t)i * c->block_size;
-		buf->kind = kind;
+		buf->frame = c->memory.frames + (size_t)i * c->block_size;
 		buf->snapshot = -1;
-		lru_append(&c->free[kind], buf);
+		lru_append(&c->free, buf);
 	}
-	c->frames[kind] = count;
-	return first + count;
+	c->frames = count;
 }
 
 static void cut_snapshots(struct cache *c)
@@ -149,7 +147,6 @@ void cache_init(struct cache *c, const struct cache_ops *ops, void *ctx,
 		uint64_t device_bytes)
 {
 	uint64_t blocks = device_bytes / block_size;
-	uint32_t used;
 
 	memset(c, 0, sizeof(*c));
 	c->ops = ops;
@@ -159,12 +156,9 @@ void cache_init(struct cache *c, const struct cache_ops *ops, void *ctx,
 	c->device_blocks = blocks < UINT32_MAX ? blocks : UINT32_MAX;
 	c->run_blocks_max = RUN_BYTES_MAX / block_size;
 	memset(memory->hash, 0, memory->hash_size * sizeof(*memory->hash));
-	used = cut_frames(c, 0, CACHE_META);
-	cut_frames(c, used, CACHE_DATA);
+	cut_frames(c);
 	cut_snapshots(c);
-	c->dirty_limit = c->frames[CACHE_DATA] / 2;
 	c->use_serial = 1;
-	c->iteration = 1;
 	c->flush_gen = 1;
 }
 
@@ -174,7 +168,7 @@ static void drop(struct cache *c, struct cache_buf *buf)
 {
 	if (buf->dirty) {
 		buf->dirty = false;
-		c->dirty_count[buf->kind]--;
+		c->dirty_count--;
 		io_remove(&c->dirty, buf);
 	}
 	if (buf->queued) {
@@ -183,13 +177,12 @@ static void drop(struct cache *c, struct cache_buf *buf)
 		c->reading_count--;
 	}
 	hash_remove(c, buf);
-	lru_remove(&c->lru[buf->kind], buf);
+	lru_remove(&c->lru, buf);
 	buf->state = CACHE_ABSENT;
 	buf->doomed = false;
 	buf->written_gen = 0;
 	buf->use_serial = 0;
-	buf->freed_iteration = c->iteration;
-	lru_append(&c->free[buf->kind], buf);
+	lru_append(&c->free, buf);
 }
 
 static bool is_unstable(const struct cache *c, const struct cache_buf *buf)
@@ -205,9 +198,9 @@ static bool is_evictable(const struct cache *c, const struct cache_buf *buf)
 }
 
 /* Makes one frame of a kind absent; false if none can be. */
-static bool evict_one(struct cache *c, enum cache_kind kind)
+static bool evict_one(struct cache *c)
 {
-	struct cache_buf *buf = c->lru[kind].head;
+	struct cache_buf *buf = c->lru.head;
 	uint32_t seen;
 
 	for (seen = 0; buf && seen < EVICT_SCAN_MAX; seen++) {
@@ -218,67 +211,24 @@ static bool evict_one(struct cache *c, enum cache_kind kind)
 			return true;
 		}
 		/* Move what is stuck out of the way of the next search. */
-		lru_remove(&c->lru[kind], buf);
-		lru_append(&c->lru[kind], buf);
+		lru_remove(&c->lru, buf);
+		lru_append(&c->lru, buf);
 		buf = next;
 	}
 	return false;
 }
 
-static bool frame_is_usable(const struct cache *c, const struct cache_buf *buf)
+static int take_frame(struct cache *c, struct cache_buf **out)
 {
-	return buf && (!c->strict_iterations || buf->kind == CACHE_META ||
-		       buf->freed_iteration != c->iteration);
-}
-
-/*
- * The frame behind that of block BLKNO - 1, if it is to be had: so that runs
- * of blocks are contiguous in memory and can travel in one transfer.
- */
-static struct cache_buf *neighbour_frame(struct cache *c, uint32_t blkno,
-					 enum cache_kind kind)
-{
-	struct cache_buf *prev = blkno ? hash_find(c, blkno - 1) : NULL;
-	struct cache_buf *buf = prev ? prev + 1 : NULL;
-
-	if (kind != CACHE_DATA || !prev || prev->kind != kind ||
-	    buf == c->memory.bufs + c->frames[CACHE_META] + c->frames[CACHE_DATA])
-		return NULL;
-	if (!c->strict_iterations && is_evictable(c, buf))
-		drop(c, buf);
-	return buf->state == CACHE_ABSENT && frame_is_usable(c, buf) ? buf : NULL;
-}
-
-static int take_frame(struct cache *c, uint32_t blkno, enum cache_kind kind,
-		      struct cache_buf **out)
-{
-	struct cache_list *list = &c->free[kind];
-	struct cache_buf *buf = neighbour_frame(c, blkno, kind);
-
-	if (!buf && !list->head && !evict_one(c, kind)) {
+	if (!c->free.head && !evict_one(c)) {
 		c->want_write_back = c->want_flush = true;
 		return c->dirty.count || c->writing.count || c->reading_count ||
 		       c->flushing || c->written_gen > c->flushed_gen ?
 		       -X_EWAIT : -X_ENOMEM;
 	}
-	if (!buf)
-		buf = list->head;
-	if (!frame_is_usable(c, buf))
-		return -X_EAGAIN;
-	lru_remove(list, buf);
-	*out = buf;
+	*out = c->free.head;
+	lru_remove(&c->free, *out);
 	return 0;
-}
-
-void cache_begin_iteration(struct cache *c)
-{
-	uint32_t reserve = c->frames[CACHE_DATA] / 8;
-
-	c->iteration++;
-	if (!c->strict_iterations)
-		return;
-	while (c->free[CACHE_DATA].count < reserve && evict_one(c, CACHE_DATA))
-		;
 }
 
 /* ---- where the device reads and writes --------------------------------- */
@@ -300,9 +250,6 @@ static bool take_io_data(struct cache *c, struct cache_buf *buf)
 {
 	uint32_t i;
 
-	buf->io_data = buf->frame;
-	if (buf->kind == CACHE_DATA)
-		return true;
 	for (i = 0; i < c->snapshot_count; i++)
 		if (take_slot(c, buf, (c->snapshot_cursor + i) % c->snapshot_count))
 			return true;
@@ -313,9 +260,6 @@ static bool take_io_data(struct cache *c, struct cache_buf *buf)
 static bool take_next_io_data(struct cache *c, const struct cache_buf *last,
 			      struct cache_buf *buf)
 {
-	buf->io_data = buf->frame;
-	if (buf->kind == CACHE_DATA)
-		return buf->frame == last->frame + c->block_size;
 	return take_slot(c, buf, last->snapshot + 1);
 }
 
@@ -332,9 +276,9 @@ static void drop_io_data(struct cache *c, struct cache_buf *buf)
 
 static void touch(struct cache *c, struct cache_buf *buf)
 {
-	if (c->lru[buf->kind].tail != buf) {
-		lru_remove(&c->lru[buf->kind], buf);
-		lru_append(&c->lru[buf->kind], buf);
+	if (c->lru.tail != buf) {
+		lru_remove(&c->lru, buf);
+		lru_append(&c->lru, buf);
 	}
 }
 
@@ -342,11 +286,10 @@ static void install(struct cache *c, struct cache_buf *buf, uint32_t blkno,
 		    enum cache_state state)
 {
 	buf->blkno = blkno;
-	buf->owner = 0;
 	buf->state = state;
 	buf->io_data = buf->frame;
 	hash_add(c, buf);
-	lru_append(&c->lru[buf->kind], buf);
+	lru_append(&c->lru, buf);
 }
 
 static void queue_read(struct cache *c, struct cache_buf *after,
@@ -362,10 +305,10 @@ static void unqueue_read(struct cache *c, struct cache_buf *buf)
 	io_remove(&c->queued, buf);
 }
 
-static int ask_for(struct cache *c, uint32_t blkno, enum cache_kind kind)
+static int ask_for(struct cache *c, uint32_t blkno)
 {
 	struct cache_buf *buf;
-	int status = take_frame(c, blkno, kind, &buf);
+	int status = take_frame(c, &buf);
 
 	if (status)
 		return status;
@@ -376,22 +319,7 @@ static int ask_for(struct cache *c, uint32_t blkno, enum cache_kind kind)
 	return 0;
 }
 
-/* Settles a cached block of the wrong kind: 0 if it is out of the way. */
-static int settle_kind(struct cache *c, struct cache_buf *buf)
-{
-	if (buf->state == CACHE_READING || buf->writing)
-		return -X_EWAIT;
-	if (buf->dirty || buf->use_serial == c->use_serial)
-		return -X_EUCLEAN;
-	if (is_unstable(c, buf)) {
-		c->want_flush = true;
-		return -X_EWAIT;
-	}
-	drop(c, buf);
-	return 0;
-}
-
-int cache_peek(struct cache *c, uint32_t blkno, enum cache_kind kind,
+int cache_peek(struct cache *c, uint32_t blkno,
 	       struct cache_buf **out)
 {
 	struct cache_buf *buf;
@@ -400,14 +328,8 @@ int cache_peek(struct cache *c, uint32_t blkno, enum cache_kind kind,
 	if (blkno >= c->device_blocks)
 		return -X_EUCLEAN;
 	buf = hash_find(c, blkno);
-	if (buf && buf->kind != kind) {
-		status = settle_kind(c, buf);
-		if (status)
-			return status;
-		buf = NULL;
-	}
 	if (!buf) {
-		status = ask_for(c, blkno, kind);
+		status = ask_for(c, blkno);
 		return status ? status : -X_EWAIT;
 	}
 	if (buf->state == CACHE_READING || buf->doomed)
@@ -424,27 +346,17 @@ int cache_peek(struct cache *c, uint32_t blkno, enum cache_kind kind,
 	return 0;
 }
 
-int cache_get(struct cache *c, uint32_t blkno, enum cache_kind kind,
+int cache_get(struct cache *c, uint32_t blkno,
 	      struct cache_buf **out)
 {
-	int status = cache_peek(c, blkno, kind, out);
+	int status = cache_peek(c, blkno, out);
 
 	if (!status)
 		(*out)->use_serial = c->use_serial;
 	return status;
 }
 
-int cache_get_writable(struct cache *c, uint32_t blkno, enum cache_kind kind,
-		       struct cache_buf **out)
-{
-	int status = cache_get(c, blkno, kind, out);
-
-	if (!status && kind == CACHE_DATA && (*out)->writing)
-		return -X_EWAIT;
-	return status;
-}
-
-int cache_get_fresh(struct cache *c, uint32_t blkno, enum cache_kind kind,
+int cache_get_fresh(struct cache *c, uint32_t blkno,
 		    struct cache_buf **out)
 {
 	struct cache_buf *buf;
@@ -458,36 +370,25 @@ int cache_get_fresh(struct cache *c, uint32_t blkno, enum cache_kind kind,
 			return -X_EWAIT;
 		drop(c, buf);
 	}
-	status = take_frame(c, blkno, kind, &buf);
+	status = take_frame(c, &buf);
 	if (status)
 		return status;
 	install(c, buf, blkno, CACHE_VALID);
 	buf->use_serial = c->use_serial;
-	if (kind == CACHE_META)
-		memset(buf->frame, 0, c->block_size);
+	memset(buf->frame, 0, c->block_size);
 	*out = buf;
 	return 0;
 }
 
-int cache_get_whole(struct cache *c, uint32_t blkno, struct cache_buf **out,
-		    bool *fresh)
+void cache_prefetch(struct cache *c, uint32_t blkno)
 {
-	struct cache_buf *buf = hash_find(c, blkno);
-
-	*fresh = !buf || buf->state == CACHE_FAILED;
-	return *fresh ? cache_get_fresh(c, blkno, CACHE_DATA, out)
-		      : cache_get_writable(c, blkno, CACHE_DATA, out);
-}
-
-void cache_prefetch(struct cache *c, uint32_t blkno, enum cache_kind kind)
-{
-	bool had_room = c->free[kind].count > 0;
+	bool had_room = c->free.count > 0;
 
 	if (blkno >= c->device_blocks || hash_find(c, blkno))
 		return;
-	if (!had_room && !evict_one(c, kind))
+	if (!had_room && !evict_one(c))
 		return;
-	(void)ask_for(c, blkno, kind);
+	(void)ask_for(c, blkno);
 }
 
 /* Takes FIRST and the queued buffers that follow it on disk off the queue. */
@@ -503,8 +404,7 @@ static bool gather_reads(struct cache *c, struct cache_buf *first)
 	while (first->run_blocks < c->run_blocks_max) {
 		struct cache_buf *next = hash_find(c, last->blkno + 1);
 
-		if (!next || !next->queued || next->kind != first->kind ||
-		    !take_next_io_data(c, last, next))
+		if (!next || !next->queued || !take_next_io_data(c, last, next))
 			break;
 		unqueue_read(c, next);
 		last->run_next = next;
@@ -546,7 +446,7 @@ void cache_read_done(struct cache *c, struct cache_buf *first, int status)
 		buf->run_next = NULL;
 		buf->state = status ? CACHE_FAILED : CACHE_VALID;
 		c->reading_count--;
-		if (!status && buf->kind == CACHE_META)
+		if (!status)
 			memcpy(buf->frame, buf->io_data, c->block_size);
 		drop_io_data(c, buf);
 		if (buf->doomed)
@@ -563,7 +463,7 @@ void cache_mark_dirty(struct cache *c, struct cache_buf *buf)
 		return;
 	buf->dirty = true;
 	buf->dirty_seq = ++c->dirty_seq;
-	c->dirty_count[buf->kind]++;
+	c->dirty_count++;
 	if (!buf->writing)
 		io_insert_after(&c->dirty, c->dirty.tail, buf);
 }
@@ -578,7 +478,7 @@ void cache_forget(struct cache *c, uint32_t blkno)
 		buf->doomed = true;
 		if (buf->dirty) {
 			buf->dirty = false;
-			c->dirty_count[buf->kind]--;
+			c->dirty_count--;
 		}
 		return;
 	}
@@ -598,11 +498,10 @@ static void set_writing(struct cache *c, struct cache_buf *buf)
 {
 	io_remove(&c->dirty, buf);
 	buf->dirty = false;
-	c->dirty_count[buf->kind]--;
+	c->dirty_count--;
 	buf->writing = true;
 	buf->writing_seq = buf->dirty_seq;
-	if (buf->io_data != buf->frame)
-		memcpy(buf->io_data, buf->frame, c->block_size);
+	memcpy(buf->io_data, buf->frame, c->block_size);
 	io_insert_after(&c->writing, c->writing.tail, buf);
 }
 
@@ -617,17 +516,16 @@ static void clear_writing(struct cache *c, struct cache_buf *buf, bool dirty_aga
 	} else if (dirty_again && !buf->doomed) {
 		buf->dirty = true;
 		buf->dirty_seq = buf->writing_seq;
-		c->dirty_count[buf->kind]++;
+		c->dirty_count++;
 		dirty_insert(c, buf);
 	}
 	if (buf->doomed)
 		drop(c, buf);
 }
 
-static bool same_run(struct cache *c, const struct cache_buf *a,
-		     const struct cache_buf *b)
+static bool same_run(struct cache *c, const struct cache_buf *b)
 {
-	return b && b->kind == a->kind && is_writable_out(c, b);
+	return b && is_writable_out(c, b);
 }
 
 /* The first block of the run of dirty blocks around BUF. */
@@ -638,9 +536,7 @@ static struct cache_buf *run_start(struct cache *c, struct cache_buf *buf)
 	for (back = 1; back < c->run_blocks_max && buf->blkno > 0; back++) {
 		struct cache_buf *prev = hash_find(c, buf->blkno - 1);
 
-		if (!same_run(c, buf, prev) ||
-		    (buf->kind == CACHE_DATA &&
-		     buf->frame != prev->frame + c->block_size))
+		if (!same_run(c, prev))
 			break;
 		buf = prev;
 	}
@@ -662,7 +558,7 @@ static int write_run(struct cache *c, struct cache_buf *first)
 	while (first->run_blocks < c->run_blocks_max) {
 		struct cache_buf *next = hash_find(c, last->blkno + 1);
 
-		if (!same_run(c, first, next) ||
+		if (!same_run(c, next) ||
 		    !take_next_io_data(c, last, next))
 			break;
 		set_writing(c, next);
@@ -687,9 +583,7 @@ static bool concerns(const struct cache_sync *sync, const struct cache_buf *buf)
 {
 	uint64_t seq = buf->writing ? buf->writing_seq : buf->dirty_seq;
 
-	return !sync || (seq <= sync->dirty_seq &&
-			 (!sync->owner || buf->kind == CACHE_META ||
-			  buf->owner == sync->owner));
+	return !sync || seq <= sync->dirty_seq;
 }
 
 static uint32_t write_back(struct cache *c, const struct cache_sync *sync,
@@ -719,17 +613,14 @@ void cache_write_done(struct cache *c, struct cache_buf *first, int status)
 {
 	struct cache_buf *buf = first;
 
-	if (status)
-		c->write_errors++;
-	else
-		c->written_gen = c->flush_gen;
+	cache_note_write(c, status);
 	while (buf) {
 		struct cache_buf *next = buf->run_next;
 
 		buf->run_next = NULL;
 		if (!status) {
 			buf->written_gen = c->flush_gen;
-			c->unstable_count[buf->kind]++;
+			c->unstable_count++;
 		}
 		clear_writing(c, buf, status != 0);
 		buf = next;
@@ -738,19 +629,23 @@ void cache_write_done(struct cache *c, struct cache_buf *first, int status)
 
 /* ---- flushing and syncing -------------------------------------------- */
 
+void cache_note_write(struct cache *c, int status)
+{
+	if (status)
+		c->write_errors++;
+	else
+		c->written_gen = c->flush_gen;
+}
+
 static void start_flush(struct cache *c)
 {
-	int kind;
-
 	if (c->flushing || c->written_gen <= c->flushed_gen)
 		return;
 	c->flushing = true;
 	c->flushing_gen = c->flush_gen++;
 	c->flushes++;
-	for (kind = 0; kind < CACHE_KINDS; kind++) {
-		c->unstable_flushing[kind] += c->unstable_count[kind];
-		c->unstable_count[kind] = 0;
-	}
+	c->unstable_flushing += c->unstable_count;
+	c->unstable_count = 0;
 	if (c->ops->start_flush(c->ctx)) {
 		/* Refused. Nothing ended since, so the generation is reusable. */
 		c->flushing = false;
@@ -766,7 +661,7 @@ void cache_flush_done(struct cache *c, int status)
 		return;
 	}
 	c->flushed_gen = c->flushing_gen;
-	memset(c->unstable_flushing, 0, sizeof(c->unstable_flushing));
+	c->unstable_flushing = 0;
 }
 
 void cache_epoch_lost(struct cache *c)
@@ -774,7 +669,7 @@ void cache_epoch_lost(struct cache *c)
 	uint32_t i;
 
 	c->losses++;
-	for (i = 0; i < c->frames[CACHE_META] + c->frames[CACHE_DATA]; i++) {
+	for (i = 0; i < c->frames; i++) {
 		struct cache_buf *buf = &c->memory.bufs[i];
 
 		if (buf->state == CACHE_VALID && is_unstable(c, buf))
@@ -790,17 +685,12 @@ void cache_flush_lost(struct cache *c)
 /* Half of the frames shall always be free or easily freed. */
 static void relieve_pressure(struct cache *c)
 {
-	int kind;
+	uint32_t unstable = c->unstable_count + c->unstable_flushing;
 
-	for (kind = 0; kind < CACHE_KINDS; kind++) {
-		uint32_t unstable = c->unstable_count[kind] +
-				    c->unstable_flushing[kind];
-
-		if (c->dirty_count[kind] + unstable <= c->frames[kind] / 2)
-			continue;
-		c->want_write_back |= c->dirty_count[kind] > c->frames[kind] / 4;
-		c->want_flush |= unstable > c->frames[kind] / 4;
-	}
+	if (c->dirty_count + unstable <= c->frames / 2)
+		return;
+	c->want_write_back |= c->dirty_count > c->frames / 4;
+	c->want_flush |= unstable > c->frames / 4;
 }
 
 void cache_start(struct cache *c)

@@ -11,18 +11,15 @@
  *            and makes it absent again
  *
  * dirty:    newer than the disk
- * writing:  the device is reading io_data. For metadata that is a snapshot,
- *           so the buffer may be edited meanwhile; for data it is the frame
- *           itself, and who wants to edit it waits. (Metadata is read by way
- *           of a snapshot slot too: the device never sees a metadata frame.)
+ * writing:  the device is reading io_data, a snapshot; so the buffer may be
+ *           edited meanwhile. Blocks are read by way of a snapshot slot too: the
+ *           device never sees a frame, which belongs to the server's logged region.
  * unstable: written, but no flush has followed (written_gen > flushed_gen);
  *           kept until one has, and written again if the device lost its
  *           cache (cache_epoch_lost).
  *
- * Two kinds of buffer, each with its own frames: metadata frames belong to
- * the server's logged region, data frames are payload and are not logged. So
- * that a rollback never finds a data frame overwritten, a frame given up in
- * one iteration is not filled before the next (cache_begin_iteration).
+ * Only metadata lies here; the bytes of files are elsewhere (lib/fs/content.h),
+ * but share the generations of flushes: cache_note_write().
  *
  * Nothing here blocks or allocates. One thread only.
  */
@@ -33,7 +30,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum cache_kind { CACHE_META, CACHE_DATA, CACHE_KINDS };
 enum cache_state { CACHE_ABSENT, CACHE_READING, CACHE_VALID, CACHE_FAILED };
 
 struct cache_buf {
@@ -46,13 +42,10 @@ struct cache_buf {
 	uint64_t dirty_seq;             /* when the frame's content became dirty */
 	uint64_t writing_seq;           /* dirty_seq of what is being written */
 	uint64_t use_serial;            /* not evicted while equal to the cache's */
-	uint64_t freed_iteration;
 	uint64_t written_gen;           /* flush generation of the last write */
 	uint32_t blkno;
-	uint32_t owner;                 /* inode, for data; else 0 */
 	uint32_t run_blocks;            /* in the first buffer of a transfer */
 	int32_t snapshot;               /* snapshot slot in use, or -1 */
-	uint8_t kind;
 	uint8_t state;
 	bool queued;                    /* a read not yet given to the device */
 	bool dirty;
@@ -82,8 +75,8 @@ struct cache_memory {
 	uint32_t buf_count;
 	struct cache_buf **hash;
 	uint32_t hash_size;
-	uint8_t *frames[CACHE_KINDS];
-	size_t frame_bytes[CACHE_KINDS];
+	uint8_t *frames;
+	size_t frame_bytes;
 	uint8_t *snapshots;
 	size_t snapshot_bytes;
 };
@@ -102,16 +95,14 @@ struct cache {
 	uint32_t block_size;
 	uint32_t device_blocks;
 	uint32_t run_blocks_max;
-	uint32_t frames[CACHE_KINDS];   /* how many there are */
-	uint32_t dirty_limit;           /* data blocks; writers wait above it */
-	bool strict_iterations;
+	uint32_t frames;                /* how many there are */
 
-	struct cache_list free[CACHE_KINDS];
-	struct cache_list lru[CACHE_KINDS];     /* head: least recently used */
+	struct cache_list free;
+	struct cache_list lru;          /* head: least recently used */
 	struct cache_list queued;       /* reads to start */
 	struct cache_list dirty;        /* oldest first */
 	struct cache_list writing;
-	uint32_t dirty_count[CACHE_KINDS];
+	uint32_t dirty_count;
 	uint32_t reading_count;
 
 	bool snapshot_used[CACHE_SNAPSHOTS_MAX];
@@ -120,7 +111,6 @@ struct cache {
 
 	uint64_t dirty_seq;             /* last one given */
 	uint64_t use_serial;
-	uint64_t iteration;
 
 	bool flushing;
 	uint64_t flush_gen;             /* writes ending now get this one */
@@ -128,8 +118,8 @@ struct cache {
 	uint64_t flushing_gen;          /* what the flush under way covers */
 	uint64_t written_gen;           /* of the last write that ended */
 	/* Blocks written and not yet stable: before and since the flush began. */
-	uint32_t unstable_flushing[CACHE_KINDS];
-	uint32_t unstable_count[CACHE_KINDS];
+	uint32_t unstable_flushing;
+	uint32_t unstable_count;
 	bool want_write_back;           /* cache_start() is to make room */
 	bool want_flush;
 	uint32_t write_errors;          /* ever; a sync compares before and after */
@@ -142,7 +132,6 @@ struct cache {
 enum cache_sync_state { CACHE_SYNC_NEW, CACHE_SYNC_WRITING, CACHE_SYNC_FLUSHING };
 struct cache_sync {
 	uint8_t state;
-	uint32_t owner;                 /* data of this inode only; 0: all */
 	uint64_t dirty_seq;
 	uint64_t flush_gen;
 	uint32_t write_errors;
@@ -153,43 +142,28 @@ void cache_init(struct cache *c, const struct cache_ops *ops, void *ctx,
 		const struct cache_memory *memory, uint32_t block_size,
 		uint64_t device_bytes);
 
-/* The top of the server's loop: frames given up before may now be filled. */
-void cache_begin_iteration(struct cache *c);
-
 /*
  * The block, valid, and kept from eviction until use_serial moves on.
  * -X_EWAIT: not resident; it has been asked for (started by cache_start).
- * -X_EAGAIN: no frame before the next iteration. -X_EIO: can't be read.
- * -X_EUCLEAN: no such block, or in use as the other kind.
+ * -X_EIO: can't be read. -X_EUCLEAN: no such block.
  * -X_ENOMEM: every frame is in use by this very operation.
  */
-int cache_get(struct cache *c, uint32_t blkno, enum cache_kind kind,
+int cache_get(struct cache *c, uint32_t blkno,
 	      struct cache_buf **out);
 
 /* The same, but OUT is good only until the next call of the cache. */
-int cache_peek(struct cache *c, uint32_t blkno, enum cache_kind kind,
+int cache_peek(struct cache *c, uint32_t blkno,
 	       struct cache_buf **out);
 
-/* cache_get() for one who will edit the frame: also waits out a write. */
-int cache_get_writable(struct cache *c, uint32_t blkno, enum cache_kind kind,
-		       struct cache_buf **out);
-
 /*
- * A buffer for a block whose old content doesn't matter. Metadata comes
- * zeroed, data as it happens to be. Errors as for cache_get().
+ * A buffer for a block whose old content doesn't matter. It comes
+ * zeroed. Errors as for cache_get().
  */
-int cache_get_fresh(struct cache *c, uint32_t blkno, enum cache_kind kind,
+int cache_get_fresh(struct cache *c, uint32_t blkno,
 		    struct cache_buf **out);
 
-/*
- * A data block about to be overwritten whole, so that it needn't be read.
- * FRESH: it wasn't resident and holds nothing yet.
- */
-int cache_get_whole(struct cache *c, uint32_t blkno, struct cache_buf **out,
-		    bool *fresh);
-
 /* Asks for a block without waiting; gives up quietly if there is no room. */
-void cache_prefetch(struct cache *c, uint32_t blkno, enum cache_kind kind);
+void cache_prefetch(struct cache *c, uint32_t blkno);
 
 /* Gives the reads asked for to the device, in runs. */
 void cache_start(struct cache *c);
@@ -215,6 +189,9 @@ bool cache_is_stable(const struct cache *c);
 void cache_read_done(struct cache *c, struct cache_buf *first, int status);
 void cache_write_done(struct cache *c, struct cache_buf *first, int status);
 void cache_flush_done(struct cache *c, int status);
+/* A write that was none of the cache ended: flush_gen is its generation, and it
+ * is stable when flushed_gen has come that far. */
+void cache_note_write(struct cache *c, int status);
 
 /*
  * The device lost what was written and not flushed: it is dirty again, and

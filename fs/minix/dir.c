@@ -1,46 +1,60 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Directories: files of 64-byte slots {inode, name}; inode 0 is a free slot.
- * A slot never moves, so its byte offset serves readdir as a cursor. Blocks
- * of directories are metadata in the cache.
+ * Directories: files of slots {inode, name}; inode 0 is a free slot. A slot
+ * never moves, so its byte offset serves readdir as a cursor. Blocks of
+ * directories are metadata in the cache. Large ones have an index (index.c).
  */
 
-#include "fs/minix/internal.h"
+#include "fs/minix/dir.h"
 
-enum { SLOT_BYTES = sizeof(struct minix_dirent_disk) };
-
-bool name_is_dot(struct minix_name name)
+uint32_t slot_ino(const struct fsys *fs, const void *slot)
 {
-	return name.bytes == 1 && name.text[0] == '.';
+	return fs->version == 3 ? *(const uint32_t *)slot : *(const uint16_t *)slot;
 }
 
-bool name_is_dot_dot(struct minix_name name)
+const char *slot_name(const struct fsys *fs, const void *slot)
 {
-	return name.bytes == 2 && name.text[0] == '.' && name.text[1] == '.';
+	return (const char *)slot + fs->dirent_bytes - fs->limits.name_max;
 }
 
-static uint32_t name_length(const char name[static MINIX_NAME_MAX])
+static void set_ino(const struct fsys *fs, void *slot, uint32_t ino)
 {
+	if (fs->version == 3)
+		*(uint32_t *)slot = ino;
+	else
+		*(uint16_t *)slot = ino;
+}
+
+uint32_t slot_name_bytes(const struct fsys *fs, const void *slot)
+{
+	const char *name = slot_name(fs, slot);
 	uint32_t bytes = 0;
 
-	while (bytes < MINIX_NAME_MAX && name[bytes])
+	while (bytes < fs->limits.name_max && name[bytes])
 		bytes++;
 	return bytes;
 }
 
+bool slot_is_named(const struct fsys *fs, const void *slot, struct fsys_name name)
+{
+	const char *text = slot_name(fs, slot);
+
+	return text[0] == name.text[0] && !memcmp(text, name.text, name.bytes) &&
+	       (name.bytes == fs->limits.name_max || !text[name.bytes]);
+}
+
 /* ---- one block -------------------------------------------------------- */
 
-static uint32_t block_count(const struct minix_fs *fs, const struct minix_inode *dir)
+uint32_t dir_block_count(const struct fsys *fs, const struct fsys_node *dir)
 {
 	return ((uint64_t)dir->size_bytes + fs->block_size - 1) / fs->block_size;
 }
 
 /* The slots of a block, COUNT of them; none if the block is a hole. */
-static int peek_slots(struct minix_fs *fs, struct minix_inode *dir,
-		      uint32_t block, struct minix_dirent_disk **slots,
-		      uint32_t *count)
+int dir_peek_slots(struct fsys *fs, struct fsys_node *dir, uint32_t block,
+		   const uint8_t **slots, uint32_t *count)
 {
-	uint32_t bytes = dir->size_bytes - block * fs->block_size;
+	uint64_t bytes = dir->size_bytes - (uint64_t)block * fs->block_size;
 	struct cache_buf *buf;
 	uint32_t zone;
 	int status = map_lookup(fs, dir, block, &zone);
@@ -48,18 +62,17 @@ static int peek_slots(struct minix_fs *fs, struct minix_inode *dir,
 	*count = 0;
 	if (status || !zone)
 		return status;
-	status = cache_peek(&fs->cache, zone, CACHE_META, &buf);
+	status = cache_peek(&fs->cache, zone, &buf);
 	if (status)
 		return status;
-	*slots = (void *)buf->frame;
-	*count = (bytes < fs->block_size ? bytes : fs->block_size) / SLOT_BYTES;
+	*slots = buf->frame;
+	*count = (bytes < fs->block_size ? bytes : fs->block_size) / fs->dirent_bytes;
 	return 0;
 }
 
 /* The slot at an offset, kept for a change. */
-static int get_slot(struct minix_fs *fs, struct minix_inode *dir,
-		    uint32_t slot_bytes, struct cache_buf **buf,
-		    struct minix_dirent_disk **slot)
+static int get_slot(struct fsys *fs, struct fsys_node *dir,
+		    uint32_t slot_bytes, struct cache_buf **buf, uint8_t **slot)
 {
 	uint32_t zone;
 	int status = map_lookup(fs, dir, slot_bytes / fs->block_size, &zone);
@@ -67,47 +80,44 @@ static int get_slot(struct minix_fs *fs, struct minix_inode *dir,
 	if (status)
 		return status;
 	if (!zone)
-		return minix_damaged(fs, "a directory has a hole");
-	status = cache_get(&fs->cache, zone, CACHE_META, buf);
+		return fsys_damaged(fs, "a directory has a hole");
+	status = cache_get(&fs->cache, zone, buf);
 	if (!status)
-		*slot = (void *)((*buf)->frame + slot_bytes % fs->block_size);
+		*slot = (*buf)->frame + slot_bytes % fs->block_size;
 	return status;
 }
 
-static void read_ahead(struct minix_fs *fs, struct minix_inode *dir, uint32_t block)
+void dir_read_ahead(struct fsys *fs, struct fsys_node *dir, uint32_t block)
 {
-	uint32_t blocks = block_count(fs, dir);
+	uint32_t blocks = dir_block_count(fs, dir);
 	uint32_t end = block + 16 * 1024 / fs->block_size;
 	uint32_t zone;
 
 	for (; block < blocks && block < end; block++)
 		if (!map_lookup(fs, dir, block, &zone) && zone)
-			cache_prefetch(&fs->cache, zone, CACHE_META);
+			cache_prefetch(&fs->cache, zone);
 }
 
 /* ---- searching -------------------------------------------------------- */
 
 /* What a search looks for; gives true at the slot that ends it. */
-typedef bool (*match_fn)(const struct minix_dirent_disk *slot, const void *what);
+typedef bool (*match_fn)(const struct fsys *fs, const void *slot, const void *what);
 
-static bool matches_name(const struct minix_dirent_disk *slot, const void *what)
+static bool matches_name(const struct fsys *fs, const void *slot, const void *what)
 {
-	const struct minix_name *name = what;
-
-	return slot->name[0] == name->text[0] &&
-	       !memcmp(slot->name, name->text, name->bytes) &&
-	       (name->bytes == MINIX_NAME_MAX || !slot->name[name->bytes]);
+	return slot_is_named(fs, slot, *(const struct fsys_name *)what);
 }
 
-static bool is_no_dot(const struct minix_dirent_disk *slot, const void *what)
+static bool is_no_dot(const struct fsys *fs, const void *slot, const void *what)
 {
+	const char *name = slot_name(fs, slot);
+
 	(void)what;
-	return slot->name[0] != '.' ||
-	       (slot->name[1] && (slot->name[1] != '.' || slot->name[2]));
+	return name[0] != '.' || (name[1] && (name[1] != '.' || name[2]));
 }
 
 /* The memo of the same search, or NULL. */
-static struct minix_scan_memo *find_memo(struct minix_fs *fs,
+static struct minix_scan_memo *find_memo(struct fsys *fs,
 					 const struct minix_scan_memo *now)
 {
 	uint32_t i;
@@ -122,7 +132,7 @@ static struct minix_scan_memo *find_memo(struct minix_fs *fs,
 /* Small directories are as fast searched again. */
 enum { MEMO_BLOCKS_MIN = 8 };
 
-static void keep_memo(struct minix_fs *fs, const struct minix_scan_memo *now)
+static void keep_memo(struct fsys *fs, const struct minix_scan_memo *now)
 {
 	struct minix_scan_memo *memo;
 
@@ -140,13 +150,13 @@ static void keep_memo(struct minix_fs *fs, const struct minix_scan_memo *now)
  * Goes through the used slots until MATCH. KEY tells searches apart, for
  * going on after a wait. -X_ENOENT: none; then the first free slot is known.
  */
-static int search(struct minix_fs *fs, struct minix_inode *dir, match_fn match,
-		  const void *what, struct minix_name key, uint32_t *ino,
+static int search(struct fsys *fs, struct fsys_node *dir, match_fn match,
+		  const void *what, struct fsys_name key, uint32_t *ino,
 		  uint32_t *slot_bytes)
 {
 	struct minix_scan_memo now = { .dir_version = dir->dir_version,
 				       .free_slot_bytes = UINT32_MAX };
-	uint32_t blocks = block_count(fs, dir);
+	uint32_t blocks = dir_block_count(fs, dir);
 	struct minix_scan_memo *memo;
 
 	memcpy(now.key, key.text, key.bytes);
@@ -155,23 +165,23 @@ static int search(struct minix_fs *fs, struct minix_inode *dir, match_fn match,
 		now = *memo;
 	for (; now.next_block < blocks; now.next_block++) {
 		uint32_t base = now.next_block * fs->block_size;
-		struct minix_dirent_disk *slots = NULL;
+		const uint8_t *slots = NULL;
 		uint32_t count, i;
-		int status = peek_slots(fs, dir, now.next_block, &slots, &count);
+		int status = dir_peek_slots(fs, dir, now.next_block, &slots, &count);
 
 		if (status) {
 			keep_memo(fs, &now);
 			if (status == -X_EWAIT)
-				read_ahead(fs, dir, now.next_block + 1);
+				dir_read_ahead(fs, dir, now.next_block + 1);
 			return status;
 		}
-		for (i = 0; i < count; i++) {
-			if (!slots[i].ino) {
+		for (i = 0; i < count; i++, slots += fs->dirent_bytes) {
+			if (!slot_ino(fs, slots)) {
 				if (now.free_slot_bytes == UINT32_MAX)
-					now.free_slot_bytes = base + i * SLOT_BYTES;
-			} else if (match(&slots[i], what)) {
-				*ino = slots[i].ino;
-				*slot_bytes = base + i * SLOT_BYTES;
+					now.free_slot_bytes = base + i * fs->dirent_bytes;
+			} else if (match(fs, slots, what)) {
+				*ino = slot_ino(fs, slots);
+				*slot_bytes = base + i * fs->dirent_bytes;
 				keep_memo(fs, &now);
 				return 0;
 			}
@@ -183,24 +193,27 @@ static int search(struct minix_fs *fs, struct minix_inode *dir, match_fn match,
 	return -X_ENOENT;
 }
 
-int dir_lookup(struct minix_fs *fs, struct minix_inode *dir,
-	       struct minix_name name, uint32_t *ino, uint32_t *slot_bytes)
+int dir_lookup(struct fsys *fs, struct fsys_node *dir,
+	       struct fsys_name name, uint32_t *ino, uint32_t *slot_bytes)
 {
 	int status;
 
-	if (name.bytes > MINIX_NAME_MAX)
+	if (name.bytes > fs->limits.name_max)
 		return -X_ENAMETOOLONG;
 	if (!name.bytes)
 		return -X_ENOENT;
-	status = search(fs, dir, matches_name, &name, name, ino, slot_bytes);
+	if (index_wanted(fs, dir))
+		status = index_lookup(fs, dir, name, ino, slot_bytes);
+	else
+		status = search(fs, dir, matches_name, &name, name, ino, slot_bytes);
 	if (!status && *ino > fs->inode_count)
-		return minix_damaged(fs, "a directory entry has no such inode");
+		return fsys_damaged(fs, "a directory entry has no such inode");
 	return status;
 }
 
-int dir_check_empty(struct minix_fs *fs, struct minix_inode *dir)
+int dir_check_empty(struct fsys *fs, struct fsys_node *dir)
 {
-	struct minix_name key = { "/empty", 6, false }; /* no name has a slash */
+	struct fsys_name key = { "/empty", 6, false }; /* no name has a slash */
 	uint32_t ino, slot_bytes;
 	int status = search(fs, dir, is_no_dot, NULL, key, &ino, &slot_bytes);
 
@@ -209,27 +222,27 @@ int dir_check_empty(struct minix_fs *fs, struct minix_inode *dir)
 	return status ? status : -X_ENOTEMPTY;
 }
 
-int dir_parent(struct minix_fs *fs, struct minix_inode *dir, uint32_t *ino)
+int dir_parent(struct fsys *fs, struct fsys_node *dir, uint32_t *ino)
 {
-	struct minix_name dot_dot = { "..", 2, false };
+	struct fsys_name dot_dot = { "..", 2, false };
 	uint32_t slot_bytes;
 	int status = dir_lookup(fs, dir, dot_dot, ino, &slot_bytes);
 
-	return status == -X_ENOENT ? minix_damaged(fs, "a directory has no \"..\"")
+	return status == -X_ENOENT ? fsys_damaged(fs, "a directory has no \"..\"")
 				   : status;
 }
 
-static bool matches_ino(const struct minix_dirent_disk *slot, const void *what)
+static bool matches_ino(const struct fsys *fs, const void *slot, const void *what)
 {
-	return slot->ino == *(const uint32_t *)what && is_no_dot(slot, NULL);
+	return slot_ino(fs, slot) == *(const uint32_t *)what && is_no_dot(fs, slot, NULL);
 }
 
-int dir_name_of(struct minix_fs *fs, struct minix_inode *dir, uint32_t ino,
-		char name[static MINIX_NAME_MAX], uint32_t *name_bytes)
+int dir_name_of(struct fsys *fs, struct fsys_node *dir, uint32_t ino,
+		char name[static FSYS_NAME_MAX], uint32_t *name_bytes)
 {
 	char key_text[1 + sizeof(ino)] = "/";
-	struct minix_name key = { key_text, sizeof(key_text), false };
-	struct minix_dirent_disk *slot;
+	struct fsys_name key = { key_text, sizeof(key_text), false };
+	uint8_t *slot;
 	struct cache_buf *buf;
 	uint32_t found, slot_bytes;
 	int status;
@@ -241,42 +254,42 @@ int dir_name_of(struct minix_fs *fs, struct minix_inode *dir, uint32_t ino,
 		status = get_slot(fs, dir, slot_bytes, &buf, &slot);
 	if (status)
 		return status;
-	memcpy(name, slot->name, MINIX_NAME_MAX);
-	*name_bytes = name_length(name);
+	*name_bytes = slot_name_bytes(fs, slot);
+	memcpy(name, slot_name(fs, slot), *name_bytes);
 	return 0;
 }
 
 /* ---- changing ----------------------------------------------------------- */
 
 /* Notes that the directory changed. */
-static int touch_dir(struct minix_fs *fs, struct minix_inode *dir, uint32_t time_sec)
+static int touch_dir(struct fsys *fs, struct fsys_node *dir, uint64_t time_ns)
 {
 	int status = op_modify_inode(fs, dir);
 
 	if (status)
 		return status;
 	dir->dir_version = ++fs->last_dir_version;
-	dir->mtime_sec = dir->ctime_sec = time_sec;
+	dir->mtime_ns = dir->ctime_ns = time_ns;
 	return 0;
 }
 
-static int set_slot(struct minix_fs *fs, struct cache_buf *buf,
-		    struct minix_dirent_disk *slot, uint32_t ino,
-		    struct minix_name name)
+static int set_slot(struct fsys *fs, struct cache_buf *buf,
+		    uint8_t *slot, uint32_t ino,
+		    struct fsys_name name)
 {
-	int status = op_modify(fs, buf, slot, SLOT_BYTES);
+	int status = op_modify(fs, buf, slot, fs->dirent_bytes);
 
 	if (status)
 		return status;
-	memset(slot, 0, SLOT_BYTES);
-	slot->ino = ino;
-	memcpy(slot->name, name.text, name.bytes);
+	memset(slot, 0, fs->dirent_bytes);
+	set_ino(fs, slot, ino);
+	memcpy(slot + fs->dirent_bytes - fs->limits.name_max, name.text, name.bytes);
 	return 0;
 }
 
 /* Puts an entry behind the last slot, in a new block if need be. */
-static int append(struct minix_fs *fs, struct minix_inode *dir,
-		  struct minix_name name, uint32_t ino)
+static int append(struct fsys *fs, struct fsys_node *dir,
+		  struct fsys_name name, uint32_t ino)
 {
 	uint32_t at = dir->size_bytes;
 	struct cache_buf *buf;
@@ -286,7 +299,7 @@ static int append(struct minix_fs *fs, struct minix_inode *dir,
 
 	if (dir->trim)
 		return -X_EAGAIN;
-	if (at > fs->max_size_bytes - SLOT_BYTES)
+	if (at > fs->max_size_bytes - fs->dirent_bytes)
 		return -X_ENOSPC;
 	status = op_modify_inode(fs, dir);
 	if (!status)
@@ -294,38 +307,38 @@ static int append(struct minix_fs *fs, struct minix_inode *dir,
 	if (status)
 		return status;
 	if (fresh) {
-		status = cache_get_fresh(&fs->cache, zone, CACHE_META, &buf);
+		status = cache_get_fresh(&fs->cache, zone, &buf);
 		if (!status)
 			status = op_note_fresh(fs, buf);
 	} else {
-		status = cache_get(&fs->cache, zone, CACHE_META, &buf);
+		status = cache_get(&fs->cache, zone, &buf);
 	}
 	if (status)
 		return status;
-	dir->size_bytes = at + SLOT_BYTES;
+	dir->size_bytes = at + fs->dirent_bytes;
 	dir->free_slot_bytes = dir->size_bytes;
-	return set_slot(fs, buf, (void *)(buf->frame + at % fs->block_size), ino,
-			name);
+	index_add(fs, dir, name, at);
+	return set_slot(fs, buf, buf->frame + at % fs->block_size, ino, name);
 }
 
 /* The first free slot from the hint on; the directory's size if there is none. */
-static int find_free_slot(struct minix_fs *fs, struct minix_inode *dir,
+static int find_free_slot(struct fsys *fs, struct fsys_node *dir,
 			  uint32_t *slot_bytes)
 {
-	uint32_t at = dir->free_slot_bytes;
+	uint32_t at = index_free_slot(fs, dir);
 
 	while (at < dir->size_bytes) {
 		uint32_t block = at / fs->block_size;
-		struct minix_dirent_disk *slots = NULL;
+		const uint8_t *slots = NULL;
 		uint32_t count, i;
-		int status = peek_slots(fs, dir, block, &slots, &count);
+		int status = dir_peek_slots(fs, dir, block, &slots, &count);
 
 		if (status)
 			return status;
-		for (i = at % fs->block_size / SLOT_BYTES; i < count; i++)
-			if (!slots[i].ino)
+		for (i = at % fs->block_size / fs->dirent_bytes; i < count; i++)
+			if (!slot_ino(fs, slots + i * fs->dirent_bytes))
 				break;
-		*slot_bytes = block * fs->block_size + i * SLOT_BYTES;
+		*slot_bytes = block * fs->block_size + i * fs->dirent_bytes;
 		if (i < count)
 			return 0;
 		at = (block + 1) * fs->block_size;
@@ -335,16 +348,16 @@ static int find_free_slot(struct minix_fs *fs, struct minix_inode *dir,
 	return 0;
 }
 
-int dir_add(struct minix_fs *fs, struct minix_inode *dir, struct minix_name name,
-	    uint32_t ino, uint32_t time_sec)
+int dir_add(struct fsys *fs, struct fsys_node *dir, struct fsys_name name,
+	    uint32_t ino, uint64_t time_ns)
 {
-	struct minix_dirent_disk *slot;
+	uint8_t *slot;
 	struct cache_buf *buf;
 	uint32_t slot_bytes = 0;
 	int status = find_free_slot(fs, dir, &slot_bytes);
 
 	if (!status)
-		status = touch_dir(fs, dir, time_sec);
+		status = touch_dir(fs, dir, time_ns);
 	if (status)
 		return status;
 	if (slot_bytes >= dir->size_bytes)
@@ -352,17 +365,18 @@ int dir_add(struct minix_fs *fs, struct minix_inode *dir, struct minix_name name
 	status = get_slot(fs, dir, slot_bytes, &buf, &slot);
 	if (status)
 		return status;
-	dir->free_slot_bytes = slot_bytes + SLOT_BYTES;
+	dir->free_slot_bytes = slot_bytes + fs->dirent_bytes;
+	index_add(fs, dir, name, slot_bytes);
 	return set_slot(fs, buf, slot, ino, name);
 }
 
-int dir_remove(struct minix_fs *fs, struct minix_inode *dir, uint32_t slot_bytes,
-	       uint32_t time_sec)
+int dir_remove(struct fsys *fs, struct fsys_node *dir, uint32_t slot_bytes,
+	       uint64_t time_ns)
 {
-	struct minix_name no_name = { "", 0, false };
-	struct minix_dirent_disk *slot;
+	struct fsys_name no_name = { "", 0, false };
+	uint8_t *slot;
 	struct cache_buf *buf;
-	int status = touch_dir(fs, dir, time_sec);
+	int status = touch_dir(fs, dir, time_ns);
 
 	if (!status)
 		status = get_slot(fs, dir, slot_bytes, &buf, &slot);
@@ -370,80 +384,93 @@ int dir_remove(struct minix_fs *fs, struct minix_inode *dir, uint32_t slot_bytes
 		return status;
 	if (slot_bytes < dir->free_slot_bytes)
 		dir->free_slot_bytes = slot_bytes;
+	index_freed(fs, dir, slot_bytes);
 	return set_slot(fs, buf, slot, 0, no_name);
 }
 
-int dir_replace(struct minix_fs *fs, struct minix_inode *dir,
-		uint32_t slot_bytes, uint32_t ino, uint32_t time_sec)
+int dir_replace(struct fsys *fs, struct fsys_node *dir,
+		uint32_t slot_bytes, uint32_t ino, uint64_t time_ns)
 {
-	struct minix_dirent_disk *slot;
+	uint8_t *slot;
 	struct cache_buf *buf;
-	int status = touch_dir(fs, dir, time_sec);
+	int status = touch_dir(fs, dir, time_ns);
 
 	if (!status)
 		status = get_slot(fs, dir, slot_bytes, &buf, &slot);
 	if (!status)
-		status = op_modify(fs, buf, &slot->ino, sizeof(slot->ino));
+		status = op_modify(fs, buf, slot, sizeof(uint32_t));
 	if (!status)
-		slot->ino = ino;
+		set_ino(fs, slot, ino);
 	return status;
 }
 
-int dir_make(struct minix_fs *fs, struct minix_inode *dir, uint32_t parent_ino)
+int dir_set_parent(struct fsys *fs, struct fsys_node *dir, uint32_t parent_ino)
 {
-	struct minix_name dot = { ".", 1, false };
-	struct minix_name dot_dot = { "..", 2, false };
-	int status = append(fs, dir, dot, dir->ino);
+	struct fsys_name dot_dot = { "..", 2, false };
+	uint64_t mtime_ns = dir->mtime_ns;      /* no name in it changes */
+	uint32_t ino, slot_bytes;
+	int status = dir_lookup(fs, dir, dot_dot, &ino, &slot_bytes);
 
+	if (!status)
+		status = dir_replace(fs, dir, slot_bytes, parent_ino, mtime_ns);
+	return status;
+}
+
+int dir_make(struct fsys *fs, struct fsys_node *dir, uint32_t parent_ino)
+{
+	struct fsys_name dot = { ".", 1, false };
+	struct fsys_name dot_dot = { "..", 2, false };
+	int status;
+
+	index_forget(fs, dir->ino);
+	status = append(fs, dir, dot, dir->ino);
 	return status ? status : append(fs, dir, dot_dot, parent_ino);
 }
 
 /* ---- listing ------------------------------------------------------------- */
 
 /* Slots that no path could name are passed over. */
-static bool is_listable(const struct minix_fs *fs,
-			const struct minix_dirent_disk *slot)
+static bool is_listable(const struct fsys *fs, const void *slot)
 {
-	uint32_t i;
+	const char *name = slot_name(fs, slot);
+	uint32_t ino = slot_ino(fs, slot);
 
-	if (!slot->ino || slot->ino > fs->inode_count || !slot->name[0])
-		return false;
-	for (i = 0; i < MINIX_NAME_MAX; i++)
-		if (slot->name[i] == '/')
-			return false;
-	return true;
+	return ino && ino <= fs->inode_count && name[0] &&
+	       !memchr(name, '/', fs->limits.name_max);
 }
 
-static void list_slot(const struct minix_dirent_disk *slot, uint32_t at,
-		      struct minix_dirent *out)
+static void list_slot(const struct fsys *fs, const void *slot, uint32_t at,
+		      struct fsys_dirent *out)
 {
 	memset(out, 0, sizeof(*out));
-	out->ino = slot->ino;
-	out->next_cursor = at + SLOT_BYTES;
-	memcpy(out->name, slot->name, MINIX_NAME_MAX);
-	out->name_bytes = name_length(slot->name);
+	out->ino = slot_ino(fs, slot);
+	out->next_cursor = at + fs->dirent_bytes;
+	out->name_bytes = slot_name_bytes(fs, slot);
+	memcpy(out->name, slot_name(fs, slot), out->name_bytes);
 }
 
 /* The next entry at or behind *AT, or -X_ENOENT. */
-static int next_entry(struct minix_fs *fs, struct minix_inode *dir, uint32_t *at,
-		      struct minix_dirent *out)
+static int next_entry(struct fsys *fs, struct fsys_node *dir, uint32_t *at,
+		      struct fsys_dirent *out)
 {
-	*at -= *at % SLOT_BYTES;
+	*at -= *at % fs->dirent_bytes;
 	while (*at < dir->size_bytes) {
 		uint32_t block = *at / fs->block_size;
-		struct minix_dirent_disk *slots = NULL;
+		const uint8_t *slots = NULL;
 		uint32_t count, i;
-		int status = peek_slots(fs, dir, block, &slots, &count);
+		int status = dir_peek_slots(fs, dir, block, &slots, &count);
 
 		if (status == -X_EWAIT)
-			read_ahead(fs, dir, block + 1);
+			dir_read_ahead(fs, dir, block + 1);
 		if (status)
 			return status;
-		for (i = *at % fs->block_size / SLOT_BYTES; i < count; i++) {
-			if (!is_listable(fs, &slots[i]))
+		for (i = *at % fs->block_size / fs->dirent_bytes; i < count; i++) {
+			const uint8_t *slot = slots + i * fs->dirent_bytes;
+
+			if (!is_listable(fs, slot))
 				continue;
-			*at = block * fs->block_size + i * SLOT_BYTES;
-			list_slot(&slots[i], *at, out);
+			*at = block * fs->block_size + i * fs->dirent_bytes;
+			list_slot(fs, slot, *at, out);
 			return 0;
 		}
 		*at = (block + 1) * fs->block_size;
@@ -451,13 +478,13 @@ static int next_entry(struct minix_fs *fs, struct minix_inode *dir, uint32_t *at
 	return -X_ENOENT;
 }
 
-static int fill_listing(struct minix_fs *fs, uint32_t ino, uint32_t cursor,
-			struct minix_dirent *out, uint32_t capacity)
+static int fill_listing(struct fsys *fs, uint32_t ino, uint32_t cursor,
+			struct fsys_dirent *out, uint32_t capacity)
 {
 	uint32_t filled = 0;
 
 	while (filled < capacity) {
-		struct minix_inode *dir;
+		struct fsys_node *dir;
 		int status;
 
 		op_forget(fs);
@@ -476,17 +503,17 @@ static int fill_listing(struct minix_fs *fs, uint32_t ino, uint32_t cursor,
 	return filled;
 }
 
-static int touch_atime(struct minix_fs *fs, const struct minix_caller *who,
+static int touch_atime(struct fsys *fs, const struct fsys_caller *who,
 		       uint32_t ino)
 {
-	struct minix_inode *dir;
+	struct fsys_node *dir;
 	int status = inode_get_dir(fs, ino, &dir);
 
-	return status ? status : file_touch_atime(fs, dir, who);
+	return status ? status : attr_touch_atime(fs, dir, who->time_ns);
 }
 
-int minix_readdir(struct minix_fs *fs, const struct minix_caller *who,
-		  uint32_t ino, uint32_t cursor, struct minix_dirent *out,
+int fsys_readdir(struct fsys *fs, const struct fsys_caller *who,
+		  uint32_t ino, uint32_t cursor, struct fsys_dirent *out,
 		  uint32_t capacity)
 {
 	int status;

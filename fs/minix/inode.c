@@ -10,31 +10,31 @@
 
 #include "fs/minix/internal.h"
 
-static struct minix_inode **hash_slot(struct minix_fs *fs, uint32_t ino)
+static struct fsys_node **hash_slot(struct fsys *fs, uint32_t ino)
 {
 	return &fs->inode_hash[ino % MINIX_INODE_HASH];
 }
 
-struct minix_inode *inode_find(const struct minix_fs *fs, uint32_t ino)
+struct fsys_node *inode_find(const struct fsys *fs, uint32_t ino)
 {
-	struct minix_inode *ip = fs->inode_hash[ino % MINIX_INODE_HASH];
+	struct fsys_node *ip = fs->inode_hash[ino % MINIX_INODE_HASH];
 
 	while (ip && ip->ino != ino)
 		ip = ip->hash_next;
 	return ip;
 }
 
-static void hash_add(struct minix_fs *fs, struct minix_inode *ip)
+static void hash_add(struct fsys *fs, struct fsys_node *ip)
 {
-	struct minix_inode **slot = hash_slot(fs, ip->ino);
+	struct fsys_node **slot = hash_slot(fs, ip->ino);
 
 	ip->hash_next = *slot;
 	*slot = ip;
 }
 
-void inode_unhash(struct minix_fs *fs, struct minix_inode *ip)
+void inode_unhash(struct fsys *fs, struct fsys_node *ip)
 {
-	struct minix_inode **at = hash_slot(fs, ip->ino);
+	struct fsys_node **at = hash_slot(fs, ip->ino);
 
 	while (*at != ip)
 		at = &(*at)->hash_next;
@@ -42,13 +42,13 @@ void inode_unhash(struct minix_fs *fs, struct minix_inode *ip)
 	ip->hash_next = NULL;
 }
 
-bool inode_needs_reap(const struct minix_inode *ip)
+bool inode_needs_reap(const struct fsys_node *ip)
 {
 	return !ip->damaged && ip->mode &&
 	       (ip->trim || (!ip->link_count && !ip->holds));
 }
 
-static bool is_recyclable(const struct minix_fs *fs, const struct minix_inode *ip)
+static bool is_recyclable(const struct fsys *fs, const struct fsys_node *ip)
 {
 	return !ip->ino ||
 	       (!ip->holds && !ip->mounted_on && !inode_needs_reap(ip) &&
@@ -56,12 +56,12 @@ static bool is_recyclable(const struct minix_fs *fs, const struct minix_inode *i
 }
 
 /* An unused slot for an inode, cleared and hashed. */
-static int take_slot(struct minix_fs *fs, uint32_t ino, struct minix_inode **out)
+static int take_slot(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 {
 	uint32_t i;
 
 	for (i = 0; i < fs->setup.inode_slots; i++) {
-		struct minix_inode *ip = &fs->setup.inodes[fs->inode_cursor];
+		struct fsys_node *ip = &fs->setup.inodes[fs->inode_cursor];
 
 		fs->inode_cursor = (fs->inode_cursor + 1) % fs->setup.inode_slots;
 		if (!is_recyclable(fs, ip))
@@ -76,128 +76,173 @@ static int take_slot(struct minix_fs *fs, uint32_t ino, struct minix_inode **out
 		*out = ip;
 		return 0;
 	}
-	return fs->reap_count ? -X_EAGAIN : -X_ENFILE;
+	return fs->reap_count && !fs->reap_idle ? -X_EAGAIN : -X_ENFILE;
 }
 
-int inode_slot(struct minix_fs *fs, uint32_t ino, struct cache_buf **buf,
-	       struct minix_inode_disk **slot)
+int inode_slot(struct fsys *fs, uint32_t ino, struct cache_buf **buf, void **slot)
 {
-	uint32_t per_block = fs->block_size / sizeof(**slot);
-	struct minix_inode_disk *table;
+	uint32_t per_block = fs->block_size / fs->inode_bytes;
 	int status;
 
 	if (ino == 0 || ino > fs->inode_count)
-		return minix_damaged(fs, "an inode number is out of range");
-	status = cache_get(&fs->cache,
-			   fs->inode_table_block + (ino - 1) / per_block,
-			   CACHE_META, buf);
-	if (status)
-		return status;
-	table = (void *)(*buf)->frame;
-	*slot = &table[(ino - 1) % per_block];
-	return 0;
+		return fsys_damaged(fs, "an inode number is out of range");
+	status = cache_get(&fs->cache, fs->inode_table_block + (ino - 1) / per_block, buf);
+	if (!status)
+		*slot = (*buf)->frame + (ino - 1) % per_block * fs->inode_bytes;
+	return status;
 }
 
-static void decode(struct minix_inode *ip, const struct minix_inode_disk *disk)
+static void decode_old(struct fsys_node *ip, const struct minix_old_inode_disk *disk)
 {
+	uint32_t i;
+
 	ip->mode = disk->mode;
 	ip->link_count = disk->link_count;
 	ip->uid = disk->uid;
 	ip->gid = disk->gid;
 	ip->size_bytes = disk->size_bytes;
-	ip->atime_sec = disk->atime_sec;
-	ip->mtime_sec = disk->mtime_sec;
-	ip->ctime_sec = disk->ctime_sec;
+	ip->atime_ns = ip->mtime_ns = ip->ctime_ns = disk->mtime_sec * FSYS_SEC;
+	for (i = 0; i < MINIX_OLD_ZONES; i++)
+		ip->zone[i] = disk->zone[i];
+}
+
+static void decode(const struct fsys *fs, struct fsys_node *ip, const void *slot)
+{
+	const struct minix_inode_disk *disk = slot;
+
+	if (fs->version == 1) {
+		decode_old(ip, slot);
+		return;
+	}
+	ip->mode = disk->mode;
+	ip->link_count = disk->link_count;
+	ip->uid = disk->uid;
+	ip->gid = disk->gid;
+	ip->size_bytes = disk->size_bytes;
+	ip->atime_ns = disk->atime_sec * FSYS_SEC;
+	ip->mtime_ns = disk->mtime_sec * FSYS_SEC;
+	ip->ctime_ns = disk->ctime_sec * FSYS_SEC;
 	memcpy(ip->zone, disk->zone, sizeof(ip->zone));
 }
 
-void inode_encode(const struct minix_inode *ip, struct minix_inode_disk *out)
+static void encode_old(const struct fsys_node *ip, struct minix_old_inode_disk *out)
 {
+	uint32_t i;
+
 	out->mode = ip->mode;
 	out->link_count = ip->link_count;
 	out->uid = ip->uid;
 	out->gid = ip->gid;
 	out->size_bytes = ip->size_bytes;
-	out->atime_sec = ip->atime_sec;
-	out->mtime_sec = ip->mtime_sec;
-	out->ctime_sec = ip->ctime_sec;
+	out->mtime_sec = ip->mtime_ns / FSYS_SEC;
+	for (i = 0; i < MINIX_OLD_ZONES; i++)
+		out->zone[i] = ip->zone[i];
+}
+
+void inode_encode(const struct fsys *fs, const struct fsys_node *ip, void *slot)
+{
+	struct minix_inode_disk *out = slot;
+
+	if (fs->version == 1) {
+		encode_old(ip, slot);
+		return;
+	}
+	out->mode = ip->mode;
+	out->link_count = ip->link_count;
+	out->uid = ip->uid;
+	out->gid = ip->gid;
+	out->size_bytes = ip->size_bytes;
+	out->atime_sec = ip->atime_ns / FSYS_SEC;
+	out->mtime_sec = ip->mtime_ns / FSYS_SEC;
+	out->ctime_sec = ip->ctime_ns / FSYS_SEC;
 	memcpy(out->zone, ip->zone, sizeof(out->zone));
 }
 
-static int validate(struct minix_fs *fs, const struct minix_inode_disk *disk)
+bool inode_slot_is_unlinked(const struct fsys *fs, const void *slot)
 {
-	switch (disk->mode & MINIX_S_IFMT) {
-	case MINIX_S_IFDIR:
-		if (disk->size_bytes % sizeof(struct minix_dirent_disk))
-			return minix_damaged(fs, "a directory has an odd size");
+	struct fsys_node node;
+
+	decode(fs, &node, slot);
+	return node.mode && !node.link_count;
+}
+
+static int validate(struct fsys *fs, const struct fsys_node *node)
+{
+	switch (node->mode & FSYS_S_IFMT) {
+	case FSYS_S_IFDIR:
+		if (node->size_bytes % fs->dirent_bytes)
+			return fsys_damaged(fs, "a directory has an odd size");
 		break;
-	case MINIX_S_IFLNK:
-		if (!disk->size_bytes || disk->size_bytes > fs->block_size)
-			return minix_damaged(fs, "a symbolic link has a wrong size");
+	case FSYS_S_IFLNK:
+		if (!node->size_bytes || node->size_bytes > fs->block_size)
+			return fsys_damaged(fs, "a symbolic link has a wrong size");
 		break;
-	case MINIX_S_IFREG:
+	case FSYS_S_IFREG:
 		break;
-	case MINIX_S_IFCHR:
-	case MINIX_S_IFBLK:
-	case MINIX_S_IFIFO:
-	case MINIX_S_IFSOCK:
+	case FSYS_S_IFCHR:
+	case FSYS_S_IFBLK:
+	case FSYS_S_IFIFO:
+	case FSYS_S_IFSOCK:
 		return 0;
 	case 0:
-		return minix_damaged(fs, "a name leads to an unused inode");
+		return fsys_damaged(fs, "a name leads to an unused inode");
 	default:
-		return minix_damaged(fs, "an inode has no known type");
+		return fsys_damaged(fs, "an inode has no known type");
 	}
-	if (disk->size_bytes > fs->max_size_bytes)
-		return minix_damaged(fs, "an inode has too large a size");
+	if (node->size_bytes > fs->max_size_bytes)
+		return fsys_damaged(fs, "an inode has too large a size");
 	return 0;
 }
 
-static int load(struct minix_fs *fs, uint32_t ino, bool unlinked_too,
-		struct minix_inode **out)
+static int load(struct fsys *fs, uint32_t ino, bool unlinked_too,
+		struct fsys_node **out)
 {
-	struct minix_inode_disk *slot;
+	struct fsys_node node = { 0 };
 	struct cache_buf *buf;
+	void *slot;
 	int status = inode_slot(fs, ino, &buf, &slot);
 
-	if (!status)
-		status = validate(fs, slot);
 	if (status)
 		return status;
-	if (!slot->link_count && !unlinked_too)
-		return minix_damaged(fs, "a name leads to an unlinked inode");
+	decode(fs, &node, slot);
+	status = validate(fs, &node);
+	if (status)
+		return status;
+	if (!node.link_count && !unlinked_too)
+		return fsys_damaged(fs, "a name leads to an unlinked inode");
 	status = take_slot(fs, ino, out);
 	if (status)
 		return status;
-	decode(*out, slot);
+	decode(fs, *out, slot);
 	fs->reap_count += inode_needs_reap(*out);
 	return 0;
 }
 
-int inode_get(struct minix_fs *fs, uint32_t ino, struct minix_inode **out)
+int inode_get(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 {
-	struct minix_inode *ip = inode_find(fs, ino);
+	struct fsys_node *ip = inode_find(fs, ino);
 
 	if (!ip)
 		return load(fs, ino, false, out);
 	if (!ip->mode || (!ip->link_count && !ip->holds))
-		return minix_damaged(fs, "a name leads to an unlinked inode");
+		return fsys_damaged(fs, "a name leads to an unlinked inode");
 	ip->use_serial = fs->cache.use_serial;
 	*out = ip;
 	return 0;
 }
 
-int inode_get_dir(struct minix_fs *fs, uint32_t ino, struct minix_inode **out)
+int inode_get_dir(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 {
 	int status = inode_get(fs, ino, out);
 
 	if (status)
 		return status;
-	return MINIX_ISDIR((*out)->mode) ? 0 : -X_ENOTDIR;
+	return FSYS_ISDIR((*out)->mode) ? 0 : -X_ENOTDIR;
 }
 
-int inode_alloc(struct minix_fs *fs, uint32_t near_ino, struct minix_inode **out)
+int inode_alloc(struct fsys *fs, uint32_t near_ino, struct fsys_node **out)
 {
-	struct minix_inode_disk *slot;
+	void *slot;
 	struct cache_buf *buf;
 	uint32_t ino;
 	int status = bitmap_alloc_inode(fs, near_ino, &ino);
@@ -205,7 +250,7 @@ int inode_alloc(struct minix_fs *fs, uint32_t near_ino, struct minix_inode **out
 	if (status)
 		return status;
 	if (inode_find(fs, ino))
-		return minix_damaged(fs, "an inode in use is marked free");
+		return fsys_damaged(fs, "an inode in use is marked free");
 	status = inode_slot(fs, ino, &buf, &slot);
 	if (!status)
 		status = take_slot(fs, ino, out);
@@ -220,28 +265,28 @@ int inode_alloc(struct minix_fs *fs, uint32_t near_ino, struct minix_inode **out
 	return op_modify_inode(fs, *out);
 }
 
-int inode_peek_type(struct minix_fs *fs, uint32_t ino, uint16_t *mode)
+int inode_peek_type(struct fsys *fs, uint32_t ino, uint16_t *mode)
 {
-	const struct minix_inode *ip = inode_find(fs, ino);
-	struct minix_inode_disk *slot;
+	const struct fsys_node *ip = inode_find(fs, ino);
+	void *slot;
 	struct cache_buf *buf;
 	int status = 0;
 
 	if (ip) {
-		*mode = ip->mode & MINIX_S_IFMT;
+		*mode = ip->mode & FSYS_S_IFMT;
 		return 0;
 	}
 	status = inode_slot(fs, ino, &buf, &slot);
 	if (!status)
-		*mode = slot->mode & MINIX_S_IFMT;
+		*mode = *(const uint16_t *)slot & FSYS_S_IFMT; /* first in every version */
 	return status;
 }
 
 /* ---- holding ----------------------------------------------------------- */
 
-int minix_hold(struct minix_fs *fs, uint32_t ino)
+int fsys_hold(struct fsys *fs, uint32_t ino)
 {
-	struct minix_inode *ip;
+	struct fsys_node *ip;
 	int status;
 
 	op_begin(fs);
@@ -251,28 +296,42 @@ int minix_hold(struct minix_fs *fs, uint32_t ino)
 	return op_end(fs, status);
 }
 
-bool minix_release(struct minix_fs *fs, uint32_t ino, uint32_t count)
+void fsys_forget_mounts(struct fsys *fs)
 {
-	struct minix_inode *ip = inode_find(fs, ino);
+	uint32_t i;
+
+	for (i = 0; i < fs->setup.inode_slots; i++)
+		fs->setup.inodes[i].mounted_on = false;
+}
+
+bool fsys_release(struct fsys *fs, uint32_t ino, uint32_t count)
+{
+	struct fsys_node *ip = inode_find(fs, ino);
 
 	if (!ip || ip->holds < count)
 		return false;
 	fs->reap_count -= inode_needs_reap(ip);
 	ip->holds -= count;
 	fs->reap_count += inode_needs_reap(ip);
+	fs->reap_idle = false;
 	return true;
 }
 
-uint32_t minix_slot(const struct minix_fs *fs, uint32_t ino)
+uint32_t fsys_slot(const struct fsys *fs, uint32_t ino)
 {
-	const struct minix_inode *ip = ino ? inode_find(fs, ino) : NULL;
+	const struct fsys_node *ip = ino ? inode_find(fs, ino) : NULL;
 
 	return ip ? (uint32_t)(ip - fs->setup.inodes) : UINT32_MAX;
 }
 
-int minix_mark_mount(struct minix_fs *fs, uint32_t ino, bool mounted_on)
+uint32_t fsys_slot_count(const struct fsys *fs)
 {
-	struct minix_inode *ip;
+	return fs->setup.inode_slots;
+}
+
+int fsys_mark_mount(struct fsys *fs, uint32_t ino, bool mounted_on)
+{
+	struct fsys_node *ip;
 	int status;
 
 	op_begin(fs);
@@ -284,46 +343,39 @@ int minix_mark_mount(struct minix_fs *fs, uint32_t ino, bool mounted_on)
 	return op_end(fs, status);
 }
 
-/* ---- device numbers ------------------------------------------------------ */
-
-/* As Linux encodes them, so that small ones look as they always did. */
-int minix_dev_encode(uint32_t major, uint32_t minor, uint32_t *encoded)
-{
-	if (major > 0xfff || minor > 0xfffff)
-		return -X_EINVAL;
-	*encoded = (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
-	return 0;
-}
-
-void minix_dev_decode(uint32_t encoded, uint32_t *major, uint32_t *minor)
-{
-	*major = encoded >> 8 & 0xfff;
-	*minor = (encoded & 0xff) | (encoded >> 12 & 0xfff00);
-}
-
 /* ---- freeing -------------------------------------------------------------- */
 
-static struct minix_inode *find_reapable(struct minix_fs *fs)
+/* Freed now? One that somebody maps is left alone until it is asked for again. */
+static bool may_reap(const struct fsys *fs, const struct fsys_node *ip)
+{
+	return inode_needs_reap(ip) &&
+	       (ip->link_count || ip->holds || !fs->setup.keep_unlinked ||
+		!fs->setup.keep_unlinked(ip->ino));
+}
+
+/* The search goes on where it found one: there may be many. */
+static struct fsys_node *find_reapable(struct fsys *fs)
 {
 	uint32_t i;
 
 	for (i = 0; i < fs->setup.inode_slots; i++) {
-		struct minix_inode *ip = &fs->setup.inodes[i];
+		struct fsys_node *ip = &fs->setup.inodes[fs->reap_cursor];
 
-		if (ip->ino && inode_needs_reap(ip))
+		if (ip->ino && may_reap(fs, ip))
 			return ip;
+		fs->reap_cursor = (fs->reap_cursor + 1) % fs->setup.inode_slots;
 	}
 	return NULL;
 }
 
-static int reap_step(struct minix_fs *fs, struct minix_inode *ip)
+static int reap_step(struct fsys *fs, struct fsys_node *ip)
 {
 	int status = op_modify_inode(fs, ip);
 
 	if (status)
 		return status;
 	ip->use_serial = fs->cache.use_serial;
-	if (!ip->link_count && !ip->holds && !MINIX_ISDEV(ip->mode)) {
+	if (!ip->link_count && !ip->holds && !FSYS_ISDEV(ip->mode)) {
 		ip->size_bytes = 0;
 		ip->trim = true;
 	}
@@ -343,18 +395,19 @@ static int reap_step(struct minix_fs *fs, struct minix_inode *ip)
 	return bitmap_free_inode(fs, ip->ino);
 }
 
-int minix_reap(struct minix_fs *fs)
+int fsys_reap(struct fsys *fs)
 {
-	struct minix_inode *ip;
+	struct fsys_node *ip;
 	int status;
 
-	if (!fs->reap_count)
+	if (!fs->reap_count || fs->reap_idle)
 		return 0;
 	ip = find_reapable(fs);
-	if (!ip || fs->read_only) {
+	fs->reap_idle = !ip;
+	if (fs->limits.read_only)
 		fs->reap_count = 0;
+	if (!ip || fs->limits.read_only)
 		return 0;
-	}
 	op_begin(fs);
 	status = op_end(fs, reap_step(fs, ip));
 	if (status == -X_EWAIT || status == -X_EAGAIN)
@@ -371,9 +424,9 @@ int minix_reap(struct minix_fs *fs)
 	return fs->reap_count ? -X_EAGAIN : 0;
 }
 
-int inode_load_unlinked(struct minix_fs *fs, uint32_t ino)
+int inode_load_unlinked(struct fsys *fs, uint32_t ino)
 {
-	struct minix_inode *ip;
+	struct fsys_node *ip;
 
 	if (inode_find(fs, ino))
 		return 0;

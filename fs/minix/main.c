@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * minix: the server of one mounted MINIX V3 filesystem.
+ * minix: the server of one mounted MINIX filesystem.
  *
  * Called by vfs on its port (proto/fs.h), by programs on their open files
  * (proto/file.h), by the kernel for missing pages. Uses a block driver.
  *
  * Boot options: root=N, root=vda or root=/dev/vda1, the disk or partition to
- * use; cache=, of file data, in MiB
- * (server_disk.c).
+ * use; cache=, MiB, instead of
+ * shares of the memory: for metadata, and for what is dirty.
  */
 
 #include "fs/minix/server.h"
@@ -15,30 +15,30 @@
 enum {
 	ROUNDS_MAX = 4,                 /* of running what waits, an iteration */
 	REAP_STEPS_MAX = 8,
-	WRITE_BACK_RUNS = 32,
+	WRITE_BACK_RUNS = 32,           /* of metadata */
 	SYNC_EVERY_TICKS = 5,
 };
 
 #define TICK_NS 1000000000ull
-#define LOW_MEMORY_SHARE 16             /* of all memory: then be modest */
 
-struct minix_fs fs;
+struct fsys fs;
+struct fsys *const volume = &fs;
 
 static bool progress;
 static struct server_timer tick_timer, soon_timer;
 static uint64_t realtime_offset_ns;
 static uint32_t ticks;
 static bool syncing;
-static struct cache_sync background_sync;
+static struct store_sync background_sync;
 
 void server_progress(void)
 {
 	progress = true;
 }
 
-uint32_t server_time_sec(void)
+uint64_t server_time_ns(void)
 {
-	return (server_now_ns + realtime_offset_ns) / 1000000000u;
+	return server_now_ns + realtime_offset_ns;
 }
 
 static void sample_clock(void)
@@ -57,7 +57,7 @@ static bool reap_some(void)
 	int step, status = 0;
 
 	for (step = 0; step < REAP_STEPS_MAX; step++) {
-		status = minix_reap(&fs);
+		status = fsys_reap(&fs);
 		if (status != -X_EAGAIN)
 			break;
 	}
@@ -66,7 +66,7 @@ static bool reap_some(void)
 
 static void go_on_syncing(void)
 {
-	if (syncing && minix_sync(&fs, &background_sync, 0) != -X_EWAIT)
+	if (syncing && store_sync(&background_sync, 0) != -X_EWAIT)
 		syncing = false;
 }
 
@@ -74,18 +74,10 @@ static void go_on_syncing(void)
 static void write_back(void)
 {
 	cache_write_back(&fs.cache, WRITE_BACK_RUNS);
-	if (ticks % SYNC_EVERY_TICKS || syncing || cache_is_stable(&fs.cache))
+	if (ticks % SYNC_EVERY_TICKS || syncing || store_is_stable())
 		return;
 	memset(&background_sync, 0, sizeof(background_sync));
 	syncing = true;
-}
-
-static bool memory_is_low(void)
-{
-	struct x_system_info info;
-
-	return !x_system_info(&info) &&
-	       info.free_bytes < info.memory_bytes / LOW_MEMORY_SHARE;
 }
 
 static void tick(void *ctx)
@@ -95,7 +87,8 @@ static void tick(void *ctx)
 	sample_clock();
 	if (mounted) {
 		write_back();
-		page_tidy(memory_is_low());
+		content_tidy();
+		fs.reap_idle = false;
 	}
 	server_progress();
 	timer_set(&tick_timer, server_now_ns + TICK_NS);
@@ -117,7 +110,8 @@ static bool run_what_waits(void)
 	disk_step();
 	again = request_run_all();
 	if (mounted) {
-		again |= page_run_all();
+		again |= content_run_all();
+		store_run();
 		again |= reap_some();
 		go_on_syncing();
 	}
@@ -139,15 +133,13 @@ static void batch_end(void)
 	} while (progress && ++round < ROUNDS_MAX);
 	if (progress || again)
 		timer_set(&soon_timer, server_now_ns);
-	if (disk_state == DISK_READY)
-		minix_begin_iteration(&fs);
 }
 
 static const struct server_ops ops = {
 	.call = request_take,
 	.cancel = request_cancel,
 	.closure = file_closure,
-	.page = page_missing,
+	.page = content_page_missing,
 	.batch_end = batch_end,
 	.stop = mount_stop,
 };

@@ -9,7 +9,7 @@
 /* Where a zone number is kept: in an inode (buf NULL) or an indirect block. */
 struct place {
 	struct cache_buf *buf;
-	uint32_t *number;
+	void *number;                   /* 16 bits in an indirect block of V1 */
 };
 
 /* The way to a file block: an index in the inode, then one a level. */
@@ -18,22 +18,37 @@ struct route {
 	uint32_t index[4];
 };
 
-static uint32_t numbers_per_block(uint32_t block_size)
+static uint32_t number_at(const struct fsys *fs, const struct place *place)
 {
-	return block_size / sizeof(uint32_t);
+	if (place->buf && fs->version == 1)
+		return *(const uint16_t *)place->number;
+	return *(const uint32_t *)place->number;
 }
 
-uint64_t map_blocks_max(uint32_t block_size)
+static uint32_t numbers_per_block(const struct fsys *fs)
 {
-	uint64_t per = numbers_per_block(block_size);
-
-	return MINIX_DIRECT_ZONES + per + per * per + per * per * per;
+	return fs->block_size / fs->number_bytes;
 }
 
-uint64_t map_zones_of_size(uint32_t block_size, uint32_t size_bytes)
+static int levels_max(const struct fsys *fs)
 {
-	uint64_t per = numbers_per_block(block_size);
-	uint64_t blocks = ((uint64_t)size_bytes + block_size - 1) / block_size;
+	return fs->version == 1 ? 2 : 3;
+}
+
+uint64_t map_blocks_max(const struct fsys *fs)
+{
+	uint64_t per = numbers_per_block(fs), blocks = MINIX_DIRECT_ZONES, span = per;
+	int level;
+
+	for (level = 1; level <= levels_max(fs); level++, span *= per)
+		blocks += span;
+	return blocks;
+}
+
+uint64_t map_zones_of_size(const struct fsys *fs, uint64_t size_bytes)
+{
+	uint64_t per = numbers_per_block(fs);
+	uint64_t blocks = (size_bytes + fs->block_size - 1) / fs->block_size;
 	uint64_t total = blocks;
 	uint64_t left = blocks > MINIX_DIRECT_ZONES ? blocks - MINIX_DIRECT_ZONES : 0;
 	uint64_t span = per;
@@ -53,9 +68,9 @@ uint64_t map_zones_of_size(uint32_t block_size, uint32_t size_bytes)
 	return total;
 }
 
-static int find_route(struct minix_fs *fs, uint32_t file_block, struct route *out)
+static int find_route(struct fsys *fs, uint32_t file_block, struct route *out)
 {
-	uint32_t per = numbers_per_block(fs->block_size);
+	uint32_t per = numbers_per_block(fs);
 	uint64_t left = file_block;
 	uint64_t span = per;
 	uint32_t level;
@@ -66,11 +81,11 @@ static int find_route(struct minix_fs *fs, uint32_t file_block, struct route *ou
 		return 0;
 	}
 	left -= MINIX_DIRECT_ZONES;
-	for (level = 1; level <= 3 && left >= span; level++) {
+	for (level = 1; level <= (uint32_t)levels_max(fs) && left >= span; level++) {
 		left -= span;
 		span *= per;
 	}
-	if (level > 3)
+	if (level > (uint32_t)levels_max(fs))
 		return -X_EFBIG;
 	out->levels = level;
 	out->index[0] = MINIX_ZONE_SINGLE + level - 1;
@@ -81,28 +96,28 @@ static int find_route(struct minix_fs *fs, uint32_t file_block, struct route *ou
 	return 0;
 }
 
-static int check_zone(struct minix_fs *fs, uint32_t zone)
+static int check_zone(struct fsys *fs, uint32_t zone)
 {
 	if (zone >= fs->first_data_zone && zone < fs->zone_count)
 		return 0;
-	return minix_damaged(fs, "a file has a zone outside the data area");
+	return fsys_damaged(fs, "a file has a zone outside the data area");
 }
 
 /* PLACE is kept for a change; without KEEP, good until the next cache call. */
-static int get_indirect(struct minix_fs *fs, uint32_t zone, uint32_t index,
+static int get_indirect(struct fsys *fs, uint32_t zone, uint32_t index,
 			bool keep, struct place *out)
 {
 	int status = check_zone(fs, zone);
 
 	if (!status)
-		status = keep ? cache_get(&fs->cache, zone, CACHE_META, &out->buf)
-			      : cache_peek(&fs->cache, zone, CACHE_META, &out->buf);
+		status = keep ? cache_get(&fs->cache, zone, &out->buf)
+			      : cache_peek(&fs->cache, zone, &out->buf);
 	if (!status)
-		out->number = (uint32_t *)(void *)out->buf->frame + index;
+		out->number = out->buf->frame + index * fs->number_bytes;
 	return status;
 }
 
-int map_lookup(struct minix_fs *fs, struct minix_inode *ip, uint32_t file_block,
+int map_lookup(struct fsys *fs, struct fsys_node *ip, uint32_t file_block,
 	       uint32_t *zone)
 {
 	struct route route;
@@ -117,27 +132,31 @@ int map_lookup(struct minix_fs *fs, struct minix_inode *ip, uint32_t file_block,
 		status = get_indirect(fs, *zone, route.index[level], false, &place);
 		if (status)
 			return status;
-		*zone = *place.number;
+		*zone = number_at(fs, &place);
 	}
 	return *zone ? check_zone(fs, *zone) : 0;
 }
 
-static int set_number(struct minix_fs *fs, struct minix_inode *ip,
+static int set_number(struct fsys *fs, struct fsys_node *ip,
 		      const struct place *place, uint32_t zone)
 {
 	int status;
 
 	if (place->buf)
-		status = op_modify(fs, place->buf, place->number, sizeof(zone));
+		status = op_modify(fs, place->buf, place->number, fs->number_bytes);
 	else
 		status = op_modify_inode(fs, ip);
-	if (!status)
-		*place->number = zone;
-	return status;
+	if (status)
+		return status;
+	if (place->buf && fs->version == 1)
+		*(uint16_t *)place->number = zone;
+	else
+		*(uint32_t *)place->number = zone;
+	return 0;
 }
 
 /* Fills the hole at PLACE with a new zone. */
-static int fill(struct minix_fs *fs, struct minix_inode *ip,
+static int fill(struct fsys *fs, struct fsys_node *ip,
 		const struct place *place, bool indirect)
 {
 	struct cache_buf *buf;
@@ -147,7 +166,7 @@ static int fill(struct minix_fs *fs, struct minix_inode *ip,
 	if (status)
 		return status;
 	if (indirect) {
-		status = cache_get_fresh(&fs->cache, zone, CACHE_META, &buf);
+		status = cache_get_fresh(&fs->cache, zone, &buf);
 		if (!status)
 			status = op_note_fresh(fs, buf);
 		if (status)
@@ -157,7 +176,7 @@ static int fill(struct minix_fs *fs, struct minix_inode *ip,
 	return set_number(fs, ip, place, zone);
 }
 
-int map_alloc(struct minix_fs *fs, struct minix_inode *ip, uint32_t file_block,
+int map_alloc(struct fsys *fs, struct fsys_node *ip, uint32_t file_block,
 	      uint32_t *zone, bool *fresh)
 {
 	struct place place = { NULL, NULL };
@@ -170,7 +189,7 @@ int map_alloc(struct minix_fs *fs, struct minix_inode *ip, uint32_t file_block,
 	*fresh = false;
 	place.number = &ip->zone[route.index[0]];
 	for (level = 0;; level++) {
-		if (!*place.number) {
+		if (!number_at(fs, &place)) {
 			status = fill(fs, ip, &place, level < route.levels);
 			if (status)
 				return status;
@@ -178,12 +197,12 @@ int map_alloc(struct minix_fs *fs, struct minix_inode *ip, uint32_t file_block,
 		}
 		if (level == route.levels)
 			break;
-		status = get_indirect(fs, *place.number, route.index[level + 1],
+		status = get_indirect(fs, number_at(fs, &place), route.index[level + 1],
 				      true, &place);
 		if (status)
 			return status;
 	}
-	*zone = *place.number;
+	*zone = number_at(fs, &place);
 	ip->goal_zone = *zone + 1;
 	return check_zone(fs, *zone);
 }
@@ -191,15 +210,15 @@ int map_alloc(struct minix_fs *fs, struct minix_inode *ip, uint32_t file_block,
 /* ---- freeing ------------------------------------------------------------- */
 
 struct trim {
-	struct minix_fs *fs;
-	struct minix_inode *ip;
+	struct fsys *fs;
+	struct fsys_node *ip;
 	uint32_t zones_left;            /* that this step may still free */
 };
 
 static int trim_free(struct trim *trim, const struct place *place)
 {
-	struct minix_fs *fs = trim->fs;
-	uint32_t zone = *place->number;
+	struct fsys *fs = trim->fs;
+	uint32_t zone = number_at(fs, place);
 	int status;
 
 	if (!trim->zones_left)
@@ -218,22 +237,23 @@ static int trim_free(struct trim *trim, const struct place *place)
 static int trim_tree(struct trim *trim, const struct place *place, int level,
 		     uint64_t keep)
 {
-	uint32_t per = numbers_per_block(trim->fs->block_size);
+	uint32_t per = numbers_per_block(trim->fs);
 	uint64_t child_span = 1;
 	struct place block;
 	uint32_t first, i;
 	int status, depth;
 
-	if (level == 0 || !*place->number)
-		return *place->number && !keep ? trim_free(trim, place) : 0;
+	if (level == 0 || !number_at(trim->fs, place))
+		return number_at(trim->fs, place) && !keep ? trim_free(trim, place) : 0;
 	for (depth = 1; depth < level; depth++)
 		child_span *= per;
 	first = keep / child_span;
-	status = get_indirect(trim->fs, *place->number, 0, true, &block);
+	status = get_indirect(trim->fs, number_at(trim->fs, place), 0, true, &block);
 	for (i = per; !status && i-- > first;) {
-		struct place child = { block.buf, block.number + i };
+		struct place child = { block.buf,
+				       (uint8_t *)block.number + i * trim->fs->number_bytes };
 
-		if (*child.number)
+		if (number_at(trim->fs, &child))
 			status = trim_tree(trim, &child, level - 1,
 					   i == first ? keep % child_span : 0);
 	}
@@ -242,18 +262,18 @@ static int trim_tree(struct trim *trim, const struct place *place, int level,
 	return keep ? 0 : trim_free(trim, place);
 }
 
-int map_trim(struct minix_fs *fs, struct minix_inode *ip)
+int map_trim(struct fsys *fs, struct fsys_node *ip)
 {
 	struct trim trim = { fs, ip, MINIX_TRIM_ZONES };
-	uint64_t keep = ((uint64_t)ip->size_bytes + fs->block_size - 1) /
+	uint64_t keep = (ip->size_bytes + fs->block_size - 1) /
 			fs->block_size;
-	uint64_t per = numbers_per_block(fs->block_size);
-	uint64_t start = map_blocks_max(fs->block_size);
-	uint64_t span = per * per * per;
+	uint64_t per = numbers_per_block(fs);
+	uint64_t start = map_blocks_max(fs);
+	uint64_t span = levels_max(fs) == 3 ? per * per * per : per * per;
 	int level, index;
 	int status = op_modify_inode(fs, ip);
 
-	for (level = 3; !status && level > 0; level--, span /= per) {
+	for (level = levels_max(fs); !status && level > 0; level--, span /= per) {
 		struct place place = { NULL, &ip->zone[MINIX_ZONE_SINGLE + level - 1] };
 
 		start -= span;

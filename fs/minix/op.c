@@ -7,7 +7,7 @@
 
 #include "fs/minix/internal.h"
 
-void op_begin(struct minix_fs *fs)
+void op_begin(struct fsys *fs)
 {
 	fs->op.open = true;
 	fs->op.record_count = 0;
@@ -16,12 +16,12 @@ void op_begin(struct minix_fs *fs)
 	fs->cache.use_serial++;
 }
 
-void op_forget(struct minix_fs *fs)
+void op_forget(struct fsys *fs)
 {
 	fs->cache.use_serial++;
 }
 
-int minix_damaged(struct minix_fs *fs, const char *reason)
+int fsys_damaged(struct fsys *fs, const char *reason)
 {
 	fs->reason = reason;
 	fs->damage_count++;
@@ -29,7 +29,7 @@ int minix_damaged(struct minix_fs *fs, const char *reason)
 }
 
 /* Room for a record and the bytes it saves, or -X_ENOMEM: an unbounded op. */
-static int new_record(struct minix_fs *fs, uint8_t kind, const void *saved,
+static int new_record(struct fsys *fs, uint8_t kind, const void *saved,
 		      uint32_t length_bytes, struct minix_undo_record **out)
 {
 	struct minix_undo_record *record;
@@ -51,7 +51,7 @@ static int new_record(struct minix_fs *fs, uint8_t kind, const void *saved,
 	return 0;
 }
 
-int op_modify(struct minix_fs *fs, struct cache_buf *buf, void *at,
+int op_modify(struct fsys *fs, struct cache_buf *buf, void *at,
 	      uint32_t length_bytes)
 {
 	struct minix_undo_record *record;
@@ -65,10 +65,10 @@ int op_modify(struct minix_fs *fs, struct cache_buf *buf, void *at,
 	return 0;
 }
 
-int op_modify_inode(struct minix_fs *fs, struct minix_inode *ip)
+int op_modify_inode(struct fsys *fs, struct fsys_node *ip)
 {
 	struct minix_undo_record *record;
-	struct minix_inode_disk *slot;
+	void *slot;
 	struct cache_buf *buf;
 	int status;
 
@@ -86,7 +86,7 @@ int op_modify_inode(struct minix_fs *fs, struct minix_inode *ip)
 	return 0;
 }
 
-int op_note_loaded(struct minix_fs *fs, struct minix_inode *ip)
+int op_note_loaded(struct fsys *fs, struct fsys_node *ip)
 {
 	struct minix_undo_record *record;
 	int status = new_record(fs, MINIX_UNDO_INODE_LOADED, NULL, 0, &record);
@@ -97,7 +97,7 @@ int op_note_loaded(struct minix_fs *fs, struct minix_inode *ip)
 	return 0;
 }
 
-int op_note_fresh(struct minix_fs *fs, struct cache_buf *buf)
+int op_note_fresh(struct fsys *fs, struct cache_buf *buf)
 {
 	struct minix_undo_record *record;
 	int status = new_record(fs, MINIX_UNDO_FRESH_BLOCK, NULL, 0, &record);
@@ -110,7 +110,7 @@ int op_note_fresh(struct minix_fs *fs, struct cache_buf *buf)
 	return 0;
 }
 
-int op_note_freed(struct minix_fs *fs, uint32_t zone)
+int op_note_freed(struct fsys *fs, uint32_t zone)
 {
 	struct minix_undo_record *record;
 	int status = new_record(fs, MINIX_UNDO_FREED_ZONE, NULL, 0, &record);
@@ -121,9 +121,9 @@ int op_note_freed(struct minix_fs *fs, uint32_t zone)
 	return 0;
 }
 
-static void undo_inode(struct minix_inode *ip, const void *saved)
+static void undo_inode(struct fsys_node *ip, const void *saved)
 {
-	struct minix_inode old;
+	struct fsys_node old;
 
 	memcpy(&old, saved, sizeof(old));
 	old.hash_next = ip->hash_next;  /* others may have come and gone */
@@ -131,10 +131,10 @@ static void undo_inode(struct minix_inode *ip, const void *saved)
 	*ip = old;
 }
 
-static void undo_one(struct minix_fs *fs, const struct minix_undo_record *record)
+static void undo_one(struct fsys *fs, const struct minix_undo_record *record)
 {
 	const uint8_t *saved = fs->undo_bytes + record->saved_offset;
-	struct minix_inode *ip = record->at;
+	struct fsys_node *ip = record->at;
 
 	switch (record->kind) {
 	case MINIX_UNDO_BYTES_OF_BLOCK:
@@ -153,14 +153,14 @@ static void undo_one(struct minix_fs *fs, const struct minix_undo_record *record
 	}
 }
 
-void op_save(const struct minix_fs *fs, struct minix_savepoint *point)
+void op_save(const struct fsys *fs, struct minix_savepoint *point)
 {
 	point->record_count = fs->op.record_count;
 	point->saved_bytes = fs->op.saved_bytes;
 	point->alloc = fs->alloc;
 }
 
-void op_undo_to(struct minix_fs *fs, const struct minix_savepoint *point)
+void op_undo_to(struct fsys *fs, const struct minix_savepoint *point)
 {
 	while (fs->op.record_count > point->record_count)
 		undo_one(fs, &fs->undo[--fs->op.record_count]);
@@ -168,21 +168,21 @@ void op_undo_to(struct minix_fs *fs, const struct minix_savepoint *point)
 	fs->alloc = point->alloc;
 }
 
-static void commit_inode(struct minix_fs *fs, const struct minix_undo_record *record)
+static void commit_inode(struct fsys *fs, const struct minix_undo_record *record)
 {
-	const struct minix_inode *ip = record->at;
-	const struct minix_inode *old =
+	const struct fsys_node *ip = record->at;
+	const struct fsys_node *old =
 		(const void *)(fs->undo_bytes + record->saved_offset);
-	uint32_t per_block = fs->block_size / sizeof(struct minix_inode_disk);
-	struct minix_inode_disk *table = (void *)record->buf->frame;
+	uint32_t per_block = fs->block_size / fs->inode_bytes;
 
 	fs->reap_count += inode_needs_reap(ip);
+	fs->reap_idle &= !inode_needs_reap(ip);
 	fs->reap_count -= inode_needs_reap(old);
-	inode_encode(ip, &table[(ip->ino - 1) % per_block]);
+	inode_encode(fs, ip, record->buf->frame + (ip->ino - 1) % per_block * fs->inode_bytes);
 	cache_mark_dirty(&fs->cache, record->buf);
 }
 
-static void commit(struct minix_fs *fs)
+static void commit(struct fsys *fs)
 {
 	uint32_t i;
 
@@ -205,7 +205,7 @@ static void commit(struct minix_fs *fs)
 			cache_forget(&fs->cache, fs->undo[i].zone);
 }
 
-int64_t op_end(struct minix_fs *fs, int64_t status)
+int64_t op_end(struct fsys *fs, int64_t status)
 {
 	struct minix_savepoint start = { .alloc = fs->op.alloc_before };
 

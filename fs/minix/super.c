@@ -13,55 +13,103 @@
 
 #include "fs/minix/internal.h"
 
-static void start_cache(struct minix_fs *fs, uint32_t block_size)
+static void start_cache(struct fsys *fs, uint32_t block_size)
 {
 	uint32_t run = fs->setup.transfer_bytes_max / block_size;
 
 	cache_init(&fs->cache, fs->setup.ops, fs->setup.ctx, &fs->setup.memory,
 		   block_size, fs->setup.device_bytes);
-	fs->cache.strict_iterations = fs->setup.strict_iterations;
 	if (run && run < fs->cache.run_blocks_max)
 		fs->cache.run_blocks_max = run;
 }
 
-void minix_init(struct minix_fs *fs, const struct minix_setup *setup)
+void minix_init(struct fsys *fs, const struct minix_setup *setup)
 {
 	memset(fs, 0, sizeof(*fs));
 	fs->setup = *setup;
-	fs->read_only = setup->read_only;
+	fs->limits.read_only = setup->read_only;
+	fs->limits.no_atime = setup->no_atime;
+	fs->limits.time_grain_ns = FSYS_SEC;
 	memset(setup->inodes, 0, setup->inode_slots * sizeof(*setup->inodes));
 	start_cache(fs, MINIX_BLOCK_SIZE_MIN);
 }
 
-static int get_super(struct minix_fs *fs, struct cache_buf **buf,
-		     struct minix_super_disk **super)
+static int get_super(struct fsys *fs, struct cache_buf **buf, void **super)
 {
 	uint32_t block_size = fs->cache.block_size;
 	int status = cache_get(&fs->cache, MINIX_SUPER_OFFSET_BYTES / block_size,
-			       CACHE_META, buf);
+			       buf);
 
 	if (!status)
-		*super = (void *)((*buf)->frame +
-				  MINIX_SUPER_OFFSET_BYTES % block_size);
+		*super = (*buf)->frame + MINIX_SUPER_OFFSET_BYTES % block_size;
 	return status;
 }
 
-static int refuse(struct minix_fs *fs, const char *reason)
+static int refuse(struct fsys *fs, const char *reason)
 {
 	fs->reason = reason;
 	return -X_EINVAL;
 }
 
-static int check_format(struct minix_fs *fs, const struct minix_super_disk *super)
+/* The superblock of V1 and V2 as if it were V3's; or as it is. */
+static void widen_super(const void *disk, struct minix_super_disk *super,
+			uint32_t *version, uint32_t *name_max)
+{
+	const struct minix_old_super_disk *old = disk;
+
+	memcpy(super, disk, sizeof(*super));
+	*version = 3;
+	*name_max = MINIX_NAME_MAX;
+	if (super->magic == MINIX_V3_MAGIC)
+		return;
+	*version = 0;
+	*name_max = old->magic == MINIX_V1_LONG_MAGIC || old->magic == MINIX_V2_LONG_MAGIC ? 30 : 14;
+	if (old->magic == MINIX_V1_MAGIC || old->magic == MINIX_V1_LONG_MAGIC)
+		*version = 1;
+	if (old->magic == MINIX_V2_MAGIC || old->magic == MINIX_V2_LONG_MAGIC)
+		*version = 2;
+	*super = (struct minix_super_disk){
+		.inode_count = old->inode_count,
+		.inode_map_blocks = old->inode_map_blocks,
+		.zone_map_blocks = old->zone_map_blocks,
+		.first_data_zone = old->first_data_zone,
+		.log_zone_size = old->log_zone_size,
+		.flags = old->flags,
+		.max_size_bytes = old->max_size_bytes,
+		.zone_count = *version == 1 ? old->zone_count : old->zone_count_long,
+		.block_size_bytes = MINIX_BLOCK_SIZE_MIN,
+	};
+}
+
+static uint16_t *super_flags(const struct fsys *fs, void *super)
+{
+	return fs->version == 3 ? &((struct minix_super_disk *)super)->flags
+				: &((struct minix_old_super_disk *)super)->flags;
+}
+
+static int check_format(struct fsys *fs, const struct minix_super_disk *super,
+			uint32_t version, uint32_t name_max)
 {
 	uint32_t size = super->block_size_bytes;
 
-	if (super->magic != MINIX_V3_MAGIC)
-		return refuse(fs, "no MINIX V3 superblock");
-	if (size != 1024 && size != 2048 && size != 4096)
-		return refuse(fs, "the block size is not 1, 2 or 4 KiB");
+	if (!version)
+		return refuse(fs, "no MINIX superblock");
+	if (size < MINIX_BLOCK_SIZE_MIN || size > MINIX_BLOCK_SIZE_MAX || size & (size - 1))
+		return refuse(fs, "the block size is not 1, 2, 4, 8, 16 or 32 KiB");
 	if (super->log_zone_size)
 		return refuse(fs, "zones of several blocks are not supported");
+	if (fs->setup.memory.frame_bytes / size < MINIX_FRAMES_MIN ||
+	    fs->setup.memory.snapshot_bytes / size < MINIX_FRAMES_MIN / 4)
+		return refuse(fs, "too little memory for so large blocks");
+	fs->version = version;
+	fs->inode_bytes = version == 1 ? sizeof(struct minix_old_inode_disk)
+				       : sizeof(struct minix_inode_disk);
+	fs->dirent_bytes = version == 3 ? sizeof(struct minix_dirent_disk) : name_max + 2;
+	fs->number_bytes = version == 1 ? 2 : 4;
+	fs->limits.name_max = name_max;
+	fs->limits.id_max = UINT16_MAX;
+	fs->limits.link_max = version == 1 ? MINIX_V1_LINK_MAX : MINIX_LINK_MAX;
+	fs->limits.link_text_max = size - 1 < FSYS_LINK_TEXT_MAX - 1 ? size - 1 : FSYS_LINK_TEXT_MAX - 1;
 	return 0;
 }
 
@@ -71,7 +119,7 @@ static uint32_t blocks_for(uint64_t count, uint32_t per_block)
 }
 
 /* Lays out the disk as the superblock says, if that is possible at all. */
-static int check_layout(struct minix_fs *fs, const struct minix_super_disk *super)
+static int check_layout(struct fsys *fs, const struct minix_super_disk *super)
 {
 	uint32_t size = super->block_size_bytes;
 	uint64_t bits = (uint64_t)size * 8;
@@ -85,10 +133,11 @@ static int check_layout(struct minix_fs *fs, const struct minix_super_disk *supe
 	fs->zone_map_block = fs->inode_map_block + fs->inode_map_blocks;
 	fs->zone_map_blocks = super->zone_map_blocks;
 	fs->inode_table_block = fs->zone_map_block + fs->zone_map_blocks;
+	fs->limits.inode_max = fs->inode_count;
 	if (!fs->inode_count || fs->inode_count >= UINT32_MAX - 1)
 		return refuse(fs, "the superblock has a wild number of inodes");
 	fs->inode_table_blocks = blocks_for(fs->inode_count,
-					    size / sizeof(struct minix_inode_disk));
+					    size / fs->inode_bytes);
 	data = (uint64_t)fs->inode_table_block + fs->inode_table_blocks;
 	if (super->first_data_zone && super->first_data_zone < data)
 		return refuse(fs, "the inode table overlaps the data");
@@ -106,28 +155,31 @@ static int check_layout(struct minix_fs *fs, const struct minix_super_disk *supe
 	return 0;
 }
 
-static int set_max_size(struct minix_fs *fs, const struct minix_super_disk *super)
+static int set_max_size(struct fsys *fs, const struct minix_super_disk *super)
 {
-	uint64_t max = map_blocks_max(fs->block_size) * fs->block_size;
+	uint64_t max = map_blocks_max(fs) * fs->block_size;
 
 	if (!super->max_size_bytes)
 		return refuse(fs, "the superblock allows no file");
 	if (max > UINT32_MAX - MINIX_BLOCK_SIZE_MAX)
 		max = UINT32_MAX - MINIX_BLOCK_SIZE_MAX;
 	fs->max_size_bytes = super->max_size_bytes < max ? super->max_size_bytes : max;
+	fs->limits.file_max = fs->max_size_bytes;
 	return 0;
 }
 
-static int read_super(struct minix_fs *fs)
+static int read_super(struct fsys *fs)
 {
-	struct minix_super_disk copy, *super;
+	struct minix_super_disk copy;
+	uint32_t version, name_max;
 	struct cache_buf *buf;
+	void *super;
 	int status = get_super(fs, &buf, &super);
 
 	if (status)
 		return status;
-	copy = *super;
-	status = check_format(fs, &copy);
+	widen_super(super, &copy, &version, &name_max);
+	status = check_format(fs, &copy, version, name_max);
 	if (!status)
 		status = check_layout(fs, &copy);
 	if (!status)
@@ -142,26 +194,26 @@ static int read_super(struct minix_fs *fs)
 	return 0;
 }
 
-static int set_clean_flag(struct minix_fs *fs, bool clean)
+static int set_clean_flag(struct fsys *fs, bool clean)
 {
-	struct minix_super_disk *super;
 	struct cache_buf *buf;
+	void *super;
 	int status;
 
-	if (fs->read_only)
+	if (fs->limits.read_only)
 		return 0;
 	op_begin(fs);
 	status = get_super(fs, &buf, &super);
-	if (!status && !!(super->flags & MINIX_FLAG_CLEAN) != clean) {
-		status = op_modify(fs, buf, &super->flags, sizeof(super->flags));
+	if (!status && !!(*super_flags(fs, super) & MINIX_FLAG_CLEAN) != clean) {
+		status = op_modify(fs, buf, super_flags(fs, super), sizeof(uint16_t));
 		if (!status)
-			super->flags ^= MINIX_FLAG_CLEAN;
+			*super_flags(fs, super) ^= MINIX_FLAG_CLEAN;
 	}
 	return op_end(fs, status);
 }
 
 /* Counting is no transaction: what was counted before a wait stays counted. */
-static int count_free(struct minix_fs *fs, uint32_t first_block, uint32_t bits,
+static int count_free(struct fsys *fs, uint32_t first_block, uint32_t bits,
 		      uint32_t *free_count)
 {
 	int status = bitmap_count_free(fs, first_block, bits, &fs->count_block,
@@ -171,15 +223,15 @@ static int count_free(struct minix_fs *fs, uint32_t first_block, uint32_t bits,
 	return status;
 }
 
-static int check_root(struct minix_fs *fs)
+static int check_root(struct fsys *fs)
 {
-	struct minix_inode *root;
+	struct fsys_node *root;
 	int status;
 
 	op_begin(fs);
-	status = inode_get_dir(fs, MINIX_ROOT_INO, &root);
+	status = inode_get_dir(fs, FSYS_ROOT_INO, &root);
 	if (status == -X_ENOTDIR)
-		status = minix_damaged(fs, "the root is not a directory");
+		status = fsys_damaged(fs, "the root is not a directory");
 	return op_end(fs, status);
 }
 
@@ -187,21 +239,21 @@ static int check_root(struct minix_fs *fs)
  * Brings in the inodes of one table block that are in use but have no link:
  * files that were open and unlinked when the power went.
  */
-static int find_unlinked(struct minix_fs *fs)
+static int find_unlinked(struct fsys *fs)
 {
-	uint32_t per_block = fs->block_size / sizeof(struct minix_inode_disk);
+	uint32_t per_block = fs->block_size / fs->inode_bytes;
 	uint32_t ino = fs->count_block * per_block + 1;
 	uint32_t end = ino + per_block;
 
 	for (; ino < end && ino <= fs->inode_count; ino++) {
-		struct minix_inode_disk *slot;
+		void *slot;
 		struct cache_buf *buf;
 		bool used;
 		int status = inode_slot(fs, ino, &buf, &slot);
 
 		if (status)
 			return status;
-		if (!slot->mode || slot->link_count)
+		if (!inode_slot_is_unlinked(fs, slot))
 			continue;
 		status = bitmap_inode_is_used(fs, ino, &used);
 		if (!status && used)
@@ -212,11 +264,11 @@ static int find_unlinked(struct minix_fs *fs)
 	return 0;
 }
 
-static int reclaim(struct minix_fs *fs)
+static int reclaim(struct fsys *fs)
 {
 	while (fs->count_block < fs->inode_table_blocks) {
 		uint32_t ahead;
-		int status = minix_reap(fs);
+		int status = fsys_reap(fs);
 
 		if (status)
 			return status;
@@ -224,16 +276,16 @@ static int reclaim(struct minix_fs *fs)
 		for (ahead = 1; ahead < 32; ahead++)
 			if (fs->count_block + ahead < fs->inode_table_blocks)
 				cache_prefetch(&fs->cache, fs->inode_table_block +
-					       fs->count_block + ahead, CACHE_META);
+					       fs->count_block + ahead);
 		status = op_end(fs, find_unlinked(fs));
 		if (status)
 			return status;
 		fs->count_block++;
 	}
-	return minix_reap(fs);
+	return fsys_reap(fs);
 }
 
-static int mount_step(struct minix_fs *fs)
+static int mount_step(struct fsys *fs)
 {
 	switch ((enum minix_state)fs->state) {
 	case MINIX_NEW:
@@ -247,7 +299,7 @@ static int mount_step(struct minix_fs *fs)
 	case MINIX_CHECKING_ROOT:
 		return check_root(fs);
 	case MINIX_RECLAIMING:
-		if (fs->was_clean || fs->read_only)
+		if (fs->was_clean || fs->limits.read_only)
 			return 0;
 		return reclaim(fs);
 	default:
@@ -255,7 +307,7 @@ static int mount_step(struct minix_fs *fs)
 	}
 }
 
-int minix_mount(struct minix_fs *fs)
+int minix_mount(struct fsys *fs)
 {
 	while (fs->state < MINIX_MOUNTED) {
 		int status = mount_step(fs);
@@ -271,9 +323,9 @@ int minix_mount(struct minix_fs *fs)
 }
 
 /* Writes all out, then marks the disk clean: to be synced once more. */
-static int make_clean(struct minix_fs *fs, struct cache_sync *sync)
+static int make_clean(struct fsys *fs, struct cache_sync *sync)
 {
-	int status = minix_reap(fs);
+	int status = fsys_reap(fs);
 
 	if (!status)
 		status = cache_sync(&fs->cache, sync);
@@ -284,17 +336,17 @@ static int make_clean(struct minix_fs *fs, struct cache_sync *sync)
 	return status;
 }
 
-int minix_make_read_only(struct minix_fs *fs, struct cache_sync *sync)
+int minix_make_read_only(struct fsys *fs, struct cache_sync *sync)
 {
-	int status = fs->read_only ? 0 : make_clean(fs, sync);
+	int status = fs->limits.read_only ? 0 : make_clean(fs, sync);
 
 	if (status)
 		return status;
-	fs->read_only = true;
+	fs->limits.read_only = true;
 	return cache_sync(&fs->cache, sync);
 }
 
-int minix_unmount(struct minix_fs *fs, struct cache_sync *sync, bool force)
+int minix_unmount(struct fsys *fs, struct cache_sync *sync, bool force)
 {
 	uint32_t i;
 	int status;
@@ -311,24 +363,37 @@ int minix_unmount(struct minix_fs *fs, struct cache_sync *sync, bool force)
 	return cache_sync(&fs->cache, sync);
 }
 
-void minix_begin_iteration(struct minix_fs *fs)
+int minix_sync(struct fsys *fs, struct cache_sync *sync)
 {
-	cache_begin_iteration(&fs->cache);
-}
-
-int minix_sync(struct minix_fs *fs, struct cache_sync *sync, uint32_t ino)
-{
-	if (sync->state == CACHE_SYNC_NEW)
-		sync->owner = ino;
 	return cache_sync(&fs->cache, sync);
 }
 
-void minix_statfs(const struct minix_fs *fs, struct minix_statfs *out)
+const struct fsys_limits *fsys_limits(const struct fsys *fs)
 {
+	return &fs->limits;
+}
+
+void fsys_usage(const struct fsys *fs, const struct fsys_node *ip,
+		uint64_t *blocks_512, uint32_t *block_size)
+{
+	*block_size = fs->block_size;
+	*blocks_512 = FSYS_ISDEV(ip->mode) ? 0 : map_zones_of_size(fs, ip->size_bytes) *
+						 (fs->block_size / 512);
+}
+
+void fsys_statfs(const struct fsys *fs, struct fsys_statfs *out)
+{
+	static const uint32_t magics[] = { MINIX_V1_MAGIC, MINIX_V2_MAGIC, MINIX_V3_MAGIC };
+
+	memset(out, 0, sizeof(*out));
+	out->type = magics[fs->version - 1];
+	if (fs->limits.name_max == 30)
+		out->type = fs->version == 1 ? MINIX_V1_LONG_MAGIC : MINIX_V2_LONG_MAGIC;
 	out->block_size = fs->block_size;
 	out->blocks = fs->zone_count - fs->first_data_zone;
 	out->blocks_free = fs->alloc.free_zones;
 	out->inodes = fs->inode_count;
 	out->inodes_free = fs->alloc.free_inodes;
-	out->name_max = MINIX_NAME_MAX;
+	out->name_max = fs->limits.name_max;
+	out->read_only = fs->limits.read_only;
 }

@@ -197,6 +197,7 @@ _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 #define MAP_FIXED_NOREPLACE 0x100000u
 
 #define MREMAP_MAYMOVE 1u
+#define MS_SYNC 4u
 #define MREMAP_FIXED   2u
 
 #define MADV_DONTNEED 4

@@ -44,43 +44,13 @@ static int64_t map_shared_anonymous(struct x_mem_map *m)
 	return addr;
 }
 
-/*
- * A mapping may reach past the end of its file, as a loader's first mapping of
- * a library does. The part without file pages is anonymous.
- */
-static int64_t map_object(struct x_mem_map *m, uint64_t object_bytes)
-{
-	uint64_t backed = page_up(object_bytes);
-	struct x_mem_map file = *m;
-	int64_t addr;
-
-	backed = backed > m->offset ? backed - m->offset : 0;
-	if (backed >= m->len)
-		return map(m);
-	m->memory = X_NO_HANDLE;
-	m->offset = 0;
-	m->flags |= X_MAP_PRIVATE;
-	addr = map(m);
-	if (addr < 0 || backed == 0)
-		return addr;
-	file.addr = m->flags & X_MAP_FIXED ? m->addr : (uint64_t)addr;
-	file.len = backed;
-	file.flags = (file.flags & ~X_MAP_NOREPLACE) | X_MAP_FIXED;
-	addr = map(&file);
-	if (addr < 0)
-		x_mem_unmap(X_SELF, file.addr, m->len);
-	return addr < 0 ? addr : (int64_t)file.addr;
-}
-
-static int64_t map_file(struct x_mem_map *m, uint64_t fd, bool shared)
+static int64_t map_file(struct x_mem_map *m, uint64_t fd)
 {
 	struct x_call c;
 	int64_t addr;
 
 	if (check_fd(fd))
 		return -X_EBADF;
-	if (shared && (m->prot & X_PROT_WRITE))
-		return -X_ENODEV; /* stores through a mapping don't reach files yet */
 	call_init(&c, FILE_MMAP);
 	addr = call_plain((x_handle_t)fd, &c);
 	if (addr < 0)
@@ -88,7 +58,9 @@ static int64_t map_file(struct x_mem_map *m, uint64_t fd, bool shared)
 	if (c.handle_count != 1)
 		return -X_ENODEV;
 	m->memory = c.handles[0];
-	addr = map_object(m, c.msg.a[0]);
+	/* It may reach past the file's end: touching that is SIGBUS. */
+	addr = x_mem_map(m);
+	addr = addr == -X_ERIGHTS ? -X_EACCES : addr == -X_EFAULT || addr == -X_ERANGE ? -X_ENOMEM : linux_error(addr);
 	x_handle_close(c.handles[0]);
 	return addr;
 }
@@ -136,7 +108,7 @@ int64_t linux_mmap(struct sys *s)
 		m.flags |= X_MAP_GROWSDOWN;
 	if (!(flags & MAP_ANONYMOUS)) {
 		m.offset = s->a[5];
-		return map_file(&m, s->a[4], shared);
+		return map_file(&m, s->a[4]);
 	}
 	return shared ? map_shared_anonymous(&m) : map(&m);
 }
@@ -249,13 +221,26 @@ int64_t linux_brk(struct sys *s)
 	return (int64_t)now;
 }
 
-/* All memory stays in core, and shared file mappings are read-only. */
+/* All memory stays in core. */
 static int64_t only_check(uint64_t addr, uint64_t len)
 {
 	return check_range(addr & ~PAGE_MASK, &len) ? -X_ENOMEM : 0;
 }
 
-int64_t linux_msync(struct sys *s) { return (s->a[0] & PAGE_MASK) ? -X_EINVAL : only_check(s->a[0], s->a[1]); }
+/* What was written to a mapping of a file is the file's already; MS_SYNC wants
+ * it on the disk. Which file it was isn't known here any more: all are synced. */
+int64_t linux_msync(struct sys *s)
+{
+	struct x_mem_region r;
+	struct x_call c;
+	int64_t error = (s->a[0] & PAGE_MASK) ? -X_EINVAL : only_check(s->a[0], s->a[1]);
+
+	if (error || !((uint32_t)s->a[2] & MS_SYNC) || x_mem_query(X_SELF, s->a[0], &r) < 0 || !r.memory_koid)
+		return error;
+	call_init(&c, VFS_SYNC);
+	return call_plain(X_SLOT_VFS, &c);
+}
+
 int64_t linux_mlock(struct sys *s) { return only_check(s->a[0], s->a[1]); }
 int64_t linux_mlock2(struct sys *s) { return only_check(s->a[0], s->a[1]); }
 int64_t linux_munlock(struct sys *s) { return only_check(s->a[0], s->a[1]); }

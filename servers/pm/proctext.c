@@ -212,7 +212,7 @@ void text_cpuinfo(struct text *t, const struct proc *p, uint64_t reader)
 void text_filesystems(struct text *t, const struct proc *p, uint64_t reader)
 {
 	(void)p, (void)reader;
-	text_add(t, "nodev\tproc\nnodev\tdevtmpfs\n\tminix\n");
+	text_add(t, "nodev\tproc\nnodev\tdevtmpfs\nnodev\ttmpfs\n\tminix\n");
 }
 
 void text_cmdline(struct text *t, const struct proc *p, uint64_t reader)

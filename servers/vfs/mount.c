@@ -26,6 +26,7 @@ enum {
 struct mount mounts[MOUNTS_MAX];
 static uint32_t next_id = 1;
 static int64_t boot_status;             /* see mount_boot_status() */
+static uint32_t boot_pending;           /* of /dev and /tmp: not decided yet */
 
 static void begin(struct mount *m);
 static void advance(struct mount *m);
@@ -95,7 +96,7 @@ static void begin_others(void)
 			begin(&mounts[i]);
 }
 
-/* Boot is over when the root and the first /dev are decided. */
+/* Boot is over when the root and the first /dev and /tmp are decided. */
 static void boot_advance(const struct mount *m, int64_t status)
 {
 	if (boot_status)
@@ -104,8 +105,8 @@ static void boot_advance(const struct mount *m, int64_t status)
 		boot_status = status;
 	else if (m == &mounts[0])
 		begin_others();
-	else if (!strcmp(m->type, "devtmpfs"))
-		boot_status = 1;
+	else if (!strcmp(m->type, "devtmpfs") || !strcmp(m->type, "tmpfs"))
+		boot_status = --boot_pending == 0;
 }
 
 static void ready(struct mount *m)
@@ -417,11 +418,16 @@ void mounts_init(void)
 {
 	struct mount *root = boot_mount("/dev/vda", "minix", "/", boot_handle("minix"));
 	struct mount *dev = boot_mount("devtmpfs", "devtmpfs", "/dev", X_NO_HANDLE);
-	x_handle_t pm = boot_handle("pm");
+	x_handle_t pm = boot_handle("pm"), tmpfs = boot_handle("tmpfs");
 
 	boot_status = 0;
+	boot_pending = 1;
 	dev->internal = true;
 	dev->make_point = true;
+	if (tmpfs != X_NO_HANDLE) {
+		boot_mount("tmpfs", "tmpfs", "/tmp", tmpfs)->make_point = true;
+		boot_pending++;
+	}
 	if (pm != X_NO_HANDLE)
 		boot_mount("proc", "proc", "/proc", pm);
 	if (root->port == X_NO_HANDLE) {

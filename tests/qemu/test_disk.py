@@ -86,9 +86,9 @@ def overwrite(path, image, offset, data):
 
 
 @pytest.mark.parametrize("spoil,reason", [
-    (bad_garbage, "no MINIX V3 superblock"), (bad_truncated, "larger than its device"), (bad_empty, "virtio_blk"),
-    (bad_magic, "no MINIX V3 superblock"), (bad_geometry, "not a usable MINIX V3 filesystem"),
-    (bad_root_inode, "not a usable MINIX V3 filesystem")])
+    (bad_garbage, "no MINIX superblock"), (bad_truncated, "larger than its device"), (bad_empty, "virtio_blk"),
+    (bad_magic, "no MINIX superblock"), (bad_geometry, "not a usable MINIX filesystem"),
+    (bad_root_inode, "not a usable MINIX filesystem")])
 def test_bad_disk_is_told(tmp_path, image, spoil, reason):
     bad = tmp_path / "bad.img"
     spoil(bad, image)
@@ -136,4 +136,4 @@ def test_root_that_is_no_partition(tmp_path, root):
     disk = tmp_path / "disk.img"
     partitioned(disk, root, "gpt")
     text = console("--image", disk, "--append", "root=1", until=TOLD)
-    assert "vda1: not a usable MINIX V3 filesystem" in text and "XINIM: no root filesystem" in text, text
+    assert "vda1: not a usable MINIX filesystem" in text and "XINIM: no root filesystem" in text, text

@@ -25,21 +25,21 @@
 static char image[64];
 static struct host_disk *disk;
 static struct host_options options;
-static struct minix_caller root = { .time_sec = 1000000 };
+static struct fsys_caller root = { .time_ns = 1000000 * FSYS_SEC };
 
 #define RUN(call) HOST_RUN(disk, call)
 #define FS (&disk->fs)
 
 __attribute__((unused))
-static struct minix_name name_of(const char *text)
+static struct fsys_name name_of(const char *text)
 {
-	return (struct minix_name){ text, strlen(text), false };
+	return (struct fsys_name){ text, strlen(text), false };
 }
 
 __attribute__((unused))
-static struct minix_name dir_name_of_text(const char *text)
+static struct fsys_name dir_name_of_text(const char *text)
 {
-	return (struct minix_name){ text, strlen(text), true };
+	return (struct fsys_name){ text, strlen(text), true };
 }
 
 static void make_image(uint64_t size_bytes, uint32_t block_size, uint32_t inodes)
@@ -112,52 +112,15 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static inline int copy_in(void *ctx, uint32_t offset, void *data, uint32_t length)
-{
-	memcpy(data, (const char *)ctx + offset, length);
-	return 0;
-}
-
-static inline int copy_out(void *ctx, uint32_t offset, void *data, uint32_t length)
-{
-	memcpy((char *)ctx + offset, data, length);
-	return 0;
-}
-
 /* As write(2) would: as much as there is room for, or the error. */
-__attribute__((unused))
-static int64_t write_file(uint32_t ino, uint64_t at, const void *data, size_t length)
+static inline int64_t write_file(uint32_t ino, uint64_t at, const void *data, size_t length)
 {
-	size_t done = 0;
-
-	while (done < length) {
-		int64_t n = RUN(minix_write(FS, &root, ino, at + done, length - done,
-					    copy_in, (char *)(uintptr_t)data + done));
-
-		if (n < 0)
-			return done ? (int64_t)done : n;
-		assert_true(n > 0);
-		done += n;
-	}
-	return done;
+	return host_write(disk, &root, ino, at, data, length);
 }
 
-__attribute__((unused))
-static int64_t read_file(uint32_t ino, uint64_t at, void *data, size_t length)
+static inline int64_t read_file(uint32_t ino, uint64_t at, void *data, size_t length)
 {
-	size_t done = 0;
-
-	while (done < length) {
-		int64_t n = RUN(minix_read(FS, &root, ino, at + done, length - done,
-					   copy_out, (char *)data + done));
-
-		if (n < 0)
-			return n;
-		if (!n)
-			break;
-		done += n;
-	}
-	return done;
+	return host_read(disk, ino, at, data, length);
 }
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "fs/minix/minix_format.h"
+#include "lib/fs/fsys.h"
 
 enum { REPORTS_MAX = 100 };
 
@@ -218,27 +219,27 @@ static void walk_inode(struct check *c, uint32_t ino)
 	struct file file = { .ino = ino };
 
 	c->result->inodes_used++;
-	switch (inode->mode & MINIX_S_IFMT) {
-	case MINIX_S_IFREG:
+	switch (inode->mode & FSYS_S_IFMT) {
+	case FSYS_S_IFREG:
 		c->result->files++;
 		walk_zones(c, &file, inode);
 		break;
-	case MINIX_S_IFLNK:
+	case FSYS_S_IFLNK:
 		c->result->others++;
 		if (!inode->size_bytes || inode->size_bytes > c->block_size)
 			problem(c, "inode %u: a link of %u bytes", ino,
 				inode->size_bytes);
 		walk_zones(c, &file, inode);
 		break;
-	case MINIX_S_IFDIR:
+	case FSYS_S_IFDIR:
 		/* Its zones are walked with its entries. */
 		c->result->directories++;
 		c->todo[c->todo_count++] = ino;
 		break;
-	case MINIX_S_IFCHR:
-	case MINIX_S_IFBLK:
-	case MINIX_S_IFIFO:
-	case MINIX_S_IFSOCK:
+	case FSYS_S_IFCHR:
+	case FSYS_S_IFBLK:
+	case FSYS_S_IFIFO:
+	case FSYS_S_IFSOCK:
 		c->result->others++;
 		break;
 	default:
@@ -292,7 +293,7 @@ static void check_entry(struct check *c, uint32_t dir, uint32_t index,
 	if (c->links[ino] == 1) {
 		c->parent[ino] = dir;
 		walk_inode(c, ino);
-	} else if (MINIX_ISDIR(c->inodes[ino - 1].mode)) {
+	} else if (FSYS_ISDIR(c->inodes[ino - 1].mode)) {
 		problem(c, "directory %u: inode %u is a directory elsewhere too", dir,
 			ino);
 	}
@@ -402,11 +403,11 @@ const char *check_disk(int fd, uint64_t offset_bytes, FILE *report,
 	wrong = check_super(&c);
 	if (!wrong)
 		wrong = load(&c);
-	if (!wrong && !MINIX_ISDIR(c.inodes[0].mode))
+	if (!wrong && !FSYS_ISDIR(c.inodes[0].mode))
 		wrong = "the root is not a directory";
 	if (!wrong) {
-		c.parent[MINIX_ROOT_INO] = MINIX_ROOT_INO;
-		walk_inode(&c, MINIX_ROOT_INO);
+		c.parent[FSYS_ROOT_INO] = FSYS_ROOT_INO;
+		walk_inode(&c, FSYS_ROOT_INO);
 		while (c.todo_count)
 			walk_dir(&c, c.todo[--c.todo_count]);
 		compare_inodes(&c);

@@ -13,10 +13,11 @@
 
 enum {
 	META_BYTES = 8 << 20,
-	DATA_BYTES = 16 << 20,
 	SNAPSHOT_BYTES = 1 << 20,
 	INODE_SLOTS = 1024,
 	HASH_SIZE = 1 << 14,
+	INDEX_COUNT = 2,
+	INDEX_ENTRIES = 1 << 15,
 };
 
 uint32_t host_random(struct host_disk *disk, uint32_t below)
@@ -144,7 +145,6 @@ bool host_pump(struct host_disk *disk)
 
 bool host_again(struct host_disk *disk, int64_t status)
 {
-	minix_begin_iteration(&disk->fs);
 	if (status == -X_EWAIT) {
 		disk->waits++;
 		host_pump(disk);
@@ -153,7 +153,7 @@ bool host_again(struct host_disk *disk, int64_t status)
 	if (status == -X_EAGAIN) {
 		int reap;
 
-		while ((reap = minix_reap(&disk->fs)) != 0)
+		while ((reap = fsys_reap(&disk->fs)) != 0)
 			if (reap == -X_EWAIT)
 				host_pump(disk);
 		return true;
@@ -177,19 +177,15 @@ static void set_up(struct host_disk *disk, struct minix_setup *setup,
 	const struct host_options *options = &disk->options;
 	uint32_t meta = options->meta_frames_bytes ? options->meta_frames_bytes
 						   : META_BYTES;
-	uint32_t data = options->data_frames_bytes ? options->data_frames_bytes
-						   : DATA_BYTES;
 	struct cache_memory *memory = &setup->memory;
 
 	memset(setup, 0, sizeof(*setup));
-	memory->buf_count = (meta + data) / MINIX_BLOCK_SIZE_MIN;
+	memory->buf_count = meta / MINIX_BLOCK_SIZE_MIN;
 	memory->bufs = take_memory(disk, 0, memory->buf_count * sizeof(*memory->bufs));
 	memory->hash_size = HASH_SIZE;
 	memory->hash = take_memory(disk, 1, HASH_SIZE * sizeof(*memory->hash));
-	memory->frame_bytes[CACHE_META] = meta;
-	memory->frames[CACHE_META] = take_memory(disk, 2, meta);
-	memory->frame_bytes[CACHE_DATA] = data;
-	memory->frames[CACHE_DATA] = take_memory(disk, 3, data);
+	memory->frame_bytes = meta;
+	memory->frames = take_memory(disk, 2, meta);
 	memory->snapshot_bytes = SNAPSHOT_BYTES;
 	memory->snapshots = take_memory(disk, 4, SNAPSHOT_BYTES);
 	setup->inode_slots = options->inode_slots ? options->inode_slots
@@ -201,7 +197,165 @@ static void set_up(struct host_disk *disk, struct minix_setup *setup,
 	setup->device_bytes = file_bytes > disk->offset_bytes ?
 			      file_bytes - disk->offset_bytes : 0;
 	setup->read_only = options->read_only;
-	setup->strict_iterations = options->slow;
+	setup->indexes = disk->indexes;
+	setup->index_count = INDEX_COUNT;
+	setup->index_entries = INDEX_ENTRIES;
+	disk->indexes[0].entries = take_memory(disk, 3, INDEX_COUNT * INDEX_ENTRIES *
+					       sizeof(struct minix_index_entry));
+	disk->indexes[1].entries = disk->indexes[0].entries + INDEX_ENTRIES;
+}
+
+/* ---- the bytes of files ----------------------------------------------------- */
+
+/* What was asked of the disk for these bytes before comes before. */
+static void settle(struct host_disk *disk, uint32_t zone)
+{
+	uint32_t i = 0;
+
+	while (i < disk->queue_count) {
+		struct host_transfer t = disk->queue[i];
+
+		if (t.what == HOST_FLUSH || zone < t.first->blkno ||
+		    zone >= t.first->blkno + t.first->run_blocks) {
+			i++;
+			continue;
+		}
+		disk->queue[i] = disk->queue[--disk->queue_count];
+		finish(disk, &t);
+	}
+}
+
+static int move_bytes(struct host_disk *disk, uint32_t zone, uint32_t in_block,
+		      void *data, uint32_t length, bool write)
+{
+	off_t at = disk->offset_bytes + (uint64_t)zone * disk->fs.block_size + in_block;
+	ssize_t n;
+
+	if (disk->options.fail_one_in && !host_random(disk, disk->options.fail_one_in))
+		return -X_EIO;
+	settle(disk, zone);
+	n = write ? pwrite(disk->fd, data, length, at) : pread(disk->fd, data, length, at);
+	return n == (ssize_t)length ? 0 : -X_EIO;
+}
+
+static uint32_t piece(const struct host_disk *disk, uint64_t at, uint64_t length)
+{
+	uint32_t room = disk->fs.block_size - at % disk->fs.block_size;
+
+	return length < room ? length : room;
+}
+
+static int64_t zone_of(struct host_disk *disk, uint32_t ino, uint64_t at, uint32_t *zone)
+{
+	return HOST_RUN(disk, minix_map(&disk->fs, ino, at / disk->fs.block_size, 1, zone));
+}
+
+int64_t host_read(struct host_disk *disk, uint32_t ino, uint64_t offset, void *out,
+		  size_t length)
+{
+	uint32_t size = disk->fs.block_size, done = 0;
+	struct fsys_attr attr;
+	int64_t status = HOST_RUN(disk, fsys_getattr(&disk->fs, ino, &attr));
+
+	if (status)
+		return status;
+	if (FSYS_ISDIR(attr.mode))
+		return -X_EISDIR;
+	if (offset >= attr.size_bytes)
+		return 0;
+	if (length > attr.size_bytes - offset)
+		length = attr.size_bytes - offset;
+	while (done < length) {
+		uint32_t n = piece(disk, offset + done, length - done), zone;
+
+		status = zone_of(disk, ino, offset + done, &zone);
+		if (!status && zone)
+			status = move_bytes(disk, zone, (offset + done) % size,
+					    (char *)out + done, n, false);
+		else
+			memset((char *)out + done, 0, n);
+		if (status)
+			return status;
+		done += n;
+	}
+	return done;
+}
+
+/* The bytes behind the end in its last block become part of the file. */
+static int64_t zero_tail(struct host_disk *disk, uint32_t ino, uint64_t size)
+{
+	static char zeros[MINIX_BLOCK_SIZE_MAX];
+	uint32_t in_block = size % disk->fs.block_size, zone;
+	int64_t status;
+
+	if (!in_block)
+		return 0;
+	status = zone_of(disk, ino, size, &zone);
+	if (status || !zone)
+		return status;
+	return move_bytes(disk, zone, in_block, zeros, disk->fs.block_size - in_block, true);
+}
+
+static int64_t write_block(struct host_disk *disk, const struct fsys_caller *who,
+			   uint32_t ino, uint64_t at, const void *data,
+			   uint32_t length, uint64_t old_size)
+{
+	static char block[MINIX_BLOCK_SIZE_MAX];
+	uint32_t size = disk->fs.block_size, before, zone;
+	bool backed;
+	int64_t status = zone_of(disk, ino, at, &before);
+
+	if (!status)
+		status = HOST_RUN(disk, fsys_write(&disk->fs, who, ino, at, length, &backed));
+	if (status <= 0)
+		return status;
+	length = status;
+	status = zone_of(disk, ino, at, &zone);
+	if (status)
+		return status;
+	memset(block, 0, size);
+	memcpy(block + at % size, data, length);
+	if (!before || at - at % size >= old_size)
+		status = move_bytes(disk, zone, 0, block, size, true);
+	else
+		status = move_bytes(disk, zone, at % size, block + at % size, length, true);
+	return status ? status : (int64_t)length;
+}
+
+int64_t host_write(struct host_disk *disk, const struct fsys_caller *who, uint32_t ino,
+		   uint64_t offset, const void *data, size_t length)
+{
+	struct fsys_attr attr;
+	size_t done = 0;
+	int64_t status = HOST_RUN(disk, fsys_getattr(&disk->fs, ino, &attr));
+
+	if (!status && FSYS_ISREG(attr.mode) && offset > attr.size_bytes)
+		status = zero_tail(disk, ino, attr.size_bytes);
+	while (!status && done < length) {
+		int64_t n = write_block(disk, who, ino, offset + done, (const char *)data + done,
+					piece(disk, offset + done, length - done),
+					attr.size_bytes);
+
+		if (n < 0)
+			return done ? (int64_t)done : n;
+		done += n;
+	}
+	return status ? status : (int64_t)done;
+}
+
+int64_t host_truncate(struct host_disk *disk, const struct fsys_caller *who, uint32_t ino,
+		      uint64_t size_bytes, bool check)
+{
+	struct fsys_attr attr;
+	int64_t status = HOST_RUN(disk, fsys_may_truncate(&disk->fs, who, ino, size_bytes, check));
+
+	if (!status)
+		status = HOST_RUN(disk, fsys_getattr(&disk->fs, ino, &attr));
+	if (!status && size_bytes > attr.size_bytes)
+		status = zero_tail(disk, ino, attr.size_bytes);
+	if (!status)
+		status = HOST_RUN(disk, fsys_truncate(&disk->fs, who, ino, size_bytes, check));
+	return status;
 }
 
 void host_abandon(struct host_disk *disk)

@@ -19,8 +19,7 @@ enum { HOST_QUEUE_MAX = 64 };
 struct host_options {
 	uint64_t offset_bytes;          /* of the filesystem in the file */
 	bool read_only;
-	uint32_t data_frames_bytes;     /* 0: a default */
-	uint32_t meta_frames_bytes;
+	uint32_t meta_frames_bytes;     /* 0: a default */
 	uint32_t inode_slots;
 	/* for tests */
 	bool slow;
@@ -45,7 +44,8 @@ struct host_disk {
 	uint32_t queue_count;
 	uint64_t waits;
 	uint64_t torn_writes;           /* data changed while it was written */
-	struct minix_fs fs;
+	struct fsys fs;
+	struct minix_index indexes[2];
 	void *memory[6];
 };
 
@@ -62,6 +62,14 @@ bool host_pump(struct host_disk *disk);
 /* True if STATUS means "again"; then what was missing has been done. */
 bool host_again(struct host_disk *disk, int64_t status);
 uint32_t host_random(struct host_disk *disk, uint32_t below);
+
+/* The bytes of files: straight to and from the disk. As write(2) and read(2) would. */
+int64_t host_read(struct host_disk *disk, uint32_t ino, uint64_t offset, void *out,
+		  size_t length);
+int64_t host_write(struct host_disk *disk, const struct fsys_caller *who, uint32_t ino,
+		   uint64_t offset, const void *data, size_t length);
+int64_t host_truncate(struct host_disk *disk, const struct fsys_caller *who, uint32_t ino,
+		      uint64_t size_bytes, bool check);
 
 /* Runs an operation to its end and gives its status. */
 #define HOST_RUN(disk, call)                                                   \

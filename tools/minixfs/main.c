@@ -39,7 +39,7 @@ struct arguments {
 	bool has_mode, has_uid, has_gid;
 };
 
-static struct minix_caller root;
+static struct fsys_caller root;
 static bool fixed_time;         /* SOURCE_DATE_EPOCH is set */
 
 static const char usage_text[] =
@@ -113,25 +113,25 @@ static void close_disk(struct host_disk *disk, const char *image)
 
 static uint32_t find(struct host_disk *disk, const char *path)
 {
-	struct minix_walk walk = {
-		.start_ino = MINIX_ROOT_INO, .path = path,
-		.path_bytes = strlen(path), .flags = MINIX_WALK_NOFOLLOW,
+	struct fsys_walk walk = {
+		.start_ino = FSYS_ROOT_INO, .path = path,
+		.path_bytes = strlen(path), .flags = FSYS_WALK_NOFOLLOW,
 	};
 
-	must(disk, HOST_RUN(disk, minix_walk(&disk->fs, &root, &walk)), path);
+	must(disk, HOST_RUN(disk, fsys_walk(&disk->fs, &root, &walk)), path);
 	return walk.ino;
 }
 
 /* The directory and last component of a path that is to be made. */
 static uint32_t find_parent(struct host_disk *disk, const char *path,
-			    struct minix_name *name)
+			    struct fsys_name *name)
 {
-	struct minix_walk walk = {
-		.start_ino = MINIX_ROOT_INO, .path = path,
-		.path_bytes = strlen(path), .flags = MINIX_WALK_PARENT,
+	struct fsys_walk walk = {
+		.start_ino = FSYS_ROOT_INO, .path = path,
+		.path_bytes = strlen(path), .flags = FSYS_WALK_PARENT,
 	};
 
-	must(disk, HOST_RUN(disk, minix_walk(&disk->fs, &root, &walk)), path);
+	must(disk, HOST_RUN(disk, fsys_walk(&disk->fs, &root, &walk)), path);
 	name->text = path + walk.name_offset;
 	name->bytes = walk.name_bytes;
 	name->must_be_dir = walk.must_be_dir;
@@ -141,40 +141,24 @@ static uint32_t find_parent(struct host_disk *disk, const char *path,
 static void set_owner(struct host_disk *disk, const char *path, uint32_t ino,
 		      uint32_t uid, uint32_t gid, uint32_t mode)
 {
-	struct minix_setattr set = {
-		.mask = MINIX_SET_MODE | MINIX_SET_UID | MINIX_SET_GID,
+	struct fsys_setattr set = {
+		.mask = FSYS_SET_MODE | FSYS_SET_UID | FSYS_SET_GID,
 		.mode = mode, .uid = uid, .gid = gid,
 	};
 
-	must(disk, HOST_RUN(disk, minix_setattr(&disk->fs, &root, ino, &set)), path);
+	must(disk, HOST_RUN(disk, fsys_setattr(&disk->fs, &root, ino, &set)), path);
 }
 
 /* ---- copying in and out ----------------------------------------------------- */
 
-static int copy_in(void *ctx, uint32_t offset, void *data, uint32_t length)
-{
-	memcpy(data, (const char *)ctx + offset, length);
-	return 0;
-}
-
-static int copy_out(void *ctx, uint32_t offset, void *data, uint32_t length)
-{
-	memcpy((char *)ctx + offset, data, length);
-	return 0;
-}
-
 static void write_all(struct host_disk *disk, const char *path, uint32_t ino,
 		      uint64_t at, char *data, size_t length)
 {
-	while (length) {
-		int64_t n = HOST_RUN(disk, minix_write(&disk->fs, &root, ino, at,
-						       length, copy_in, data));
+	int64_t n = host_write(disk, &root, ino, at, data, length);
 
-		must(disk, n, path);
-		at += n;
-		data += n;
-		length -= n;
-	}
+	must(disk, n, path);
+	if ((size_t)n < length)
+		must(disk, -X_ENOSPC, path);
 }
 
 /* Makes or overwrites a regular file with the content of a host's. */
@@ -183,7 +167,7 @@ static uint32_t add_file(struct host_disk *disk, const char *host_path,
 {
 	int fd = open(host_path, O_RDONLY);
 	char *data = malloc(COPY_BYTES);
-	struct minix_name name;
+	struct fsys_name name;
 	uint32_t dir = find_parent(disk, path, &name);
 	uint32_t ino;
 	uint64_t at = 0;
@@ -192,11 +176,10 @@ static uint32_t add_file(struct host_disk *disk, const char *host_path,
 
 	if (fd < 0 || !data)
 		fail("%s: %s", host_path, strerror(errno));
-	must(disk, HOST_RUN(disk, minix_create(&disk->fs, &root, dir, name, 0644,
+	must(disk, HOST_RUN(disk, fsys_create(&disk->fs, &root, dir, name, 0644,
 					       false, &ino, &created)), path);
 	if (!created)
-		must(disk, HOST_RUN(disk, minix_truncate(&disk->fs, &root, ino, 0,
-							 false)), path);
+		must(disk, host_truncate(disk, &root, ino, 0, false), path);
 	while ((n = read(fd, data, COPY_BYTES)) > 0) {
 		write_all(disk, path, ino, at, data, n);
 		at += n;
@@ -210,10 +193,10 @@ static uint32_t add_file(struct host_disk *disk, const char *host_path,
 
 static uint32_t add_dir(struct host_disk *disk, const char *path)
 {
-	struct minix_name name;
+	struct fsys_name name;
 	uint32_t dir = find_parent(disk, path, &name);
 	uint32_t ino;
-	int64_t status = HOST_RUN(disk, minix_mkdir(&disk->fs, &root, dir, name,
+	int64_t status = HOST_RUN(disk, fsys_mkdir(&disk->fs, &root, dir, name,
 						    0755, &ino));
 
 	if (status == -X_EEXIST)
@@ -225,11 +208,11 @@ static uint32_t add_dir(struct host_disk *disk, const char *path)
 static uint32_t add_link(struct host_disk *disk, const char *target,
 			 const char *path)
 {
-	struct minix_name name;
+	struct fsys_name name;
 	uint32_t dir = find_parent(disk, path, &name);
 	uint32_t ino;
 
-	must(disk, HOST_RUN(disk, minix_symlink(&disk->fs, &root, dir, name, target,
+	must(disk, HOST_RUN(disk, fsys_symlink(&disk->fs, &root, dir, name, target,
 						strlen(target), &ino)), path);
 	return ino;
 }
@@ -237,11 +220,11 @@ static uint32_t add_link(struct host_disk *disk, const char *target,
 static uint32_t add_node(struct host_disk *disk, const char *path, uint32_t mode,
 			 uint32_t major_number, uint32_t minor_number)
 {
-	struct minix_name name;
+	struct fsys_name name;
 	uint32_t dir = find_parent(disk, path, &name);
 	uint32_t ino;
 
-	must(disk, HOST_RUN(disk, minix_mknod(&disk->fs, &root, dir, name, mode,
+	must(disk, HOST_RUN(disk, fsys_mknod(&disk->fs, &root, dir, name, mode,
 					      major_number, minor_number, &ino)),
 	     path);
 	return ino;
@@ -272,13 +255,13 @@ static bool link_seen(struct host_disk *disk, const struct stat *st,
 		      const char *path)
 {
 	struct seen *seen = *seen_slot(st);
-	struct minix_name name;
+	struct fsys_name name;
 	uint32_t dir;
 
 	if (st->st_nlink < 2 || S_ISDIR(st->st_mode) || !seen)
 		return false;
 	dir = find_parent(disk, path, &name);
-	must(disk, HOST_RUN(disk, minix_link(&disk->fs, &root, seen->ino, dir, name)),
+	must(disk, HOST_RUN(disk, fsys_link(&disk->fs, &root, seen->ino, dir, name)),
 	     path);
 	return true;
 }
@@ -329,16 +312,16 @@ static uint32_t add_by_type(struct host_disk *disk, const struct stat *st,
 static void copy_attributes(struct host_disk *disk, const struct arguments *a,
 			    const struct stat *st, const char *path, uint32_t ino)
 {
-	struct minix_setattr set = {
-		.mask = MINIX_SET_ATIME | MINIX_SET_MTIME,
-		.atime_sec = st->st_mtime, .mtime_sec = st->st_mtime,
+	struct fsys_setattr set = {
+		.mask = FSYS_SET_ATIME | FSYS_SET_MTIME,
+		.atime_ns = st->st_mtime * FSYS_SEC, .mtime_ns = st->st_mtime * FSYS_SEC,
 	};
 
 	set_owner(disk, path, ino, a->has_uid ? a->uid : st->st_uid,
 		  a->has_gid ? a->gid : st->st_gid, st->st_mode & 07777);
 	if (fixed_time)
-		set.atime_sec = set.mtime_sec = root.time_sec;
-	must(disk, HOST_RUN(disk, minix_setattr(&disk->fs, &root, ino, &set)), path);
+		set.atime_ns = set.mtime_ns = root.time_ns;
+	must(disk, HOST_RUN(disk, fsys_setattr(&disk->fs, &root, ino, &set)), path);
 }
 
 static void add_tree(struct host_disk *disk, const struct arguments *a,
@@ -381,7 +364,7 @@ static int command_mkfs(const struct arguments *a)
 {
 	struct mkfs_options options = {
 		.offset_bytes = a->offset_bytes, .block_size = a->block_size,
-		.inode_count = a->inode_count, .time_sec = root.time_sec,
+		.inode_count = a->inode_count, .time_sec = root.time_ns / FSYS_SEC,
 		.size_bytes = strtoull(a->word[1], NULL, 0) << 20,
 	};
 	int fd = open(a->word[0], O_RDWR | O_CREAT, 0644);
@@ -439,18 +422,18 @@ static int command_mkdir(const struct arguments *a)
 
 static int command_mknod(const struct arguments *a)
 {
-	uint32_t type = a->word[2][0] == 'c' ? MINIX_S_IFCHR
-		      : a->word[2][0] == 'b' ? MINIX_S_IFBLK
-		      : a->word[2][0] == 'p' ? MINIX_S_IFIFO : 0;
+	uint32_t type = a->word[2][0] == 'c' ? FSYS_S_IFCHR
+		      : a->word[2][0] == 'b' ? FSYS_S_IFBLK
+		      : a->word[2][0] == 'p' ? FSYS_S_IFIFO : 0;
 	struct host_disk *disk;
 	uint32_t ino;
 
-	if (!type || (type != MINIX_S_IFIFO && a->word_count < 5))
+	if (!type || (type != FSYS_S_IFIFO && a->word_count < 5))
 		fail("mknod: c or b with MAJOR and MINOR, or p");
 	disk = open_disk(a, false);
 	ino = add_node(disk, a->word[1], type | 0600,
-		       type == MINIX_S_IFIFO ? 0 : strtoul(a->word[3], NULL, 0),
-		       type == MINIX_S_IFIFO ? 0 : strtoul(a->word[4], NULL, 0));
+		       type == FSYS_S_IFIFO ? 0 : strtoul(a->word[3], NULL, 0),
+		       type == FSYS_S_IFIFO ? 0 : strtoul(a->word[4], NULL, 0));
 	set_owner(disk, a->word[1], ino, a->uid, a->gid,
 		  a->has_mode ? a->mode : 0600);
 	close_disk(disk, a->word[0]);
@@ -469,36 +452,36 @@ static int command_symlink(const struct arguments *a)
 static int command_rm(const struct arguments *a)
 {
 	struct host_disk *disk = open_disk(a, false);
-	struct minix_name name;
+	struct fsys_name name;
 	uint32_t dir = find_parent(disk, a->word[1], &name);
-	int64_t status = HOST_RUN(disk, minix_unlink(&disk->fs, &root, dir, name));
+	int64_t status = HOST_RUN(disk, fsys_unlink(&disk->fs, &root, dir, name));
 
 	if (status == -X_EISDIR)
-		status = HOST_RUN(disk, minix_rmdir(&disk->fs, &root, dir, name));
+		status = HOST_RUN(disk, fsys_rmdir(&disk->fs, &root, dir, name));
 	must(disk, status, a->word[1]);
 	close_disk(disk, a->word[0]);
 	return 0;
 }
 
-static void print_entry(struct host_disk *disk, const struct minix_dirent *entry)
+static void print_entry(struct host_disk *disk, const struct fsys_dirent *entry)
 {
 	static const char types[] = "?pc?d?b?-?l?s???";
-	struct minix_attr attr;
+	struct fsys_attr attr;
 	char target[MINIX_BLOCK_SIZE_MAX + 1];
 	int64_t length;
 
-	must(disk, HOST_RUN(disk, minix_getattr(&disk->fs, entry->ino, &attr)),
+	must(disk, HOST_RUN(disk, fsys_getattr(&disk->fs, entry->ino, &attr)),
 	     entry->name);
 	printf("%7u %c%04o %5u %5u:%-5u %10llu %s", attr.ino,
 	       types[attr.mode >> 12 & 15], attr.mode & 07777, attr.link_count,
 	       attr.uid, attr.gid, (unsigned long long)attr.size_bytes, entry->name);
-	if (MINIX_ISLNK(attr.mode)) {
-		length = HOST_RUN(disk, minix_readlink(&disk->fs, entry->ino, target,
+	if (FSYS_ISLNK(attr.mode)) {
+		length = HOST_RUN(disk, fsys_readlink(&disk->fs, entry->ino, target,
 						       MINIX_BLOCK_SIZE_MAX));
 		must(disk, length, entry->name);
 		printf(" -> %.*s", (int)length, target);
 	}
-	if (MINIX_ISDEV(attr.mode))
+	if (FSYS_ISDEV(attr.mode))
 		printf(" (%u, %u)", attr.major, attr.minor);
 	putchar('\n');
 }
@@ -508,12 +491,12 @@ static int command_ls(const struct arguments *a)
 	struct host_disk *disk = open_disk(a, true);
 	const char *path = a->word_count > 1 ? a->word[1] : "/";
 	uint32_t ino = find(disk, path);
-	struct minix_dirent entries[32];
+	struct fsys_dirent entries[32];
 	uint32_t cursor = 0;
 	int64_t count, i;
 
 	for (;;) {
-		count = HOST_RUN(disk, minix_readdir(&disk->fs, &root, ino, cursor,
+		count = HOST_RUN(disk, fsys_readdir(&disk->fs, &root, ino, cursor,
 						     entries, 32));
 		must(disk, count, path);
 		if (!count)
@@ -536,8 +519,7 @@ static int command_cat(const struct arguments *a)
 
 	if (!data)
 		fail("out of memory");
-	while ((n = HOST_RUN(disk, minix_read(&disk->fs, &root, ino, at, COPY_BYTES,
-					      copy_out, data))) > 0) {
+	while ((n = host_read(disk, ino, at, data, COPY_BYTES)) > 0) {
 		if (fwrite(data, 1, n, stdout) != (size_t)n)
 			fail("cannot write");
 		at += n;
@@ -642,7 +624,7 @@ int main(int argc, char **argv)
 		usage();
 	/* The same tree gives the same image where the date is fixed. */
 	fixed_time = epoch;
-	root.time_sec = epoch ? strtoul(epoch, NULL, 0) : (uint32_t)time(NULL);
+	root.time_ns = (epoch ? strtoul(epoch, NULL, 0) : (uint32_t)time(NULL)) * FSYS_SEC;
 	parse(argc, argv, &arguments);
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *command = &commands[i];

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fs/minix/minix_format.h"
+#include "lib/fs/fsys.h"
 
 enum { BYTES_PER_INODE = 4096 };
 
@@ -92,7 +93,7 @@ static void fill_root(const struct layout *l, const struct mkfs_options *options
 	struct minix_inode_disk *root = (void *)table;
 	struct minix_dirent_disk *slots = (void *)block;
 
-	root->mode = MINIX_S_IFDIR | 0755;
+	root->mode = FSYS_S_IFDIR | 0755;
 	root->link_count = 2;
 	root->size_bytes = 2 * sizeof(*slots);
 	root->atime_sec = root->mtime_sec = root->ctime_sec = options->time_sec;

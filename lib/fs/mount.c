@@ -6,34 +6,39 @@
  * begins without any.
  */
 
-#include "fs/minix/server.h"
+#include "lib/fs/server.h"
 
 bool mounted;
 uint64_t mount_id;
 
-static uint32_t vfs_holds[INODE_SLOTS];         /* by in-core slot */
+static uint32_t *vfs_holds, *held_ino;  /* by in-core slot */
 static bool stopping;
-static struct cache_sync stop_sync;
+static struct store_sync stop_sync;
 
 /* ---- holds ------------------------------------------------------------------ */
 
 int mount_hold(uint32_t ino)
 {
-	int status = minix_hold(&fs, ino);
+	int status = fsys_hold(volume, ino);
 
-	if (!status)
-		vfs_holds[minix_slot(&fs, ino)]++;
-	return status;
+	uint32_t slot;
+
+	if (status)
+		return status;
+	slot = fsys_slot(volume, ino);
+	vfs_holds[slot]++;
+	held_ino[slot] = ino;
+	return 0;
 }
 
 static int64_t release(uint32_t ino, uint64_t count)
 {
-	uint32_t slot = minix_slot(&fs, ino);
+	uint32_t slot = fsys_slot(volume, ino);
 
 	if (slot == UINT32_MAX || vfs_holds[slot] < count)
 		return -X_EINVAL;
 	vfs_holds[slot] -= count;
-	minix_release(&fs, ino, count);
+	fsys_release(volume, ino, count);
 	return 0;
 }
 
@@ -42,23 +47,20 @@ static void drop_holds_and_marks(void)
 {
 	uint32_t slot;
 
-	for (slot = 0; slot < INODE_SLOTS; slot++) {
-		uint32_t ino = disk_setup.inodes[slot].ino;
-
+	for (slot = 0; slot < fsys_slot_count(volume); slot++)
 		if (vfs_holds[slot])
-			release(ino, vfs_holds[slot]);
-		disk_setup.inodes[slot].mounted_on = false;
-	}
+			release(held_ino[slot], vfs_holds[slot]);
+	fsys_forget_mounts(volume);
 }
 
 static bool is_busy(void)
 {
-	uint32_t root = minix_slot(&fs, MINIX_ROOT_INO);
+	uint32_t root = fsys_slot(volume, FSYS_ROOT_INO);
 	uint32_t slot;
 
 	if (file_open_count())
 		return true;
-	for (slot = 0; slot < INODE_SLOTS; slot++)
+	for (slot = 0; slot < fsys_slot_count(volume); slot++)
 		if (vfs_holds[slot] > (slot == root))
 			return true;
 	return false;
@@ -68,18 +70,18 @@ static bool is_busy(void)
 
 void mount_statfs(struct file_statfs *out)
 {
-	struct minix_statfs statfs;
+	struct fsys_statfs statfs;
 
-	minix_statfs(&fs, &statfs);
+	fsys_statfs(volume, &statfs);
 	memset(out, 0, sizeof(*out));
-	out->type = MINIX_V3_MAGIC;
+	out->type = statfs.type;
 	out->block_bytes = statfs.block_size;
 	out->blocks = statfs.blocks;
 	out->blocks_free = statfs.blocks_free;
 	out->files = statfs.inodes;
 	out->files_free = statfs.inodes_free;
 	out->name_max = statfs.name_max;
-	out->flags = fs.read_only;
+	out->flags = statfs.read_only;
 	out->fsid = mount_id;
 }
 
@@ -95,28 +97,22 @@ static int64_t write_statfs(struct request *r)
 
 static int64_t do_mount(struct request *r)
 {
-	int64_t status = 0;
+	int64_t status = store_mount(r->in.msg.a[1] & FS_RDONLY, &r->sync);
 
-	if (disk_state == DISK_FAILED)
-		return -X_ENODEV;
-	if (disk_state != DISK_READY)
-		return -X_EWAIT;
-	if (fs.state == MINIX_UNMOUNTED)
-		minix_init(&fs, &disk_setup);
-	if (fs.state != MINIX_MOUNTED)
-		status = minix_mount(&fs);
-	if (!status && r->in.msg.a[1] & FS_RDONLY)
-		status = minix_make_read_only(&fs, &r->sync);
 	if (status)
 		return status;
+	if (!vfs_holds) {
+		vfs_holds = server_memory(fsys_slot_count(volume) * sizeof(*vfs_holds));
+		held_ino = server_memory(fsys_slot_count(volume) * sizeof(*held_ino));
+	}
 	drop_holds_and_marks();
-	status = mount_hold(MINIX_ROOT_INO);
+	status = mount_hold(FSYS_ROOT_INO);
 	if (status)
 		return status;
 	mounted = true;
 	mount_id = r->in.msg.a[0];
-	r->reply.a[0] = MINIX_ROOT_INO;
-	r->reply.a[1] = fs.read_only;
+	r->reply.a[0] = FSYS_ROOT_INO;
+	r->reply.a[1] = fsys_limits(volume)->read_only;
 	return write_statfs(r);
 }
 
@@ -125,13 +121,14 @@ static int64_t do_unmount(struct request *r)
 	bool force = r->in.msg.a[1] & 1;
 	int64_t status;
 
-	page_tidy(true);
-	if (fs.state == MINIX_MOUNTED && !force && is_busy())
+	if (!r->started && !force && is_busy())
 		return -X_EBUSY;
-	status = minix_unmount(&fs, &r->sync, true);
+	r->started = true;
+	status = store_unmount(&r->sync);
 	if (status)
 		return status;
-	memset(vfs_holds, 0, sizeof(vfs_holds));
+	content_forget_all();
+	memset(vfs_holds, 0, fsys_slot_count(volume) * sizeof(*vfs_holds));
 	file_forget_all();
 	mounted = false;
 	return 0;
@@ -155,9 +152,9 @@ int64_t mount_request(struct request *r)
 	case FS_RELEASE:
 		return release(a[0], a[1]);
 	case FS_SYNC:
-		return minix_sync(&fs, &r->sync, 0);
+		return store_sync(&r->sync, 0);
 	case FS_MARK_MOUNT:
-		return minix_mark_mount(&fs, a[0], a[1]);
+		return fsys_mark_mount(volume, a[0], a[1]);
 	default:
 		return -X_ENOSYS;
 	}
@@ -175,8 +172,8 @@ bool mount_stopping(void)
 
 	if (!stopping)
 		return false;
-	if (disk_state == DISK_READY && fs.state == MINIX_MOUNTED)
-		status = minix_unmount(&fs, &stop_sync, true);
+	if (mounted)
+		status = store_unmount(&stop_sync);
 	if (status == -X_EWAIT || status == -X_EAGAIN)
 		return true;
 	if (status)

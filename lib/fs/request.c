@@ -4,22 +4,37 @@
  * if it must wait, again whenever something has moved.
  */
 
-#include "fs/minix/server.h"
+#include "lib/fs/server.h"
 
-static struct request requests[REQUESTS_MAX];
+static struct request *requests;
+static uint32_t requests_max;
 static struct request *first, *last;
 static uint32_t search_from;
+
+void *server_table(uint32_t most, size_t item_bytes, uint32_t *count)
+{
+	struct x_system_info info = { 0 };
+	uint64_t share;
+
+	x_system_info(&info);
+	share = most * (info.memory_bytes >> 20) / TABLES_FULL_MIB;
+	*count = share < most / 16 ? most / 16 : share > most ? most : share;
+	return server_memory(*count * item_bytes);
+}
 
 static struct request *find_free(void)
 {
 	uint32_t i;
 
-	for (i = 0; i < REQUESTS_MAX; i++) {
-		struct request *r = &requests[(search_from + i) % REQUESTS_MAX];
+	if (!requests)
+		requests = server_table(REQUESTS_MAX, sizeof(*requests), &requests_max);
+
+	for (i = 0; i < requests_max; i++) {
+		struct request *r = &requests[(search_from + i) % requests_max];
 
 		if (r->used)
 			continue;
-		search_from = (search_from + i + 1) % REQUESTS_MAX;
+		search_from = (search_from + i + 1) % requests_max;
 		return r;
 	}
 	return NULL;

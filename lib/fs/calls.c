@@ -4,14 +4,14 @@
  * within one iteration, or again from the start.
  */
 
-#include "fs/minix/server.h"
+#include "lib/fs/server.h"
 
 /* Of the call being run. */
 static char path[FS_PATH_MAX];
 static char second_name[FS_PATH_MAX];
-static char link_text[MINIX_BLOCK_SIZE_MAX];
+static char link_text[FSYS_LINK_TEXT_MAX];
 static uint32_t groups[GROUPS_MAX];
-static struct minix_caller who;
+static struct fsys_caller who;
 
 /* ---- taking a call apart ------------------------------------------------------- */
 
@@ -40,12 +40,12 @@ static void read_caller(const struct request *r)
 	who.gid = r->in.msg.a[2] >> 32;
 	who.groups = groups;
 	who.group_count = got > 0 ? got / sizeof(groups[0]) : 0;
-	who.time_sec = server_time_sec();
+	who.time_ns = attr_time(volume, server_time_ns());
 }
 
 /* Where a walk ended early, for vfs to go on from. */
 static void tell_where(struct request *r, int64_t status,
-		       const struct minix_walk *walk)
+		       const struct fsys_walk *walk)
 {
 	if (status == -X_ESYMLINK) {
 		r->reply.a[0] = walk->parent_ino;
@@ -60,7 +60,7 @@ static void tell_where(struct request *r, int64_t status,
 	}
 }
 
-static int64_t walk_path(struct request *r, uint32_t flags, struct minix_walk *walk)
+static int64_t walk_path(struct request *r, uint32_t flags, struct fsys_walk *walk)
 {
 	int64_t length = read_window(r, 0, path, sizeof(path));
 	int64_t status;
@@ -68,24 +68,24 @@ static int64_t walk_path(struct request *r, uint32_t flags, struct minix_walk *w
 	if (length < 0)
 		return length;
 	if ((uint32_t)r->in.msg.a[1] & FS_NOFOLLOW)
-		flags |= MINIX_WALK_NOFOLLOW;
-	*walk = (struct minix_walk){
+		flags |= FSYS_WALK_NOFOLLOW;
+	*walk = (struct fsys_walk){
 		.start_ino = r->in.msg.a[0], .path = path, .path_bytes = length,
 		.flags = flags, .link = link_text, .link_capacity = sizeof(link_text),
 	};
-	status = minix_walk(&fs, &who, walk);
+	status = fsys_walk(volume, &who, walk);
 	tell_where(r, status, walk);
 	return status;
 }
 
-static struct minix_name last_name(const struct minix_walk *walk)
+static struct fsys_name last_name(const struct fsys_walk *walk)
 {
-	return (struct minix_name){ walk->path + walk->name_offset,
+	return (struct fsys_name){ walk->path + walk->name_offset,
 				    walk->name_bytes, walk->must_be_dir };
 }
 
 /* A single component, perhaps with slashes behind it. */
-static int64_t plain_name(const char *text, int64_t length, struct minix_name *out)
+static int64_t plain_name(const char *text, int64_t length, struct fsys_name *out)
 {
 	if (length < 0)
 		return length;
@@ -107,12 +107,14 @@ static uint32_t mode_of(const struct request *r)
 static int64_t do_lookup(struct request *r)
 {
 	struct file_attr file_attr;
-	struct minix_attr attr;
-	struct minix_walk walk;
+	struct fsys_attr attr;
+	struct fsys_walk walk;
 	int64_t status = walk_path(r, 0, &walk);
 
 	if (!status)
-		status = minix_getattr(&fs, walk.ino, &attr);
+		content_note_times(walk.ino);
+	if (!status)
+		status = fsys_getattr(volume, walk.ino, &attr);
 	if (!status && (uint32_t)r->in.msg.a[1] & FS_HOLD)
 		status = mount_hold(walk.ino);
 	if (status)
@@ -128,8 +130,8 @@ static int64_t do_lookup(struct request *r)
 
 static int64_t do_parent(struct request *r)
 {
-	struct minix_walk walk;
-	int64_t status = walk_path(r, MINIX_WALK_PARENT, &walk);
+	struct fsys_walk walk;
+	int64_t status = walk_path(r, FSYS_WALK_PARENT, &walk);
 
 	if (!status)
 		status = mount_hold(walk.ino);
@@ -141,19 +143,19 @@ static int64_t do_parent(struct request *r)
 
 static int64_t do_access(struct request *r)
 {
-	struct minix_walk walk;
+	struct fsys_walk walk;
 	int64_t status = walk_path(r, 0, &walk);
 
-	return status ? status : minix_access(&fs, &who, walk.ino, r->in.msg.a[3] & 7);
+	return status ? status : fsys_access(volume, &who, walk.ino, r->in.msg.a[3] & 7);
 }
 
 static int64_t do_readlink(struct request *r)
 {
-	struct minix_walk walk;
-	int64_t length = walk_path(r, MINIX_WALK_NOFOLLOW, &walk);
+	struct fsys_walk walk;
+	int64_t length = walk_path(r, FSYS_WALK_NOFOLLOW, &walk);
 
 	if (!length)
-		length = minix_readlink(&fs, walk.ino, link_text, sizeof(link_text));
+		length = fsys_readlink(volume, walk.ino, link_text, sizeof(link_text));
 	if (length <= 0)
 		return length;
 	return window_write(r->in.id, 1, 0, link_text, length);
@@ -161,7 +163,7 @@ static int64_t do_readlink(struct request *r)
 
 static int64_t do_path(struct request *r)
 {
-	int64_t length = minix_path_of(&fs, r->in.msg.a[0], path, sizeof(path));
+	int64_t length = fsys_path_of(volume, r->in.msg.a[0], path, sizeof(path));
 
 	if (length < 0)
 		return length;
@@ -176,13 +178,13 @@ static int64_t do_path(struct request *r)
 static int64_t find_or_create(struct request *r, uint32_t flags, uint32_t *ino,
 			      bool *created)
 {
-	struct minix_walk walk;
-	int64_t status = walk_path(r, MINIX_WALK_PARENT, &walk);
+	struct fsys_walk walk;
+	int64_t status = walk_path(r, FSYS_WALK_PARENT, &walk);
 	int64_t length;
 
 	if (status)
 		return status;
-	status = minix_create(&fs, &who, walk.ino, last_name(&walk), mode_of(r),
+	status = fsys_create(volume, &who, walk.ino, last_name(&walk), mode_of(r),
 			      flags & F_O_EXCL, ino, created);
 	if (status == -X_ESYMLINK && (uint32_t)r->in.msg.a[1] & FS_NOFOLLOW)
 		return -X_ELOOP;
@@ -193,7 +195,7 @@ static int64_t find_or_create(struct request *r, uint32_t flags, uint32_t *ino,
 	walk.consumed_bytes = walk.path_bytes;
 	walk.up = false;
 	if (status == -X_ESYMLINK) {
-		length = minix_readlink(&fs, *ino, link_text, sizeof(link_text));
+		length = fsys_readlink(volume, *ino, link_text, sizeof(link_text));
 		if (length < 0)
 			return length;
 		walk.link_bytes = length;
@@ -205,7 +207,7 @@ static int64_t find_or_create(struct request *r, uint32_t flags, uint32_t *ino,
 static int64_t find_file(struct request *r, uint32_t flags, uint32_t *ino,
 			 bool *created)
 {
-	struct minix_walk walk;
+	struct fsys_walk walk;
 	int64_t status;
 
 	*created = false;
@@ -216,23 +218,23 @@ static int64_t find_file(struct request *r, uint32_t flags, uint32_t *ino,
 	return status;
 }
 
-static int64_t check_open(uint32_t ino, const struct minix_attr *attr, uint32_t flags)
+static int64_t check_open(uint32_t ino, const struct fsys_attr *attr, uint32_t flags)
 {
-	static const uint32_t wanted[] = { MINIX_R, MINIX_W, MINIX_R | MINIX_W, 0 };
+	static const uint32_t wanted[] = { FSYS_R, FSYS_W, FSYS_R | FSYS_W, 0 };
 	uint32_t want = wanted[flags & F_O_ACCMODE];
 
 	if (flags & F_O_TRUNC)
-		want |= MINIX_W;
-	if (MINIX_ISLNK(attr->mode))
+		want |= FSYS_W;
+	if (FSYS_ISLNK(attr->mode))
 		return -X_ELOOP;
-	if (MINIX_ISDIR(attr->mode) && (flags & F_O_CREAT || want & MINIX_W))
+	if (FSYS_ISDIR(attr->mode) && (flags & F_O_CREAT || want & FSYS_W))
 		return -X_EISDIR;
-	if (flags & F_O_DIRECTORY && !MINIX_ISDIR(attr->mode))
+	if (flags & F_O_DIRECTORY && !FSYS_ISDIR(attr->mode))
 		return -X_ENOTDIR;
-	return minix_access(&fs, &who, ino, want);
+	return fsys_access(volume, &who, ino, want);
 }
 
-static uint64_t device_of(const struct minix_attr *attr)
+static uint64_t device_of(const struct fsys_attr *attr)
 {
 	return (attr->minor & 0xff) | (uint64_t)attr->major << 8 |
 	       (uint64_t)(attr->minor & ~0xffu) << 12;
@@ -245,28 +247,27 @@ static uint64_t device_of(const struct minix_attr *attr)
 static int64_t do_open(struct request *r)
 {
 	uint32_t flags = r->in.msg.a[3];
-	struct minix_attr attr;
+	struct fsys_attr attr;
 	uint32_t ino = 0;
 	bool created;
 	int64_t status = find_file(r, flags, &ino, &created);
 
 	if (!status)
-		status = minix_getattr(&fs, ino, &attr);
+		status = fsys_getattr(volume, ino, &attr);
 	if (!status && !created)
 		status = check_open(ino, &attr, flags);
 	if (status)
 		return status;
 	r->reply.a[0] = ino;
 	r->reply.a[1] = attr.mode;
-	if (!MINIX_ISREG(attr.mode) && !MINIX_ISDIR(attr.mode)) {
+	if (!FSYS_ISREG(attr.mode) && !FSYS_ISDIR(attr.mode)) {
 		r->reply.a[2] = device_of(&attr);
 		return -X_ENXIO;
 	}
-	if (flags & F_O_TRUNC && MINIX_ISREG(attr.mode) && attr.size_bytes) {
-		status = minix_truncate(&fs, &who, ino, 0, false);
+	if (flags & F_O_TRUNC && FSYS_ISREG(attr.mode) && attr.size_bytes) {
+		status = file_truncate(&who, ino, 0, false);
 		if (status)
 			return status;
-		page_file_changed(ino);
 	}
 	status = file_open(ino, flags, &who);
 	if (status < 0)
@@ -279,11 +280,11 @@ static int64_t do_open(struct request *r)
 
 static int64_t do_mkdir(struct request *r)
 {
-	struct minix_walk walk;
+	struct fsys_walk walk;
 	uint32_t ino;
-	int64_t status = walk_path(r, MINIX_WALK_PARENT, &walk);
+	int64_t status = walk_path(r, FSYS_WALK_PARENT, &walk);
 
-	return status ? status : minix_mkdir(&fs, &who, walk.ino, last_name(&walk),
+	return status ? status : fsys_mkdir(volume, &who, walk.ino, last_name(&walk),
 					     mode_of(r), &ino);
 }
 
@@ -292,19 +293,19 @@ static int64_t do_mknod(struct request *r)
 	uint64_t device = r->in.msg.a[3];
 	uint32_t major = device >> 8 & 0xfff;
 	uint32_t minor = (device & 0xff) | (device >> 12 & 0xfff00);
-	struct minix_walk walk;
+	struct fsys_walk walk;
 	uint32_t ino;
-	int64_t status = walk_path(r, MINIX_WALK_PARENT, &walk);
+	int64_t status = walk_path(r, FSYS_WALK_PARENT, &walk);
 
-	return status ? status : minix_mknod(&fs, &who, walk.ino, last_name(&walk),
+	return status ? status : fsys_mknod(volume, &who, walk.ino, last_name(&walk),
 					     mode_of(r), major, minor, &ino);
 }
 
 static int64_t do_symlink(struct request *r)
 {
-	struct minix_walk walk;
+	struct fsys_walk walk;
 	uint32_t ino;
-	int64_t status = walk_path(r, MINIX_WALK_PARENT, &walk);
+	int64_t status = walk_path(r, FSYS_WALK_PARENT, &walk);
 	int64_t length;
 
 	if (status)
@@ -312,35 +313,35 @@ static int64_t do_symlink(struct request *r)
 	length = read_window(r, 1, second_name, sizeof(second_name));
 	if (length < 0)
 		return length;
-	return minix_symlink(&fs, &who, walk.ino, last_name(&walk), second_name,
+	return fsys_symlink(volume, &who, walk.ino, last_name(&walk), second_name,
 			     length, &ino);
 }
 
 static int64_t do_unlink(struct request *r)
 {
-	struct minix_walk walk;
-	int64_t status = walk_path(r, MINIX_WALK_PARENT, &walk);
+	struct fsys_walk walk;
+	int64_t status = walk_path(r, FSYS_WALK_PARENT, &walk);
 
 	if (status)
 		return status;
 	if (r->in.msg.op == FS_RMDIR)
-		return minix_rmdir(&fs, &who, walk.ino, last_name(&walk));
-	return minix_unlink(&fs, &who, walk.ino, last_name(&walk));
+		return fsys_rmdir(volume, &who, walk.ino, last_name(&walk));
+	return fsys_unlink(volume, &who, walk.ino, last_name(&walk));
 }
 
 static int64_t do_link(struct request *r)
 {
-	struct minix_walk walk;
-	int64_t status = walk_path(r, MINIX_WALK_PARENT, &walk);
+	struct fsys_walk walk;
+	int64_t status = walk_path(r, FSYS_WALK_PARENT, &walk);
 
-	return status ? status : minix_link(&fs, &who, r->in.msg.a[3], walk.ino,
+	return status ? status : fsys_link(volume, &who, r->in.msg.a[3], walk.ino,
 					    last_name(&walk));
 }
 
 static int64_t do_rename(struct request *r)
 {
 	const uint64_t *a = r->in.msg.a;
-	struct minix_name old_name, new_name;
+	struct fsys_name old_name, new_name;
 	int64_t status = plain_name(path, read_window(r, 0, path, sizeof(path)),
 				    &old_name);
 
@@ -350,24 +351,17 @@ static int64_t do_rename(struct request *r)
 				    &new_name);
 	if (status)
 		return status;
-	return minix_rename(&fs, &who, a[0], old_name, a[3], new_name,
-			    a[4] & 1 ? MINIX_RENAME_NOREPLACE : 0);
+	return fsys_rename(volume, &who, a[0], old_name, a[3], new_name,
+			    a[4] & 1 ? FSYS_RENAME_NOREPLACE : 0);
 }
 
 /* ---- attributes ------------------------------------------------------------------------- */
 
-static uint32_t seconds(uint64_t ns)
-{
-	uint64_t sec = ns / 1000000000u;
-
-	return sec > UINT32_MAX ? UINT32_MAX : sec;
-}
-
 static int64_t do_setattr(struct request *r)
 {
 	struct fs_setattr in;
-	struct minix_setattr set;
-	struct minix_walk walk;
+	struct fsys_setattr set;
+	struct fsys_walk walk;
 	int64_t status = walk_path(r, 0, &walk);
 
 	if (status)
@@ -375,17 +369,19 @@ static int64_t do_setattr(struct request *r)
 	if (window_read(r->in.id, 1, 0, &in, sizeof(in)) != sizeof(in))
 		return -X_EFAULT;
 	if (in.mask & ATTR_SIZE) {
-		status = minix_truncate(&fs, &who, walk.ino, in.size, true);
+		status = file_truncate(&who, walk.ino, in.size, true);
 		if (status)
 			return status;
-		page_file_changed(walk.ino);
 	}
-	set = (struct minix_setattr){
+	set = (struct fsys_setattr){
 		.mask = in.mask & ~ATTR_SIZE, .mode = in.mode, .uid = in.uid,
-		.gid = in.gid, .atime_sec = seconds(in.atime_ns),
-		.mtime_sec = seconds(in.mtime_ns),
+		.gid = in.gid, .atime_ns = in.atime_ns, .mtime_ns = in.mtime_ns,
 	};
-	return set.mask ? minix_setattr(&fs, &who, walk.ino, &set) : 0;
+	content_note_times(walk.ino);   /* or they would come later */
+	status = set.mask ? fsys_setattr(volume, &who, walk.ino, &set) : 0;
+	if (!status && set.mask & FSYS_SET_MODE)
+		content_mode(walk.ino, set.mode);
+	return status;
 }
 
 /* ---- dispatch ----------------------------------------------------------------------------- */

@@ -5,23 +5,23 @@
  * until the last handle is gone. What may be done was decided at open.
  */
 
-#include "fs/minix/server.h"
+#include "lib/fs/server.h"
 
 enum { LISTING_BYTES = 32 * 1024, LISTING_BATCH = 64 };
-
-#define O_DSYNC_BIT 010000u             /* in status flags; O_SYNC has it too */
 
 struct open_file {
 	bool used;
 	bool readable, writable;
 	bool is_dir;
+	bool streams;                   /* it has the content as its stream */
 	uint32_t generation;
 	uint32_t ino;                   /* 0: its mount is gone */
-	struct minix_caller opener;     /* groups: below */
+	struct fsys_caller opener;     /* groups: below */
 	uint32_t groups[FILE_GROUPS_MAX];
 };
 
-static struct open_file files[FILES_MAX];
+static struct open_file *files;
+static uint32_t files_max;
 static uint32_t file_count;
 static uint32_t search_from;
 
@@ -36,7 +36,7 @@ static struct open_file *find_file(uint64_t object)
 {
 	uint32_t slot = (uint32_t)object - 1;
 
-	if (slot >= FILES_MAX || !files[slot].used ||
+	if (slot >= files_max || !files[slot].used ||
 	    files[slot].generation != object >> 32)
 		return NULL;
 	return &files[slot];
@@ -46,18 +46,21 @@ static struct open_file *find_free(void)
 {
 	uint32_t i;
 
-	for (i = 0; i < FILES_MAX; i++) {
-		struct open_file *file = &files[(search_from + i) % FILES_MAX];
+	if (!files)
+		files = server_table(FILES_MAX, sizeof(*files), &files_max);
+
+	for (i = 0; i < files_max; i++) {
+		struct open_file *file = &files[(search_from + i) % files_max];
 
 		if (file->used)
 			continue;
-		search_from = (search_from + i + 1) % FILES_MAX;
+		search_from = (search_from + i + 1) % files_max;
 		return file;
 	}
 	return NULL;
 }
 
-static void keep_opener(struct open_file *file, const struct minix_caller *who)
+static void keep_opener(struct open_file *file, const struct fsys_caller *who)
 {
 	file->opener = *who;
 	if (file->opener.group_count > FILE_GROUPS_MAX)
@@ -67,32 +70,33 @@ static void keep_opener(struct open_file *file, const struct minix_caller *who)
 	file->opener.groups = file->groups;
 }
 
-int64_t file_open(uint32_t ino, uint32_t open_flags, const struct minix_caller *who)
+int64_t file_open(uint32_t ino, uint32_t open_flags, const struct fsys_caller *who)
 {
 	static const uint32_t not_kept = F_O_CREAT | F_O_EXCL | F_O_TRUNC |
 					 F_O_NOCTTY | F_O_CLOEXEC;
 	struct open_file *file = find_free();
 	uint32_t access = open_flags & F_O_ACCMODE;
-	struct minix_attr attr;
+	struct fsys_attr attr;
 	int64_t status;
 
 	if (!file)
 		return -X_ENFILE;
-	status = minix_getattr(&fs, ino, &attr);
+	status = fsys_getattr(volume, ino, &attr);
 	if (!status)
-		status = minix_hold(&fs, ino);
+		status = fsys_hold(volume, ino);
 	if (status)
 		return status;
 	file->generation++;
 	file->ino = ino;
-	file->is_dir = MINIX_ISDIR(attr.mode);
+	file->is_dir = FSYS_ISDIR(attr.mode);
+	file->streams = false;
 	file->readable = access != F_O_WRONLY;
 	file->writable = access != F_O_RDONLY;
 	keep_opener(file, who);
 	status = x_mint(server_port, object_id(file), X_MINT_CURSOR,
 			X_READY_IN | X_READY_OUT, open_flags & ~not_kept);
 	if (status < 0) {
-		minix_release(&fs, ino, 1);
+		fsys_release(volume, ino, 1);
 		return status;
 	}
 	file->used = true;
@@ -107,7 +111,7 @@ void file_closure(uint64_t object, uint64_t mints)
 	if (!file || mints != 1)
 		return;
 	if (file->ino)
-		minix_release(&fs, file->ino, 1);
+		fsys_release(volume, file->ino, 1);
 	file->used = false;
 	file_count--;
 	server_progress();
@@ -122,47 +126,15 @@ void file_forget_all(void)
 {
 	uint32_t i;
 
-	for (i = 0; i < FILES_MAX; i++)
+	for (i = 0; i < files_max; i++)
 		files[i].ino = 0;
 }
 
 /* ---- reading and writing ------------------------------------------------------------- */
 
-static int copy_in(void *ctx, uint32_t offset, void *data, uint32_t length)
-{
-	const struct request *r = ctx;
-
-	return window_read(r->in.id, 0, r->done_bytes + offset, data, length) ==
-	       length ? 0 : -X_EFAULT;
-}
-
-static int copy_out(void *ctx, uint32_t offset, void *data, uint32_t length)
-{
-	const struct request *r = ctx;
-
-	return window_write(r->in.id, 0, r->done_bytes + offset, data, length) ==
-	       length ? 0 : -X_EFAULT;
-}
-
 static bool uses_cursor(const struct request *r)
 {
 	return !(r->in.msg.status & FILE_AT);
-}
-
-static int64_t find_offset(struct request *r, const struct open_file *file)
-{
-	struct minix_attr attr;
-	int64_t status;
-
-	r->offset = uses_cursor(r) ? r->in.cursor : r->in.msg.a[0];
-	if (r->offset > INT64_MAX)
-		return -X_EINVAL;
-	if (r->in.msg.op != FILE_WRITE || !(r->in.status_flags & F_O_APPEND))
-		return 0;
-	status = minix_getattr(&fs, file->ino, &attr);
-	if (!status)
-		r->offset = attr.size_bytes;
-	return status;
 }
 
 static int64_t finish_transfer(struct request *r)
@@ -172,52 +144,144 @@ static int64_t finish_transfer(struct request *r)
 	return r->done_bytes;
 }
 
-static int64_t do_read(struct request *r, struct open_file *file,
-		       const struct minix_caller *who)
+/* The content, which serves the file's next transfers without us. */
+static int get_content(const struct request *r, struct open_file *file,
+		       struct content **c)
 {
-	uint32_t length = r->in.win[0].len;
+	int status = file->is_dir ? -X_EISDIR : content_get(file->ino, c);
+
+	if (status || file->streams)
+		return status;
+	file->streams = true;
+	content_attach(*c, r->in.object, file->readable, file->writable);
+	return 0;
+}
+
+/* Where the transfer begins. */
+static int find_offset(struct request *r, const struct content *c)
+{
+	r->offset = uses_cursor(r) ? r->in.cursor : r->in.msg.a[0];
+	if (r->offset > INT64_MAX)
+		return -X_EINVAL;
+	if (r->in.msg.op == FILE_WRITE && r->in.status_flags & F_O_APPEND)
+		r->offset = c->bytes;
+	r->started = true;
+	return 0;
+}
+
+/* Between the caller's window and the content, at done_bytes: bytes or error. */
+static int64_t move(struct request *r, struct content *c, uint64_t length, bool to_window,
+		    bool backed)
+{
+	struct x_window_copy copy = {
+		.id = r->in.id, .to_window = to_window, .offset = r->done_bytes,
+		.addr = r->offset + r->done_bytes, .len = length, .memory = c->memory,
+		.window2 = backed ? X_COPY_BACKED : 0,
+	};
+
+	return x_window_copy(server_port, &copy);
+}
+
+static int64_t do_read(struct request *r, struct open_file *file,
+		       const struct fsys_caller *who)
+{
+	uint64_t length = r->in.win[0].len, at;
+	struct content *c;
 	int64_t n;
 
 	if (!file->readable)
 		return -X_EBADF;
-	if (!r->started) {
-		n = find_offset(r, file);
-		if (n)
-			return n;
-		r->started = true;
-	}
-	do {
-		n = minix_read(&fs, who, file->ino, r->offset + r->done_bytes,
-			       length - r->done_bytes, copy_out, r);
-		if (n == -X_EWAIT || n == -X_EAGAIN || (n < 0 && !r->done_bytes))
-			return n;
-		if (n > 0)
+	n = get_content(r, file, &c);
+	if (!n && !r->started)
+		n = find_offset(r, c);
+	if (n)
+		return n;
+	while (at = r->offset + r->done_bytes, r->done_bytes < length && at < c->bytes) {
+		uint64_t left = length - r->done_bytes;
+
+		n = move(r, c, left < c->bytes - at ? left : c->bytes - at, true, false);
+		if (n > 0) {
 			r->done_bytes += n;
-	} while (n > 0 && r->done_bytes < length);
+			continue;
+		}
+		if (!n)
+			n = content_fetch(c, at, left < CONTENT_PAGE ? left : CONTENT_PAGE);
+		if (n)
+			return n == -X_EWAIT || n == -X_EAGAIN || !r->done_bytes ? n : r->done_bytes;
+		/* It may be there at once, or must be waited for. */
+		n = move(r, c, 1, true, false);
+		if (n <= 0)
+			return n ? n : -X_EWAIT;
+	}
+	if (r->done_bytes)
+		(void)fsys_touch(volume, file->ino, who->time_ns, 0);
 	return finish_transfer(r);
 }
 
-static int64_t write_some(struct request *r, struct open_file *file,
-			  const struct minix_caller *who)
+/*
+ * Pages that will hold old bytes besides the new ones of [from, end) are in
+ * memory and stay: at both ends, and where the file ended.
+ */
+static int hold_edges(struct content *c, uint64_t from, uint64_t end)
+{
+	const uint64_t edges[] = { end > c->bytes ? c->bytes : 0, from, end };
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		uint64_t page = edges[i] - edges[i] % CONTENT_PAGE;
+		int status = 0;
+
+		if (edges[i] % CONTENT_PAGE && page < c->bytes)
+			status = content_hold(c, page, 1);
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+/* One operation's worth. */
+static int64_t write_part(struct request *r, struct content *c, const struct fsys_caller *who,
+			  uint32_t length)
+{
+	uint64_t at = r->offset + r->done_bytes, in_page = CONTENT_PAGE - at % CONTENT_PAGE;
+	bool backed = false;
+	int64_t n = hold_edges(c, at, at + length), copied;
+
+	if (!n)
+		n = fsys_write(volume, who, c->ino, at, length, &backed);
+	if (n == -X_ENOSPC && length > in_page)
+		return write_part(r, c, who, in_page);
+	if (n <= 0)
+		return n;
+	if (at + n > c->bytes)
+		content_resize(c, at + n);
+	copied = move(r, c, n, false, backed);
+	if (copied != n)
+		return copied < 0 ? copied : -X_EFAULT;
+	r->done_bytes += n;
+	return n;
+}
+
+static int64_t write_some(struct request *r, struct content *c,
+			  const struct fsys_caller *who)
 {
 	uint32_t length = r->in.win[0].len;
-	int64_t n;
+	int64_t n = 1;
 
-	do {
-		n = minix_write(&fs, who, file->ino, r->offset + r->done_bytes,
-				length - r->done_bytes, copy_in, r);
+	while (n > 0 && r->done_bytes < length) {
+		if (store_writers_wait())
+			return -X_EWAIT;
+		n = write_part(r, c, who, length - r->done_bytes);
 		if (n == -X_EWAIT || n == -X_EAGAIN || (n < 0 && !r->done_bytes))
 			return n;
-		if (n > 0)
-			r->done_bytes += n;
-	} while (n > 0 && r->done_bytes < length);
-	page_file_changed(file->ino);
+	}
 	return 0;
 }
 
 static int64_t do_write(struct request *r, struct open_file *file,
-			const struct minix_caller *who)
+			const struct fsys_caller *who)
 {
+	struct content *c;
 	int64_t status;
 
 	if (!file->writable)
@@ -225,44 +289,60 @@ static int64_t do_write(struct request *r, struct open_file *file,
 	r->ino = file->ino;
 	if (request_writer_ahead(r))
 		return -X_EWAIT;
-	if (!r->started) {
-		status = find_offset(r, file);
-		if (status)
-			return status;
-		r->started = true;
-	}
-	if (r->sync.state == CACHE_SYNC_NEW) {
-		status = write_some(r, file, who);
-		if (status)
-			return status;
-	}
-	if (r->in.status_flags & O_DSYNC_BIT) {
-		status = minix_sync(&fs, &r->sync, file->ino);
+	status = get_content(r, file, &c);
+	if (!status && !r->started)
+		status = find_offset(r, c);
+	if (!status && !r->written)
+		status = write_some(r, c, who);
+	if (status)
+		return status;
+	r->written = true;
+	if (who->uid)
+		content_mode(file->ino, 0);     /* its set-id bits are gone */
+	if (r->in.status_flags & F_O_DSYNC) {
+		status = store_sync(&r->sync, file->ino);
 		if (status)
 			return status;
 	}
 	return finish_transfer(r);
 }
 
-static int64_t do_truncate(struct request *r, struct open_file *file,
-			   const struct minix_caller *who)
+int file_truncate(const struct fsys_caller *who, uint32_t ino, uint64_t size_bytes,
+		  bool check)
 {
-	int64_t status;
+	struct content *c = content_find(ino);
+	struct fsys_attr attr;
+	int status = fsys_may_truncate(volume, who, ino, size_bytes, check);
 
+	if (!status)
+		status = fsys_getattr(volume, ino, &attr);
+	/* What lies behind the end in its page becomes part of the file: zeros. */
+	if (!status && size_bytes > attr.size_bytes && attr.size_bytes % CONTENT_PAGE) {
+		status = content_get(ino, &c);
+		if (!status)
+			status = content_hold(c, attr.size_bytes - attr.size_bytes % CONTENT_PAGE, 1);
+	}
+	if (!status)
+		status = fsys_truncate(volume, who, ino, size_bytes, check);
+	if (!status && c)
+		content_resize(c, size_bytes);
+	return status;
+}
+
+static int64_t do_truncate(struct request *r, struct open_file *file,
+			   const struct fsys_caller *who)
+{
 	if (!file->writable || r->in.msg.a[0] > INT64_MAX)
 		return -X_EINVAL;
 	r->ino = file->ino;
 	if (request_writer_ahead(r))
 		return -X_EWAIT;
-	status = minix_truncate(&fs, who, file->ino, r->in.msg.a[0], false);
-	if (!status)
-		page_file_changed(file->ino);
-	return status;
+	return file_truncate(who, file->ino, r->in.msg.a[0], false);
 }
 
 /* ---- attributes ------------------------------------------------------------------------ */
 
-void file_fill_attr(const struct minix_attr *attr, struct file_attr *out)
+void file_fill_attr(const struct fsys_attr *attr, struct file_attr *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->dev = mount_id;
@@ -276,9 +356,9 @@ void file_fill_attr(const struct minix_attr *attr, struct file_attr *out)
 	out->size = attr->size_bytes;
 	out->blocks = attr->blocks_512;
 	out->block_bytes = attr->block_size;
-	out->atime_ns = attr->atime_sec * 1000000000ull;
-	out->mtime_ns = attr->mtime_sec * 1000000000ull;
-	out->ctime_ns = attr->ctime_sec * 1000000000ull;
+	out->atime_ns = attr->atime_ns;
+	out->mtime_ns = attr->mtime_ns;
+	out->ctime_ns = attr->ctime_ns;
 }
 
 static int64_t give(struct request *r, const void *data, uint32_t length)
@@ -287,13 +367,15 @@ static int64_t give(struct request *r, const void *data, uint32_t length)
 }
 
 static int64_t do_stat(struct request *r, struct open_file *file,
-		       const struct minix_caller *who)
+		       const struct fsys_caller *who)
 {
 	struct file_attr out;
-	struct minix_attr attr;
-	int64_t status = minix_getattr(&fs, file->ino, &attr);
+	struct fsys_attr attr;
+	int64_t status;
 
 	(void)who;
+	content_note_times(file->ino);
+	status = fsys_getattr(volume, file->ino, &attr);
 	if (status)
 		return status;
 	file_fill_attr(&attr, &out);
@@ -301,32 +383,35 @@ static int64_t do_stat(struct request *r, struct open_file *file,
 }
 
 static int64_t do_setattr(struct request *r, struct open_file *file,
-			  const struct minix_caller *who)
+			  const struct fsys_caller *who)
 {
 	const uint64_t *a = r->in.msg.a;
-	struct minix_setattr set = {
+	struct fsys_setattr set = {
 		.mask = a[0] & ~(uint64_t)ATTR_SIZE,
 		.mode = (uint32_t)a[1], .uid = a[1] >> 32, .gid = a[2],
-		.atime_sec = a[4] / 1000000000u, .mtime_sec = a[5] / 1000000000u,
+		.atime_ns = a[4], .mtime_ns = a[5],
 	};
 	int64_t status;
 
 	if (a[0] & ATTR_SIZE) {
 		if (!file->writable)
 			return -X_EINVAL;
-		status = minix_truncate(&fs, who, file->ino, a[3], false);
+		status = file_truncate(who, file->ino, a[3], false);
 		if (status)
 			return status;
-		page_file_changed(file->ino);
 	}
-	return set.mask ? minix_setattr(&fs, who, file->ino, &set) : 0;
+	content_note_times(file->ino);  /* or they would come later */
+	status = set.mask ? fsys_setattr(volume, who, file->ino, &set) : 0;
+	if (!status && set.mask & FSYS_SET_MODE)
+		content_mode(file->ino, set.mode);
+	return status;
 }
 
 static int64_t do_size(struct request *r, struct open_file *file,
-		       const struct minix_caller *who)
+		       const struct fsys_caller *who)
 {
-	struct minix_attr attr;
-	int64_t status = minix_getattr(&fs, file->ino, &attr);
+	struct fsys_attr attr;
+	int64_t status = fsys_getattr(volume, file->ino, &attr);
 
 	(void)who;
 	if (!status)
@@ -335,7 +420,7 @@ static int64_t do_size(struct request *r, struct open_file *file,
 }
 
 static int64_t do_statfs(struct request *r, struct open_file *file,
-			 const struct minix_caller *who)
+			 const struct fsys_caller *who)
 {
 	struct file_statfs out;
 
@@ -346,7 +431,7 @@ static int64_t do_statfs(struct request *r, struct open_file *file,
 }
 
 static int64_t do_ident(struct request *r, struct open_file *file,
-			const struct minix_caller *who)
+			const struct fsys_caller *who)
 {
 	(void)who;
 	if (!file->is_dir)
@@ -357,16 +442,16 @@ static int64_t do_ident(struct request *r, struct open_file *file,
 }
 
 static int64_t do_sync(struct request *r, struct open_file *file,
-		       const struct minix_caller *who)
+		       const struct fsys_caller *who)
 {
 	(void)who;
-	return minix_sync(&fs, &r->sync, file->is_dir ? 0 : file->ino);
+	return store_sync(&r->sync, file->is_dir ? 0 : file->ino);
 }
 
 static int64_t do_mmap(struct request *r, struct open_file *file,
-		       const struct minix_caller *who)
+		       const struct fsys_caller *who)
 {
-	struct minix_attr attr;
+	struct content *c;
 	int64_t status;
 
 	(void)who;
@@ -374,24 +459,23 @@ static int64_t do_mmap(struct request *r, struct open_file *file,
 		return -X_ENODEV;
 	if (!file->readable)
 		return -X_EACCES;
-	status = minix_getattr(&fs, file->ino, &attr);
-	if (status)
-		return status;
-	status = page_object(file->ino, attr.size_bytes);
+	status = content_get(file->ino, &c);
+	if (!status)
+		status = content_lend(c, file->writable && !fsys_limits(volume)->read_only);
 	if (status < 0)
 		return status;
 	r->handle = status;
-	r->reply.a[0] = attr.size_bytes;
+	r->reply.a[0] = c->bytes;
 	return 0;
 }
 
 /* ---- listing --------------------------------------------------------------------------- */
 
 static uint8_t listing[LISTING_BYTES];
-static struct minix_dirent entries[LISTING_BATCH];
+static struct fsys_dirent entries[LISTING_BATCH];
 
 /* Puts an entry at the end of the listing; false if it doesn't fit. */
-static bool list_entry(const struct minix_dirent *entry, uint32_t *length,
+static bool list_entry(const struct fsys_dirent *entry, uint32_t *length,
 		       uint32_t capacity)
 {
 	uint32_t bytes = (offsetof(struct file_dirent, name) + entry->name_bytes + 1 +
@@ -411,13 +495,13 @@ static bool list_entry(const struct minix_dirent *entry, uint32_t *length,
 }
 
 static int64_t fill_listing(const struct open_file *file,
-			    const struct minix_caller *who, uint32_t capacity,
+			    const struct fsys_caller *who, uint32_t capacity,
 			    uint64_t *cursor)
 {
 	uint32_t length = 0;
 
 	for (;;) {
-		int64_t i, n = minix_readdir(&fs, who, file->ino, *cursor, entries,
+		int64_t i, n = fsys_readdir(volume, who, file->ino, *cursor, entries,
 					     LISTING_BATCH);
 
 		if (n <= 0)
@@ -431,7 +515,7 @@ static int64_t fill_listing(const struct open_file *file,
 }
 
 static int64_t do_readdir(struct request *r, struct open_file *file,
-			  const struct minix_caller *who)
+			  const struct fsys_caller *who)
 {
 	uint32_t capacity = r->in.win[0].len;
 	uint64_t cursor = r->in.cursor;
@@ -456,7 +540,7 @@ static int64_t do_readdir(struct request *r, struct open_file *file,
 /* ---- dispatch ----------------------------------------------------------------------------- */
 
 typedef int64_t (*file_fn)(struct request *r, struct open_file *file,
-			   const struct minix_caller *who);
+			   const struct fsys_caller *who);
 
 static const file_fn handlers[] = {
 	[FILE_READ - FILE_READ] = do_read,
@@ -476,7 +560,7 @@ int64_t file_request(struct request *r)
 {
 	uint32_t index = r->in.msg.op - FILE_READ;
 	struct open_file *file = find_file(r->in.object);
-	struct minix_caller who;
+	struct fsys_caller who;
 
 	if (r->in.msg.op == FILE_IOCTL)
 		return -X_ENOTTY;
@@ -485,6 +569,6 @@ int64_t file_request(struct request *r)
 	if (index >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[index])
 		return -X_ENOSYS;
 	who = file->opener;
-	who.time_sec = server_time_sec();
+	who.time_ns = attr_time(volume, server_time_ns());
 	return handlers[index](r, file, &who);
 }

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Renaming, over everything that may be renamed over, in one transaction. */
 
-#include "fs/minix/internal.h"
+#include "lib/fs/backend.h"
 
 /* One of the two names: its directory, and what it names (NULL: nothing). */
 struct side {
-	struct minix_inode *dir;
-	struct minix_name name;
-	struct minix_inode *ip;
+	struct fsys_node *dir;
+	struct fsys_name name;
+	struct fsys_node *ip;
 	uint32_t slot_bytes;
 };
 
-static int find_side(struct minix_fs *fs, const struct minix_caller *who,
+static int find_side(struct fsys *fs, const struct fsys_caller *who,
 		     struct side *side)
 {
 	uint32_t ino;
-	int status = access_check(side->dir, who, MINIX_X);
+	int status = access_check(side->dir, who, FSYS_X);
 
 	if (!status)
 		status = dir_lookup(fs, side->dir, side->name, &ino,
@@ -27,21 +27,21 @@ static int find_side(struct minix_fs *fs, const struct minix_caller *who,
  * Is ANCESTOR the directory INO, or above it? Lets go of all that was met
  * (op_forget), since a tree may be deeper than the cache is large.
  */
-static int is_above(struct minix_fs *fs, uint32_t ancestor, uint32_t ino,
+static int is_above(struct fsys *fs, uint32_t ancestor, uint32_t ino,
 		    bool *above)
 {
 	uint32_t steps;
 
 	*above = false;
-	for (steps = 0; steps <= fs->inode_count; steps++) {
-		struct minix_inode *dir;
+	for (steps = 0; steps <= fsys_limits(fs)->inode_max; steps++) {
+		struct fsys_node *dir;
 		int status;
 
 		if (ino == ancestor) {
 			*above = true;
 			return 0;
 		}
-		if (ino == MINIX_ROOT_INO)
+		if (ino == FSYS_ROOT_INO)
 			return 0;
 		op_forget(fs);
 		status = inode_get_dir(fs, ino, &dir);
@@ -50,11 +50,11 @@ static int is_above(struct minix_fs *fs, uint32_t ancestor, uint32_t ino,
 		if (status)
 			return status;
 	}
-	return minix_damaged(fs, "directories form a circle");
+	return fsys_damaged(fs, "directories form a circle");
 }
 
 /* No directory may come to lie in itself. */
-static int check_loop(struct minix_fs *fs, const struct minix_caller *who,
+static int check_loop(struct fsys *fs, const struct fsys_caller *who,
 		      struct side *from, struct side *to)
 {
 	uint32_t from_dir_ino = from->dir->ino, to_dir_ino = to->dir->ino;
@@ -68,7 +68,7 @@ static int check_loop(struct minix_fs *fs, const struct minix_caller *who,
 	if (status)
 		return status;
 	ino = from->ip->ino;
-	if (MINIX_ISDIR(from->ip->mode))
+	if (FSYS_ISDIR(from->ip->mode))
 		status = is_above(fs, ino, to_dir_ino, &above);
 	if (!status && above)
 		status = -X_EINVAL;
@@ -78,7 +78,7 @@ static int check_loop(struct minix_fs *fs, const struct minix_caller *who,
 		status = find_side(fs, who, to);
 		if (status == -X_ENOENT)
 			status = 0;
-		else if (!status && MINIX_ISDIR(to->ip->mode))
+		else if (!status && FSYS_ISDIR(to->ip->mode))
 			status = is_above(fs, to->ip->ino, from_dir_ino, &above);
 	}
 	if (!status && above)
@@ -92,16 +92,16 @@ static int check_loop(struct minix_fs *fs, const struct minix_caller *who,
 }
 
 /* Both names looked up; 0, or what forbids the renaming. Linux's order. */
-static int check_rename(struct minix_fs *fs, const struct minix_caller *who,
+static int check_rename(struct fsys *fs, const struct fsys_caller *who,
 			const struct side *from, const struct side *to,
 			uint32_t flags)
 {
-	bool is_dir = MINIX_ISDIR(from->ip->mode);
+	bool is_dir = FSYS_ISDIR(from->ip->mode);
 	int status;
 
-	if (flags & MINIX_RENAME_NOREPLACE && to->ip)
+	if (flags & FSYS_RENAME_NOREPLACE && to->ip)
 		return -X_EEXIST;
-	if (fs->read_only)
+	if (fsys_limits(fs)->read_only)
 		return -X_EROFS;
 	status = access_may_delete(from->dir, from->ip, who, is_dir);
 	if (status)
@@ -112,26 +112,26 @@ static int check_rename(struct minix_fs *fs, const struct minix_caller *who,
 		return status;
 	if (!is_dir || from->dir == to->dir)
 		return 0;
-	if (!to->ip && to->dir->link_count >= MINIX_LINK_MAX)
+	if (!to->ip && to->dir->link_count >= fsys_limits(fs)->link_max)
 		return -X_EMLINK;
 	/* Its ".." will change. */
-	return access_check(from->ip, who, MINIX_W);
+	return access_check(from->ip, who, FSYS_W);
 }
 
-static int remove_target(struct minix_fs *fs, const struct side *to,
-			 uint32_t ino, uint32_t time_sec)
+static int remove_target(struct fsys *fs, const struct side *to,
+			 uint32_t ino, uint64_t time_ns)
 {
-	struct minix_inode *victim = to->ip;
-	bool is_dir = MINIX_ISDIR(victim->mode);
+	struct fsys_node *victim = to->ip;
+	bool is_dir = FSYS_ISDIR(victim->mode);
 	int status = is_dir ? dir_check_empty(fs, victim) : 0;
 
 	if (!status)
-		status = dir_replace(fs, to->dir, to->slot_bytes, ino, time_sec);
+		status = dir_replace(fs, to->dir, to->slot_bytes, ino, time_ns);
 	if (!status)
 		status = op_modify_inode(fs, victim);
 	if (status)
 		return status;
-	victim->ctime_sec = time_sec;
+	victim->ctime_ns = time_ns;
 	if (!is_dir) {
 		if (victim->link_count)
 			victim->link_count--;
@@ -144,33 +144,26 @@ static int remove_target(struct minix_fs *fs, const struct side *to,
 }
 
 /* A directory that moves takes its ".." and a link of its parent along. */
-static int move_dot_dot(struct minix_fs *fs, const struct side *from,
-			const struct side *to, uint32_t time_sec)
+static int move_dot_dot(struct fsys *fs, const struct side *from,
+			const struct side *to)
 {
-	struct minix_name dot_dot = { "..", 2, false };
-	uint32_t mtime_sec = from->ip->mtime_sec;
-	uint32_t parent_ino, slot_bytes;
 	int status;
 
-	if (!MINIX_ISDIR(from->ip->mode) || from->dir == to->dir)
+	if (!FSYS_ISDIR(from->ip->mode) || from->dir == to->dir)
 		return 0;
-	status = dir_lookup(fs, from->ip, dot_dot, &parent_ino, &slot_bytes);
-	if (!status)
-		status = dir_replace(fs, from->ip, slot_bytes, to->dir->ino,
-				     time_sec);
+	status = dir_set_parent(fs, from->ip, to->dir->ino);
 	if (status)
 		return status;
-	from->ip->mtime_sec = mtime_sec;        /* no name in it changed */
 	if (from->dir->link_count)
 		from->dir->link_count--;
 	to->dir->link_count++;
 	return 0;
 }
 
-static int rename_within(struct minix_fs *fs, const struct minix_caller *who,
+static int rename_within(struct fsys *fs, const struct fsys_caller *who,
 			 struct side *from, struct side *to, uint32_t flags)
 {
-	uint32_t now = who->time_sec;
+	uint64_t now = who->time_ns;
 	int status = check_loop(fs, who, from, to);
 
 	if (!status)
@@ -182,10 +175,10 @@ static int rename_within(struct minix_fs *fs, const struct minix_caller *who,
 		return status;
 	if (status)
 		to->ip = NULL;
-	if (!MINIX_ISDIR(from->ip->mode) &&
+	if (!FSYS_ISDIR(from->ip->mode) &&
 	    (from->name.must_be_dir || to->name.must_be_dir))
 		return -X_ENOTDIR;
-	if (to->ip == from->ip && !(flags & MINIX_RENAME_NOREPLACE))
+	if (to->ip == from->ip && !(flags & FSYS_RENAME_NOREPLACE))
 		return 0;       /* two names of one file: nothing to do */
 	status = check_rename(fs, who, from, to, flags);
 	if (!status)
@@ -199,26 +192,26 @@ static int rename_within(struct minix_fs *fs, const struct minix_caller *who,
 	if (!status)
 		status = dir_remove(fs, from->dir, from->slot_bytes, now);
 	if (!status)
-		status = move_dot_dot(fs, from, to, now);
+		status = move_dot_dot(fs, from, to);
 	if (!status)
-		from->ip->ctime_sec = now;
+		from->ip->ctime_ns = now;
 	return status;
 }
 
-static bool is_special(struct minix_name name)
+static bool is_special(struct fsys_name name)
 {
 	return !name.bytes || name_is_dot(name) || name_is_dot_dot(name);
 }
 
-int minix_rename(struct minix_fs *fs, const struct minix_caller *who,
-		 uint32_t old_dir_ino, struct minix_name old_name,
-		 uint32_t new_dir_ino, struct minix_name new_name,
+int fsys_rename(struct fsys *fs, const struct fsys_caller *who,
+		 uint32_t old_dir_ino, struct fsys_name old_name,
+		 uint32_t new_dir_ino, struct fsys_name new_name,
 		 uint32_t flags)
 {
 	struct side from = { .name = old_name }, to = { .name = new_name };
 	int status;
 
-	if (flags & ~(uint32_t)MINIX_RENAME_NOREPLACE)
+	if (flags & ~(uint32_t)FSYS_RENAME_NOREPLACE)
 		return -X_EINVAL;
 	op_begin(fs);
 	status = inode_get_dir(fs, old_dir_ino, &from.dir);
@@ -227,7 +220,7 @@ int minix_rename(struct minix_fs *fs, const struct minix_caller *who,
 	if (!status && is_special(old_name))
 		status = -X_EBUSY;
 	if (!status && is_special(new_name))
-		status = flags & MINIX_RENAME_NOREPLACE ? -X_EEXIST : -X_EBUSY;
+		status = flags & FSYS_RENAME_NOREPLACE ? -X_EEXIST : -X_EBUSY;
 	if (!status)
 		status = rename_within(fs, who, &from, &to, flags);
 	return op_end(fs, status);

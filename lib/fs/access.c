@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Who may do what: POSIX permissions, with root exempt as on Linux. */
 
-#include "fs/minix/internal.h"
+#include "lib/fs/backend.h"
 
-bool access_in_group(const struct minix_caller *who, uint32_t gid)
+bool access_in_group(const struct fsys_caller *who, uint32_t gid)
 {
 	uint32_t i;
 
@@ -15,14 +15,14 @@ bool access_in_group(const struct minix_caller *who, uint32_t gid)
 	return false;
 }
 
-int access_check(const struct minix_inode *ip, const struct minix_caller *who,
+int access_check(const struct fsys_node *ip, const struct fsys_caller *who,
 		 uint32_t want)
 {
 	uint32_t granted = ip->mode & 7;
 
 	if (who->uid == 0) {
 		/* Root may all, but execute only what somebody may. */
-		if (want & MINIX_X && !MINIX_ISDIR(ip->mode) && !(ip->mode & 0111))
+		if (want & FSYS_X && !FSYS_ISDIR(ip->mode) && !(ip->mode & 0111))
 			return -X_EACCES;
 		return 0;
 	}
@@ -33,46 +33,46 @@ int access_check(const struct minix_inode *ip, const struct minix_caller *who,
 	return want & ~granted ? -X_EACCES : 0;
 }
 
-int access_may_create(const struct minix_inode *dir,
-		      const struct minix_caller *who)
+int access_may_create(const struct fsys_node *dir,
+		      const struct fsys_caller *who)
 {
 	if (!dir->link_count)
 		return -X_ENOENT;
-	return access_check(dir, who, MINIX_W | MINIX_X);
+	return access_check(dir, who, FSYS_W | FSYS_X);
 }
 
-int access_may_delete(const struct minix_inode *dir,
-		      const struct minix_inode *victim,
-		      const struct minix_caller *who, bool is_dir)
+int access_may_delete(const struct fsys_node *dir,
+		      const struct fsys_node *victim,
+		      const struct fsys_caller *who, bool is_dir)
 {
-	int status = access_check(dir, who, MINIX_W | MINIX_X);
+	int status = access_check(dir, who, FSYS_W | FSYS_X);
 
 	if (status)
 		return status;
-	if (dir->mode & MINIX_S_ISVTX && who->uid != 0 &&
+	if (dir->mode & FSYS_S_ISVTX && who->uid != 0 &&
 	    who->uid != victim->uid && who->uid != dir->uid)
 		return -X_EPERM;
-	if (is_dir && !MINIX_ISDIR(victim->mode))
+	if (is_dir && !FSYS_ISDIR(victim->mode))
 		return -X_ENOTDIR;
-	if (!is_dir && MINIX_ISDIR(victim->mode))
+	if (!is_dir && FSYS_ISDIR(victim->mode))
 		return -X_EISDIR;
-	if (is_dir && victim->ino == MINIX_ROOT_INO)
+	if (is_dir && victim->ino == FSYS_ROOT_INO)
 		return -X_EBUSY;
 	return victim->mounted_on ? -X_EBUSY : 0;
 }
 
-int minix_access(struct minix_fs *fs, const struct minix_caller *who,
+int fsys_access(struct fsys *fs, const struct fsys_caller *who,
 		 uint32_t ino, uint32_t want)
 {
-	struct minix_inode *ip;
+	struct fsys_node *ip;
 	int status;
 
 	op_begin(fs);
 	status = inode_get(fs, ino, &ip);
 	if (!status)
 		status = access_check(ip, who, want);
-	if (!status && want & MINIX_W && fs->read_only && !MINIX_ISDEV(ip->mode) &&
-	    (MINIX_ISREG(ip->mode) || MINIX_ISDIR(ip->mode)))
+	if (!status && want & FSYS_W && fsys_limits(fs)->read_only && !FSYS_ISDEV(ip->mode) &&
+	    (FSYS_ISREG(ip->mode) || FSYS_ISDIR(ip->mode)))
 		status = -X_EROFS;
 	return op_end(fs, status);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The cache's device: a session with the block driver that outlives the
- * driver (lib/blockcli). Transfers go straight between the device and the
- * pool, which holds the data frames and the snapshots of metadata.
+ * The device: a session with the block driver that outlives the driver
+ * (lib/blockcli). Transfers go between the device and the pool, which holds the
+ * slots of store.c and the snapshots of metadata.
  *
  * OPENING until the session is up for the first time, MOUNTING until the
  * filesystem on it is understood; then READY for ever. Without the boot option
@@ -17,15 +17,21 @@
 #include "lib/c/stdlib.h"
 
 enum {
-	TRANSFERS_MAX = 64,
+	TRANSFERS_MAX = 256,
+	SNAPSHOT_BYTES_MIN = 512 * 1024,
 	POOL_BYTES_MIN = 1 << 20,
-	POOL_BYTES_MAX = 64 << 20,
+	POOL_BYTES_MAX = 8 << 20,
+	META_BYTES_MIN = 1 << 20,
+	META_BYTES_MAX = 32 << 20,
+	INDEX_ENTRIES_MAX = 1 << 18,
+	INODE_SLOTS = 6144,
 };
 
 struct disk_transfer {
 	struct block_request request;
-	struct cache_buf *first;        /* NULL for a flush */
-	bool used;
+	void (*done)(void *ctx, int status);
+	void *ctx;
+	struct disk_transfer *next_free;
 };
 
 enum disk_state disk_state;
@@ -33,10 +39,15 @@ struct minix_setup disk_setup;
 
 static struct block_client *client;
 static struct disk_transfer transfers[TRANSFERS_MAX];
-static struct disk_transfer flush;
-static struct minix_inode inodes[INODE_SLOTS];
+static struct disk_transfer *free_transfers;
+static uint32_t free_count;
+static struct block_request flush;
+static bool flushing;
+static struct minix_index indexes[2];
 static uint8_t *pool;
 static uint64_t pool_bytes;
+uint8_t *disk_slots;
+uint64_t disk_slots_bytes;
 static bool cache_lost;                 /* the next flush will fail for it */
 static x_handle_t pool_memory;
 static struct block_info disk;
@@ -52,84 +63,103 @@ static bool any_disk;                   /* has been opened */
 
 /* ---- transfers --------------------------------------------------------------- */
 
+uint32_t disk_room(void)
+{
+	return free_count;
+}
+
+uint32_t disk_transfer_bytes_max(void)
+{
+	return disk.max_request_bytes;
+}
+
 static void transfer_done(struct block_request *request, int status)
 {
 	struct disk_transfer *t = request->ctx;
 
-	t->used = false;
-	if (request->op == BLOCK_READ)
-		cache_read_done(&fs.cache, t->first, status);
-	else
-		cache_write_done(&fs.cache, t->first, status);
+	t->next_free = free_transfers;
+	free_transfers = t;
+	free_count++;
 	if (status)
 		server_log("%s of %u bytes at %llu: error %d",
 			   request->op == BLOCK_READ ? "read" : "write",
 			   request->length_bytes,
 			   (unsigned long long)request->offset_bytes, status);
+	t->done(t->ctx, status);
 	server_progress();
 }
 
-static int start(struct cache_buf *first, uint32_t op)
+void disk_transfer(uint32_t op, uint64_t offset_bytes, void *data, uint32_t length_bytes,
+		   void (*done)(void *ctx, int status), void *ctx)
+{
+	struct disk_transfer *t = free_transfers;
+
+	free_transfers = t->next_free;
+	free_count--;
+	t->done = done;
+	t->ctx = ctx;
+	t->request.op = op;
+	t->request.length_bytes = length_bytes;
+	t->request.offset_bytes = offset_bytes;
+	t->request.pool_offset = (uint8_t *)data - pool;
+	t->request.done = transfer_done;
+	t->request.ctx = t;
+	block_submit(client, &t->request);
+}
+
+static void cache_read_ended(void *first, int status)
+{
+	cache_read_done(&fs.cache, first, status);
+}
+
+static void cache_write_ended(void *first, int status)
+{
+	cache_write_done(&fs.cache, first, status);
+}
+
+static int start(struct cache_buf *first, uint32_t op, void (*done)(void *, int))
 {
 	uint32_t block_size = fs.cache.block_size;
-	uint32_t i;
 
-	for (i = 0; i < TRANSFERS_MAX; i++) {
-		struct disk_transfer *t = &transfers[i];
-
-		if (t->used)
-			continue;
-		t->used = true;
-		t->first = first;
-		t->request.op = op;
-		t->request.length_bytes = first->run_blocks * block_size;
-		t->request.offset_bytes = (uint64_t)first->blkno * block_size;
-		t->request.pool_offset = first->io_data - pool;
-		t->request.done = transfer_done;
-		t->request.ctx = t;
-		block_submit(client, &t->request);
-		return 0;
-	}
-	return -X_EAGAIN;
+	if (!free_count)
+		return -X_EAGAIN;
+	disk_transfer(op, (uint64_t)first->blkno * block_size, first->io_data, first->run_blocks * block_size, done, first);
+	return 0;
 }
 
 static int start_read(void *ctx, struct cache_buf *first)
 {
 	(void)ctx;
-	return start(first, BLOCK_READ);
+	return start(first, BLOCK_READ, cache_read_ended);
 }
 
 static int start_write(void *ctx, struct cache_buf *first)
 {
 	(void)ctx;
-	return start(first, BLOCK_WRITE);
+	return start(first, BLOCK_WRITE, cache_write_ended);
 }
 
 static void flush_done(struct block_request *request, int status)
 {
 	(void)request;
-	flush.used = false;
+	flushing = false;
 	if (status && cache_lost)
 		cache_flush_lost(&fs.cache);
 	else
 		cache_flush_done(&fs.cache, status);
 	cache_lost = false;
+	store_flushed();
 	server_progress();
 }
 
 static int start_flush(void *ctx)
 {
 	(void)ctx;
-	if (flush.used)
+	if (flushing)
 		return -X_EAGAIN;
-	flush.used = true;
-	flush.request.op = BLOCK_FLUSH;
-	flush.request.length_bytes = 0;
-	flush.request.offset_bytes = 0;
-	flush.request.pool_offset = 0;
-	flush.request.done = flush_done;
-	flush.request.ctx = &flush;
-	block_submit(client, &flush.request);
+	flushing = true;
+	flush = (struct block_request){ .op = BLOCK_FLUSH, .done = flush_done };
+	block_submit(client, &flush);
 	return 0;
 }
 
@@ -144,6 +174,7 @@ static void on_cache_lost(void *ctx)
 	(void)ctx;
 	cache_lost = true;
 	cache_epoch_lost(&fs.cache);
+	store_lost();
 	server_log("the disk lost its cache: writing again");
 	server_progress();
 }
@@ -157,17 +188,23 @@ void disk_batch_end(void)
 
 /* ---- opening ------------------------------------------------------------------ */
 
-/* The largest contiguous pool up to an eighth of what is free. */
-static x_handle_t make_pool(void)
+/* The size that cache= asks for, or a share of the memory there is. */
+static uint64_t share_of_memory(uint64_t share, uint64_t least, uint64_t most)
 {
 	const char *option = boot_option("cache");      /* MiB */
 	struct x_system_info info;
-	uint64_t bytes = POOL_BYTES_MAX;
-	uint64_t limit = option ? strtoul(option, NULL, 10) << 20 : 0;
+	uint64_t bytes = option ? strtoul(option, NULL, 10) << 20 : 0;
 
-	if (!limit && x_system_info(&info) == 0)
-		limit = info.free_bytes / 8;
-	while (bytes > POOL_BYTES_MIN && bytes > limit)
+	if (!bytes && x_system_info(&info) == 0)
+		bytes = info.memory_bytes / share;
+	return bytes < least ? least : bytes > most ? most : bytes;
+}
+
+static x_handle_t make_pool(void)
+{
+	uint64_t bytes = POOL_BYTES_MAX;
+
+	while (bytes > POOL_BYTES_MIN && bytes > share_of_memory(32, POOL_BYTES_MIN, POOL_BYTES_MAX))
 		bytes /= 2;
 	for (; bytes >= POOL_BYTES_MIN; bytes /= 2) {
 		struct x_mem_create create = { .bytes = bytes,
@@ -197,21 +234,38 @@ static void map_pool(x_handle_t memory)
 
 static void set_up_memory(struct cache_memory *memory)
 {
-	uint64_t snapshots = pool_bytes / 16;
-	uint64_t meta = pool_bytes / 4;
+	uint64_t snapshots = pool_bytes / 8 > SNAPSHOT_BYTES_MIN ? pool_bytes / 8 : SNAPSHOT_BYTES_MIN;
+	uint64_t meta = share_of_memory(32, META_BYTES_MIN, META_BYTES_MAX);
 
 	memory->snapshots = pool;
 	memory->snapshot_bytes = snapshots;
-	memory->frames[CACHE_DATA] = pool + snapshots;
-	memory->frame_bytes[CACHE_DATA] = pool_bytes - snapshots;
-	memory->frames[CACHE_META] = server_memory(meta);
-	memory->frame_bytes[CACHE_META] = meta;
-	memory->buf_count = (pool_bytes - snapshots + meta) / MINIX_BLOCK_SIZE_MIN;
+	disk_slots = pool + snapshots;
+	disk_slots_bytes = pool_bytes - snapshots;
+	memory->frames = server_memory(meta);
+	memory->frame_bytes = meta;
+	memory->buf_count = meta / MINIX_BLOCK_SIZE_MIN;
 	memory->bufs = server_memory(memory->buf_count * sizeof(*memory->bufs));
 	memory->hash_size = 1;
 	while (memory->hash_size < memory->buf_count / 2)
 		memory->hash_size *= 2;
 	memory->hash = server_memory(memory->hash_size * sizeof(*memory->hash));
+}
+
+/* Room for names of large directories: a 128th of the memory for each index. */
+static void set_up_indexes(void)
+{
+	uint64_t bytes = share_of_memory(128, 64 * 1024,
+					 INDEX_ENTRIES_MAX * sizeof(struct minix_index_entry));
+	uint32_t i;
+
+	disk_setup.indexes = indexes;
+	disk_setup.index_count = sizeof(indexes) / sizeof(indexes[0]);
+	disk_setup.index_entries = 1;
+	while (disk_setup.index_entries * 2 * sizeof(struct minix_index_entry) <= bytes)
+		disk_setup.index_entries *= 2;
+	for (i = 0; i < disk_setup.index_count; i++)
+		indexes[i].entries = server_memory(disk_setup.index_entries *
+						   sizeof(struct minix_index_entry));
 }
 
 static void set_state(enum disk_state state)
@@ -258,16 +312,14 @@ void disk_step(void)
 		return;
 	}
 	if (status) {
-		server_log("%s: not a usable MINIX V3 filesystem: %s (error %d)", disk.name,
+		server_log("%s: not a usable MINIX filesystem: %s (error %d)", disk.name,
 			   fs.reason ? fs.reason : "it can't be read", status);
 		try_next(no_volume);
 		return;
 	}
-	server_log("%s: MINIX V3, %u blocks of %u bytes, %s%s; cache of %llu KiB",
-		   disk.name, fs.zone_count, fs.block_size,
-		   fs.was_clean ? "clean" : "was not unmounted",
-		   fs.read_only ? ", read-only" : "",
-		   (unsigned long long)pool_bytes >> 10);
+	server_log("%s: MINIX V%u, %u blocks of %u bytes, %s%s", disk.name, fs.version,
+		   fs.zone_count, fs.block_size, fs.was_clean ? "clean" : "was not unmounted",
+		   fs.limits.read_only ? ", read-only" : "");
 	set_state(DISK_READY);
 }
 
@@ -311,8 +363,13 @@ void disk_open(void)
 	map_pool(pool_memory);
 	set_up_memory(&disk_setup.memory);
 	disk_setup.ops = &disk_ops;
-	disk_setup.inodes = inodes;
-	disk_setup.inode_slots = INODE_SLOTS;
-	disk_setup.strict_iterations = true;
+	disk_setup.inodes = server_table(INODE_SLOTS, sizeof(*disk_setup.inodes), &disk_setup.inode_slots);
+	disk_setup.keep_unlinked = content_keep_unlinked;
+	set_up_indexes();
+	store_init(share_of_memory(8, 1 << 20, UINT64_MAX));
+	for (free_count = 0; free_count < TRANSFERS_MAX; free_count++) {
+		transfers[free_count].next_free = free_transfers;
+		free_transfers = &transfers[free_count];
+	}
 	open_candidate();
 }

@@ -5,45 +5,45 @@
  * programs look at which error they get.
  */
 
-#include "fs/minix/internal.h"
+#include "lib/fs/backend.h"
 
 /* What "." and ".." and a path of slashes only mean to each operation. */
-static bool is_special(struct minix_name name)
+static bool is_special(struct fsys_name name)
 {
 	return !name.bytes || name_is_dot(name) || name_is_dot_dot(name);
 }
 
 /* The directory, in which WHO may search, of a filesystem that may change. */
-static int get_dir(struct minix_fs *fs, const struct minix_caller *who,
-		   uint32_t dir_ino, struct minix_inode **dir)
+static int get_dir(struct fsys *fs, const struct fsys_caller *who,
+		   uint32_t dir_ino, struct fsys_node **dir)
 {
 	int status = inode_get_dir(fs, dir_ino, dir);
 
 	if (!status)
-		status = access_check(*dir, who, MINIX_X);
+		status = access_check(*dir, who, FSYS_X);
 	return status;
 }
 
 /* ---- making ----------------------------------------------------------- */
 
 /* Sets up a new inode of the directory DIR for WHO. */
-static int make_inode(struct minix_fs *fs, const struct minix_caller *who,
-		      struct minix_inode *dir, uint32_t mode,
-		      struct minix_inode **out)
+static int make_inode(struct fsys *fs, const struct fsys_caller *who,
+		      struct fsys_node *dir, uint32_t mode,
+		      struct fsys_node **out)
 {
-	struct minix_inode *ip;
+	struct fsys_node *ip;
 	uint32_t gid = who->gid;
 	int status;
 
-	if (dir->mode & MINIX_S_ISGID) {
+	if (dir->mode & FSYS_S_ISGID) {
 		gid = dir->gid;
-		if (MINIX_ISDIR(mode))
-			mode |= MINIX_S_ISGID;
-		else if (mode & MINIX_S_ISGID && mode & MINIX_S_IXGRP &&
+		if (FSYS_ISDIR(mode))
+			mode |= FSYS_S_ISGID;
+		else if (mode & FSYS_S_ISGID && mode & FSYS_S_IXGRP &&
 			 who->uid != 0 && !access_in_group(who, gid))
-			mode &= ~MINIX_S_ISGID;
+			mode &= ~FSYS_S_ISGID;
 	}
-	if (who->uid > UINT16_MAX || gid > UINT16_MAX)
+	if (who->uid > fsys_limits(fs)->id_max || gid > fsys_limits(fs)->id_max)
 		return -X_EOVERFLOW;
 	status = inode_alloc(fs, dir->ino, &ip);
 	if (status)
@@ -52,15 +52,15 @@ static int make_inode(struct minix_fs *fs, const struct minix_caller *who,
 	ip->uid = who->uid;
 	ip->gid = gid;
 	ip->link_count = 1;
-	ip->atime_sec = ip->mtime_sec = ip->ctime_sec = who->time_sec;
+	ip->atime_ns = ip->mtime_ns = ip->ctime_ns = who->time_ns;
 	*out = ip;
 	return 0;
 }
 
 /* DIR may get NAME, which isn't there yet. */
-static int check_new_name(struct minix_fs *fs, const struct minix_caller *who,
-			  uint32_t dir_ino, struct minix_name name,
-			  struct minix_inode **dir)
+static int check_new_name(struct fsys *fs, const struct fsys_caller *who,
+			  uint32_t dir_ino, struct fsys_name name,
+			  struct fsys_node **dir)
 {
 	uint32_t ino, slot_bytes;
 	int status = get_dir(fs, who, dir_ino, dir);
@@ -72,31 +72,31 @@ static int check_new_name(struct minix_fs *fs, const struct minix_caller *who,
 	status = dir_lookup(fs, *dir, name, &ino, &slot_bytes);
 	if (status != -X_ENOENT)
 		return status ? status : -X_EEXIST;
-	if (fs->read_only)
+	if (fsys_limits(fs)->read_only)
 		return -X_EROFS;
 	return access_may_create(*dir, who);
 }
 
 /* Makes an inode under a name that was checked; its content comes later. */
-static int make_named(struct minix_fs *fs, const struct minix_caller *who,
-		      struct minix_inode *dir, struct minix_name name,
-		      uint32_t mode, struct minix_inode **ip)
+static int make_named(struct fsys *fs, const struct fsys_caller *who,
+		      struct fsys_node *dir, struct fsys_name name,
+		      uint32_t mode, struct fsys_node **ip)
 {
 	int status = 0;
 
-	if (name.must_be_dir && !MINIX_ISDIR(mode))
+	if (name.must_be_dir && !FSYS_ISDIR(mode))
 		return -X_ENOENT;
-	if (MINIX_ISDIR(mode) && dir->link_count >= MINIX_LINK_MAX)
+	if (FSYS_ISDIR(mode) && dir->link_count >= fsys_limits(fs)->link_max)
 		return -X_EMLINK;
 	status = make_inode(fs, who, dir, mode, ip);
 	if (!status)
-		status = dir_add(fs, dir, name, (*ip)->ino, who->time_sec);
+		status = dir_add(fs, dir, name, (*ip)->ino, who->time_ns);
 	return status;
 }
 
-static int make(struct minix_fs *fs, const struct minix_caller *who,
-		uint32_t dir_ino, struct minix_name name, uint32_t mode,
-		struct minix_inode **dir, struct minix_inode **ip)
+static int make(struct fsys *fs, const struct fsys_caller *who,
+		uint32_t dir_ino, struct fsys_name name, uint32_t mode,
+		struct fsys_node **dir, struct fsys_node **ip)
 {
 	int status = check_new_name(fs, who, dir_ino, name, dir);
 
@@ -104,26 +104,26 @@ static int make(struct minix_fs *fs, const struct minix_caller *who,
 }
 
 /* The name is there: says what follows from that. */
-static int found_existing(struct minix_fs *fs, uint32_t ino,
-			  struct minix_name name)
+static int found_existing(struct fsys *fs, uint32_t ino,
+			  struct fsys_name name)
 {
-	struct minix_inode *ip;
+	struct fsys_node *ip;
 	int status = inode_get(fs, ino, &ip);
 
 	if (status)
 		return status;
 	if (ip->mounted_on)
 		return -X_ECROSS;
-	if (MINIX_ISLNK(ip->mode))
+	if (FSYS_ISLNK(ip->mode))
 		return -X_ESYMLINK;
-	return name.must_be_dir && !MINIX_ISDIR(ip->mode) ? -X_ENOTDIR : 0;
+	return name.must_be_dir && !FSYS_ISDIR(ip->mode) ? -X_ENOTDIR : 0;
 }
 
-static int create(struct minix_fs *fs, const struct minix_caller *who,
-		  uint32_t dir_ino, struct minix_name name, uint32_t mode,
+static int create(struct fsys *fs, const struct fsys_caller *who,
+		  uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 		  bool exclusive, uint32_t *ino, bool *created)
 {
-	struct minix_inode *dir, *ip;
+	struct fsys_node *dir, *ip;
 	uint32_t slot_bytes;
 	int status = get_dir(fs, who, dir_ino, &dir);
 
@@ -139,10 +139,10 @@ static int create(struct minix_fs *fs, const struct minix_caller *who,
 		return exclusive ? -X_EEXIST : found_existing(fs, *ino, name);
 	if (status != -X_ENOENT)
 		return status;
-	status = fs->read_only ? -X_EROFS : access_may_create(dir, who);
+	status = fsys_limits(fs)->read_only ? -X_EROFS : access_may_create(dir, who);
 	if (!status)
 		status = make_named(fs, who, dir, name,
-				    MINIX_S_IFREG | (mode & 07777), &ip);
+				    FSYS_S_IFREG | (mode & 07777), &ip);
 	if (status)
 		return status;
 	*ino = ip->ino;
@@ -150,8 +150,8 @@ static int create(struct minix_fs *fs, const struct minix_caller *who,
 	return 0;
 }
 
-int minix_create(struct minix_fs *fs, const struct minix_caller *who,
-		 uint32_t dir_ino, struct minix_name name, uint32_t mode,
+int fsys_create(struct fsys *fs, const struct fsys_caller *who,
+		 uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 		 bool exclusive, uint32_t *ino, bool *created)
 {
 	op_begin(fs);
@@ -159,13 +159,13 @@ int minix_create(struct minix_fs *fs, const struct minix_caller *who,
 				 created));
 }
 
-static int make_dir(struct minix_fs *fs, const struct minix_caller *who,
-		    uint32_t dir_ino, struct minix_name name, uint32_t mode,
+static int make_dir(struct fsys *fs, const struct fsys_caller *who,
+		    uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 		    uint32_t *ino)
 {
-	struct minix_inode *dir, *ip;
+	struct fsys_node *dir, *ip;
 	int status = make(fs, who, dir_ino, name,
-			  MINIX_S_IFDIR | (mode & 01777), &dir, &ip);
+			  FSYS_S_IFDIR | (mode & 01777), &dir, &ip);
 
 	if (status)
 		return status;
@@ -175,110 +175,91 @@ static int make_dir(struct minix_fs *fs, const struct minix_caller *who,
 	return dir_make(fs, ip, dir->ino);
 }
 
-int minix_mkdir(struct minix_fs *fs, const struct minix_caller *who,
-		uint32_t dir_ino, struct minix_name name, uint32_t mode,
+int fsys_mkdir(struct fsys *fs, const struct fsys_caller *who,
+		uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 		uint32_t *ino)
 {
 	op_begin(fs);
 	return op_end(fs, make_dir(fs, who, dir_ino, name, mode, ino));
 }
 
-static int make_node(struct minix_fs *fs, const struct minix_caller *who,
-		     uint32_t dir_ino, struct minix_name name, uint32_t mode,
+static int make_node(struct fsys *fs, const struct fsys_caller *who,
+		     uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 		     uint32_t device, uint32_t *ino)
 {
-	struct minix_inode *dir, *ip;
+	struct fsys_node *dir, *ip;
 	int status;
 
-	switch (mode & MINIX_S_IFMT) {
+	switch (mode & FSYS_S_IFMT) {
 	case 0:
-		mode |= MINIX_S_IFREG;
+		mode |= FSYS_S_IFREG;
 		break;
-	case MINIX_S_IFREG:
-	case MINIX_S_IFIFO:
-	case MINIX_S_IFSOCK:
-	case MINIX_S_IFCHR:
-	case MINIX_S_IFBLK:
+	case FSYS_S_IFREG:
+	case FSYS_S_IFIFO:
+	case FSYS_S_IFSOCK:
+	case FSYS_S_IFCHR:
+	case FSYS_S_IFBLK:
 		break;
-	case MINIX_S_IFDIR:
+	case FSYS_S_IFDIR:
 		return -X_EPERM;
 	default:
 		return -X_EINVAL;
 	}
 	status = check_new_name(fs, who, dir_ino, name, &dir);
-	if (!status && MINIX_ISDEV(mode) && who->uid != 0)
+	if (!status && FSYS_ISDEV(mode) && who->uid != 0)
 		status = -X_EPERM;
 	if (!status)
 		status = make_named(fs, who, dir, name,
-				    mode & (MINIX_S_IFMT | 07777), &ip);
+				    mode & (FSYS_S_IFMT | 07777), &ip);
 	if (status)
 		return status;
-	if (MINIX_ISDEV(mode))
+	if (FSYS_ISDEV(mode))
 		ip->zone[0] = device;
 	*ino = ip->ino;
 	return 0;
 }
 
-int minix_mknod(struct minix_fs *fs, const struct minix_caller *who,
-		uint32_t dir_ino, struct minix_name name, uint32_t mode,
+int fsys_mknod(struct fsys *fs, const struct fsys_caller *who,
+		uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 		uint32_t major, uint32_t minor, uint32_t *ino)
 {
 	uint32_t device;
 	int status;
 
 	op_begin(fs);
-	status = minix_dev_encode(major, minor, &device);
+	status = attr_dev_encode(major, minor, &device);
 	if (!status)
 		status = make_node(fs, who, dir_ino, name, mode, device, ino);
 	return op_end(fs, status);
 }
 
-static int make_link_text(struct minix_fs *fs, struct minix_inode *ip,
-			  const char *target, uint32_t target_bytes)
-{
-	struct cache_buf *buf;
-	uint32_t zone;
-	bool fresh;
-	int status = map_alloc(fs, ip, 0, &zone, &fresh);
-
-	if (!status)
-		status = cache_get_fresh(&fs->cache, zone, CACHE_META, &buf);
-	if (!status)
-		status = op_note_fresh(fs, buf);
-	if (status)
-		return status;
-	memcpy(buf->frame, target, target_bytes);
-	ip->size_bytes = target_bytes;
-	return 0;
-}
-
-int minix_symlink(struct minix_fs *fs, const struct minix_caller *who,
-		  uint32_t dir_ino, struct minix_name name, const char *target,
+int fsys_symlink(struct fsys *fs, const struct fsys_caller *who,
+		  uint32_t dir_ino, struct fsys_name name, const char *target,
 		  uint32_t target_bytes, uint32_t *ino)
 {
-	struct minix_inode *dir, *ip;
+	struct fsys_node *dir, *ip;
 	int status = 0;
 
 	op_begin(fs);
 	if (!target_bytes)
 		status = -X_ENOENT;
-	else if (target_bytes >= fs->block_size)
+	else if (target_bytes > fsys_limits(fs)->link_text_max)
 		status = -X_ENAMETOOLONG;
 	if (!status)
-		status = make(fs, who, dir_ino, name, MINIX_S_IFLNK | 0777, &dir,
+		status = make(fs, who, dir_ino, name, FSYS_S_IFLNK | 0777, &dir,
 			      &ip);
 	if (!status)
-		status = make_link_text(fs, ip, target, target_bytes);
+		status = link_write(fs, ip, target, target_bytes);
 	if (!status)
 		*ino = ip->ino;
 	return op_end(fs, status);
 }
 
-static int link_name(struct minix_fs *fs, const struct minix_caller *who,
+static int link_name(struct fsys *fs, const struct fsys_caller *who,
 		     uint32_t target_ino, uint32_t dir_ino,
-		     struct minix_name name)
+		     struct fsys_name name)
 {
-	struct minix_inode *dir, *ip;
+	struct fsys_node *dir, *ip;
 	int status = check_new_name(fs, who, dir_ino, name, &dir);
 
 	if (!status)
@@ -287,24 +268,24 @@ static int link_name(struct minix_fs *fs, const struct minix_caller *who,
 		return status;
 	if (name.must_be_dir)
 		return -X_ENOENT;
-	if (MINIX_ISDIR(ip->mode))
+	if (FSYS_ISDIR(ip->mode))
 		return -X_EPERM;
 	if (!ip->link_count)
 		return -X_ENOENT;
-	if (ip->link_count >= MINIX_LINK_MAX)
+	if (ip->link_count >= fsys_limits(fs)->link_max)
 		return -X_EMLINK;
 	status = op_modify_inode(fs, ip);
 	if (!status)
-		status = dir_add(fs, dir, name, target_ino, who->time_sec);
+		status = dir_add(fs, dir, name, target_ino, who->time_ns);
 	if (status)
 		return status;
 	ip->link_count++;
-	ip->ctime_sec = who->time_sec;
+	ip->ctime_ns = who->time_ns;
 	return 0;
 }
 
-int minix_link(struct minix_fs *fs, const struct minix_caller *who,
-	       uint32_t target_ino, uint32_t dir_ino, struct minix_name name)
+int fsys_link(struct fsys *fs, const struct fsys_caller *who,
+	       uint32_t target_ino, uint32_t dir_ino, struct fsys_name name)
 {
 	op_begin(fs);
 	return op_end(fs, link_name(fs, who, target_ino, dir_ino, name));
@@ -313,9 +294,9 @@ int minix_link(struct minix_fs *fs, const struct minix_caller *who,
 /* ---- removing ----------------------------------------------------------- */
 
 /* Finds NAME, which WHO may remove. */
-static int find_victim(struct minix_fs *fs, const struct minix_caller *who,
-		       struct minix_inode *dir, struct minix_name name,
-		       bool is_dir, struct minix_inode **victim,
+static int find_victim(struct fsys *fs, const struct fsys_caller *who,
+		       struct fsys_node *dir, struct fsys_name name,
+		       bool is_dir, struct fsys_node **victim,
 		       uint32_t *slot_bytes)
 {
 	uint32_t ino;
@@ -325,15 +306,15 @@ static int find_victim(struct minix_fs *fs, const struct minix_caller *who,
 		status = inode_get(fs, ino, victim);
 	if (status)
 		return status;
-	if (fs->read_only)
+	if (fsys_limits(fs)->read_only)
 		return -X_EROFS;
 	return access_may_delete(dir, *victim, who, is_dir);
 }
 
-static int unlink_name(struct minix_fs *fs, const struct minix_caller *who,
-		       uint32_t dir_ino, struct minix_name name)
+static int unlink_name(struct fsys *fs, const struct fsys_caller *who,
+		       uint32_t dir_ino, struct fsys_name name)
 {
-	struct minix_inode *dir, *ip;
+	struct fsys_node *dir, *ip;
 	uint32_t slot_bytes;
 	int status = get_dir(fs, who, dir_ino, &dir);
 
@@ -345,28 +326,28 @@ static int unlink_name(struct minix_fs *fs, const struct minix_caller *who,
 	if (!status && name.must_be_dir)
 		status = -X_ENOTDIR;
 	if (!status)
-		status = dir_remove(fs, dir, slot_bytes, who->time_sec);
+		status = dir_remove(fs, dir, slot_bytes, who->time_ns);
 	if (!status)
 		status = op_modify_inode(fs, ip);
 	if (status)
 		return status;
 	if (ip->link_count)
 		ip->link_count--;
-	ip->ctime_sec = who->time_sec;
+	ip->ctime_ns = who->time_ns;
 	return 0;
 }
 
-int minix_unlink(struct minix_fs *fs, const struct minix_caller *who,
-		 uint32_t dir_ino, struct minix_name name)
+int fsys_unlink(struct fsys *fs, const struct fsys_caller *who,
+		 uint32_t dir_ino, struct fsys_name name)
 {
 	op_begin(fs);
 	return op_end(fs, unlink_name(fs, who, dir_ino, name));
 }
 
-static int remove_dir(struct minix_fs *fs, const struct minix_caller *who,
-		      uint32_t dir_ino, struct minix_name name)
+static int remove_dir(struct fsys *fs, const struct fsys_caller *who,
+		      uint32_t dir_ino, struct fsys_name name)
 {
-	struct minix_inode *dir, *ip;
+	struct fsys_node *dir, *ip;
 	uint32_t slot_bytes;
 	int status = get_dir(fs, who, dir_ino, &dir);
 
@@ -379,20 +360,20 @@ static int remove_dir(struct minix_fs *fs, const struct minix_caller *who,
 	if (!status)
 		status = dir_check_empty(fs, ip);
 	if (!status)
-		status = dir_remove(fs, dir, slot_bytes, who->time_sec);
+		status = dir_remove(fs, dir, slot_bytes, who->time_ns);
 	if (!status)
 		status = op_modify_inode(fs, ip);
 	if (status)
 		return status;
 	ip->link_count = 0;
-	ip->ctime_sec = who->time_sec;
+	ip->ctime_ns = who->time_ns;
 	if (dir->link_count > 2)
 		dir->link_count--;
 	return 0;
 }
 
-int minix_rmdir(struct minix_fs *fs, const struct minix_caller *who,
-		uint32_t dir_ino, struct minix_name name)
+int fsys_rmdir(struct fsys *fs, const struct fsys_caller *who,
+		uint32_t dir_ino, struct fsys_name name)
 {
 	op_begin(fs);
 	return op_end(fs, remove_dir(fs, who, dir_ino, name));

@@ -5,9 +5,21 @@
  * of the root. Who called goes on from there.
  */
 
-#include "fs/minix/internal.h"
+#include "lib/fs/backend.h"
 
-static uint32_t skip_slashes(const struct minix_walk *walk, uint32_t at)
+#include <string.h>
+
+bool name_is_dot(struct fsys_name name)
+{
+	return name.bytes == 1 && name.text[0] == '.';
+}
+
+bool name_is_dot_dot(struct fsys_name name)
+{
+	return name.bytes == 2 && name.text[0] == '.' && name.text[1] == '.';
+}
+
+static uint32_t skip_slashes(const struct fsys_walk *walk, uint32_t at)
 {
 	while (at < walk->path_bytes && walk->path[at] == '/')
 		at++;
@@ -15,9 +27,9 @@ static uint32_t skip_slashes(const struct minix_walk *walk, uint32_t at)
 }
 
 /* The component at consumed_bytes; consumes it and the slashes behind it. */
-static struct minix_name next_name(struct minix_walk *walk)
+static struct fsys_name next_name(struct fsys_walk *walk)
 {
-	struct minix_name name;
+	struct fsys_name name;
 	uint32_t end = walk->consumed_bytes;
 
 	while (end < walk->path_bytes && walk->path[end] != '/')
@@ -32,19 +44,19 @@ static struct minix_name next_name(struct minix_walk *walk)
 	return name;
 }
 
-static bool at_end(const struct minix_walk *walk)
+static bool at_end(const struct fsys_walk *walk)
 {
 	return walk->consumed_bytes == walk->path_bytes;
 }
 
-static int meet_link(struct minix_fs *fs, struct minix_walk *walk)
+static int meet_link(struct fsys *fs, struct fsys_walk *walk, struct fsys_node *ip)
 {
 	int length;
 
 	walk->link_bytes = 0;
 	if (!walk->link)
 		return -X_ESYMLINK;
-	length = file_read_link(fs, walk->ino, walk->link, walk->link_capacity);
+	length = link_read(fs, ip, walk->link, walk->link_capacity);
 	if (length < 0)
 		return length;
 	walk->link_bytes = length;
@@ -52,12 +64,12 @@ static int meet_link(struct minix_fs *fs, struct minix_walk *walk)
 }
 
 /* From the directory at walk->ino through ".."; 0 or -X_ECROSS. */
-static int step_up(struct minix_fs *fs, struct minix_walk *walk,
-		   struct minix_inode *dir)
+static int step_up(struct fsys *fs, struct fsys_walk *walk,
+		   struct fsys_node *dir)
 {
 	if (walk->ino == walk->root_ino)
 		return 0;
-	if (walk->ino == MINIX_ROOT_INO) {
+	if (walk->ino == FSYS_ROOT_INO) {
 		walk->up = true;
 		return -X_ECROSS;
 	}
@@ -65,10 +77,10 @@ static int step_up(struct minix_fs *fs, struct minix_walk *walk,
 }
 
 /* Enters what NAME names, from the directory at walk->ino. */
-static int step(struct minix_fs *fs, struct minix_walk *walk,
-		struct minix_inode *dir, struct minix_name name)
+static int step(struct fsys *fs, struct fsys_walk *walk,
+		struct fsys_node *dir, struct fsys_name name)
 {
-	struct minix_inode *ip;
+	struct fsys_node *ip;
 	uint32_t slot_bytes;
 	int status = 0;
 
@@ -84,16 +96,16 @@ static int step(struct minix_fs *fs, struct minix_walk *walk,
 		return status;
 	if (ip->mounted_on && !name_is_dot(name))
 		return -X_ECROSS;
-	if (MINIX_ISLNK(ip->mode) &&
+	if (FSYS_ISLNK(ip->mode) &&
 	    (!at_end(walk) || name.must_be_dir ||
-	     !(walk->flags & MINIX_WALK_NOFOLLOW)))
-		return meet_link(fs, walk);
-	if (name.must_be_dir && !MINIX_ISDIR(ip->mode))
+	     !(walk->flags & FSYS_WALK_NOFOLLOW)))
+		return meet_link(fs, walk, ip);
+	if (name.must_be_dir && !FSYS_ISDIR(ip->mode))
 		return -X_ENOTDIR;
 	return 0;
 }
 
-static bool is_last(const struct minix_walk *walk)
+static bool is_last(const struct fsys_walk *walk)
 {
 	uint32_t at = walk->consumed_bytes;
 
@@ -102,25 +114,25 @@ static bool is_last(const struct minix_walk *walk)
 	return skip_slashes(walk, at) == walk->path_bytes;
 }
 
-static int walk_path(struct minix_fs *fs, const struct minix_caller *who,
-		     struct minix_walk *walk)
+static int walk_path(struct fsys *fs, const struct fsys_caller *who,
+		     struct fsys_walk *walk)
 {
 	walk->consumed_bytes = skip_slashes(walk, 0);
 	while (!at_end(walk)) {
-		struct minix_inode *dir;
-		struct minix_name name;
+		struct fsys_node *dir;
+		struct fsys_name name;
 		int status;
 
 		op_forget(fs);
 		status = inode_get_dir(fs, walk->ino, &dir);
 		if (!status)
-			status = access_check(dir, who, MINIX_X);
+			status = access_check(dir, who, FSYS_X);
 		if (status)
 			return status;
-		if (walk->flags & MINIX_WALK_PARENT && is_last(walk)) {
+		if (walk->flags & FSYS_WALK_PARENT && is_last(walk)) {
 			name = next_name(walk);
 			walk->consumed_bytes = walk->name_offset;
-			return name.bytes > MINIX_NAME_MAX ? -X_ENAMETOOLONG : 0;
+			return name.bytes > fsys_limits(fs)->name_max ? -X_ENAMETOOLONG : 0;
 		}
 		name = next_name(walk);
 		status = step(fs, walk, dir, name);
@@ -130,19 +142,19 @@ static int walk_path(struct minix_fs *fs, const struct minix_caller *who,
 	return 0;
 }
 
-static int check_start(struct minix_fs *fs, const struct minix_walk *walk)
+static int check_start(struct fsys *fs, const struct fsys_walk *walk)
 {
-	struct minix_inode *ip;
-	bool dir_wanted = walk->flags & MINIX_WALK_PARENT;
+	struct fsys_node *ip;
+	bool dir_wanted = walk->flags & FSYS_WALK_PARENT;
 	int status = inode_get(fs, walk->start_ino, &ip);
 
-	if (!status && dir_wanted && !MINIX_ISDIR(ip->mode))
+	if (!status && dir_wanted && !FSYS_ISDIR(ip->mode))
 		return -X_ENOTDIR;
 	return status;
 }
 
-int minix_walk(struct minix_fs *fs, const struct minix_caller *who,
-	       struct minix_walk *walk)
+int fsys_walk(struct fsys *fs, const struct fsys_caller *who,
+	       struct fsys_walk *walk)
 {
 	int status;
 
@@ -160,20 +172,20 @@ int minix_walk(struct minix_fs *fs, const struct minix_caller *who,
 /* ---- the way back up ------------------------------------------------------ */
 
 /* No more steps than there are directories, or it is a circle. */
-static int build_path(struct minix_fs *fs, uint32_t ino, char *out,
+static int build_path(struct fsys *fs, uint32_t ino, char *out,
 		      uint32_t capacity)
 {
 	uint32_t at = capacity;
 	uint32_t steps;
 
-	for (steps = 0; ino != MINIX_ROOT_INO; steps++) {
-		char name[MINIX_NAME_MAX];
-		struct minix_inode *dir;
+	for (steps = 0; ino != FSYS_ROOT_INO; steps++) {
+		char name[FSYS_NAME_MAX];
+		struct fsys_node *dir;
 		uint32_t parent_ino = 0, name_bytes = 0;
 		int status;
 
-		if (steps > fs->inode_count)
-			return minix_damaged(fs, "directories form a circle");
+		if (steps > fsys_limits(fs)->inode_max)
+			return fsys_damaged(fs, "directories form a circle");
 		op_forget(fs);
 		status = inode_get_dir(fs, ino, &dir);
 		if (!status && !dir->link_count)
@@ -185,7 +197,7 @@ static int build_path(struct minix_fs *fs, uint32_t ino, char *out,
 		if (!status)
 			status = dir_name_of(fs, dir, ino, name, &name_bytes);
 		if (status == -X_ENOENT)
-			return minix_damaged(fs, "a directory's parent has it not");
+			return fsys_damaged(fs, "a directory's parent has it not");
 		if (status)
 			return status;
 		if (name_bytes + 1 > at)
@@ -201,7 +213,7 @@ static int build_path(struct minix_fs *fs, uint32_t ino, char *out,
 	return capacity - at;
 }
 
-int minix_path_of(struct minix_fs *fs, uint32_t ino, char *out, uint32_t capacity)
+int fsys_path_of(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity)
 {
 	op_begin(fs);
 	return op_end(fs, build_path(fs, ino, out, capacity));

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bytes of files in memory. A regular file that is read, written or mapped
+ * gets a content: a paged memory object, whose pages the kernel keeps, and
+ * which serves reads, writes, mappings and the running of programs alike. Open
+ * files get it as their stream, so that what is in memory costs no call.
+ *
+ * The filesystem's store (store.h) brings pages that are missing, and keeps
+ * those that were written. A content's size is that of its file, always.
+ */
+#ifndef LIB_FS_CONTENT_H
+#define LIB_FS_CONTENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <xinim/abi.h>
+
+struct content {
+	uint32_t ino;                   /* 0: free */
+	uint32_t generation;            /* how often the slot was used */
+	x_handle_t memory;
+	uint64_t bytes;                 /* the file's size */
+	uint32_t version;               /* advanced when something is cut off */
+	uint32_t busy;                  /* what the store has under way or not yet stable */
+	bool held;                      /* mapped once: the inode is held until it isn't */
+	bool spared;                    /* used since the search for a free slot came by */
+	/* reading ahead */
+	uint64_t ahead_end;             /* bytes asked for up to here */
+	uint32_t ahead_bytes;           /* how much at once */
+	uint64_t sweep;                 /* the store's: where writing back goes on */
+	struct content *hash_next;
+};
+
+enum { CONTENTS_MAX = 2048 };
+#define CONTENT_PAGE ((uint64_t)X_PAGE_SIZE)
+
+struct content *content_find(uint32_t ino);
+struct content *content_at(uint32_t index);     /* of CONTENTS_MAX; NULL: free */
+uint64_t content_id(const struct content *c);
+struct content *content_by_id(uint64_t id);
+/* That of a regular file, made if need be. -X_EWAIT, -X_ENFILE, -X_ENOMEM. */
+int content_get(uint32_t ino, struct content **out);
+/* A handle to map it by, for the caller. */
+int64_t content_lend(struct content *c, bool writable);
+/* The open file `object` reads and, if it may, writes by itself from now on. */
+void content_attach(struct content *c, uint64_t object, bool readable, bool writable);
+void content_resize(struct content *c, uint64_t bytes);
+/* Pages of [offset, offset + bytes) are in memory and stay there: 0, or -X_EWAIT. */
+int content_hold(struct content *c, uint64_t offset, uint64_t bytes);
+/* Pages around offset are wanted; reads ahead if the reader goes on. */
+int content_fetch(struct content *c, uint64_t offset, uint64_t bytes);
+/* The kernel knows of reads and writes that the inode doesn't yet. */
+void content_note_times(uint32_t ino);
+/* Writes clear set-id bits: streams ask if there are some. */
+void content_mode(uint32_t ino, uint32_t mode);
+/* Is the unlinked file still mapped? If not, its content is forgotten. */
+bool content_keep_unlinked(uint32_t ino);
+void content_forget_all(void);
+/* From time to time: lets go of inodes that nobody maps any more. */
+void content_tidy(void);
+
+/* X_IN_PAGE, and what of that must wait. True: a new iteration will help one. */
+void content_page_missing(const struct x_in *in);
+bool content_run_all(void);
+
+#endif

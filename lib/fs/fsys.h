@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every filesystem of XINIM is to those who use it: walks, names,
+ * attributes, the size and the room of files. lib/fs holds what all have in
+ * common (permissions, walks, what may be renamed over what); a filesystem
+ * defines struct fsys and the functions of backend.h, and is linked with it.
+ *
+ * EVERY OPERATION IS A TRANSACTION. It runs synchronously and either happens
+ * wholly or leaves no trace. Besides its own errors it answers:
+ *
+ *   -X_EWAIT   something isn't in memory; it has been asked for. Call again,
+ *              with the same arguments, when something has moved.
+ *   -X_EAGAIN  call fsys_reap(), begin a new iteration, call again.
+ *   -X_EIO     the device failed.
+ *   -X_EUCLEAN the disk holds nonsense.
+ *   -X_ENFILE  all in-core inodes are held.  -X_EROFS  as it says.
+ *
+ * A request being served is thus its arguments and little more.
+ *
+ * INODES are named by number. fsys_hold() keeps one alive (an open file, a
+ * working directory); an inode without links or holders is freed by
+ * fsys_reap(), a bounded step at a time, as is what a truncation cut off.
+ *
+ * The bytes of files are not here: see lib/fs/content.h. No blocking, one thread.
+ */
+#ifndef LIB_FS_FSYS_H
+#define LIB_FS_FSYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <xinim/error.h>
+
+enum {
+	FSYS_ROOT_INO = 1,
+	FSYS_NAME_MAX = 255,            /* of any filesystem */
+	FSYS_ZONES = 10,
+	FSYS_LINK_TEXT_MAX = 4096,
+};
+#define FSYS_SEC 1000000000ull
+
+/* File types and mode bits, equal to those of Linux. */
+#define FSYS_S_IFMT 0170000u
+#define FSYS_S_IFSOCK 0140000u
+#define FSYS_S_IFLNK 0120000u
+#define FSYS_S_IFREG 0100000u
+#define FSYS_S_IFBLK 0060000u
+#define FSYS_S_IFDIR 0040000u
+#define FSYS_S_IFCHR 0020000u
+#define FSYS_S_IFIFO 0010000u
+#define FSYS_S_ISUID 04000u
+#define FSYS_S_ISGID 02000u
+#define FSYS_S_ISVTX 01000u
+#define FSYS_S_IXGRP 00010u
+
+#define FSYS_ISREG(mode) (((mode) & FSYS_S_IFMT) == FSYS_S_IFREG)
+#define FSYS_ISDIR(mode) (((mode) & FSYS_S_IFMT) == FSYS_S_IFDIR)
+#define FSYS_ISLNK(mode) (((mode) & FSYS_S_IFMT) == FSYS_S_IFLNK)
+#define FSYS_ISCHR(mode) (((mode) & FSYS_S_IFMT) == FSYS_S_IFCHR)
+#define FSYS_ISBLK(mode) (((mode) & FSYS_S_IFMT) == FSYS_S_IFBLK)
+#define FSYS_ISDEV(mode) (FSYS_ISCHR(mode) || FSYS_ISBLK(mode))
+
+struct fsys;
+
+/* Who asks, and when. The groups are borrowed for the call. */
+struct fsys_caller {
+	uint32_t uid, gid;
+	const uint32_t *groups;
+	uint32_t group_count;
+	uint64_t time_ns;               /* since 1970 */
+};
+
+enum { FSYS_R = 4, FSYS_W = 2, FSYS_X = 1 };
+
+struct fsys_node {
+	struct fsys_node *hash_next;
+	uint32_t ino;                   /* 0: the slot is free */
+	uint32_t holds;
+	uint64_t use_serial;            /* of the operation that met it last */
+	uint64_t undo_serial;           /* saved by the operation of this serial */
+	bool mounted_on;                /* a directory with a mount on it */
+	bool trim;                      /* what lies behind the end waits to be freed */
+	bool damaged;                   /* freeing it failed; left to a check */
+
+	uint32_t mode, link_count, uid, gid;
+	uint64_t size_bytes;
+	uint64_t atime_ns, mtime_ns, ctime_ns;
+	/* The filesystem's own; a device node keeps its number in zone[0]. */
+	uint32_t zone[FSYS_ZONES];
+
+	uint64_t dir_version;           /* changes with every entry; never reused */
+
+	/* Hints, right or wrong. */
+	uint32_t goal_zone;             /* try this one next */
+	uint32_t free_slot_bytes;       /* no free directory slot before this */
+};
+
+/* ---- walking ----------------------------------------------------------- */
+
+enum {
+	FSYS_WALK_NOFOLLOW = 1,         /* a link as the last component is the end */
+	FSYS_WALK_PARENT = 2,           /* stop before the last component */
+};
+
+struct fsys_walk {
+	/* given */
+	uint32_t start_ino;
+	uint32_t root_ino;              /* ".." stays here; 0: nowhere but the root */
+	const char *path;
+	uint32_t path_bytes;
+	uint32_t flags;
+	char *link;                     /* receives a link's text; may be NULL */
+	uint32_t link_capacity;
+	/* found */
+	uint32_t ino;                   /* where the walk stopped */
+	uint32_t parent_ino;            /* the directory before that */
+	uint32_t name_offset;           /* the last component looked at */
+	uint32_t name_bytes;
+	uint32_t consumed_bytes;        /* of the path, with the slashes behind it */
+	uint32_t link_bytes;
+	bool up;                        /* -X_ECROSS: ".." out of the root */
+	bool must_be_dir;               /* a slash follows the last component */
+};
+
+/*
+ *  0            at the end: ino (PARENT: ino is the directory, name_ the last
+ *               component; it has 0 bytes if the path is only slashes)
+ *  -X_ESYMLINK  ino is a link met in parent_ino; link, link_bytes; go on from
+ *               parent_ino with the text and what of the path isn't consumed
+ *  -X_ECROSS    ino is a mount point, or (up) the root left by ".."
+ *  -X_ENOENT, -X_ENOTDIR, -X_EACCES, -X_ENAMETOOLONG
+ */
+int fsys_walk(struct fsys *fs, const struct fsys_caller *who,
+	      struct fsys_walk *walk);
+
+/* The path of a directory from the root. Gives its length; -X_ERANGE. */
+int fsys_path_of(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity);
+
+/* ---- holding ----------------------------------------------------------- */
+
+int fsys_hold(struct fsys *fs, uint32_t ino);
+/* False if the inode wasn't held that often: the caller's fault. */
+bool fsys_release(struct fsys *fs, uint32_t ino, uint32_t count);
+/* The place of an inode among those in core, or UINT32_MAX; fixed while held. */
+uint32_t fsys_slot(const struct fsys *fs, uint32_t ino);
+uint32_t fsys_slot_count(const struct fsys *fs);
+int fsys_mark_mount(struct fsys *fs, uint32_t ino, bool mounted_on);
+/* A new vfs knows of no mounts. */
+void fsys_forget_mounts(struct fsys *fs);
+
+/* ---- names ------------------------------------------------------------- */
+
+/* A component of a path: not NUL-terminated. */
+struct fsys_name {
+	const char *text;
+	uint32_t bytes;
+	bool must_be_dir;               /* it was written with a slash behind it */
+};
+
+/*
+ * A regular file, made if it isn't there (-X_EEXIST if EXCLUSIVE). Found: INO
+ * and CREATED are set, whatever it is; -X_ESYMLINK or -X_ECROSS say that INO
+ * is a link or a mount point and the walk must go on.
+ */
+int fsys_create(struct fsys *fs, const struct fsys_caller *who,
+		uint32_t dir_ino, struct fsys_name name, uint32_t mode,
+		bool exclusive, uint32_t *ino, bool *created);
+int fsys_mkdir(struct fsys *fs, const struct fsys_caller *who,
+	       uint32_t dir_ino, struct fsys_name name, uint32_t mode,
+	       uint32_t *ino);
+/* MODE with its type; MAJOR and MINOR for devices. */
+int fsys_mknod(struct fsys *fs, const struct fsys_caller *who,
+	       uint32_t dir_ino, struct fsys_name name, uint32_t mode,
+	       uint32_t major, uint32_t minor, uint32_t *ino);
+int fsys_symlink(struct fsys *fs, const struct fsys_caller *who,
+		 uint32_t dir_ino, struct fsys_name name, const char *target,
+		 uint32_t target_bytes, uint32_t *ino);
+int fsys_link(struct fsys *fs, const struct fsys_caller *who,
+	      uint32_t target_ino, uint32_t dir_ino, struct fsys_name name);
+int fsys_unlink(struct fsys *fs, const struct fsys_caller *who,
+		uint32_t dir_ino, struct fsys_name name);
+int fsys_rmdir(struct fsys *fs, const struct fsys_caller *who,
+	       uint32_t dir_ino, struct fsys_name name);
+
+enum { FSYS_RENAME_NOREPLACE = 1 };
+int fsys_rename(struct fsys *fs, const struct fsys_caller *who,
+		uint32_t old_dir_ino, struct fsys_name old_name,
+		uint32_t new_dir_ino, struct fsys_name new_name,
+		uint32_t flags);
+
+/* ---- attributes -------------------------------------------------------- */
+
+struct fsys_attr {
+	uint32_t ino, mode, link_count, uid, gid;
+	uint32_t major, minor;
+	uint64_t size_bytes, blocks_512;
+	uint32_t block_size;
+	uint64_t atime_ns, mtime_ns, ctime_ns;
+};
+int fsys_getattr(struct fsys *fs, uint32_t ino, struct fsys_attr *out);
+
+enum {
+	FSYS_SET_MODE = 1, FSYS_SET_UID = 2, FSYS_SET_GID = 4,
+	FSYS_SET_ATIME = 16, FSYS_SET_MTIME = 32,
+	FSYS_SET_ATIME_NOW = 64, FSYS_SET_MTIME_NOW = 128,
+};
+struct fsys_setattr {
+	uint32_t mask, mode, uid, gid;
+	uint64_t atime_ns, mtime_ns;
+};
+int fsys_setattr(struct fsys *fs, const struct fsys_caller *who,
+		 uint32_t ino, const struct fsys_setattr *set);
+
+/* May WHO do all of FSYS_R|W|X with the inode? 0 or -X_EACCES. */
+int fsys_access(struct fsys *fs, const struct fsys_caller *who,
+		uint32_t ino, uint32_t want);
+
+/*
+ * The file was read or written (times, 0: not) without an operation here.
+ * Reads count as Linux's relatime has it.
+ */
+int fsys_touch(struct fsys *fs, uint32_t ino, uint64_t read_ns,
+	       uint64_t written_ns);
+
+/* Gives the length of the text, which is cut at CAPACITY. */
+int fsys_readlink(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity);
+
+struct fsys_dirent {
+	uint32_t ino;
+	uint32_t next_cursor;           /* of the entry behind this one */
+	uint16_t mode;                  /* only the type bits; 0: unknown */
+	uint16_t name_bytes;
+	char name[FSYS_NAME_MAX + 1];
+};
+
+/*
+ * Entries from CURSOR on (0: the first). Gives their number, 0 at the end.
+ * A cursor stays good whatever happens to the directory.
+ */
+int fsys_readdir(struct fsys *fs, const struct fsys_caller *who,
+		 uint32_t ino, uint32_t cursor, struct fsys_dirent *out,
+		 uint32_t capacity);
+
+/* ---- the room of files -------------------------------------------------- */
+
+/*
+ * A write is about to happen: makes room for it, sets size and times, clears
+ * set-id bits. Gives how many of the bytes it may be, perhaps fewer than asked
+ * for: go on from there. It ends between two pages, or where it was to end, or
+ * (if the disk is full and all was to lie in one page) between two blocks.
+ * BACKED: all pages (of 4 KiB) that the bytes touch have all their room.
+ * Errors besides the usual: -X_EISDIR, -X_EINVAL (not a regular file),
+ * -X_ENOSPC, -X_EFBIG.
+ */
+int64_t fsys_write(struct fsys *fs, const struct fsys_caller *who,
+		   uint32_t ino, uint64_t offset, uint32_t length_bytes,
+		   bool *backed);
+/* Room for all that a page, or a few, may hold inside the file's size. */
+int fsys_back(struct fsys *fs, uint32_t ino, uint64_t offset,
+	      uint32_t length_bytes);
+/* CHECK: WHO needs permission to write (truncate(2), not ftruncate(2)). */
+int fsys_truncate(struct fsys *fs, const struct fsys_caller *who,
+		  uint32_t ino, uint64_t size_bytes, bool check);
+/* What fsys_truncate() would say, but for lack of room. */
+int fsys_may_truncate(struct fsys *fs, const struct fsys_caller *who,
+		      uint32_t ino, uint64_t size_bytes, bool check);
+
+/* ---- the whole ----------------------------------------------------------- */
+
+struct fsys_statfs {
+	uint32_t type, block_size, name_max;
+	uint64_t blocks, blocks_free, inodes, inodes_free;
+	bool read_only;
+};
+void fsys_statfs(const struct fsys *fs, struct fsys_statfs *out);
+/* One bounded step of freeing. 0: nothing left to do. -X_EAGAIN: there is. */
+int fsys_reap(struct fsys *fs);
+
+#endif
