@@ -36,8 +36,9 @@ enum pm_op {
 	                    -> a[0] pid or 0, a[1] status, a[2] user ns, a[3] system ns, a[4] uid;
 	                    parks. a[2] 1 = waitid: only what WEXITED 4, WUNTRACED (WSTOPPED) 2,
 	                    WCONTINUED 8 name; WNOWAIT 0x1000000 leaves the child as it is */
-	PM_KILL,         /* a[0] pid as kill(2) takes it (sign-extended), a[1] signal */
-	PM_TGKILL,       /* a[0] tgid, a[1] tid, a[2] signal */
+	PM_KILL,         /* a[0] pid as kill(2) takes it (sign-extended), a[1] signal; with a[2] = 1
+	                    a[3] si_code and a[4] si_value (rt_sigqueueinfo) */
+	PM_TGKILL,       /* a[0] tgid, a[1] tid, a[2] signal; with a[3] = 1 a[4] si_code, a[5] si_value */
 	PM_STOP_SELF,    /* a[0] signal: default action "stop"; returns after SIGCONT */
 	PM_SETPGID,      /* a[0] pid, a[1] pgid */
 	PM_GETPGID,      /* a[0] pid -> a[0]; */
@@ -45,11 +46,12 @@ enum pm_op {
 	PM_GETSID,       /* a[0] pid -> a[0] */
 	PM_SETIDS,       /* a[0] what: 0 setuid, 1 setgid, 2 setreuid, 3 setregid, 4 setresuid,
 	                    5 setresgid, 6 setfsuid, 7 setfsgid, 8 setgroups (win0 u32[]); a[1..3] */
-	PM_ALARM,        /* ITIMER_REAL: a[0] 1 = set; a[1] first ns, a[2] interval ns -> a[0] left, a[1] interval */
+	PM_ALARM,        /* a[0] 1 = set; a[1] first ns, a[2] interval ns, a[3] ITIMER_* -> a[0] left, a[1] interval */
 	PM_RUSAGE,       /* a[0] who (RUSAGE_SELF 0, CHILDREN -1) -> a[0] user ns, a[1] system ns, a[2] max rss KiB */
 	PM_RLIMIT,       /* a[0] pid (0 self), a[1] resource, a[2] 1 = set; a[3] soft, a[4] hard -> a[0] old soft, a[1] old hard */
-	PM_SIGINFO,      /* a[0] signal -> a[0] si_code, a[1] si_pid, a[2] si_uid, a[3] si_status: of the
-	                    last such signal posted by pm, for siginfo_t */
+	PM_SIGINFO,      /* a[0] signal, a[1] the kernel's number of the thread that took it -> a[0] si_code,
+	                    a[1] si_pid, a[2] si_uid, a[3] si_status or si_value, for siginfo_t. Signals
+	                    from 32 up are queued: -X_EAGAIN: none left; another one is posted again */
 	PM_THREAD,       /* a new thread id for clone(CLONE_THREAD) -> a[0] tid; see PM_THREAD_BIND */
 	PM_SYSINFO,      /* -> a[0] procs */
 	PM_REBOOT,       /* a[0] LINUX_REBOOT_CMD_*: needs uid 0; power off, restart */
@@ -58,6 +60,11 @@ enum pm_op {
 	                    on PM_TGKILL reaches it. The tid of the first thread is the pid */
 	PM_THREAD_END,   /* a[0] tid: free again (exec and exit free all but the first) */
 
+	PM_SIGFLUSH,     /* a[0] set of signals now ignored: forget what is queued of them */
+	PM_TIMER,        /* a[0] enum pm_timer_op. CREATE: a[1] clock, a[2] signal (0: none), a[3] tid
+	                    (0: the process), a[4] si_value if a[5] -> a[0] id. Others: a[1] id; SET: a[2]
+	                    first ns, a[3] interval ns, a[4] 1 = absolute; SET, GET -> a[0] left,
+	                    a[1] interval; OVERRUN -> a[0] */
 	PM_EVENTFD,      /* a[0] count, a[1] 1 = semaphore, a[2] O_NONBLOCK or 0 -> handle[0] */
 	PM_TIMERFD,      /* a[1] Linux's clock, a[2] O_NONBLOCK or 0 -> handle[0]: FILE_TIMER_* */
 
@@ -71,5 +78,7 @@ enum pm_op {
 };
 
 #define PM_FORK_WAIT 1u
+
+enum pm_timer_op { PM_TIMER_CREATE, PM_TIMER_SET, PM_TIMER_GET, PM_TIMER_OVERRUN, PM_TIMER_DELETE };
 
 #endif

@@ -377,6 +377,9 @@ struct x_upcall {
 	struct x_regs regs;
 };
 
+/* x_notify_post: what became of it */
+enum x_notified { X_NOTIFY_POSTED, X_NOTIFY_WAS_PENDING, X_NOTIFY_DROPPED /* ignored */ };
+
 /* x_proc_create flags and scheduling bands */
 #define X_PROC_LINUX 1u   /* lazy memory, fd slots, personality */
 #define X_PROC_KEPT  2u   /* halts, when its last thread ends, for x_proc_reset or the last x_proc_kill */
@@ -614,7 +617,8 @@ struct x_boot_page {
 	S(stream, 69) \
 	S(waitset_create, 70) \
 	S(waitset_ctl, 71) \
-	S(waitset_wait, 72)
+	S(waitset_wait, 72) \
+	S(notify_take, 73)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

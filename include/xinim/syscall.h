@@ -179,10 +179,12 @@ static inline int64_t x_thread_exit(uint32_t *clear) { return X_CALL1(thread_exi
 static inline int64_t x_thread_set_fs(uint64_t base) { return X_CALL1(thread_set_fs, base); }
 
 /* ---- notifications ---- */
-/* thread 0: process-directed. bits are or-ed into pending. */
+/* thread 0: process-directed. bits are or-ed into pending. Returns enum x_notified. */
 static inline int64_t x_notify_post(x_handle_t proc, uint32_t thread, uint64_t bits) { return X_CALL3(notify_post, proc, thread, bits); }
 /* Set the calling thread's mask; returns pending bits through *pending (may be 0). */
 static inline int64_t x_notify_mask(uint64_t mask, uint64_t *pending) { return X_CALL2(notify_mask, mask, pending); }
+/* Take over pending bits of the thread, or else of the process: 1 if any was pending. */
+static inline int64_t x_notify_take(uint64_t bits) { return X_CALL1(notify_take, bits); }
 static inline int64_t x_notify_ignore(uint64_t set) { return X_CALL1(notify_ignore, set); }
 /* taken: pending bits that the personality took over. -X_EAGAIN, and nothing
  * changes, if one of them is not pending any more (another thread was first). */

@@ -444,11 +444,29 @@ void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t ad
 	t->regs->r11 = t->regs->rflags = RFLAGS_IF | 2; /* rcx and r11 so: the quick way out */
 }
 
+void thread_set_mask(struct thread *t, uint64_t mask)
+{
+	struct process *p = t->process;
+
+	t->mask = mask;
+	t->pending &= ~(p->ignore & ~mask);
+	p->pending &= ~(p->ignore & ~mask);
+}
+
+uint64_t thread_take_notifications(struct thread *t, uint64_t bits)
+{
+	uint64_t mine = t->pending & bits, shared = t->process->pending & bits & ~mine;
+
+	t->pending &= ~mine;
+	t->process->pending &= ~shared;
+	return mine | shared;
+}
+
 int64_t sys_resume(uint64_t user_frame, uint64_t taken)
 {
 	struct thread *t = current();
 	struct process *p = t->process;
-	uint64_t mine, mask;
+	uint64_t mask;
 	struct x_regs regs;
 
 	if (copy_from_user(&regs, user_frame + BLOCK_HEAD, sizeof(regs)) ||
@@ -459,10 +477,8 @@ int64_t sys_resume(uint64_t user_frame, uint64_t taken)
 	/* Another thread took a process-directed bit first: it is not ours to handle. */
 	if (taken & ~(t->pending | p->pending))
 		return -X_EAGAIN;
-	mine = t->pending & taken;
-	t->pending &= ~mine;
-	p->pending &= ~(taken & ~mine);
-	t->mask = mask;
+	thread_take_notifications(t, taken);
+	thread_set_mask(t, mask);
 	*t->regs = regs;
 	return (int64_t)regs.rax;
 }
@@ -520,14 +536,27 @@ static void thread_notified(struct thread *t)
 		sched_stop_thread(t);
 }
 
+/* What is ignored is dropped, but not while it is masked: it may be waited for. */
+static int pend(uint64_t *pending, uint64_t bits, uint64_t dropped)
+{
+	int was = !(bits & ~dropped) ? X_NOTIFY_DROPPED : *pending & bits ? X_NOTIFY_WAS_PENDING : X_NOTIFY_POSTED;
+
+	*pending |= bits & ~dropped;
+	return was;
+}
+
 int process_notify(struct process *p, uint32_t thread_id, uint64_t bits)
 {
+	int was;
+
 	if (p->state >= X_PROC_DEAD)
 		return -X_ESRCH;
 	if (thread_id == 0) {
 		struct thread *chosen = NULL;
+		uint64_t masked = list_empty(&p->threads) ? 0 :
+				  list_first(&p->threads, struct thread, process_link)->mask;
 
-		p->pending |= bits & ~p->ignore;
+		was = pend(&p->pending, bits, p->ignore & ~masked);
 		/* One thread that does not mask it is enough, and best one that can act now. */
 		list_for_each(t, &p->threads, struct thread, process_link) {
 			if (!(bits & ~t->mask))
@@ -541,14 +570,14 @@ int process_notify(struct process *p, uint32_t thread_id, uint64_t bits)
 		}
 		if (chosen)
 			thread_notified(chosen);
-		return 0;
+		return was;
 	}
 	list_for_each(t, &p->threads, struct thread, process_link) {
 		if (t->id != thread_id)
 			continue;
-		t->pending |= bits & ~p->ignore;
+		was = pend(&t->pending, bits, p->ignore & ~t->mask);
 		thread_notified(t);
-		return 0;
+		return was;
 	}
 	return -X_ESRCH;
 }

@@ -642,8 +642,13 @@ static int64_t sys_notify_mask(const struct args *a)
 	struct thread *t = current();
 	uint64_t pending = t->pending | t->process->pending;
 
-	t->mask = a->a;
+	thread_set_mask(t, a->a);
 	return a->b ? copy_to_user(a->b, &pending, sizeof(pending)) : 0;
+}
+
+static int64_t sys_notify_take(const struct args *a)
+{
+	return thread_take_notifications(current(), a->a) != 0;
 }
 
 static int64_t sys_notify_ignore(const struct args *a)
@@ -858,6 +863,7 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 	[X_SYS_port_dirty] = call_port_dirty,
 	[X_SYS_stream_set] = call_stream_set,
 	[X_SYS_stream] = call_stream,
+	[X_SYS_notify_take] = sys_notify_take,
 	[X_SYS_waitset_create] = call_waitset_create,
 	[X_SYS_waitset_ctl] = call_waitset_ctl,
 	[X_SYS_waitset_wait] = call_waitset_wait,

@@ -127,7 +127,9 @@ void process_suspend(struct process *p, bool on);
 int process_reset(struct process *p, const struct x_thread_create *c);
 int process_start_first(struct process *p, const struct x_thread_create *c);
 uint64_t process_cpu_ns(const struct process *p);
-int process_notify(struct process *p, uint32_t thread_id, uint64_t bits);
+int process_notify(struct process *p, uint32_t thread_id, uint64_t bits); /* X_NOTIFY_* or error */
+void thread_set_mask(struct thread *t, uint64_t mask);
+uint64_t thread_take_notifications(struct thread *t, uint64_t bits); /* those that were pending */
 /* Make the current thread enter the personality when it leaves the kernel. */
 void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address);
 int64_t sys_resume(uint64_t user_frame, uint64_t taken);

@@ -29,6 +29,8 @@ enum {
 
 #define SA_NOCLDSTOP 1ull
 #define SA_NOCLDWAIT 2ull
+#define SIGRTMIN 32u /* from here up every one sent arrives */
+
 #define SA_SIGINFO   4ull
 #define SA_RESTORER  0x04000000ull
 #define SA_ONSTACK   0x08000000ull
@@ -78,6 +80,7 @@ struct linux_siginfo {
 	int32_t signo, error, code, pad;
 	union {
 		struct { int32_t pid; uint32_t uid; int32_t status, pad; int64_t utime, stime; } child;
+		struct { uint64_t sender, value; }; /* si_value, or the child's si_status */
 		uint64_t address;
 		uint8_t bytes[112];
 	};

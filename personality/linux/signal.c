@@ -119,7 +119,8 @@ static bool enter_handler(struct pers_thread *t, struct x_upcall *frame,
 	return true;
 }
 
-static void signal_origin(struct pers_thread *t, uint32_t sig, uint64_t flags,
+/* Fills in who sent it; false: a queued one that is not there. */
+static bool signal_origin(struct pers_thread *t, uint32_t sig, uint64_t flags,
 			  struct linux_siginfo *info)
 {
 	uint64_t bit = signal_bit(sig);
@@ -131,14 +132,24 @@ static void signal_origin(struct pers_thread *t, uint32_t sig, uint64_t flags,
 		info->code = SI_TKILL;
 		info->child.pid = (int32_t)ids()->pid;
 		info->child.uid = ids()->uid;
-	} else if (flags & SA_SIGINFO) { /* nobody else looks */
-		if (call_pm(&c, PM_SIGINFO, sig, 0, 0, 0) < 0)
-			return;
+	} else if ((flags & SA_SIGINFO) || sig >= SIGRTMIN) { /* nobody else looks */
+		if (call_pm(&c, PM_SIGINFO, sig, t->number, 0, 0) < 0)
+			return sig < SIGRTMIN;
 		info->code = (int32_t)c.msg.a[0];
 		info->child.pid = (int32_t)c.msg.a[1];
 		info->child.uid = (uint32_t)c.msg.a[2];
-		info->child.status = (int32_t)c.msg.a[3];
+		info->value = c.msg.a[3];
 	}
+	return true;
+}
+
+/*
+ * Queued signals: the bit is taken before pm is asked for the oldest one; if
+ * there are more, pm sets it again. False: there was none.
+ */
+static bool take_queued(struct pers_thread *t, uint32_t sig, struct linux_siginfo *info)
+{
+	return x_notify_take(signal_bit(sig)) > 0 && signal_origin(t, sig, SA_SIGINFO, info);
 }
 
 /* Default action other than "ignore": true if it was to stop. */
@@ -166,7 +177,12 @@ uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t
 		struct linux_siginfo info;
 
 		candidates &= candidates - 1;
-		taken |= signal_bit(sig);
+		if (sig >= SIGRTMIN && action.handler > SIG_IGN) {
+			if (!take_queued(t, sig, &info))
+				continue;
+		} else {
+			taken |= signal_bit(sig);
+		}
 		if (ignored_by(sig, action.handler))
 			continue;
 		if (action.handler == SIG_DFL) {
@@ -175,7 +191,8 @@ uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t
 		}
 		if (code)
 			restart_settle(&frame->regs, code, number, true, action.flags & SA_RESTART);
-		signal_origin(t, sig, action.flags, &info);
+		if (sig < SIGRTMIN)
+			signal_origin(t, sig, action.flags, &info);
 		if (!enter_handler(t, frame, &info))
 			process_end(SIGSEGV);
 		return taken;
@@ -207,6 +224,7 @@ int64_t linux_rt_sigaction(struct sys *s)
 {
 	uint32_t sig = (uint32_t)s->a[0];
 	struct linux_sigaction new, old;
+	struct x_call c;
 	uint64_t ignore;
 
 	if (s->a[3] != 8 || sig < 1 || sig > SIGNAL_MAX)
@@ -224,6 +242,8 @@ int64_t linux_rt_sigaction(struct sys *s)
 		if (ignore != process.ignore) {
 			process.ignore = ignore;
 			x_notify_ignore(ignore);
+			if (sig >= SIGRTMIN)
+				call_pm(&c, PM_SIGFLUSH, signal_bit(sig), 0, 0, 0);
 		}
 	}
 	process_unlock();
@@ -390,8 +410,13 @@ int64_t linux_rt_sigtimedwait(struct sys *s)
 	if (!(pending & set))
 		return (pending & ~s->frame->mask & ~process.ignore) ? -X_EINTR : -X_EAGAIN;
 	sig = (uint32_t)__builtin_ctzll(pending & set) + 1;
-	s->thread->discard |= signal_bit(sig);
-	signal_origin(s->thread, sig, SA_SIGINFO, &info);
+	if (sig >= SIGRTMIN) {
+		if (!take_queued(s->thread, sig, &info))
+			return -X_EAGAIN;
+	} else {
+		s->thread->discard |= signal_bit(sig);
+		signal_origin(s->thread, sig, SA_SIGINFO, &info);
+	}
 	if (s->a[1] && copy_out(s->a[1], &info, sizeof(info)))
 		return -X_EFAULT;
 	return sig;
@@ -421,7 +446,7 @@ static int64_t thread_kill(struct sys *s, uint32_t tgid, uint32_t tid, uint32_t 
 
 	if (sig > SIGNAL_MAX || (int32_t)tid <= 0)
 		return -X_EINVAL;
-	if (sig && (signal_bit(sig) & (UNMASKABLE | B(SIGCONT))))
+	if (sig && (sig >= SIGRTMIN || (signal_bit(sig) & (UNMASKABLE | B(SIGCONT)))))
 		return call_pm(&c, PM_TGKILL, tgid, tid, sig, 0);
 	process_lock();
 	target = thread_by_tid(tid);
@@ -460,17 +485,55 @@ int64_t linux_tkill(struct sys *s)
 	return thread_kill(s, own ? tgid : tid, tid, (uint32_t)s->a[1]);
 }
 
-/* The value that travels with a queued signal is not kept. */
+/* A program may pose only as itself: not as the kernel, or as kill(2). */
+static int64_t queued_info(uint64_t addr, uint32_t sig, bool self, struct linux_siginfo *info)
+{
+	if (copy_in(info, addr, sizeof(*info)))
+		return -X_EFAULT;
+	if (sig > SIGNAL_MAX)
+		return -X_EINVAL;
+	return (info->code >= 0 || info->code == SI_TKILL) && !self ? -X_EPERM : 0;
+}
+
 int64_t linux_rt_sigqueueinfo(struct sys *s)
 {
-	int64_t error = user_probe(s->a[2], sizeof(struct linux_siginfo), false);
+	uint32_t pid = (uint32_t)s->a[0], sig = (uint32_t)s->a[1];
+	struct linux_siginfo info;
+	struct x_call c;
+	int64_t error = queued_info(s->a[2], sig, pid == ids()->pid, &info);
 
-	return error ? error : linux_kill(s);
+	if (error)
+		return error;
+	if ((int32_t)pid <= 0)
+		return -X_ESRCH;
+	call_init(&c, PM_KILL);
+	c.msg.a[0] = pid;
+	c.msg.a[1] = sig;
+	c.msg.a[2] = 1;
+	c.msg.a[3] = (uint32_t)info.code;
+	c.msg.a[4] = info.value;
+	error = call_plain(X_SLOT_PM, &c);
+	return error < 0 ? error : 0;
 }
 
 int64_t linux_rt_tgsigqueueinfo(struct sys *s)
 {
-	int64_t error = user_probe(s->a[3], sizeof(struct linux_siginfo), false);
+	uint32_t tgid = (uint32_t)s->a[0], tid = (uint32_t)s->a[1], sig = (uint32_t)s->a[2];
+	struct linux_siginfo info;
+	struct x_call c;
+	int64_t error = queued_info(s->a[3], sig, tgid == ids()->pid, &info);
 
-	return error ? error : linux_tgkill(s);
+	if (error)
+		return error;
+	if ((int32_t)tgid <= 0 || (int32_t)tid <= 0)
+		return -X_EINVAL;
+	call_init(&c, PM_TGKILL);
+	c.msg.a[0] = tgid;
+	c.msg.a[1] = tid;
+	c.msg.a[2] = sig;
+	c.msg.a[3] = 1;
+	c.msg.a[4] = (uint32_t)info.code;
+	c.msg.a[5] = info.value;
+	error = call_plain(X_SLOT_PM, &c);
+	return error < 0 ? error : 0;
 }

@@ -173,11 +173,11 @@ int64_t linux_restart_syscall(struct sys *s)
 
 /* ------------------------------------------------------------------ alarm, itimer */
 
-static int64_t interval_timer(bool set, uint64_t first_ns, uint64_t interval_ns,
+static int64_t interval_timer(uint32_t which, bool set, uint64_t first_ns, uint64_t interval_ns,
 			      uint64_t *left_ns, uint64_t *old_interval_ns)
 {
 	struct x_call c;
-	int64_t error = call_pm(&c, PM_ALARM, set, first_ns, interval_ns, 0);
+	int64_t error = call_pm(&c, PM_ALARM, set, first_ns, interval_ns, which);
 
 	*left_ns = c.msg.a[0];
 	*old_interval_ns = c.msg.a[1];
@@ -187,7 +187,8 @@ static int64_t interval_timer(bool set, uint64_t first_ns, uint64_t interval_ns,
 int64_t linux_alarm(struct sys *s)
 {
 	uint64_t left, interval;
-	int64_t error = interval_timer(true, (uint64_t)(uint32_t)s->a[0] * 1000000000, 0, &left, &interval);
+	int64_t error = interval_timer(0, true, (uint64_t)(uint32_t)s->a[0] * 1000000000, 0, &left,
+				       &interval);
 
 	if (error)
 		return error;
@@ -210,10 +211,10 @@ int64_t linux_setitimer(struct sys *s)
 
 	if (s->a[1] && copy_in(&value, s->a[1], sizeof(value)))
 		return -X_EFAULT;
-	if ((uint32_t)s->a[0] != 0 || !convert_timeval(&value.value, &first) ||
+	if ((uint32_t)s->a[0] > 2 || !convert_timeval(&value.value, &first) ||
 	    !convert_timeval(&value.interval, &interval))
-		return -X_EINVAL; /* only ITIMER_REAL is kept */
-	error = interval_timer(true, first, interval, &left, &old);
+		return -X_EINVAL;
+	error = interval_timer((uint32_t)s->a[0], true, first, interval, &left, &old);
 	if (error || !s->a[2])
 		return error;
 	return put_itimer(s->a[2], left, old);
@@ -222,11 +223,120 @@ int64_t linux_setitimer(struct sys *s)
 int64_t linux_getitimer(struct sys *s)
 {
 	uint64_t left = 0, interval = 0;
-	int64_t error = 0;
+	int64_t error;
 
 	if ((uint32_t)s->a[0] > 2)
 		return -X_EINVAL;
-	if ((uint32_t)s->a[0] == 0)
-		error = interval_timer(false, 0, 0, &left, &interval);
+	error = interval_timer((uint32_t)s->a[0], false, 0, 0, &left, &interval);
 	return error ? error : put_itimer(s->a[1], left, interval);
+}
+
+/* ------------------------------------------------------------- timer_create ... */
+
+#define SIGEV_SIGNAL 0
+#define SIGEV_NONE 1
+#define SIGEV_THREAD 2
+#define SIGEV_THREAD_ID 4
+
+struct linux_sigevent { uint64_t value; int32_t signo, notify, tid, pad[11]; };
+
+static int64_t timer_request(enum pm_timer_op op, uint64_t id, struct x_call *c)
+{
+	c->msg.op = PM_TIMER;
+	c->msg.a[0] = op;
+	c->msg.a[1] = (uint32_t)id;
+	return call_plain(X_SLOT_PM, c);
+}
+
+int64_t linux_timer_create(struct sys *s)
+{
+	struct linux_sigevent event = { .signo = SIGALRM, .notify = SIGEV_SIGNAL };
+	uint32_t clock = (uint32_t)s->a[0], id;
+	struct x_call c;
+	int64_t error;
+
+	if (s->a[1] && copy_in(&event, s->a[1], sizeof(event)))
+		return -X_EFAULT;
+	if (!clock_can_wake(clock) && clock != PROCESS_CPU && clock != THREAD_CPU && clock != TAI)
+		return -X_EINVAL;
+	if (event.notify != SIGEV_SIGNAL && event.notify != SIGEV_NONE && event.notify != SIGEV_THREAD &&
+	    event.notify != SIGEV_THREAD_ID)
+		return -X_EINVAL;
+	if (event.notify != SIGEV_NONE && (event.signo <= 0 || event.signo > (int32_t)SIGNAL_MAX))
+		return -X_EINVAL;
+	call_init(&c, 0);
+	c.msg.a[2] = event.notify == SIGEV_NONE ? 0 : (uint32_t)event.signo;
+	c.msg.a[3] = event.notify == SIGEV_THREAD_ID ? (uint32_t)event.tid : 0;
+	c.msg.a[4] = event.value;
+	c.msg.a[5] = s->a[1] != 0;
+	error = timer_request(PM_TIMER_CREATE, clock, &c);
+	if (error < 0)
+		return error;
+	id = (uint32_t)c.msg.a[0];
+	if (copy_out(s->a[2], &id, sizeof(id))) {
+		call_init(&c, 0);
+		timer_request(PM_TIMER_DELETE, id, &c);
+		return -X_EFAULT;
+	}
+	return 0;
+}
+
+static int64_t put_timer(uint64_t addr, const struct x_call *c)
+{
+	struct linux_itimerspec value = { to_timespec(c->msg.a[1]), to_timespec(c->msg.a[0]) };
+
+	return copy_out(addr, &value, sizeof(value));
+}
+
+int64_t linux_timer_settime(struct sys *s)
+{
+	struct linux_itimerspec value;
+	uint64_t first, interval;
+	struct x_call c;
+	int64_t error;
+
+	if (!s->a[2])
+		return -X_EINVAL;
+	if (copy_in(&value, s->a[2], sizeof(value)))
+		return -X_EFAULT;
+	if (!convert_timespec(&value.value, &first) || !convert_timespec(&value.interval, &interval))
+		return -X_EINVAL;
+	call_init(&c, 0);
+	c.msg.a[2] = first;
+	c.msg.a[3] = interval;
+	c.msg.a[4] = (uint32_t)s->a[1] & TIMER_ABSTIME;
+	error = timer_request(PM_TIMER_SET, s->a[0], &c);
+	if (error < 0)
+		return error;
+	return s->a[3] ? put_timer(s->a[3], &c) : 0;
+}
+
+int64_t linux_timer_gettime(struct sys *s)
+{
+	struct x_call c;
+	int64_t error;
+
+	call_init(&c, 0);
+	error = timer_request(PM_TIMER_GET, s->a[0], &c);
+	return error < 0 ? error : put_timer(s->a[1], &c);
+}
+
+int64_t linux_timer_getoverrun(struct sys *s)
+{
+	struct x_call c;
+	int64_t error;
+
+	call_init(&c, 0);
+	error = timer_request(PM_TIMER_OVERRUN, s->a[0], &c);
+	return error < 0 ? error : (int64_t)c.msg.a[0];
+}
+
+int64_t linux_timer_delete(struct sys *s)
+{
+	struct x_call c;
+	int64_t error;
+
+	call_init(&c, 0);
+	error = timer_request(PM_TIMER_DELETE, s->a[0], &c);
+	return error < 0 ? error : 0;
 }

@@ -138,7 +138,8 @@ static void died(void *ctx, uint64_t bits)
 		spawn_finished(p, -X_ESRCH);
 		return;
 	}
-	timer_clear(&p->alarm);
+	timers_drop(p, true);
+	signals_drop(p);
 	waits_drop(p);
 	threads_drop(p);
 	fork_release_parent(p);

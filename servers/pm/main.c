@@ -37,6 +37,8 @@ static session_fn *const session_ops[] = {
 	[PM_THREAD_BIND - PM_FORK] = thread_bind_call,
 	[PM_THREAD_END - PM_FORK] = thread_end_call,
 	[PM_EVENTFD - PM_FORK] = eventfd_call,
+	[PM_TIMER - PM_FORK] = timer_call,
+	[PM_SIGFLUSH - PM_FORK] = sigflush_call,
 	[PM_TIMERFD - PM_FORK] = timerfd_call,
 };
 

@@ -8,7 +8,7 @@
  *   exec*.c elf.c stack.c pers.c image.c    replacement of the program
  *   exit.c wait.c           death, orphans, zombies
  *   signal.c job.c          signals, groups, sessions, stop and continue
- *   thread.c ids.c alarm.c limits.c power.c the smaller calls
+ *   thread.c ids.c timer.c limits.c power.c the smaller calls
  *   counter.c               eventfd and timerfd
  *   proctree.c procfs.c procfile.c proctext*.c   the filesystem /proc
  *
@@ -47,12 +47,13 @@ enum {
 /* Signals that pm itself treats specially. */
 enum {
 	SIGNAL_HUP = 1, SIGNAL_KILL = 9, SIGNAL_SEGV = 11, SIGNAL_ALRM = 14, SIGNAL_CHLD = 17,
-	SIGNAL_CONT = 18, SIGNAL_STOP = 19,
+	SIGNAL_CONT = 18, SIGNAL_STOP = 19, SIGNAL_VTALRM = 26, SIGNAL_PROF = 27,
+	SIGNAL_QUEUED = 32, /* from here up each one sent arrives */
 };
 
 /* siginfo codes */
 enum {
-	INFO_USER = 0, INFO_TKILL = -6, INFO_KERNEL = 0x80,
+	INFO_USER = 0, INFO_QUEUE = -1, INFO_TIMER = -2, INFO_TKILL = -6, INFO_KERNEL = 0x80,
 	CHILD_EXITED = 1, CHILD_KILLED, CHILD_DUMPED, CHILD_TRAPPED, CHILD_STOPPED, CHILD_CONTINUED,
 };
 
@@ -79,7 +80,7 @@ enum proc_state {
 	PROC_ZOMBIE,    /* dead, not yet waited for; only numbers are left */
 };
 
-struct signal_info { int32_t code; uint32_t pid, uid; int32_t status; };
+struct signal_info { int32_t code; uint32_t pid, uid; uint64_t value; }; /* value: si_status, si_value */
 struct rlimit_pair { uint64_t soft, hard; };
 struct exec;
 
@@ -115,8 +116,6 @@ struct proc {
 	uint64_t user_ns, system_ns;             /* ZOMBIE: its own */
 	uint64_t children_user_ns, children_system_ns;
 	struct signal_info info[SIGNAL_MAX + 1];
-	struct server_timer alarm;
-	uint64_t alarm_interval_ns;
 	struct rlimit_pair rlimit[RLIMITS];
 
 	/* what it runs, for /proc */
@@ -187,13 +186,19 @@ bool wait_cancel(uint64_t call_id);
 
 /* ---- signal.c ---- */
 static inline uint64_t signal_bit(uint32_t signal) { return 1ull << (signal - 1); }
-void signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info);
+enum { SIGNAL_SENT, SIGNAL_WAS_PENDING, SIGNAL_IGNORED };
+int signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info);
+void signals_drop(struct proc *p);           /* what is queued for it */
+bool signals_full(void);
+/* The same, with the same sender, is queued already. */
+bool signal_queued(const struct proc *p, uint32_t signal, const struct signal_info *info);
 void signal_parent(struct proc *child, int code, int status); /* SIGCHLD, wakes waits */
 bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t signal);
 void kill_call(struct proc *p, const struct x_in *in);
 void tgkill_call(struct proc *p, const struct x_in *in);
 void stop_self_call(struct proc *p, const struct x_in *in);
 void siginfo_call(struct proc *p, const struct x_in *in);
+void sigflush_call(struct proc *p, const struct x_in *in);
 void pgrp_signal(uint32_t pgrp, uint32_t signal, const struct signal_info *info);
 
 /* ---- job.c ---- */
@@ -228,8 +233,12 @@ bool creds_in_group(const struct pm_ids *ids, uint32_t gid);
 /* want: 4 read, 2 write, 1 execute; with the fsuid */
 bool creds_may(const struct pm_ids *ids, const struct file_attr *attr, uint32_t want);
 
-/* ---- alarm.c, limits.c, power.c ---- */
+/* ---- timer.c ---- */
 void alarm_call(struct proc *p, const struct x_in *in);
+void timer_call(struct proc *p, const struct x_in *in);
+void timers_drop(struct proc *p, bool all);  /* at exec only those of timer_create */
+
+/* ---- limits.c, power.c ---- */
 void limits_default(struct proc *p);
 void rlimit_call(struct proc *p, const struct x_in *in);
 void rusage_call(struct proc *p, const struct x_in *in);
@@ -239,7 +248,8 @@ void reboot_call(struct proc *p, const struct x_in *in);
 void power_off(x_handle_t session);          /* the first process is gone; its vfs session */
 
 /* ---- counter.c: eventfd, timerfd ---- */
-enum { CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_REALTIME_ALARM = 8, CLOCK_TAI = 11 };
+enum { CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPU = 2, CLOCK_THREAD_CPU = 3,
+       CLOCK_REALTIME_ALARM = 8, CLOCK_TAI = 11 };
 /* When a Linux clock shows when_ns, or that long from now: monotonic, not 0. */
 uint64_t clock_deadline(uint32_t clock, uint64_t when_ns, bool absolute);
 void eventfd_call(struct proc *p, const struct x_in *in);

@@ -16,16 +16,89 @@ bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t sig
 	return signal == SIGNAL_CONT && f->sid == t->sid;
 }
 
-static void notify(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
+/* ---- what goes with a signal ----
+ * Of one below SIGNAL_QUEUED only the first is told, until it is taken. */
+
+enum { QUEUED_MAX = 4096 };
+
+static struct queued {
+	struct proc *proc;       /* NULL: free */
+	uint32_t signal, thread;
+	uint64_t order;
+	struct signal_info info;
+} queue[QUEUED_MAX];
+static uint64_t queue_order;
+static uint32_t queue_used;
+
+#define for_each_queued(q) for (struct queued *q = queue; q < queue + QUEUED_MAX; q++)
+
+bool signals_full(void)
 {
-	p->info[signal] = *info;
-	x_notify_post(p->process, thread, signal_bit(signal));
+	return queue_used == QUEUED_MAX;
+}
+
+static void queue_add(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
+{
+	for_each_queued(q) {
+		if (q->proc)
+			continue;
+		*q = (struct queued){ p, signal, thread, ++queue_order, *info };
+		queue_used++;
+		return;
+	}
+}
+
+static void queue_remove(struct queued *q)
+{
+	q->proc = NULL;
+	queue_used--;
+}
+
+void signals_drop(struct proc *p)
+{
+	for_each_queued(q)
+		if (q->proc == p && queue_used)
+			queue_remove(q);
+}
+
+bool signal_queued(const struct proc *p, uint32_t signal, const struct signal_info *info)
+{
+	for_each_queued(q)
+		if (q->proc == p && q->signal == signal && q->info.code == info->code && q->info.pid == info->pid)
+			return true;
+	return false;
+}
+
+/* The oldest for the thread itself, or else for the process. */
+static struct queued *queue_first(const struct proc *p, uint32_t thread, uint32_t signal)
+{
+	struct queued *first = NULL;
+
+	for_each_queued(q) {
+		if (q->proc != p || q->signal != signal || (q->thread && q->thread != thread))
+			continue;
+		if (!first || (q->thread && !first->thread) ||
+		    (!q->thread == !first->thread && q->order < first->order))
+			first = q;
+	}
+	return first;
+}
+
+static int notify(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
+{
+	int64_t was = x_notify_post(p->process, thread, signal_bit(signal));
+
+	if (signal >= SIGNAL_QUEUED && (was == SIGNAL_SENT || was == SIGNAL_WAS_PENDING))
+		queue_add(p, thread, signal, info);
+	else if (was == SIGNAL_SENT)
+		p->info[signal] = *info;
+	return was < 0 ? SIGNAL_IGNORED : (int)was;
 }
 
 void signal_parent(struct proc *child, int code, int status)
 {
 	struct proc *parent = child->parent;
-	struct signal_info info = { code, child->ids.pid, child->ids.uid, status };
+	struct signal_info info = { code, child->ids.pid, child->ids.uid, (uint32_t)status };
 
 	if (!parent)
 		return;
@@ -61,24 +134,24 @@ static void resume(struct proc *p)
 }
 
 /* thread: the kernel's number, 0: the process. The sender's right was checked. */
-void signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
+int signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
 {
 	if (!proc_alive(p) || signal == 0 || signal > SIGNAL_MAX)
-		return;
+		return SIGNAL_IGNORED;
 	switch (signal) {
 	case SIGNAL_KILL:
 		if (!proc_is_init(p))
 			proc_kill(p, SIGNAL_KILL);
-		return;
+		return SIGNAL_SENT;
 	case SIGNAL_STOP:
 		if (!proc_is_init(p))
 			stop(p, SIGNAL_STOP);
-		return;
+		return SIGNAL_SENT;
 	case SIGNAL_CONT:
 		resume(p);
 		break;
 	}
-	notify(p, thread, signal, info);
+	return notify(p, thread, signal, info);
 }
 
 void pgrp_signal(uint32_t pgrp, uint32_t signal, const struct signal_info *info)
@@ -112,9 +185,12 @@ void kill_call(struct proc *p, const struct x_in *in)
 {
 	int32_t who = (int32_t)in->msg.a[0];
 	uint64_t signal = in->msg.a[1];
-	struct signal_info info = info_from(p, INFO_USER);
+	struct signal_info info = info_from(p, in->msg.a[2] == 1 ? (int)in->msg.a[3] : INFO_USER);
 	int result = -X_ESRCH;
 	bool self = false;
+
+	if (in->msg.a[2] == 1)
+		info.value = in->msg.a[4];
 
 	if (signal > SIGNAL_MAX || who == INT32_MIN) {
 		out_status(in->id, signal > SIGNAL_MAX ? -X_EINVAL : -X_ESRCH);
@@ -128,7 +204,7 @@ void kill_call(struct proc *p, const struct x_in *in)
 				result = -X_EPERM;
 			continue;
 		}
-		result = 0;
+		result = signal >= SIGNAL_QUEUED && signals_full() ? -X_EAGAIN : 0;
 		if (q == p)
 			self = true;
 		else
@@ -144,8 +220,10 @@ void tgkill_call(struct proc *p, const struct x_in *in)
 	struct proc *to = proc_by_pid((uint32_t)in->msg.a[0]);
 	uint32_t tid = (uint32_t)in->msg.a[1], thread = 0;
 	uint64_t signal = in->msg.a[2];
-	struct signal_info info = info_from(p, INFO_TKILL);
+	struct signal_info info = info_from(p, in->msg.a[3] == 1 ? (int)in->msg.a[4] : INFO_TKILL);
 
+	if (in->msg.a[3] == 1)
+		info.value = in->msg.a[5];
 	if (signal > SIGNAL_MAX || (int32_t)tid <= 0) {
 		out_status(in->id, -X_EINVAL);
 		return;
@@ -156,7 +234,7 @@ void tgkill_call(struct proc *p, const struct x_in *in)
 		out_status(in->id, to && thread ? -X_EPERM : -X_ESRCH);
 		return;
 	}
-	out_status(in->id, 0);
+	out_status(in->id, signal >= SIGNAL_QUEUED && signals_full() ? -X_EAGAIN : 0);
 	signal_post(to, thread, (uint32_t)signal, &info);
 }
 
@@ -182,17 +260,40 @@ void stop_self_call(struct proc *p, const struct x_in *in)
 void siginfo_call(struct proc *p, const struct x_in *in)
 {
 	uint64_t signal = in->msg.a[0];
+	uint32_t thread = (uint32_t)in->msg.a[1];
 	const struct signal_info *i;
+	struct queued *q = NULL;
 	struct x_msg msg = { 0 };
 
 	if (signal == 0 || signal > SIGNAL_MAX) {
 		out_status(in->id, -X_EINVAL);
 		return;
 	}
-	i = &p->info[signal];
+	if (signal >= SIGNAL_QUEUED) {
+		q = queue_first(p, thread, (uint32_t)signal);
+		if (!q) {
+			out_status(in->id, -X_EAGAIN);
+			return;
+		}
+	}
+	i = q ? &q->info : &p->info[signal];
 	msg.a[0] = (uint64_t)(int64_t)i->code;
 	msg.a[1] = i->pid;
 	msg.a[2] = i->uid;
-	msg.a[3] = (uint64_t)(int64_t)i->status;
+	msg.a[3] = i->value;
 	out_answer(in->id, &msg);
+	if (!q)
+		return;
+	queue_remove(q);
+	q = queue_first(p, thread, (uint32_t)signal);
+	if (q)
+		x_notify_post(p->process, q->thread, signal_bit((uint32_t)signal));
+}
+
+void sigflush_call(struct proc *p, const struct x_in *in)
+{
+	for_each_queued(q)
+		if (q->proc == p && (in->msg.a[0] & signal_bit(q->signal)))
+			queue_remove(q);
+	out_status(in->id, 0);
 }

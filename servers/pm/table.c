@@ -95,7 +95,8 @@ void proc_close_handles(struct proc *p)
 
 void proc_free(struct proc *p)
 {
-	timer_clear(&p->alarm);
+	timers_drop(p, true);
+	signals_drop(p);
 	proc_close_handles(p);
 	proc_enter(p, PROC_FREE);
 	while (procs_end && procs[procs_end - 1].state == PROC_FREE)
