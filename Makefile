@@ -145,22 +145,23 @@ LWIP_SRC := $(addprefix src/core/,def.c dns.c inet_chksum.c init.c ip.c mem.c me
 	$(addprefix src/core/ipv6/,dhcp6.c ethip6.c icmp6.c inet6.c ip6.c ip6_addr.c ip6_frag.c mld6.c nd6.c) \
 	src/netif/ethernet.c
 LWIP_INCLUDE := -I$(LWIP)/src/include -Iservers/net/lwip
-LWIP_OBJ := $(patsubst %,$(BUILD)/lwip-obj/%.o,$(LWIP_SRC))
+NET_WARM := $(if $(filter servers/net/,$(WARM_DIRS)),warm/)
+NET_CFLAGS := $(USER_CFLAGS) $(if $(NET_WARM),-DXINIM_WARM $(WARM_HOOKS)) $(LWIP_INCLUDE) -Ilib/c
+LWIP_OBJ := $(patsubst %,$(BUILD)/$(NET_WARM)lwip-obj/%.o,$(LWIP_SRC))
 LWIP_FETCHED := $(LWIP)/.fetched
 
 $(LWIP_FETCHED): tools/fetch-lwip | $(STAMP)
 	@echo "  FETCH   lwip"
 	@tools/fetch-lwip $(BUILD)
 	@touch $@
-$(BUILD)/lwip-obj/%.o: $(LWIP_FETCHED) Makefile
+$(BUILD)/$(NET_WARM)lwip-obj/%.o: $(LWIP_FETCHED) Makefile
 	@mkdir -p $(@D)
 	@echo "  CLANG   lwip/$*"
-	@$(CLANG) $(USER_CFLAGS) -Wno-tautological-constant-out-of-range-compare $(LWIP_INCLUDE) -Ilib/c \
-		$(DEPFLAGS) -c $(LWIP)/$* -o $@
-$(BUILD)/servers/net/%.c.o: servers/net/%.c $(LWIP_FETCHED)
+	@$(CLANG) $(NET_CFLAGS) -Wno-tautological-constant-out-of-range-compare $(DEPFLAGS) -c $(LWIP)/$* -o $@
+$(BUILD)/$(NET_WARM)servers/net/%.c.o: servers/net/%.c $(LWIP_FETCHED)
 	@mkdir -p $(@D)
 	@echo "  CLANG   $<"
-	@$(CLANG) $(USER_CFLAGS) $(LWIP_INCLUDE) -Ilib/c $(DEPFLAGS) -c $< -o $@
+	@$(CLANG) $(NET_CFLAGS) $(DEPFLAGS) -c $< -o $@
 $(BUILD)/bin/net: $(LWIP_OBJ)
 
 # ------------------------------------------------------------- personality

@@ -56,22 +56,51 @@ static void post_buffers(struct interface *i)
 	}
 }
 
+static struct pbuf *copy_of(const uint8_t *at, uint32_t bytes)
+{
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)bytes, PBUF_RAM);
+
+	if (p)
+		memcpy(p->payload, at, bytes);
+	return p;
+}
+
+/* Bytes of a frame that lwIP may write to: it turns headers around in place, and
+ * after a warm restart the frame is looked at again. */
+static uint32_t header_bytes(const uint8_t *b, uint32_t length)
+{
+	uint32_t bytes = 128;
+
+	if (length >= 128 && b[12] == 8 && b[13] == 0 && b[23] == L_IPPROTO_TCP) {
+		uint32_t l4 = 14 + (b[14] & 15u) * 4;
+
+		bytes = l4 + (b[l4 + 12] >> 4) * 4u;
+	}
+	return bytes < length ? bytes : length;
+}
+
 /* The part of a buffer that holds data, as a pbuf; the buffer is given up. */
-static struct pbuf *take_piece(const struct net_piece *piece)
+static struct pbuf *take_piece(const struct net_piece *piece, bool first)
 {
 	struct chunk *c = piece->cookie;
-	uint8_t *at = pool.virt + piece->offset;
-	struct pbuf *p;
+	const uint8_t *at = pool.virt + piece->offset;
+	uint32_t head = first ? header_bytes(at, piece->length) : 0;
+	struct pbuf *p, *rest = NULL;
 
-	if (piece->length < (c->size == CHUNK_LARGE ? COPY_BELOW : 256u)) {
-		p = pbuf_alloc(PBUF_RAW, (u16_t)piece->length, PBUF_RAM);
-		if (p)
-			memcpy(p->payload, at, piece->length);
-	} else {
-		p = chunk_pbuf(c, at, piece->length);
-	}
+	if (piece->length < (c->size == CHUNK_LARGE ? COPY_BELOW : 256u))
+		head = piece->length;
+	p = head ? copy_of(at, head) : NULL;
+	if (head < piece->length && (p || !head))
+		rest = chunk_pbuf(c, at + head, piece->length - head);
 	chunk_drop(c);
-	return p;
+	if ((head && !p) || (head < piece->length && !rest)) {
+		if (p)
+			pbuf_free(p);
+		return NULL;
+	}
+	if (p && rest)
+		pbuf_cat(p, rest);
+	return p ? p : rest;
 }
 
 static bool is_fragment(const struct pbuf *p)
@@ -89,7 +118,7 @@ static void received(void *ctx, const struct net_piece *pieces, uint32_t count, 
 	bool lost = false;
 
 	for (uint32_t k = 0; k < count; k++) {
-		struct pbuf *part = take_piece(&pieces[k]);
+		struct pbuf *part = take_piece(&pieces[k], k == 0);
 
 		i->posted--;
 		bytes += pieces[k].length;

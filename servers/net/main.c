@@ -63,6 +63,7 @@ static void batch_end(void)
 {
 	bool more = true;
 
+	pool_iteration_begins();
 	for (uint32_t round = 0; round < ROUNDS && more; round++) {
 		more = ether_poll();
 		sockets_settle();
@@ -72,7 +73,8 @@ static void batch_end(void)
 	}
 	sockets_settle();
 	net_batch_end();
-	if (more || sockets_unsettled()) {
+	pool_iteration_ends();
+	if (more || sockets_unsettled() || (pool_is_short() && pool_has_given_back())) {
 		again_timer.fn = again;
 		timer_set(&again_timer, server_now_ns);
 	}

@@ -43,11 +43,15 @@ struct chunk {
 };
 extern struct net_pool pool;
 void pool_start(void);
+void pool_iteration_begins(void); /* behind a commit, before more is received */
+void pool_iteration_ends(void);
+bool pool_has_given_back(void);  /* free after the commit */
 struct chunk *chunk_get(uint32_t bytes); /* of either size; NULL: none free */
 void chunk_hold(struct chunk *c);
 void chunk_drop(struct chunk *c);
 struct chunk *chunk_of(const void *address); /* NULL: not in the pool */
 uint32_t chunks_free_large(void);
+bool pool_is_short(void);
 bool chunks_were_short(void);    /* chunk_get() failed since the last time this was asked, and
                                     there are some now */
 uint8_t *header_get(void);       /* HEADER_BYTES for a packet's headers; NULL: none */

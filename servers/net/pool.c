@@ -9,6 +9,11 @@
  *
  * The bookkeeping lies outside of the pool: devices write only what was posted
  * to them, but can read all of it.
+ *
+ * A chunk that is given back is not given out again before the commit: if net
+ * dies in this iteration, it is done over, and what arrived in the chunk is
+ * looked at once more. `given_back` is of the running iteration, `committing` of
+ * the one that ended last, which is free from its commit on.
  */
 #include "lib/c/string.h"
 #include "servers/net/net.h"
@@ -25,6 +30,7 @@ static uint8_t *small_area, *large_area;
 static struct chunk small[SMALL_MAX], large[LARGE_MAX];
 static uint32_t small_count, large_count, large_free_count;
 static struct chunk *small_free, *large_free;
+static struct chunk *given_back, *committing;
 static uint16_t header_stack[HEADERS];
 static uint32_t headers_free;
 static bool were_short;
@@ -91,6 +97,9 @@ void pool_start(void)
 
 uint32_t chunks_free_large(void) { return large_free_count; }
 
+/* Somebody waits for a chunk. */
+bool pool_is_short(void) { return were_short; }
+
 struct chunk *chunk_get(uint32_t bytes)
 {
 	struct chunk **free = bytes > CHUNK_SMALL || !small_free ? &large_free : &small_free;
@@ -123,13 +132,31 @@ void chunk_hold(struct chunk *c) { c->refs++; }
 
 void chunk_drop(struct chunk *c)
 {
-	struct chunk **free = c->size == CHUNK_LARGE ? &large_free : &small_free;
-
 	if (--c->refs)
 		return;
-	c->next = *free;
-	*free = c;
-	large_free_count += c->size == CHUNK_LARGE;
+	c->next = given_back;
+	given_back = c;
+}
+
+void pool_iteration_begins(void)
+{
+	while (committing) {
+		struct chunk *c = committing;
+		struct chunk **free = c->size == CHUNK_LARGE ? &large_free : &small_free;
+
+		committing = c->next;
+		c->next = *free;
+		*free = c;
+		large_free_count += c->size == CHUNK_LARGE;
+	}
+}
+
+bool pool_has_given_back(void) { return committing != NULL; }
+
+void pool_iteration_ends(void)
+{
+	committing = given_back;
+	given_back = NULL;
 }
 
 struct chunk *chunk_of(const void *address)

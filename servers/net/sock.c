@@ -7,6 +7,7 @@
  * goes on without it until all it was given has arrived: an orphan.
  */
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "servers/net/net.h"
 
 #define SOCKFS_MAGIC 0x534f434bu
@@ -547,7 +548,7 @@ static void object_call(struct sock *s, const struct x_in *in)
 
 static void text_call(const struct x_in *in)
 {
-	static char text[65536];
+	static REGION_SCRATCH char text[65536];
 	int64_t length = in->msg.a[0] < SOCK_TEXT_COUNT ?
 		text_read((uint32_t)in->msg.a[0], text, sizeof(text)) : -X_EINVAL;
 	uint64_t from = in->msg.a[1];
