@@ -33,6 +33,7 @@ uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns);
 
 /* Nothing of it is to be sent any more. */
 void outbox_forget(void);
+bool outbox_is_high(void); /* to be committed between two items */
 
 /* warm.c */
 struct warm_item { uint64_t kind, id, object; }; /* kind: x_in_kind, or one of these */

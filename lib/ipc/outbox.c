@@ -28,6 +28,11 @@ static struct x_out *out_entry(uint32_t kind)
 	return o;
 }
 
+bool outbox_is_high(void)
+{
+	return outbox_count >= X_MAX_OUT / 2 || kept_bytes > KEEP_BYTES / 2;
+}
+
 void outbox_forget(void)
 {
 	outbox_count = 0;

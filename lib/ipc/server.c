@@ -7,8 +7,6 @@
  */
 #include "lib/ipc/internal.h"
 
-#define OUTBOX_HIGH (X_MAX_OUT / 2) /* commit early from here on */
-
 static REGION_SCRATCH struct x_in batch[X_MAX_BATCH]; /* filled by the kernel only */
 static uint32_t batch_count, batch_next;
 static const struct server_ops *ops;
@@ -43,7 +41,7 @@ static void end_batch(void)
 
 static void commit_early(void)
 {
-	if (outbox_count < OUTBOX_HIGH && !warm_log_is_half_full())
+	if (!outbox_is_high() && !warm_log_is_half_full())
 		return;
 	end_batch();
 	server_commit(NULL, 0, 0);

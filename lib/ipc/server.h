@@ -56,6 +56,9 @@ __attribute__((noreturn)) void server_run(const struct server_ops *ops);
 __attribute__((noreturn, format(printf, 1, 2))) void server_die(const char *fmt, ...);
 /* End this incarnation in good order: the outbox is committed first. */
 __attribute__((noreturn)) void server_exit(void);
+/* The number of commits so far: what was released in this very iteration may still
+ * be needed by a rollback. */
+uint64_t server_epoch(void);
 /* One line to the kernel log, prefixed by the service's name. */
 __attribute__((format(printf, 1, 2))) void server_log(const char *fmt, ...);
 /* Tell rs that the service is ready to serve (also done by server_run at its
@@ -98,6 +101,9 @@ void server_unbind(x_handle_t h);
 
 /* ---- windows of open calls: bytes copied (short at the window's end) or error ---- */
 int64_t window_read(uint64_t call_id, unsigned window, uint64_t offset, void *dst, size_t len);
+/* Into memory that nobody would miss after a rollback, for it held nothing of
+ * use at the last commit: not logged. */
+int64_t window_read_payload(uint64_t call_id, unsigned window, uint64_t offset, void *dst, size_t len);
 int64_t window_write(uint64_t call_id, unsigned window, uint64_t offset, const void *src, size_t len);
 /* A NUL-terminated string: window contents up to size-1 bytes, NUL added.
  * Returns the length, -X_ENAMETOOLONG if it does not fit, -X_EFAULT if empty window. */

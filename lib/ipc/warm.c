@@ -163,6 +163,11 @@ void warm_after_commit(uint64_t epoch)
 	region_open(log, epoch);
 }
 
+uint64_t server_epoch(void)
+{
+	return region.epoch;
+}
+
 bool warm_log_is_half_full(void)
 {
 	return region_log_bytes() > boot->log_bytes / 2;

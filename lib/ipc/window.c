@@ -13,12 +13,16 @@ static int64_t window_access(uint64_t call_id, unsigned window, uint64_t offset,
 		.offset = offset, .addr = addr, .len = len,
 	};
 
-	if (!to_window)
-		region_note((const void *)addr, len);
 	return len ? x_window_copy(server_port, &c) : 0;
 }
 
 int64_t window_read(uint64_t call_id, unsigned window, uint64_t offset, void *dst, size_t len)
+{
+	region_note(dst, len);
+	return window_read_payload(call_id, window, offset, dst, len);
+}
+
+int64_t window_read_payload(uint64_t call_id, unsigned window, uint64_t offset, void *dst, size_t len)
 {
 	return window_access(call_id, window, offset, (uintptr_t)dst, len, false);
 }

@@ -7,6 +7,7 @@
 
 static char *big_buffer[BIG_BUFFERS]; /* got when first needed, then kept */
 static bool big_used[BIG_BUFFERS];
+static uint64_t big_released[BIG_BUFFERS]; /* epoch */
 
 static uint32_t window_bytes(const struct x_in *in, unsigned window)
 {
@@ -50,8 +51,10 @@ static void take_buffer(struct exec *e, const struct x_in *in)
 
 void args_release(struct exec *e)
 {
-	if (e->big >= 0)
+	if (e->big >= 0) {
 		big_used[e->big] = false;
+		big_released[e->big] = server_epoch();
+	}
 	e->big = -1;
 }
 
@@ -72,10 +75,12 @@ static int check_block(const char *text, uint32_t bytes, uint64_t count)
 	return found == count ? 0 : -X_EINVAL;
 }
 
-static int read_block(const struct x_in *in, unsigned window, char *dst, uint64_t count)
+static int read_block(const struct exec *e, const struct x_in *in, unsigned window, char *dst, uint64_t count)
 {
 	uint32_t bytes = window_bytes(in, window);
-	int64_t n = bytes ? window_read(in->id, window, 0, dst, bytes) : 0;
+	bool unused = e->big >= 0 && big_released[e->big] != server_epoch();
+	int64_t n = !bytes ? 0 : unused ? window_read_payload(in->id, window, 0, dst, bytes)
+			       : window_read(in->id, window, 0, dst, bytes);
 
 	if (n < 0 || n != bytes)
 		return n < 0 && n != -X_ENOENT ? (int)n : -X_EFAULT;
@@ -113,9 +118,9 @@ int args_read(struct exec *e, const struct x_in *in)
 	e->envc = (uint32_t)envc;
 	e->arg_bytes = window_bytes(in, 1);
 	e->env_bytes = window_bytes(in, 2);
-	err = read_block(in, 1, e->strings, argc);
+	err = read_block(e, in, 1, e->strings, argc);
 	if (!err)
-		err = read_block(in, 2, e->strings + e->arg_bytes, envc);
+		err = read_block(e, in, 2, e->strings + e->arg_bytes, envc);
 	if (!err && argc == 0) { /* as Linux: a program always has a name */
 		e->prefix_count = 1;
 		e->prefix_bytes = 1;

@@ -169,7 +169,8 @@ static bool ids_change(const struct proc *p, struct new_ids n)
 	return p->ids.fsuid != n.euid || p->ids.fsgid != n.egid;
 }
 
-static int64_t replace(struct exec *e, const struct stack_layout *layout)
+/* At the commit. Should it fail, for lack of memory, that is the process's death. */
+static void replace(struct exec *e, const struct stack_layout *layout)
 {
 	struct x_proc_exec x = {
 		.process = e->proc->process,
@@ -183,16 +184,11 @@ static int64_t replace(struct exec *e, const struct stack_layout *layout)
 		.ignore = e->ignore,
 	};
 
-	bool hold = ids_change(e->proc, ids_after(e)); /* until vfs knows the new ids */
-	int64_t err;
-
 	memcpy(x.name, start.comm, sizeof(x.name));
-	if (hold)
-		x_proc_suspend(e->proc->process, 1);
-	err = x_proc_exec(&x);
-	if (hold && err < 0 && e->proc->state == PROC_RUNNING)
-		x_proc_suspend(e->proc->process, 0);
-	return err;
+	if (ids_change(e->proc, ids_after(e))) /* until vfs knows the new ids */
+		out_do(X_SYS_proc_suspend, e->proc->process, 1, 0, 0, 0);
+	out_do(X_SYS_proc_exec, (uintptr_t)out_keep(&x, sizeof(x)), 0, 0, 0, 0);
+	out_close(e->space); /* if it was not consumed */
 }
 
 /* ---- after the switch ---- */
@@ -261,11 +257,10 @@ int exec_switch(struct exec *e)
 	}
 	if (err >= 0)
 		err = write_start(e, &layout, auxc);
-	if (err >= 0)
-		err = replace(e, &layout);
 	if (err < 0)
 		return (int)err;
-	e->space = X_NO_HANDLE; /* consumed */
+	replace(e, &layout);
+	e->space = X_NO_HANDLE;
 	remember(p, e);
 	change_ids(p, n);
 	threads_drop(p);

@@ -11,7 +11,7 @@ void proc_kill(struct proc *p, int wait_status)
 	if (!proc_alive(p))
 		return;
 	proc_enter(p, PROC_DYING);
-	x_proc_kill(p->process, wait_status);
+	out_do(X_SYS_proc_kill, p->process, (uint32_t)wait_status, 0, 0, 0);
 }
 
 void exit_call(struct proc *p, const struct x_in *in)

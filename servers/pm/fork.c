@@ -34,7 +34,7 @@ static void fork_undo(struct proc *child, int64_t status)
 	uint64_t call = child->fork_call;
 
 	if (child->process != X_NO_HANDLE)
-		x_proc_kill(child->process, 0);
+		out_do(X_SYS_proc_kill, child->process, (uint32_t)0, 0, 0, 0);
 	proc_free(child);
 	out_status(call, status == -X_ENOMEM ? -X_ENOMEM : -X_EAGAIN);
 }
@@ -70,12 +70,12 @@ static void fork_session(void *ctx, const struct x_in *reply)
 		err = proc_watch(child);
 	if (err >= 0)
 		ids_publish(child);
-	if (err >= 0)
-		err = x_proc_suspend(child->process, 0);
-	if (err < 0)
+	if (err < 0) {
 		fork_undo(child, err);
-	else
-		fork_finish(child);
+		return;
+	}
+	out_do(X_SYS_proc_suspend, child->process, 0, 0, 0, 0);
+	fork_finish(child);
 }
 
 static void ask_session(struct proc *child)

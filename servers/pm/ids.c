@@ -22,7 +22,7 @@ static void go_on(struct proc *p, int status)
 	if (status < 0)
 		proc_kill(p, SIGNAL_KILL);
 	else if (p->state == PROC_RUNNING || p->state == PROC_SPAWNING)
-		x_proc_suspend(p->process, 0);
+		out_do(X_SYS_proc_suspend, p->process, 0, 0, 0, 0);
 }
 
 static void creds_known(void *ctx, const struct x_in *reply)

@@ -84,6 +84,8 @@ static struct queued *queue_first(const struct proc *p, uint32_t thread, uint32_
 	return first;
 }
 
+/* At once, not at the commit, for the result counts: should pm die before that,
+ * the signal is posted twice, which is once unless it was taken meanwhile. */
 static int notify(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
 {
 	int64_t was = x_notify_post(p->process, thread, signal_bit(signal));
@@ -112,7 +114,7 @@ static void stop(struct proc *p, uint32_t signal)
 	if (p->state != PROC_RUNNING)
 		return;
 	proc_enter(p, PROC_STOPPED);
-	x_proc_suspend(p->process, 1);
+	out_do(X_SYS_proc_suspend, p->process, 1, 0, 0, 0);
 	p->stop_signal = signal;
 	p->report_stop = true;
 	p->report_continue = false;
@@ -129,7 +131,7 @@ static void resume(struct proc *p)
 	if (p->stop_call)
 		out_status(p->stop_call, 0);
 	p->stop_call = 0;
-	x_proc_suspend(p->process, 0);
+	out_do(X_SYS_proc_suspend, p->process, 0, 0, 0, 0);
 	signal_parent(p, CHILD_CONTINUED, SIGNAL_CONT);
 }
 

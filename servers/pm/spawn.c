@@ -23,7 +23,7 @@ void spawn_finished(struct proc *p, int status)
 		return;
 	spawn.proc = NULL;
 	if (status < 0) {
-		x_proc_kill(p->process, 0);
+		out_do(X_SYS_proc_kill, p->process, (uint32_t)0, 0, 0, 0);
 		proc_free(p);
 		out_status(spawn.in.id, status);
 		return;

@@ -103,7 +103,7 @@ def test_disk_driver_returns_after_devmgr(guest):
 @pytest.mark.parametrize("service", ["pm", "vfs"])
 def test_programs_end_with_what_they_need(guest, service):
     """Cold restarts of pm and vfs end all programs, and say so; init starts again."""
-    result = guest(f"echo before; /bin/svc kill {service}; sleep 5; echo after", expect=127)
+    result = guest(f"echo before; /bin/svc kill {service} cold; sleep 5; echo after", expect=127)
     assert re.search(rf"XINIM: {service} died \(requested: by svc\); all programs end, init starts again", result.text)
     assert "before" in result.text and "after" not in result.text
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Servers die and go on with their state: no program notices."""
+import re
+
+import pytest
+
+# A shell works with pipelines, background jobs and exit statuses while servers are killed at short intervals.
+SESSION = """
+killers=
+for s in {services}; do
+    (while :; do /bin/svc {fault}; usleep {pause}; done) >/dev/null 2>&1 &
+    killers="$killers $!"
+done
+sum=$(seq 1 500 | md5sum)
+(i=0; while [ $i -lt {rounds} ]; do echo line $i; i=$((i + 1)); usleep 30000; done) >/root/job 2>&1 & job=$!
+(usleep 200000; exec sleep 2) & sleeper=$!
+i=0
+while [ $i -lt {rounds} ]; do
+    [ "$(seq 1 500 | sed s/1/x/ | tr x 1 | md5sum)" = "$sum" ] || echo WRONG pipeline
+    (exit 7) & wait $!; [ $? = 7 ] || echo WRONG status
+    mkdir /root/d$i && mv /root/d$i /root/e$i && rmdir /root/e$i || echo WRONG file
+    i=$((i + 1))
+done
+wait $job || echo WRONG job
+[ $(wc -l </root/job) = {rounds} ] || echo WRONG lines $(wc -l </root/job)
+wait $sleeper || echo WRONG sleeper
+kill $killers
+usleep 500000
+for s in {services}; do /bin/svc status $s; done
+/bin/svc log -k | grep -E "VERIFIER|cold|hangs"
+echo done $i
+"""
+
+
+def restarted(text, service):
+    """Number of warm restarts that `svc status` reports."""
+    match = re.search(rf"name +{service}\n(?:.+\n)*?warm +(\d+)", text)
+    assert match, text
+    return int(match[1])
+
+
+def session(guest, services, fault="kill $s", pause=150000, rounds=25, **options):
+    text = guest(SESSION.format(services=" ".join(services), fault=fault, pause=pause, rounds=rounds), **options).text
+    assert "WRONG" not in text and f"done {rounds}" in text, text
+    assert "cold" not in text and "hangs" not in text, text
+    print(text)
+    return text
+
+
+@pytest.mark.parametrize("services", [["tty"], ["vfs"], ["pm"], ["tty", "vfs", "pm"]], ids="+".join)
+def test_shell_session_goes_on(guest, services):
+    text = session(guest, services)
+    for service in services:
+        assert restarted(text, service) >= 5, text
+        assert re.search(rf"name +{service}\nstate +running", text), text
+
+
+@pytest.mark.parametrize("service", ["tty", "vfs", "pm"])
+def test_death_at_any_entry_to_the_kernel(guest, service):
+    """Entry 1, 2, 3 ... from when the server hears of it."""
+    text = session(guest, [service], fault="inject $s entry $((n = n % 23 + 1))", pause=60000)
+    assert restarted(text, service) >= 10, text
+
+
+@pytest.mark.parametrize("service", ["tty", "vfs", "pm"])
+def test_every_store_is_logged(guest, service):
+    """The server compares, at each commit, what undoing its log would give with a copy."""
+    text = session(guest, [service], fault="inject $s verify; sleep 1000", rounds=6)
+    assert f"{service}" in text and "VERIFIER: on" in text and "not logged" not in text, text
