@@ -57,6 +57,14 @@ __attribute__((noreturn)) static void hang(void)
 		__asm__ volatile("pause");
 }
 
+/* A fault strikes once, though the event is delivered again after a warm restart. */
+static REGION_SCRATCH struct { uint64_t faults, epoch, again; } struck;
+
+void control_warm(uint64_t epoch)
+{
+	struck.again = struck.epoch == epoch ? struck.faults : 0;
+}
+
 /* Returns when the fault is one that shows later. */
 static void strike(uint64_t bits)
 {
@@ -78,14 +86,15 @@ static void strike(uint64_t bits)
 
 void control_event(const struct server_ops *ops, uint64_t bits)
 {
-	static REGION_SCRATCH uint64_t struck; /* after a warm restart they come again */
+	uint64_t faults = bits & RS_CONTROL_FAULTS;
 
 	/* Injected faults come first: they strike before anything is tidied up. */
-	if ((bits & RS_CONTROL_FAULTS) && struck != (bits & RS_CONTROL_FAULTS)) {
-		struck = bits & RS_CONTROL_FAULTS;
+	if (faults && faults != struck.again) {
+		struck.faults = faults;
+		struck.epoch = server_epoch();
 		strike(bits);
 	}
-	struck = 0;
+	struck.again = 0;
 	if (bits & RS_CONTROL_PING)
 		tell_rs(RS_EVENT_PONG);
 	if (!(bits & RS_CONTROL_STOP))

@@ -63,6 +63,7 @@ void bound_again(void); /* after a warm restart */
 /* control.c */
 void control_bind(void);
 void control_ready_again(void);
+void control_warm(uint64_t epoch);
 void tell_rs(uint64_t bits);
 void control_event(const struct server_ops *ops, uint64_t bits);
 void control_ready_by_default(void); /* at the first commit */

@@ -31,7 +31,13 @@ static REGION_SCRATCH struct {
 	uint64_t restarts;
 } warm;
 
-static REGION_SCRATCH struct { void *snapshot, *work; size_t bytes; } verify;
+#define VERIFY_WINDOWS 256u
+static REGION_SCRATCH struct {
+	void *snapshot, *work;
+	size_t bytes;
+	struct x_window window[VERIFY_WINDOWS]; /* others have written, or may write, there */
+	uint32_t windows;
+} verify;
 REGION_SCRATCH uint64_t x_entries_left;
 
 __attribute__((noreturn)) static void go_cold(const char *why)
@@ -98,6 +104,7 @@ void warm_start(uint64_t arg)
 	if (x_port_info(server_port, &port) < 0 || !region_rollback(port.epoch))
 		go_cold("its undo log is damaged");
 	outbox_forget();
+	control_warm(port.epoch);
 	server_now_ns = now;
 	if (arg & X_WARM_BLAME)
 		blame();
@@ -130,6 +137,29 @@ static void *map_payload(uint64_t addr, size_t bytes)
 	return at < 0 ? NULL : (void *)at;
 }
 
+static void stop_verifying(const char *why, const void *address)
+{
+	verify.snapshot = NULL;
+	server_log("VERIFIER: %s 0x%llx", why, (unsigned long long)(uintptr_t)address);
+}
+
+/* A window of a started call belongs to its server until the answer. */
+static void verify_add_windows(const struct x_out *o)
+{
+	for (uint32_t i = 0; i < o->win_count; i++) {
+		const struct x_window *w = &o->win[i];
+		bool known = !(w->flags & X_WIN_WRITE) || w->addr - REGION_START >= verify.bytes;
+
+		for (uint32_t k = 0; k < verify.windows && !known; k++)
+			known = verify.window[k].addr <= w->addr &&
+				w->addr + w->len <= verify.window[k].addr + verify.window[k].len;
+		if (!known && verify.windows == VERIFY_WINDOWS)
+			stop_verifying("too many windows, the last at", (void *)w->addr);
+		else if (!known)
+			verify.window[verify.windows++] = *w;
+	}
+}
+
 void warm_before_commit(void)
 {
 	const void *missed;
@@ -137,11 +167,19 @@ void warm_before_commit(void)
 	warm.now = (struct warm_item){ 0 };
 	if (!verify.snapshot)
 		return;
-	missed = region_verify(verify.snapshot, verify.work, verify.bytes);
-	if (missed) {
-		verify.snapshot = NULL;
-		server_log("VERIFIER: a store to 0x%llx was not logged", (unsigned long long)missed);
+	if (!region_undo_copy(verify.work, verify.bytes))
+		stop_verifying("nonsense in the log, which ends at", region.head);
+	for (uint32_t i = 0; i < verify.windows && verify.snapshot; i++) {
+		uint64_t at = verify.window[i].addr - REGION_START;
+
+		memcpy((char *)verify.work + at, (char *)verify.snapshot + at, verify.window[i].len);
 	}
+	missed = verify.snapshot ? region_compare(verify.snapshot, verify.work, verify.bytes) : NULL;
+	if (missed)
+		stop_verifying("not logged was a store to", missed);
+	for (uint32_t i = 0; i < outbox_count && verify.snapshot; i++)
+		if (outbox[i].kind == X_OUT_START)
+			verify_add_windows(&outbox[i]);
 }
 
 /* At the first commit the region is opened: what was before is a cold start's. */
@@ -187,8 +225,7 @@ void warm_verify(void)
 	verify.snapshot = map_payload(0, verify.bytes);
 	/* What this iteration has changed so far is in the log as it is now. */
 	if (verify.snapshot && verify.work) {
-		region_snapshot(verify.snapshot, verify.bytes);
-		region_verify(verify.snapshot, verify.snapshot, verify.bytes);
+		region_undo_copy(verify.snapshot, verify.bytes);
 		server_log("VERIFIER: on for %zu bytes", verify.bytes);
 	}
 }

@@ -109,13 +109,16 @@ void region_snapshot(void *snapshot, size_t bytes)
 	copy(snapshot, (const void *)REGION_START, bytes);
 }
 
-const void *region_verify(const void *snapshot, void *work, size_t bytes)
+bool region_undo_copy(void *work, size_t bytes)
+{
+	copy(work, (const void *)REGION_START, bytes);
+	return undo_all((uintptr_t)work - REGION_START);
+}
+
+const void *region_compare(const void *snapshot, const void *work, size_t bytes)
 {
 	const unsigned char *was = snapshot, *is = work;
 
-	copy(work, (const void *)REGION_START, bytes);
-	if (!undo_all((uintptr_t)work - REGION_START))
-		return region.head;
 	for (size_t i = 0; i < bytes; i++)
 		if (was[i] != is[i])
 			return (const void *)(REGION_START + i);

@@ -70,7 +70,9 @@ void region_note(const void *address, size_t bytes);
  * the log on another copy and compare. Needs a buffer of twice `bytes`.
  */
 void region_snapshot(void *snapshot, size_t bytes);            /* right after a commit */
-/* Right before one. NULL, or the first address whose change was not logged. */
-const void *region_verify(const void *snapshot, void *work, size_t bytes);
+/* Right before one: undo the log on a copy of the region. False: the log makes no sense. */
+bool region_undo_copy(void *work, size_t bytes);
+/* NULL, or the first address whose change was not logged. */
+const void *region_compare(const void *snapshot, const void *work, size_t bytes);
 
 #endif
