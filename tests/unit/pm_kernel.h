@@ -21,7 +21,7 @@ enum { K_PROCS = 600, K_SPACES = 64, K_MAPS = 64, K_PAGES = 400, K_PROC_BASE = 1
 
 /* ---- processes ---- */
 struct k_proc {
-	bool used, dead, suspended, started, fail_exec;
+	bool used, dead, suspended, started;
 	int status, death;
 	uint64_t koid, pending, ignore, mask, user_ns;
 	struct x_proc_exec exec;
@@ -200,8 +200,6 @@ static int64_t k_proc_call(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint6
 		k->grants[k->grant_count++ % 8] = (uint32_t)d;
 		return k_grant_error;
 	case X_SYS_proc_exec:
-		if (k->fail_exec)
-			return -X_ENOMEM;
 		k->exec = *e;
 		k->ignore = e->ignore;
 		k->started = true;
