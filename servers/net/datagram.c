@@ -201,6 +201,7 @@ int64_t udp_open_socket(struct sock *s)
 	s->kind = SOCKET_UDP;
 	s->protocol = L_IPPROTO_UDP;
 	set_limits(s);
+	s->pcb.udp->mcast_ttl = 1;
 	udp_recv(s->pcb.udp, udp_received, s);
 	return 0;
 }
@@ -444,7 +445,7 @@ uint32_t datagram_readiness(const struct sock *s)
 
 	if (!s->wait[WAIT_SEND])
 		ready |= X_READY_OUT;
-	if (s->received || s->error || s->shut_read)
+	if (s->received || s->shut_read)
 		ready |= X_READY_IN;
 	if (s->error)
 		ready |= X_READY_ERR;

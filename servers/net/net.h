@@ -101,7 +101,7 @@ struct sock {
 	uint32_t uid, gid;
 	union { struct tcp_pcb *tcp; struct udp_pcb *udp; struct raw_pcb *raw; } pcb;
 	bool bound, listening, connecting, connected, was_connected;
-	bool peer_fin, shut_read, shut_write, orphan, in_use, closed_pcb, refused, opened_window;
+	bool peer_fin, shut_read, shut_write, orphan, in_use, closed_pcb, refused, opened_window, late_success, ended;
 	int error;               /* SO_ERROR */
 	/* receiving */
 	struct packet *received, *received_last;

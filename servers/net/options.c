@@ -562,6 +562,8 @@ int64_t sock_getopt(struct sock *s, const struct x_in *in)
 		status = put(&v, &s->icmp_filter, 4);
 	else if (level == L_IPPROTO_ICMPV6 && s->kind == SOCKET_RAW && name == L_ICMPV6_FILTER)
 		status = put(&v, s->icmp6_filter, 32);
+	else if (level != L_SOL_RAW && s->family == L_AF_INET)
+		return -X_EOPNOTSUPP; /* Linux: of a level that IP does not know */
 	if (status)
 		return status;
 	if (v.length && window_write(in->id, 0, 0, v.bytes, v.length) < (int64_t)v.length)

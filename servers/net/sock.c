@@ -234,7 +234,7 @@ static int64_t check_creation(const struct x_in *in)
 
 	if (family != L_AF_INET && family != L_AF_INET6 && family != L_AF_PACKET)
 		return -X_EAFNOSUPPORT;
-	if (type == 0 || type > L_SOCK_PACKET)
+	if (type > L_SOCK_PACKET)
 		return -X_EINVAL;
 	if (family != L_AF_PACKET && protocol > 255)
 		return -X_EINVAL;
@@ -341,14 +341,18 @@ static void connect_call(struct sock *s, const struct x_in *in)
 		status = datagram_connect(s, &a);
 	} else if (!status && address_family(&a) == L_AF_UNSPEC) {
 		tcp_disconnect_socket(s);
+	} else if (!status && s->connected && s->late_success) {
+		s->late_success = false; /* the first to ask after it hears of it, as in Linux */
 	} else if (!status && s->connecting) {
 		status = in_nonblocking(in) ? -X_EALREADY : SOCK_WAIT;
 	} else if (!status) {
 		status = address_parse(s, &a, &ip, &port);
 		if (!status)
 			status = tcp_connect_socket(s, &ip, port);
-		if (status == SOCK_WAIT && in_nonblocking(in))
+		if (status == SOCK_WAIT && in_nonblocking(in)) {
 			status = -X_EINPROGRESS;
+			s->late_success = true;
+		}
 	}
 	if (status == SOCK_WAIT)
 		waiter_park(waiter_of(s, in, WAIT_CONNECT), s->send_timeout_ns);

@@ -108,6 +108,7 @@ static void failed(void *arg, err_t err)
 	else if (err != ERR_CLSD)
 		s->error = X_ETIMEDOUT;
 	s->connecting = s->connected = false;
+	s->ended = true;
 	sock_mark(s, X_READY_IN | X_READY_OUT | X_READY_ERR | X_READY_HUP);
 }
 
@@ -334,7 +335,7 @@ int64_t tcp_connect_socket(struct sock *s, const ip_addr_t *ip, uint16_t port)
 		s->error = 0;
 		if (error || s->pcb.tcp)
 			return error ? -error : -X_EISCONN;
-		s->was_connected = s->peer_fin = s->shut_read = s->shut_write = s->bound = s->fin_queued = false;
+		s->ended = s->was_connected = s->peer_fin = s->shut_read = s->shut_write = s->bound = s->fin_queued = false;
 		if (tcp_open_socket(s)) /* a new try after a failed one */
 			return -X_ENOBUFS;
 	}
@@ -432,8 +433,6 @@ int64_t tcp_receive_some(struct sock *s, struct waiter *w)
 
 	if (s->connecting)
 		return SOCK_WAIT;
-	if (w->total == 0 && s->was_connected)
-		return 0;
 	if (!s->received)
 		return end_of_stream(s, w);
 	n = take_stream(s, w, peek, w->flags & L_MSG_TRUNC);
@@ -620,6 +619,7 @@ static void settle_connect(struct sock *s)
 	while (waiter_first(s, WAIT_CONNECT)) {
 		struct waiter *w = waiter_first(s, WAIT_CONNECT);
 
+		s->ended = false; /* told: the socket is as new */
 		waiter_end(w, s->connected ? 0 : s->error ? sock_take_error(s) : -X_ECONNABORTED);
 	}
 }
@@ -676,14 +676,15 @@ uint32_t tcp_readiness(const struct sock *s)
 {
 	uint32_t ready = 0;
 	bool closed = !s->listening && !s->connecting && !s->connected;
+	bool over = closed && (s->was_connected || s->ended);
 
 	if (s->listening)
 		return s->accepted ? X_READY_IN : 0;
 	if (s->error)
 		ready |= X_READY_ERR | X_READY_IN | X_READY_OUT;
-	if (s->received || s->peer_fin || s->shut_read || (closed && s->was_connected))
+	if (s->received || s->peer_fin || s->shut_read || over)
 		ready |= X_READY_IN;
-	if (s->peer_fin || s->shut_read || (closed && s->was_connected))
+	if (s->peer_fin || s->shut_read || over)
 		ready |= X_READY_RDHUP;
 	if (closed || (s->shut_write && (s->peer_fin || s->shut_read)))
 		ready |= X_READY_HUP;

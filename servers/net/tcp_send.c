@@ -271,6 +271,20 @@ err_t segment_split(struct tcp_pcb *pcb, struct tcp_seg *segment, uint32_t bytes
 	return ERR_OK;
 }
 
+/* An acknowledgement may end inside a large segment. Its part that has arrived is
+ * not sent again, and lwIP would take it for one that never fits the window. */
+static void trim_head(struct tcp_pcb *pcb, struct tcp_seg **list)
+{
+	struct tcp_seg *head = *list;
+	uint32_t done = head ? pcb->lastack - lwip_ntohl(head->tcphdr->seqno) : 0;
+
+	if (!head || (int32_t)done <= 0 || done >= head->len || segment_split(pcb, head, done) != ERR_OK)
+		return;
+	*list = head->next;
+	pcb->snd_queuelen -= pbuf_clen(head->p);
+	tcp_seg_free(head);
+}
+
 /* What of the head may leave now; 0: nothing. */
 static uint32_t head_room(const struct tcp_pcb *pcb)
 {
@@ -297,6 +311,8 @@ void tcp_push(struct sock *s)
 
 	if (!pcb || s->listening || pcb->state == CLOSED || pcb->state == LISTEN || corked(s, pcb))
 		return;
+	trim_head(pcb, &pcb->unacked);
+	trim_head(pcb, &pcb->unsent);
 	if (pcb->unsent && pcb->unsent->len) {
 		tcp_output(pcb);
 		if (pcb->unsent && pcb->unsent->len) {
