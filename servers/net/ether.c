@@ -16,7 +16,7 @@
 #include "netif/ethernet.h"
 #include "servers/net/net.h"
 
-#define POLL_AT_ONCE   128u
+#define POLL_AT_ONCE   64u
 #define BUFFERS_LARGE  64u
 #define BUFFERS_SMALL  256u
 #define COPY_BELOW     8192u /* of a large buffer: so much is copied out rather than kept in it */

@@ -14,7 +14,7 @@
 #include "lwip/timeouts.h"
 #include "servers/net/net.h"
 
-#define LOOPBACK_AT_ONCE 64u
+#define LOOPBACK_AT_ONCE 32u
 #define ROUNDS 4u
 
 static struct server_timer lwip_timer, again_timer;
