@@ -9,7 +9,8 @@
 #include "lib/c/stdio.h"
 #include "lib/c/stdlib.h"
 
-#define RETRY_NS 500000000ull
+#define RETRY_NS  500000000ull
+#define SETTLE_NS 1000000000ull /* for all drivers to tell what they have */
 
 /* Linux's numbers: 8 for sd, 254 (of its dynamic range) for vd, 16 minors a disk. */
 #define MAJOR_SD 8u
@@ -26,6 +27,9 @@ static struct {
 	uint32_t call_count;
 	struct server_timer retry;
 	uint32_t wanted;        /* drivers to be asked again: a bit each */
+	uint32_t heard;         /* those that have answered once */
+	bool settled;           /* all did, or it took too long: there is a list to tell of */
+	struct server_timer settle;
 } watch;
 
 /* -------------------------------------------------------------------------- watchers */
@@ -57,6 +61,8 @@ static void answer(uint64_t call_id)
 
 static void changed(void)
 {
+	if (!watch.settled)
+		return;
 	watch.count++;
 	while (watch.call_count)
 		answer(watch.calls[--watch.call_count]);
@@ -64,7 +70,7 @@ static void changed(void)
 
 void disks_watch(const struct x_in *in)
 {
-	if (watch.count && in->msg.a[0] != watch.count)
+	if (watch.settled && in->msg.a[0] != watch.count)
 		answer(in->id);
 	else if (watch.call_count == WATCHES_MAX)
 		out_status(in->id, -X_EBUSY);
@@ -184,6 +190,23 @@ static void ask_later(uint32_t driver)
 		timer_set(&watch.retry, server_now_ns + RETRY_NS);
 }
 
+static void settle(void *ctx)
+{
+	(void)ctx;
+	if (watch.settled)
+		return;
+	timer_clear(&watch.settle);
+	watch.settled = true;
+	changed();
+}
+
+static void heard(uint32_t driver)
+{
+	watch.heard |= 1u << driver;
+	if (watch.heard == (1u << driver_count) - 1)
+		settle(NULL);
+}
+
 static void retry(void *ctx)
 {
 	uint32_t wanted = watch.wanted;
@@ -223,10 +246,12 @@ static void on_list(void *ctx, const struct x_in *reply)
 	if (reply->msg.status < 0 || reply->msg.status >= (int32_t)sizeof(d->text)) {
 		if (reply->msg.status == -X_ENODEV)
 			take_list(driver, d->text, 0);
+		heard(driver);
 		ask_later(driver);
 		return;
 	}
 	take_list(driver, d->text, (uint32_t)reply->msg.status);
+	heard(driver);
 	start_watch(driver);
 }
 
@@ -257,6 +282,8 @@ void disks_init(void)
 	char name[24];
 
 	watch.retry.fn = retry;
+	watch.settle.fn = settle;
+	timer_set(&watch.settle, server_now_ns + SETTLE_NS);
 	for (uint32_t k = 0; k < 2; k++) {
 		add_driver(kinds[k], k == 0);
 		for (uint32_t i = 1; i < DRIVERS_MAX; i++) {

@@ -93,7 +93,7 @@ static void look(void *ctx)
 	for (uint32_t i = 0; i < service_count; i++) {
 		struct service *s = &services[i];
 
-		if (s->state == SERVICE_FAILED)
+		if (s->state == SERVICE_FAILED || service_is_spare(s))
 			undertaker_bury(s);
 		if (s->state != SERVICE_RUNNING || s->is_rs || !s->manifest->heartbeat_period_ms)
 			continue;

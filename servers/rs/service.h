@@ -156,6 +156,11 @@ void heartbeat_start(void);                           /* heartbeat.c */
  * for a good part of it? If others kept the CPU from it, or the host the whole
  * machine, its deadlines move. */
 bool heartbeat_had_a_chance(struct service *s, uint64_t elapsed_ns);
+/* An instance for a further device, of which there is none. */
+static inline bool service_is_spare(const struct service *s)
+{
+	return s->state == SERVICE_DEAD && s->instance && s->device == X_NO_HANDLE && !s->wanted;
+}
 void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
 void init_check(void);                                /* init.c: first Linux process */
 void init_on_death(const struct service *s);          /* init.c: programs end with pm and vfs */

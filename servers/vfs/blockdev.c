@@ -7,15 +7,30 @@
 #include "servers/vfs/vfs.h"
 
 enum { NODES_MAX = 48, RETRY_NS = 1000000000 };
+#define SETTLE_NS 2000000000ull /* programs start without disks in /dev after that */
 
 static struct {
 	x_handle_t bdev;
 	uint64_t count;         /* of the list known */
 	struct bdev_node list[NODES_MAX];
-	struct server_timer retry;
+	struct server_timer retry, settle;
+	bool unsettled;
 } block;
 
 static void watch(void *ctx);
+
+static void settle(void *ctx)
+{
+	(void)ctx;
+	timer_clear(&block.settle);
+	block.unsettled = false;
+	requests_resume();
+}
+
+bool blockdev_settled(void)
+{
+	return !block.unsettled;
+}
 
 static bool name_is_sane(const char *name, size_t size)
 {
@@ -45,6 +60,8 @@ static void on_list(void *ctx, const struct x_in *reply)
 		if (name_is_sane(block.list[i].name, sizeof(block.list[i].name)))
 			block.list[count++] = block.list[i];
 	devfs_set_blocks(block.list, count);
+	if (block.unsettled)
+		settle(NULL);
 	watch(NULL);
 }
 
@@ -63,8 +80,12 @@ void blockdev_init(void)
 {
 	block.bdev = boot_handle("bdev");
 	block.retry.fn = watch;
-	if (block.bdev != X_NO_HANDLE)
-		watch(NULL);
+	block.settle.fn = settle;
+	if (block.bdev == X_NO_HANDLE)
+		return;
+	block.unsettled = true;
+	timer_set(&block.settle, server_now_ns + SETTLE_NS);
+	watch(NULL);
 }
 
 void blockdev_open(struct request *r, uint64_t rdev, uint32_t flags)

@@ -440,7 +440,7 @@ void mounts_init(void)
 
 int64_t mount_boot_status(void)
 {
-	return boot_status;
+	return boot_status > 0 && !blockdev_settled() ? 0 : boot_status;
 }
 
 /* ---- /proc/mounts ---- */

@@ -351,6 +351,7 @@ void device_call(const struct x_in *in);
 
 /* ---- disks and partitions (blockdev.c) ---- */
 void blockdev_init(void);
+bool blockdev_settled(void); /* what disks there are is known, or has taken too long */
 void blockdev_open(struct request *r, uint64_t rdev, uint32_t flags);
 
 void pipe_create(const struct x_in *in, const struct session *s);
