@@ -110,6 +110,8 @@ struct block_limits {            /* of the session; written by the driver */
 	uint32_t max_discard_bytes;      /* 0: DISCARD is not supported */
 	uint32_t discard_granularity_bytes;
 	uint32_t max_write_zeroes_bytes;
+	uint32_t max_segments;           /* runs of memory of a request, ... */
+	uint32_t max_segment_bytes;      /* ... each cut into pieces of this; 0: no limit */
 	uint32_t change;                 /* counts changes */
 	uint32_t reserved;
 };

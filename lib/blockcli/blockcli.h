@@ -47,6 +47,7 @@ struct block_info {
 	uint32_t max_request_bytes;
 	uint32_t max_discard_bytes, discard_granularity_bytes; /* 0: no BLOCK_DISCARD */
 	uint32_t max_write_zeroes_bytes;
+	uint32_t max_segments, max_segment_bytes; /* of extents; 0 bytes: no limit */
 	bool read_only;
 	bool fua;              /* BLOCK_FUA costs no flush */
 	char name[16];         /* "vda", "vda1" */

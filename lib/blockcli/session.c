@@ -138,6 +138,8 @@ static void take_limits(struct block_client *c)
 	c->info.max_discard_bytes = limits.max_discard_bytes;
 	c->info.discard_granularity_bytes = limits.discard_granularity_bytes;
 	c->info.max_write_zeroes_bytes = limits.max_write_zeroes_bytes;
+	c->info.max_segments = limits.max_segments;
+	c->info.max_segment_bytes = limits.max_segment_bytes;
 	if (limits.size_bytes % c->info.logical_block_bytes || limits.size_bytes == c->info.size_bytes)
 		return;
 	c->info.size_bytes = limits.size_bytes;

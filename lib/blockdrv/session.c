@@ -82,7 +82,9 @@ void bdrv_session_limits(struct blockdrv_session *s)
 		.size_bytes = s->size_bytes, .max_request_bytes = g->max_request_bytes,
 		.max_discard_bytes = g->max_discard_bytes,
 		.discard_granularity_bytes = g->discard_granularity_bytes,
-		.max_write_zeroes_bytes = g->max_write_zeroes_bytes, .change = change,
+		.max_write_zeroes_bytes = g->max_write_zeroes_bytes,
+		.max_segments = g->max_segments < BLOCKDRV_SEGMENTS ? g->max_segments : BLOCKDRV_SEGMENTS,
+		.max_segment_bytes = g->max_segment_bytes, .change = change,
 	};
 }
 

@@ -173,21 +173,22 @@ bool virtio_pci_needs_reset(struct virtio_pci *v)
 
 /* ------------------------------------------------------------------- interrupts */
 
-/* Vector 0 for configuration changes, 1 for queues; one for both; or INTx. */
+/* Vector 0 for configuration changes, from 1 on for queues; one for both; or INTx. */
 int virtio_pci_interrupts(struct virtio_pci *v, x_handle_t event)
 {
 	int64_t vectors = x_device_ctl(v->device, X_DEV_VECTORS, 0), err = 0;
+	uint32_t wanted = 1 + (v->queue_vectors ? v->queue_vectors : 1);
 
 	if (!v->irq_connected) {
-		v->vectors = vectors < 0 ? 0 : vectors > 2 ? 2 : (uint32_t)vectors;
+		v->vectors = vectors < 0 ? 0 : vectors > wanted ? wanted : (uint32_t)vectors;
 		if (!v->vectors)
 			err = x_device_irq(v->device, 0, event, VIRTIO_EVENT_INTX);
 		else if (v->vectors == 1)
 			err = x_device_irq(v->device, 0, event, VIRTIO_EVENT_QUEUE | VIRTIO_EVENT_CONFIG);
 		else
 			err = x_device_irq(v->device, 0, event, VIRTIO_EVENT_CONFIG);
-		if (!err && v->vectors == 2)
-			err = x_device_irq(v->device, 1, event, VIRTIO_EVENT_QUEUE);
+		for (uint32_t i = 1; !err && i < v->vectors; i++)
+			err = x_device_irq(v->device, i, event, VIRTIO_EVENT_QUEUE);
 		if (err < 0)
 			return err;
 		v->irq_connected = true;
@@ -232,7 +233,7 @@ static void write_address(struct virtio_pci *v, uint32_t at, uint64_t iova)
 
 int virtio_pci_queue_setup(struct virtio_pci *v, uint16_t index, const struct virtqueue *q)
 {
-	uint16_t vector = v->vectors ? v->vectors - 1 : VIRTIO_NO_VECTOR;
+	uint16_t vector = v->vectors < 2 ? v->vectors ? 0 : VIRTIO_NO_VECTOR : 1 + index % (v->vectors - 1);
 
 	reg_write16(&v->common, COMMON(queue_select), index);
 	reg_write16(&v->common, COMMON(queue_size), q->size);

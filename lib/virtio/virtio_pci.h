@@ -25,7 +25,8 @@ struct virtio_pci {
 	struct virtio_region common, notify, isr, config; /* config may be absent */
 	uint32_t notify_multiplier;
 	uint64_t features;      /* negotiated */
-	uint32_t vectors;       /* MSI-X vectors in use: 0 (INTx), 1 or 2 */
+	uint32_t queue_vectors; /* wanted for queues, before virtio_pci_interrupts(); 0: one */
+	uint32_t vectors;       /* MSI-X vectors in use: 0 (INTx), 1 (for all), or 1 and those of queues */
 	bool irq_connected;
 	uint8_t config_generation; /* as last seen */
 };

@@ -22,7 +22,7 @@
 #include "lib/virtio/virtio_reg.h"
 
 #define VIRTQUEUE_SIZE_MAX     256u
-#define VIRTQUEUE_INDIRECT_MAX 32u  /* descriptors of an indirect table */
+#define VIRTQUEUE_INDIRECT_MAX 66u  /* descriptors of an indirect table */
 #define VIRTQUEUE_NONE         0xffffu
 
 struct virtq_segment { uint64_t iova; uint32_t bytes; };

@@ -106,6 +106,18 @@ static bool carries_data(const struct op *o)
 	return o->kind == OP_READ || o->kind == OP_WRITE;
 }
 
+/* However scattered the memory is, the device's segments must do. */
+static uint64_t transfer_max(const struct block_info *i)
+{
+	uint32_t segment = i->max_segment_bytes ? i->max_segment_bytes : CHUNK_BYTES;
+	uint32_t a_chunk = (CHUNK_BYTES + segment - 1) / segment, chunks = i->max_segments / a_chunk;
+	uint64_t most = chunks ? (uint64_t)chunks * CHUNK_BYTES : segment;
+
+	if (most > i->max_request_bytes)
+		most = i->max_request_bytes;
+	return most < TRANSFER_MAX ? most : TRANSFER_MAX;
+}
+
 static uint64_t piece_max(const struct op *o)
 {
 	const struct block_info *i = block_info_of(o->node->client);
@@ -113,7 +125,7 @@ static uint64_t piece_max(const struct op *o)
 	switch (o->kind) {
 	case OP_DISCARD: return i->max_discard_bytes;
 	case OP_ZEROES: return i->max_write_zeroes_bytes;
-	default: return i->max_request_bytes < TRANSFER_MAX ? i->max_request_bytes : TRANSFER_MAX;
+	default: return transfer_max(i);
 	}
 }
 

@@ -6,6 +6,9 @@
 //     Threads own every Nth stripe of 1 MiB: they write, read and check random
 //     blocks, whole stripes, and pieces of odd size and place. In the end all is
 //     read and checked again. Destroys what is on the device.
+//   blockio conform FILE
+//     What every block device must do at its edges, with vectors, ioctls and
+//     wrong requests. Destroys what is on the device.
 //   blockio bench FILE SECONDS THREADS BYTES read|write seq|rand [direct]
 //     Prints bytes and operations a second.
 #define _GNU_SOURCE
@@ -16,6 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -186,6 +193,118 @@ static int verify(void)
 	return 0;
 }
 
+#define MUST(what) do { \
+	if (!(what)) { \
+		printf("WRONG: line %d: %s (errno %d)\n", __LINE__, #what, errno); \
+		exit(1); \
+	} \
+} while (0)
+
+#define BLKROGET   0x125e
+#define BLKSSZGET  0x1268
+#define BLKDISCARD 0x1277
+#define BLKZEROOUT 0x127f
+#define BLKGETSIZE64 0x80081272
+
+static char page[65536], other[65536];
+
+static int all_are(const char *data, size_t bytes, char value)
+{
+	while (bytes--)
+		if (*data++ != value)
+			return 0;
+	return 1;
+}
+
+static void edges(uint64_t size)
+{
+	memset(page, 'a', sizeof(page));
+	MUST(pread(fd, other, 512, (off_t)size) == 0);
+	MUST(pread(fd, other, 4096, (off_t)size + 12345) == 0);
+	errno = 0;
+	MUST(pwrite(fd, page, 512, (off_t)size) == -1 && errno == ENOSPC);
+	MUST(pwrite(fd, page, 4096, (off_t)size - 1024) == 1024);
+	MUST(pread(fd, other, 4096, (off_t)size - 1024) == 1024 && all_are(other, 1024, 'a'));
+	MUST(pwrite(fd, page, 1, (off_t)size - 1) == 1);
+	MUST(pwrite(fd, page, 512, 0) == 512 && pread(fd, other, 512, 0) == 512 && all_are(other, 512, 'a'));
+	MUST(lseek(fd, 0, SEEK_END) == (off_t)size && read(fd, other, 1) == 0);
+	MUST(lseek(fd, -512, SEEK_END) == (off_t)size - 512 && read(fd, other, 4096) == 512);
+	MUST(lseek(fd, 0, SEEK_CUR) == (off_t)size);
+	MUST(pread(fd, other, 0, 0) == 0 && pwrite(fd, other, 0, 0) == 0);
+}
+
+static void vectors(void)
+{
+	struct iovec v[5] = { { page, 100 }, { page + 100, 1 }, { page + 101, 4000 }, { page + 4101, 0 }, { page + 4101, 12283 } };
+	struct iovec w[3] = { { other, 9000 }, { other + 9000, 7000 }, { other + 16000, 384 } };
+
+	for (unsigned i = 0; i < 16384; i++)
+		page[i] = (char)(i * 7 + i / 256);
+	MUST(pwritev(fd, v, 5, 8192 + 77) == 16384);
+	MUST(preadv(fd, w, 3, 8192 + 77) == 16384);
+	MUST(!memcmp(page, other, 16384));
+}
+
+static void zeroes_and_discards(uint64_t size)
+{
+	uint64_t range[2] = { 4096, 40960 }, whole[2] = { 0, size / 2 / 4096 * 4096 };
+
+	memset(page, 'z', sizeof(page));
+	MUST(pwrite(fd, page, 65536, 0) == 65536);
+	MUST(ioctl(fd, BLKZEROOUT, range) == 0);
+	MUST(pread(fd, other, 65536, 0) == 65536);
+	MUST(all_are(other, 4096, 'z') && all_are(other + 4096, 40960, 0) && all_are(other + 45056, 20480, 'z'));
+	MUST(ioctl(fd, BLKZEROOUT, whole) == 0);
+	MUST(pread(fd, other, 65536, (off_t)whole[1] - 65536) == 65536 && all_are(other, 65536, 0));
+	MUST(ioctl(fd, BLKDISCARD, range) == 0 || errno == EOPNOTSUPP);
+	MUST(ioctl(fd, BLKDISCARD, whole) == 0 || errno == EOPNOTSUPP);
+	MUST(pwrite(fd, page, 4096, 8192) == 4096 && pread(fd, other, 4096, 8192) == 4096 && all_are(other, 4096, 'z'));
+	range[0] = 100;
+	MUST(ioctl(fd, BLKZEROOUT, range) == -1 && errno == EINVAL);
+	range[0] = size - 4096;
+	MUST(ioctl(fd, BLKZEROOUT, range) == -1 && errno == EINVAL);
+	range[0] = UINT64_MAX - 511;
+	MUST(ioctl(fd, BLKDISCARD, range) == -1);
+}
+
+static void refusals(const char *path, uint64_t size)
+{
+	int reader = open(path, O_RDONLY), writer = open(path, O_WRONLY | O_DSYNC);
+	uint64_t range[2] = { 0, 4096 };
+	struct stat st;
+
+	MUST(reader >= 0 && writer >= 0);
+	MUST(pwrite(reader, page, 512, 0) == -1 && errno == EBADF);
+	MUST(pread(writer, page, 512, 0) == -1 && errno == EBADF);
+	MUST(ioctl(reader, BLKDISCARD, range) == -1 && ioctl(reader, BLKZEROOUT, range) == -1);
+	MUST(ioctl(fd, 0x12ff, 0) == -1 && errno == ENOTTY);
+	MUST(ftruncate(fd, 4096) == -1 && errno == EINVAL);
+	MUST(fstat(fd, &st) == 0 && S_ISBLK(st.st_mode));
+	MUST(pwrite(writer, page, 4096, 4096) == 4096);
+	MUST(fsync(fd) == 0 && fdatasync(fd) == 0 && fsync(reader) == 0);
+	errno = 0;
+	MUST(pread(fd, (void *)16, 4096, 0) == -1 && errno == EFAULT);
+	MUST(pwrite(fd, (void *)16, 4096, (off_t)size / 2) == -1 && errno == EFAULT);
+	close(reader);
+	close(writer);
+}
+
+static int conform(const char *path)
+{
+	uint64_t size = 0;
+	int sector = 0, read_only = 1;
+
+	MUST(ioctl(fd, BLKGETSIZE64, &size) == 0 && size == (uint64_t)lseek(fd, 0, SEEK_END));
+	MUST(ioctl(fd, BLKSSZGET, &sector) == 0 && sector >= 512 && size % (unsigned)sector == 0);
+	MUST(ioctl(fd, BLKROGET, &read_only) == 0 && !read_only);
+	edges(size);
+	vectors();
+	zeroes_and_discards(size);
+	refusals(path, size);
+	printf("it conforms\n");
+	return 0;
+}
+
 static unsigned bench_bytes;
 static int bench_write, bench_random;
 static uint64_t bench_next; // sequential: the next place, shared by all
@@ -221,9 +340,9 @@ static int bench(void)
 
 int main(int argc, char **argv)
 {
-	int bench_wanted = argc > 1 && !strcmp(argv[1], "bench");
+	int bench_wanted = argc > 1 && !strcmp(argv[1], "bench"), conform_wanted = argc == 3 && !strcmp(argv[1], "conform");
 
-	if (argc < (bench_wanted ? 8 : 5)) {
+	if (argc < (bench_wanted ? 8 : conform_wanted ? 3 : 5)) {
 		printf("usage: see the head of blockio.c\n");
 		return 2;
 	}
@@ -231,6 +350,8 @@ int main(int argc, char **argv)
 	fd = open(argv[2], O_RDWR | (direct ? O_DIRECT : 0));
 	if (fd < 0)
 		die("open", 0);
+	if (conform_wanted)
+		return conform(argv[2]);
 	seconds = atof(argv[3]);
 	threads = (unsigned)atoi(argv[4]);
 	size_bytes = (uint64_t)lseek(fd, 0, SEEK_END) / STRIPE * STRIPE;

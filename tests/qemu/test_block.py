@@ -2,7 +2,10 @@
 """Disks as files: /dev/vdb, /dev/sdb, their partitions, and what becomes of them when drivers die."""
 import pathlib
 import re
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -48,6 +51,74 @@ def test_nothing_is_mixed_up(guest, second, blockio, mode):
     text = guest(f"/blockio verify /dev/{second.name} 4 8 {mode}; svc list", file=blockio, qemu=second.qemu()).text
     assert operations(text) > 100
     assert all(line.split()[4] == "0" for line in text.partition("NAME ")[2].splitlines()[1:] if " failed " not in line)
+
+
+def test_conforms(guest, second, blockio):
+    """The whole disk and a partition of it."""
+    subprocess.run(["sfdisk", "-q", str(second.file)], input=TABLES["gpt"], text=True, check=True)
+    text = guest(f"/blockio conform /dev/{second.name}2 && /blockio conform /dev/{second.name}; cat /proc/xinim/block",
+                 file=blockio, qemu=second.qemu()).text
+    assert text.count("it conforms") == 2 and "WRONG" not in text, text
+    if second.kind == "ahci" or "discard 0 " not in text.partition(second.name)[2]:
+        assert re.search(r"^discard +[1-9]", text.partition(second.name + "\n")[2], re.M), text
+
+
+@pytest.mark.parametrize("options", ["num-queues=4,queue-size=16", "discard=off,write-zeroes=off", "write-cache=off",
+                                     "logical_block_size=4096,physical_block_size=4096", "vectors=0",
+                                     "disable-modern=off,disable-legacy=on,event_idx=off,indirect_desc=off"])
+def test_virtio_features(guest, blockio, tmp_path, options):
+    path = tmp_path / "second.img"
+    with open(path, "wb") as stream:
+        stream.truncate(32 * MIB)
+    if "vectors=0" in options:
+        machine = {"machine": "pc"}  # INTx is routed there
+    else:
+        machine = {}
+    text = guest("/blockio verify /dev/vdb 2 16 direct; /blockio conform /dev/vdb; cat /proc/xinim/block", file=blockio,
+                 qemu=f"-drive if=none,id=second,file={path},format=raw -device virtio-blk-pci,drive=second,{options}",
+                 **machine).text
+    assert operations(text) > 50 and ("it conforms" in text), text
+    if "write-cache=off" in options:
+        assert "no write cache" in text.partition("vdb")[2], text
+
+
+def test_disk_grows(guest, tmp_path):
+    """QEMU's block_resize, by a monitor of its own, while the disk is open."""
+    path, monitor = tmp_path / "second.img", tmp_path / "monitor"
+    with open(path, "wb") as stream:
+        stream.truncate(32 * MIB)
+
+    def grow():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                with socket.socket(socket.AF_UNIX) as line:
+                    line.connect(str(monitor))
+                    line.sendall(b'{"execute":"qmp_capabilities"}\n')
+                    time.sleep(0.2)
+                    line.sendall(b'{"execute":"block_resize","arguments":{"node-name":"second","size":67108864}}\n')
+                    time.sleep(1)
+                    if b"return" in line.recv(65536):
+                        grown.append(True)
+            except OSError:
+                pass
+            time.sleep(1)
+            if done:
+                return
+
+    grown, done = [], []
+    worker = threading.Thread(target=grow)
+    worker.start()
+    try:
+        text = guest("exec 3</dev/vdb; n=0; until [ $(blockdev --getsize64 /dev/vdb) = 67108864 ] || [ $n -gt 40 ]; do"
+                     " usleep 500000; n=$((n + 1)); done; dd if=/dev/vdb bs=1M skip=60 count=4 2>&1 >/dev/null | head -1;"
+                     " grep vdb /proc/partitions",
+                     qemu=f"-blockdev driver=file,node-name=second,filename={path} -device virtio-blk-pci,drive=second"
+                          f" -qmp unix:{monitor},server=on,wait=off").text
+    finally:
+        done.append(True)
+        worker.join()
+    assert "4+0 records in" in text and re.search(r"65536 vdb$", text, re.M), text
 
 
 @pytest.mark.parametrize("scheduler", ["deadline", "fair"])

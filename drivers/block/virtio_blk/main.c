@@ -97,7 +97,8 @@ static bool init_features(void)
 {
 	uint64_t wanted = VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_ACCESS_PLATFORM |
 			  VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_RO | VIRTIO_BLK_F_BLK_SIZE |
-			  VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_TOPOLOGY;
+			  VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_TOPOLOGY | VIRTIO_BLK_F_CONFIG_WCE |
+			  VIRTIO_BLK_F_MQ | VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES;
 	int err = virtio_pci_negotiate(&blk.pci, wanted, VIRTIO_F_VERSION_1);
 
 	if (err)
@@ -108,10 +109,21 @@ static bool init_features(void)
 
 static void on_interrupt(void *ctx, uint64_t bits);
 
+static uint32_t queue_count(void)
+{
+	struct virtio_blk_config config;
+
+	virtio_pci_config(&blk.pci, 0, &config, sizeof(config));
+	if (!(blk.pci.features & VIRTIO_BLK_F_MQ) || !config.num_queues)
+		return 1;
+	return config.num_queues < QUEUES_MAX ? config.num_queues : QUEUES_MAX;
+}
+
 static bool init_interrupts(void)
 {
 	int err = 0;
 
+	blk.pci.queue_vectors = queue_count();
 	if (!blk.pci.irq_connected)
 		err = server_bind(blk.event, on_interrupt, NULL);
 	if (!err)
@@ -124,7 +136,7 @@ static bool init_interrupts(void)
 
 static bool init_queue(void)
 {
-	int err = queue_start(&blk.pci);
+	int err = queues_start(&blk.pci, queue_count());
 
 	if (err)
 		fail("the request queue cannot be set up", err);
@@ -149,19 +161,28 @@ static void identify(struct blockdrv_geometry *g)
 	g->cache_epoch = blockdrv_hash(BLOCKDRV_HASH, &g->identity, sizeof(g->identity)) | 1;
 }
 
+/* Of a number of sectors; no more than fits a request. */
+static uint32_t bytes_of(uint32_t sectors)
+{
+	return sectors < (1u << 31) / VIRTIO_BLK_SECTOR_BYTES ? sectors * VIRTIO_BLK_SECTOR_BYTES : 1u << 31;
+}
+
 static void set_limits(const struct virtio_blk_config *config, struct blockdrv_geometry *g)
 {
 	uint64_t features = blk.pci.features, most;
-	uint32_t room = queue_has_indirect() ? VIRTQUEUE_INDIRECT_MAX : queue_size();
 
 	g->max_segments = features & VIRTIO_BLK_F_SEG_MAX && config->seg_max ? config->seg_max : 1;
-	if (room > queue_size())
-		room = queue_size();
-	if (g->max_segments > room - 2)
-		g->max_segments = room - 2;
+	if (g->max_segments > queues_segments_max())
+		g->max_segments = queues_segments_max();
 	g->max_segment_bytes = features & VIRTIO_BLK_F_SIZE_MAX ? config->size_max : 0;
 	most = g->max_segment_bytes ? (uint64_t)g->max_segment_bytes * g->max_segments : REQUEST_BYTES_MAX;
 	g->max_request_bytes = most < REQUEST_BYTES_MAX ? most : REQUEST_BYTES_MAX;
+	if (features & VIRTIO_BLK_F_DISCARD && config->max_discard_seg) {
+		g->max_discard_bytes = bytes_of(config->max_discard_sectors);
+		g->discard_granularity_bytes = bytes_of(config->discard_sector_alignment);
+	}
+	if (features & VIRTIO_BLK_F_WRITE_ZEROES && config->max_write_zeroes_seg)
+		g->max_write_zeroes_bytes = bytes_of(config->max_write_zeroes_sectors);
 }
 
 static void report_ready(void)
@@ -182,7 +203,8 @@ static void report_ready(void)
 	g.size_bytes = config.capacity * VIRTIO_BLK_SECTOR_BYTES;
 	g.size_bytes -= g.size_bytes % block;
 	g.read_only = features & VIRTIO_BLK_F_RO;
-	g.no_write_cache = !(features & VIRTIO_BLK_F_FLUSH);
+	g.no_write_cache = !(features & VIRTIO_BLK_F_FLUSH) ||
+			   (features & VIRTIO_BLK_F_CONFIG_WCE && !config.writeback);
 	identify(&g);
 	set_limits(&config, &g);
 	blockdrv_ready(0, &g);
@@ -219,6 +241,16 @@ static void advance(void *ctx)
 		timer_clear(&blk.retry);
 }
 
+/* The only part of the configuration that changes while we look (5.2.4). */
+static void resize(void)
+{
+	struct virtio_blk_config config;
+
+	virtio_pci_config(&blk.pci, 0, &config, sizeof(config));
+	if (config.capacity <= UINT64_MAX / 1024)
+		blockdrv_resized(0, config.capacity * VIRTIO_BLK_SECTOR_BYTES);
+}
+
 static void on_interrupt(void *ctx, uint64_t bits)
 {
 	uint32_t cause = virtio_pci_interrupt_cause(&blk.pci, bits);
@@ -230,7 +262,7 @@ static void on_interrupt(void *ctx, uint64_t bits)
 			return;
 		}
 		if (virtio_pci_config_changed(&blk.pci) && blk.state == INIT_READY)
-			server_log("the device's configuration changed: not acted on");
+			resize();
 	}
 	if (blk.state == INIT_IDENTIFY)
 		advance(NULL);

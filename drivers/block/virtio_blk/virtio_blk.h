@@ -9,15 +9,13 @@
 #include "lib/blockdrv/blockdrv.h"
 #include "lib/virtio/virtio_pci.h"
 
-#define BLK_QUEUE 0u
+#define QUEUES_MAX 4u
 
-struct queue_limits { uint32_t max_segments, max_segment_bytes; };
-
-/* queue.c: the one request queue. Its memory is got once; each reset of the
- * device begins with fresh rings in it. */
-int queue_start(struct virtio_pci *v);       /* 0 or negated error */
-bool queue_has_indirect(void);
-uint32_t queue_size(void);
+/* queue.c: the request queues. The first is used as long as it has room: one
+ * kick a batch is worth more than several queues. Memory is got once; each
+ * reset of the device begins with fresh rings in it. */
+int queues_start(struct virtio_pci *v, uint32_t count); /* 0 or negated error */
+uint32_t queues_segments_max(void);          /* of a request's data */
 int queue_submit(struct blockdrv_request *r);
 void queue_kick(void);
 bool queue_take(void);                       /* what is finished; false: the device is broken */

@@ -16,6 +16,9 @@
 #define VIRTIO_BLK_F_FLUSH      (1ull << 9)
 #define VIRTIO_BLK_F_TOPOLOGY   (1ull << 10)
 #define VIRTIO_BLK_F_CONFIG_WCE (1ull << 11)
+#define VIRTIO_BLK_F_MQ         (1ull << 12)
+#define VIRTIO_BLK_F_DISCARD    (1ull << 13)
+#define VIRTIO_BLK_F_WRITE_ZEROES (1ull << 14)
 
 #define VIRTIO_BLK_SECTOR_BYTES 512u /* unit of capacity and request offsets, always */
 
@@ -30,8 +33,15 @@ struct virtio_blk_config {
 	uint8_t alignment_offset;
 	uint16_t min_io_size;
 	uint32_t opt_io_size;
-	uint8_t writeback;
+	uint8_t writeback;              /* CONFIG_WCE: 1 = there is a volatile cache */
+	uint8_t reserved;
+	uint16_t num_queues;            /* MQ */
+	uint32_t max_discard_sectors, max_discard_seg, discard_sector_alignment;
+	uint32_t max_write_zeroes_sectors, max_write_zeroes_seg;
+	uint8_t write_zeroes_may_unmap;
+	uint8_t reserved2[3];
 } __attribute__((packed));
+_Static_assert(sizeof(struct virtio_blk_config) == 60, "virtio_blk_config");
 _Static_assert(offsetof(struct virtio_blk_config, blk_size) == 20, "virtio_blk_config");
 _Static_assert(offsetof(struct virtio_blk_config, writeback) == 32, "virtio_blk_config");
 
@@ -40,12 +50,21 @@ _Static_assert(offsetof(struct virtio_blk_config, writeback) == 32, "virtio_blk_
 #define VIRTIO_BLK_T_OUT    1u
 #define VIRTIO_BLK_T_FLUSH  4u
 #define VIRTIO_BLK_T_GET_ID 8u
+#define VIRTIO_BLK_T_DISCARD 11u      /* data: ranges */
+#define VIRTIO_BLK_T_WRITE_ZEROES 13u /* data: ranges */
 
 struct virtio_blk_header {
 	uint32_t type, reserved;
 	uint64_t sector;
 };
 _Static_assert(sizeof(struct virtio_blk_header) == 16, "struct virtio_blk_header");
+
+struct virtio_blk_range {
+	uint64_t sector;
+	uint32_t sectors, flags;
+};
+_Static_assert(sizeof(struct virtio_blk_range) == 16, "struct virtio_blk_range");
+#define VIRTIO_BLK_RANGE_UNMAP 1u
 
 #define VIRTIO_BLK_ID_BYTES 20u
 
