@@ -19,5 +19,9 @@ enum dev_op {
 #define DEV_CONSOLE 1u /* tty: /dev/console, /dev/ttyS0 */
 #define DEV_CTTY    2u /* tty: /dev/tty, the opener's controlling terminal, or -X_ENXIO */
 #define DEV_SVC     3u /* rs: /dev/svc, the control channel of svc(1) */
+#define DEV_SERIAL  4u /* tty: /dev/ttyS0, the console as a terminal that a session may take */
+#define DEV_PTMX    5u /* tty: /dev/ptmx; also answers a[0] number of the pseudo-terminal and
+			  handle[1] an event, told (bit 0) when it is gone */
+#define DEV_PTS     0x100u /* tty: + n: /dev/pts/n; -X_EIO while locked or gone */
 
 #endif

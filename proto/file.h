@@ -15,6 +15,9 @@
 #include <xinim/abi.h>
 
 #define FILE_AT 1 /* msg.status of READ and WRITE: a[0] is the offset */
+/* msg.status of READ, WRITE and IOCTL: the caller ignores or blocks SIGTTIN, SIGTTOU */
+#define FILE_NO_TTIN 2
+#define FILE_NO_TTOU 4
 
 enum file_op {
 	FILE_READ = 0x100, /* win0 (write): data. -> status bytes. a[0] offset if FILE_AT */

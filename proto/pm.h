@@ -70,7 +70,8 @@ enum pm_op {
 
 	PMCTL_SPAWN = 0x580, /* win0 path, win1 argv strings, win2 envp strings, a[0] argc, a[1] envc:
 	                    the first Linux process, pid 1, with descriptors 0-2 on /dev/console */
-	PMCTL_WHO,       /* a[0] koid -> a[0] pid | pgrp<<32, a[1] sid, a[2] uid; -X_ESRCH */
+	PMCTL_WHO,       /* a[0] koid -> a[0] pid | pgrp<<32, a[1] sid, a[2] uid, a[3] 1 = its group is
+	                    orphaned; -X_ESRCH */
 	PMCTL_SIGNAL_PGRP, /* a[0] pgrp, a[1] signal: from a terminal */
 	PMCTL_PGRP_INFO, /* a[0] pgrp -> a[0] sid, a[1] 1 = orphaned; -X_ESRCH */
 	PMCTL_SESSION_HANGUP, /* a[0] sid: SIGHUP + SIGCONT to its leader, and to

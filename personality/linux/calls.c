@@ -69,6 +69,21 @@ int64_t call_pm(struct x_call *c, uint32_t op, uint64_t a0, uint64_t a1, uint64_
 	return call_plain(X_SLOT_PM, c);
 }
 
+/* The frame this thread came here with lies at the top of its stack. */
+int32_t job_flags(void)
+{
+	uint64_t slot = ((uint64_t)__builtin_frame_address(0) - PERS_STACKS) / PERS_STACK_STRIDE, mask = process.ignore;
+	int32_t flags = 0;
+
+	if (slot < PERS_STACK_SLOTS)
+		mask |= ((const struct x_upcall *)((PERS_STACK_TOP(slot) - sizeof(struct x_upcall)) & ~15ull))->mask;
+	if (mask & signal_bit(SIGTTIN))
+		flags |= FILE_NO_TTIN;
+	if (mask & signal_bit(SIGTTOU))
+		flags |= FILE_NO_TTOU;
+	return flags;
+}
+
 int64_t check_fd(uint64_t fd)
 {
 	return (uint32_t)fd < X_SLOT_FD_END ? 0 : -X_EBADF;

@@ -24,9 +24,10 @@ static int64_t transfer_by_call(uint64_t fd, uint32_t op, uint64_t buf, uint64_t
 	struct x_call c;
 
 	call_init(&c, op);
+	c.msg.status = job_flags();
 	call_window(&c, buf, len, op == FILE_READ ? X_WIN_WRITE : X_WIN_READ);
 	if (offset >= 0) {
-		c.msg.status = FILE_AT;
+		c.msg.status |= FILE_AT;
 		c.msg.a[0] = (uint64_t)offset;
 	} else {
 		c.flags = X_CALL_CURSOR;
@@ -677,6 +678,7 @@ int64_t linux_ioctl(struct sys *s)
 	if (shape.bytes && user_probe(arg, shape.bytes, shape.flags & X_WIN_WRITE))
 		return fd_exists(fd) ? -X_EBADF : -X_EFAULT;
 	call_init(&c, FILE_IOCTL);
+	c.msg.status = job_flags();
 	c.msg.a[0] = command;
 	c.msg.a[1] = arg;
 	if (shape.bytes)

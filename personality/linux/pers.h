@@ -106,6 +106,7 @@ void call_window_at(struct x_call *c, uint64_t addr, uint64_t len, uint32_t flag
 int64_t call_plain(x_handle_t h, struct x_call *c);         /* ends only with its answer */
 int64_t call_interruptible(x_handle_t h, struct x_call *c); /* -RESTART_SYS on a signal */
 int64_t call_pm(struct x_call *c, uint32_t op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
+int32_t job_flags(void); /* FILE_NO_*, for msg.status: what a terminal must know of the caller */
 int64_t check_fd(uint64_t fd); /* 0 or -X_EBADF; the range only */
 /* Room for new descriptors; closes what came above the limit. */
 void call_receive_fds(struct x_call *c, bool cloexec);

@@ -150,6 +150,7 @@ void who_call(const struct x_in *in)
 	msg.a[0] = p->ids.pid | (uint64_t)p->ids.pgrp << 32;
 	msg.a[1] = p->ids.sid;
 	msg.a[2] = p->ids.uid;
+	msg.a[3] = pgrp_orphaned(p->ids.pgrp, NULL);
 	out_answer(in->id, &msg);
 }
 

@@ -203,7 +203,7 @@ static uint32_t room(const struct x_in *in)
 
 static void read_call(const struct procfile *f, const struct place *at, const struct x_in *in)
 {
-	bool positioned = in->msg.status == FILE_AT;
+	bool positioned = in->msg.status & FILE_AT;
 	uint64_t from = positioned ? in->msg.a[0] : in->cursor;
 	uint32_t length = room(in);
 	int64_t n = 0;

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The line discipline: POSIX.1-2017 chapter 11 (General Terminal Interface).
+ * The line discipline: POSIX.1-2017 chapter 11 (General Terminal Interface),
+ * termios(3).
  */
-#include "lib/c/string.h"
 #include "terminal.h"
 
 #define CTRL(c) ((c) & 0x1f)
-#define SIGINT 2u
-#define SIGQUIT 3u
-#define SIGTSTP 20u
-
-struct terminal terminal;
 
 static const struct termios defaults = {
 	.iflag = ICRNL | IXON,
@@ -25,216 +20,306 @@ static const struct termios defaults = {
 	},
 };
 
-void line_init(void)
+void line_init(struct terminal *t)
 {
-	terminal.termios = defaults;
-	terminal.winsize = (struct winsize){ .rows = 24, .columns = 80 };
+	t->termios = defaults;
 }
 
-static bool has(uint32_t lflag) { return terminal.termios.lflag & lflag; }
+static bool has(const struct terminal *t, uint32_t lflag) { return t->termios.lflag & lflag; }
 
-static bool is_cc(uint8_t byte, uint32_t which)
+static bool is_cc(const struct terminal *t, uint8_t byte, uint32_t which)
 {
-	return byte && terminal.termios.cc[which] == byte;
+	return byte && t->termios.cc[which] == byte;
 }
 
 /* ------------------------------------------------------------------- echo */
 
-static bool shown_as_caret(uint8_t byte)
+static bool shown_as_caret(const struct terminal *t, uint8_t byte)
 {
-	return has(ECHOCTL) && (byte < 0x20 || byte == 0x7f) && byte != '\t' && byte != '\n';
+	return has(t, ECHOCTL) && (byte < 0x20 || byte == 0x7f) && byte != '\t' && byte != '\n';
 }
 
-static void echo(uint8_t byte)
+static void echo(struct terminal *t, uint8_t byte)
 {
-	if (!has(ECHO) && !(byte == '\n' && has(ECHONL) && has(ICANON)))
+	if (!has(t, ECHO) && !(byte == '\n' && has(t, ECHONL) && has(t, ICANON)))
 		return;
-	if (shown_as_caret(byte)) {
+	if (t->tail == t->ready)
+		t->line_column = t->column;
+	if (shown_as_caret(t, byte)) {
 		char caret[2] = { '^', (char)(byte ^ 0x40) };
 
-		output_echo(caret, 2);
+		output_echo(t, caret, 2);
 	} else {
-		output_echo((char *)&byte, 1);
+		output_echo(t, (char *)&byte, 1);
 	}
 }
 
-static bool continues_utf8(uint8_t byte)
+static bool continues_utf8(const struct terminal *t, uint8_t byte)
 {
-	return (terminal.termios.iflag & IUTF8) && (byte & 0xc0) == 0x80;
+	return (t->termios.iflag & IUTF8) && (byte & 0xc0) == 0x80;
+}
+
+/* Where the cursor is behind [ready, end) of the line being typed. */
+static uint32_t column_at(const struct terminal *t, uint32_t end)
+{
+	uint32_t column = t->line_column;
+
+	for (uint32_t at = t->ready; at != end; at++) {
+		uint8_t byte = t->input[at % INPUT_BYTES];
+
+		if (shown_as_caret(t, byte))
+			column += 2;
+		else if (!continues_utf8(t, byte))
+			column = output_column_after(t, column, byte);
+	}
+	return column;
+}
+
+static void echo_back(struct terminal *t, uint32_t columns)
+{
+	while (columns--)
+		output_echo(t, "\b \b", 3);
 }
 
 /* Remove one character from the line being typed. */
-static bool erase_one(void)
+static bool erase_one(struct terminal *t)
 {
+	uint32_t before;
 	uint8_t byte;
 
-	if (terminal.tail == terminal.ready)
+	if (t->tail == t->ready)
 		return false;
+	before = column_at(t, t->tail);
 	do
-		byte = terminal.input[--terminal.tail % INPUT_BYTES];
-	while (continues_utf8(byte) && terminal.tail != terminal.ready);
-	if (has(ECHO) && has(ECHOE))
-		output_echo(shown_as_caret(byte) ? "\b \b\b \b" : "\b \b", shown_as_caret(byte) ? 6 : 3);
+		byte = t->input[--t->tail % INPUT_BYTES];
+	while (continues_utf8(t, byte) && t->tail != t->ready);
+	if (!has(t, ECHO))
+		return true;
+	if (!has(t, ECHOE)) {
+		echo(t, t->termios.cc[VERASE]);
+	} else if (byte == '\t') { /* nothing to blank: only back */
+		for (uint32_t n = before - column_at(t, t->tail); n; n--)
+			output_echo(t, "\b", 1);
+	} else {
+		echo_back(t, shown_as_caret(t, byte) ? 2 : 1);
+	}
 	return true;
 }
 
-static void erase_word(void)
+static bool in_word(uint8_t byte)
 {
-	bool in_word = false;
+	return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	       byte == '_' || byte >= 0x80;
+}
 
-	while (terminal.tail != terminal.ready) {
-		uint8_t byte = terminal.input[(terminal.tail - 1) % INPUT_BYTES];
-		bool space = byte == ' ' || byte == '\t';
+static void erase_word(struct terminal *t)
+{
+	bool seen = false;
 
-		if (space && in_word)
+	while (t->tail != t->ready) {
+		bool word = in_word(t->input[(t->tail - 1) % INPUT_BYTES]);
+
+		if (!word && seen)
 			break;
-		in_word |= !space;
-		erase_one();
+		seen |= word;
+		erase_one(t);
 	}
 }
 
-static void erase_line(void)
+static void erase_line(struct terminal *t)
 {
-	if (has(ECHOKE) && has(ECHOE)) {
-		while (erase_one())
+	if (has(t, ECHO) && has(t, ECHOKE) && has(t, ECHOK) && has(t, ECHOE)) {
+		while (erase_one(t))
 			;
 		return;
 	}
-	terminal.tail = terminal.ready;
-	if (has(ECHOK))
-		echo('\n');
+	t->tail = t->ready;
+	if (has(t, ECHO)) {
+		echo(t, t->termios.cc[VKILL]);
+		if (has(t, ECHOK))
+			output_echo(t, "\n", 1);
+	}
+}
+
+static void reprint(struct terminal *t)
+{
+	echo(t, t->termios.cc[VREPRINT]);
+	output_echo(t, "\n", 1);
+	t->line_column = t->column;
+	for (uint32_t at = t->ready; at != t->tail; at++)
+		echo(t, t->input[at % INPUT_BYTES]);
 }
 
 /* ------------------------------------------------------------------ input */
 
-static void store(uint8_t byte, bool ends_line, bool is_eof)
+static void store(struct terminal *t, uint8_t byte, uint8_t mark)
 {
-	uint32_t at = terminal.tail % INPUT_BYTES;
+	uint32_t at = t->tail % INPUT_BYTES;
 
 	/* The last place is kept for the byte that ends the line. */
-	if (terminal.tail - terminal.head >= INPUT_BYTES - !ends_line) {
-		output_echo("\a", 1);
+	if (t->tail - t->head >= INPUT_BYTES - !mark) {
+		if (t->termios.iflag & IMAXBEL)
+			output_echo(t, "\a", 1);
 		return;
 	}
-	terminal.input[at] = byte;
-	terminal.ends_line[at] = ends_line;
-	terminal.is_eof[at] = is_eof;
-	terminal.tail++;
-	if (ends_line || !has(ICANON))
-		terminal.ready = terminal.tail;
+	t->input[at] = byte;
+	t->marks[at] = mark;
+	t->tail++;
+	if (mark || !has(t, ICANON)) {
+		t->ready = t->tail;
+		t->arrived = true;
+	}
 }
 
-static bool signal_char(uint8_t byte)
+static bool signal_char(struct terminal *t, uint8_t byte)
 {
-	uint32_t signal = is_cc(byte, VINTR) ? SIGINT : is_cc(byte, VQUIT) ? SIGQUIT :
-			  is_cc(byte, VSUSP) ? SIGTSTP : 0;
+	uint32_t signal = is_cc(t, byte, VINTR) ? SIGINT_ : is_cc(t, byte, VQUIT) ? SIGQUIT_ :
+			  is_cc(t, byte, VSUSP) ? SIGTSTP_ : 0;
 
 	if (!signal)
 		return false;
-	if (!has(NOFLSH)) {
-		line_flush_input();
-		output_flush();
+	output_stop(t, false);
+	if (!has(t, NOFLSH)) {
+		line_flush_input(t);
+		output_flush(t);
 	}
-	echo(byte);
-	if (has(ECHO))
-		output_echo("\n", 1);
-	terminal_signal(signal);
+	echo(t, byte);
+	if (has(t, ECHO) && !t->pty)
+		output_echo(t, "\n", 1);
+	jobs_signal(t, signal);
 	return true;
 }
 
-/* Editing of the line being typed; false: an ordinary byte. */
-static bool edit_char(uint8_t byte)
+/* VSTOP and VSTART; with IXANY anything goes on. */
+static bool flow_char(struct terminal *t, uint8_t byte)
 {
-	if (is_cc(byte, VERASE) || (byte == '\b' && terminal.termios.cc[VERASE] == 0x7f)) {
-		erase_one();
-	} else if (is_cc(byte, VKILL)) {
-		erase_line();
-	} else if (has(IEXTEN) && is_cc(byte, VWERASE)) {
-		erase_word();
-	} else if (has(IEXTEN) && is_cc(byte, VLNEXT)) {
-		terminal.literal_next = true;
-		if (has(ECHO) && has(ECHOCTL))
-			output_echo("^\b", 2);
-	} else if (is_cc(byte, VEOF)) {
-		store(0, true, true);
+	if (is_cc(t, byte, VSTART)) {
+		output_stop(t, false);
+		return true;
+	}
+	if (is_cc(t, byte, VSTOP)) {
+		output_stop(t, true);
+		return true;
+	}
+	if (t->stopped && t->termios.iflag & IXANY)
+		output_stop(t, false);
+	return false;
+}
+
+/* Editing of the line being typed; false: an ordinary byte. */
+static bool edit_char(struct terminal *t, uint8_t byte)
+{
+	if (is_cc(t, byte, VERASE) || (!t->pty && byte == '\b' && t->termios.cc[VERASE] == 0x7f)) {
+		erase_one(t);
+	} else if (is_cc(t, byte, VKILL)) {
+		erase_line(t);
+	} else if (has(t, IEXTEN) && is_cc(t, byte, VWERASE)) {
+		erase_word(t);
+	} else if (has(t, IEXTEN) && is_cc(t, byte, VREPRINT) && has(t, ECHO)) {
+		reprint(t);
+	} else if (is_cc(t, byte, VEOF)) {
+		store(t, 0, MARK_LINE | MARK_EOF);
 	} else {
 		return false;
 	}
 	return true;
 }
 
-void line_input(uint8_t byte)
+void line_input(struct terminal *t, uint8_t byte)
 {
-	uint32_t iflag = terminal.termios.iflag;
+	uint32_t iflag = t->termios.iflag;
+	bool ends;
 
 	if (iflag & ISTRIP)
 		byte &= 0x7f;
-	if (terminal.literal_next) {
-		terminal.literal_next = false;
-		echo(byte);
-		store(byte, false, false);
+	if (t->literal_next) {
+		t->literal_next = false;
+		echo(t, byte);
+		store(t, byte, 0);
 		return;
 	}
+	if (iflag & IUCLC && has(t, IEXTEN) && byte >= 'A' && byte <= 'Z')
+		byte += 'a' - 'A';
+	if (iflag & IXON && flow_char(t, byte))
+		return;
+	if (has(t, ISIG) && signal_char(t, byte))
+		return;
 	if (byte == '\r' && (iflag & IGNCR))
 		return;
 	if (byte == '\r' && (iflag & ICRNL))
 		byte = '\n';
 	else if (byte == '\n' && (iflag & INLCR))
 		byte = '\r';
-	if (has(ISIG) && signal_char(byte))
+	if (has(t, ICANON) && edit_char(t, byte))
 		return;
-	if (has(ICANON) && edit_char(byte))
+	if (has(t, ICANON) && has(t, IEXTEN) && is_cc(t, byte, VLNEXT)) {
+		t->literal_next = true;
+		if (has(t, ECHO) && has(t, ECHOCTL))
+			output_echo(t, "^\b", 2);
 		return;
-	echo(byte);
-	store(byte, has(ICANON) && (byte == '\n' || is_cc(byte, VEOL) || is_cc(byte, VEOL2)), false);
+	}
+	ends = has(t, ICANON) && (byte == '\n' || is_cc(t, byte, VEOL) || (has(t, IEXTEN) && is_cc(t, byte, VEOL2)));
+	echo(t, byte);
+	store(t, byte, ends ? MARK_LINE : 0);
+}
+
+/* In canonical mode a line too long loses its end; raw input waits. */
+bool line_full(const struct terminal *t)
+{
+	return t->tail - t->head >= INPUT_BYTES - 1 && (!has(t, ICANON) || t->ready != t->head);
 }
 
 /* ------------------------------------------------------------------- reads */
 
-uint32_t line_readable(void)
+uint32_t line_readable(const struct terminal *t)
 {
-	return terminal.ready - terminal.head;
+	return t->ready - t->head;
 }
 
-bool line_can_read(uint32_t want)
+bool line_can_read(const struct terminal *t, uint32_t want)
 {
-	uint32_t have = line_readable(), min = terminal.termios.cc[VMIN];
+	uint32_t have = line_readable(t), min = t->termios.cc[VMIN];
 
-	if (has(ICANON))
+	if (has(t, ICANON))
 		return have > 0;
-	return have >= min || have >= want;
+	return have && (have >= min || have >= want);
 }
 
-uint32_t line_take(uint8_t *to, uint32_t max)
+uint32_t line_take(struct terminal *t, uint8_t *to, uint32_t max)
 {
 	uint32_t n = 0;
 
-	while (n < max && terminal.head != terminal.ready) {
-		uint32_t at = terminal.head % INPUT_BYTES;
-		bool ends = terminal.ends_line[at];
+	while (n < max && t->head != t->ready) {
+		uint32_t at = t->head % INPUT_BYTES;
+		uint8_t mark = t->marks[at];
 
-		terminal.head++;
-		if (terminal.is_eof[at])
+		t->head++;
+		if (mark & MARK_EOF && has(t, ICANON))
 			break;
-		to[n++] = terminal.input[at];
-		if (ends && has(ICANON))
+		to[n++] = t->input[at];
+		if (mark & MARK_LINE && has(t, ICANON))
 			break;
 	}
 	/* An end-of-file mark right behind a full buffer belongs to this read. */
-	if (n == max && n && has(ICANON) && terminal.head != terminal.ready &&
-	    terminal.is_eof[terminal.head % INPUT_BYTES])
-		terminal.head++;
+	if (n == max && n && has(t, ICANON) && t->head != t->ready && t->marks[t->head % INPUT_BYTES] & MARK_EOF &&
+	    !(t->marks[(t->head - 1) % INPUT_BYTES] & MARK_LINE))
+		t->head++;
 	return n;
 }
 
 /* Leaving canonical mode gives out what was typed so far. */
-void line_settings_changed(const struct termios *old)
+void line_settings_changed(struct terminal *t, const struct termios *old)
 {
-	if ((old->lflag & ICANON) && !has(ICANON))
-		terminal.ready = terminal.tail;
+	if ((old->lflag & ICANON) && !has(t, ICANON) && t->ready != t->tail) {
+		t->ready = t->tail;
+		t->arrived = true;
+	}
+	if (old->iflag & IXON && !(t->termios.iflag & IXON))
+		output_stop(t, false);
 }
 
-void line_flush_input(void)
+void line_flush_input(struct terminal *t)
 {
-	terminal.head = terminal.ready = terminal.tail;
+	t->head = t->ready = t->tail;
+	pty_packet(t, PKT_FLUSHREAD);
 }

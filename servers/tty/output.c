@@ -1,113 +1,104 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Output: post-processing, a queue, and one write under way at the driver.
- * What is under way is kept until the driver answers, and sent again if the
- * driver died (a few characters may then appear twice, none is lost).
+ * Output: post-processing (termios(3), c_oflag) into the terminal's queue.
  */
-#include "lib/c/string.h"
-#include "proto/char.h"
 #include "terminal.h"
 
-static uint8_t queue[OUTPUT_BYTES];
-static uint32_t head, tail;
-static uint8_t sending[1024];
-static uint32_t sending_len, sent;
-static x_handle_t line_driver;
-static struct server_timer retry;
+enum { TAB_COLUMNS = 8 };
 
-static bool in_flight;
-
-static void send(void *ctx);
-
-static void written(void *ctx, const struct x_in *reply)
+uint32_t output_free(const struct terminal *t)
 {
-	int32_t n = reply->msg.status;
+	return OUTPUT_BYTES - (t->out_tail - t->out_head);
+}
 
-	(void)ctx;
-	in_flight = false;
-	if (n < 0 && n != -X_EDEAD) { /* the driver is up but can't: don't spin */
-		timer_set(&retry, server_now_ns + 100000000);
-		return;
+uint32_t output_pending(const struct terminal *t)
+{
+	return t->out_tail - t->out_head + (t->pty ? 0 : console_pending());
+}
+
+uint32_t output_column_after(const struct terminal *t, uint32_t column, uint8_t byte)
+{
+	switch (byte) {
+	case '\n': return t->termios.oflag & (ONLCR | ONLRET) ? 0 : column;
+	case '\r': return 0;
+	case '\t': return (column / TAB_COLUMNS + 1) * TAB_COLUMNS;
+	case '\b': return column ? column - 1 : 0;
+	default: return byte >= 0x20 && byte != 0x7f ? column + 1 : column;
 	}
-	if (n > 0)
-		sent += n;
-	if (sent >= sending_len)
-		sending_len = 0;
-	send(NULL);
-	terminal_room();
 }
 
-static void send(void *ctx)
+static void put(struct terminal *t, uint8_t byte)
 {
-	struct x_out *o;
+	t->output[t->out_tail++ % OUTPUT_BYTES] = byte;
+}
 
-	(void)ctx;
-	if (in_flight || line_driver == X_NO_HANDLE)
+static void put_processed(struct terminal *t, uint8_t c)
+{
+	uint32_t oflag = t->termios.oflag, next;
+
+	if (c == '\r' && oflag & ONOCR && !t->column)
 		return;
-	if (sending_len == 0) {
-		sent = 0;
-		while (sending_len < sizeof(sending) && head != tail)
-			sending[sending_len++] = queue[head++ % OUTPUT_BYTES];
-		if (sending_len == 0)
-			return;
-	}
-	in_flight = true;
-	o = out_start(line_driver, written, NULL, NULL);
-	o->msg.op = CHAR_WRITE;
-	o->win_count = 1;
-	o->win[0] = (struct x_window){
-		.addr = (uint64_t)(sending + sent), .len = sending_len - sent, .flags = X_WIN_READ,
-	};
+	if (c == '\n' && oflag & ONLCR)
+		put(t, '\r');
+	if (c == '\r' && oflag & OCRNL)
+		c = '\n';
+	if (oflag & OLCUC && c >= 'a' && c <= 'z')
+		c -= 'a' - 'A';
+	next = output_column_after(t, t->column, c);
+	if (c == '\t' && (oflag & TABDLY) == TABDLY)
+		for (uint32_t n = next - t->column; n; n--)
+			put(t, ' ');
+	else
+		put(t, c);
+	t->column = next;
 }
 
-void output_submit(void)
+static uint32_t process(struct terminal *t, const uint8_t *bytes, uint32_t len)
 {
-	send(NULL);
-}
+	uint32_t i;
 
-void output_init(x_handle_t driver)
-{
-	line_driver = driver;
-	retry.fn = send;
-}
-
-uint32_t output_free(void)
-{
-	return OUTPUT_BYTES - (tail - head);
-}
-
-uint32_t output_pending(void)
-{
-	return tail - head + sending_len - sent;
-}
-
-static void put(uint8_t byte)
-{
-	queue[tail++ % OUTPUT_BYTES] = byte;
-}
-
-uint32_t output_write(const uint8_t *bytes, uint32_t len)
-{
-	uint32_t oflag = terminal.termios.oflag, i;
-
-	for (i = 0; i < len && output_free() >= 2; i++) {
-		uint8_t c = bytes[i];
-
-		if ((oflag & OPOST) && c == '\n' && (oflag & ONLCR))
-			put('\r');
-		if ((oflag & OPOST) && c == '\r' && (oflag & OCRNL))
-			c = '\n';
-		put(c);
+	for (i = 0; i < len && output_free(t) >= TAB_COLUMNS; i++) {
+		if (t->termios.oflag & OPOST)
+			put_processed(t, bytes[i]);
+		else
+			put(t, bytes[i]);
 	}
 	return i;
 }
 
-void output_echo(const char *bytes, uint32_t len)
+uint32_t output_write(struct terminal *t, const uint8_t *bytes, uint32_t len)
 {
-	output_write((const uint8_t *)bytes, len);
+	return t->stopped ? 0 : process(t, bytes, len);
 }
 
-void output_flush(void)
+void output_echo(struct terminal *t, const char *bytes, uint32_t len)
 {
-	head = tail;
+	process(t, (const uint8_t *)bytes, len);
+}
+
+uint32_t output_take(struct terminal *t, uint8_t *to, uint32_t max)
+{
+	uint32_t n = 0;
+
+	while (n < max && t->out_head != t->out_tail)
+		to[n++] = t->output[t->out_head++ % OUTPUT_BYTES];
+	return n;
+}
+
+/* What a master has not read yet was sent all the same. */
+void output_flush(struct terminal *t)
+{
+	if (!t->pty)
+		t->out_head = t->out_tail;
+	pty_packet(t, PKT_FLUSHWRITE);
+}
+
+void output_stop(struct terminal *t, bool stop)
+{
+	if (t->stopped == stop)
+		return;
+	t->stopped = stop;
+	pty_packet(t, stop ? PKT_STOP : PKT_START);
+	if (!stop)
+		terminal_room(t);
 }

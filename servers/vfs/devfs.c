@@ -12,6 +12,7 @@
  *   kind << 56 | mount id << 40 | inode << 32 | serial
  */
 
+#include "lib/c/stdio.h"
 #include "servers/vfs/vfs.h"
 
 enum {
@@ -27,11 +28,13 @@ struct node {
 	uint32_t mode, uid, gid;
 };
 
+enum { PTYS = 64, INODE_PTY = 0x1000, PTY_MAJOR = 136 };
+
 #define CHR(name, major, minor, mode) { name, NULL, (major) << 8 | (minor), F_S_IFCHR | (mode), 0, 0 }
 #define LNK(name, text)               { name, text, 0, F_S_IFLNK | 0777, 0, 0 }
 #define DIR(name, mode)               { name, NULL, 0, F_S_IFDIR | (mode), 0, 0 }
 
-enum { FIXED_NODES = 16, BLOCK_NODES_MAX = 48 };
+enum { FIXED_NODES = 17, BLOCK_NODES_MAX = 48 };
 
 /* Inode n is nodes[n - 1]; all but the root lie in the root. One without a name,
  * behind the fixed ones, is not there. */
@@ -44,6 +47,7 @@ static struct node nodes[FIXED_NODES + BLOCK_NODES_MAX] = {
 	CHR("urandom", 1, 9, 0666),
 	CHR("tty", 5, 0, 0666),
 	CHR("console", 5, 1, 0666),
+	CHR("ptmx", 5, 2, 0666),
 	CHR("ttyS0", 4, 64, 0666),
 	CHR("svc", 10, 200, 0600),
 	LNK("fd", "/proc/self/fd"),
@@ -56,22 +60,59 @@ static struct node nodes[FIXED_NODES + BLOCK_NODES_MAX] = {
 enum { NODES = sizeof(nodes) / sizeof(nodes[0]) };
 _Static_assert(FIXED_NODES < 64, "struct mount.marks has a bit per inode of a directory");
 
+/* Pseudo-terminals: inode INODE_PTY + n, in /dev/pts while they exist. */
+static struct node ptys[PTYS];          /* name NULL: does not exist */
+static char pty_names[PTYS][4];
+
 static uint64_t next_serial = 1;
 
 static bool is_there(uint64_t inode) { return inode <= FIXED_NODES || nodes[inode - 1].name; }
 
 static struct node *node_of(uint64_t inode)
 {
+	if (inode >= INODE_PTY && inode < INODE_PTY + PTYS)
+		return ptys[inode - INODE_PTY].name ? &ptys[inode - INODE_PTY] : NULL;
 	return inode >= 1 && inode <= NODES && is_there(inode) ? &nodes[inode - 1] : NULL;
+}
+
+void devfs_pty_added(uint32_t n, uint32_t uid, uint32_t gid)
+{
+	if (n >= PTYS)
+		return;
+	snprintf(pty_names[n], sizeof(pty_names[n]), "%u", n);
+	ptys[n] = (struct node){
+		.name = pty_names[n], .rdev = PTY_MAJOR << 8 | n, .mode = F_S_IFCHR | 0620, .uid = uid, .gid = gid,
+	};
+}
+
+void devfs_pty_gone(uint32_t n)
+{
+	if (n < PTYS)
+		ptys[n].name = NULL;
+}
+
+static bool is_pts(uint64_t inode)
+{
+	return inode > INODE_ROOT && inode <= FIXED_NODES && !strcmp(nodes[inode - 1].name, "pts");
 }
 
 static bool is_dir(const struct node *n) { return (n->mode & F_S_IFMT) == F_S_IFDIR; }
 static bool is_link(const struct node *n) { return (n->mode & F_S_IFMT) == F_S_IFLNK; }
 
-static uint64_t find_name(const char *name, uint32_t bytes)
+static bool is_name(const struct node *n, const char *name, uint32_t bytes)
 {
+	return n->name && strlen(n->name) == bytes && !memcmp(n->name, name, bytes);
+}
+
+static uint64_t find_name(uint64_t dir, const char *name, uint32_t bytes)
+{
+	for (uint64_t n = 0; is_pts(dir) && n < PTYS; n++)
+		if (is_name(&ptys[n], name, bytes))
+			return INODE_PTY + n;
+	if (dir != INODE_ROOT)
+		return 0;
 	for (uint64_t inode = INODE_ROOT + 1; inode <= NODES; inode++)
-		if (is_there(inode) && strlen(nodes[inode - 1].name) == bytes && !memcmp(nodes[inode - 1].name, name, bytes))
+		if (is_name(&nodes[inode - 1], name, bytes))
 			return inode;
 	return 0;
 }
@@ -95,10 +136,11 @@ static void fill_attr(const struct mount *m, uint64_t inode, struct file_attr *a
 
 void devfs_attr_of_rdev(uint64_t rdev, struct file_attr *attr)
 {
-	uint64_t inode;
+	uint64_t inode = INODE_PTY + (rdev & 0xff);
 
-	for (inode = 1; inode < NODES && (!is_there(inode) || nodes[inode - 1].rdev != rdev); inode++)
-		;
+	if (rdev >> 8 != PTY_MAJOR || !node_of(inode))
+		for (inode = 1; inode < NODES && (!is_there(inode) || nodes[inode - 1].rdev != rdev); inode++)
+			;
 	fill_attr(mount_by_type("devtmpfs"), inode, attr);
 }
 
@@ -114,7 +156,7 @@ void devfs_set_blocks(const struct bdev_node *list, uint32_t count)
 	uint64_t kept = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint64_t inode = find_name(list[i].name, (uint32_t)strlen(list[i].name));
+		uint64_t inode = find_name(INODE_ROOT, list[i].name, (uint32_t)strlen(list[i].name));
 
 		if (inode > FIXED_NODES)
 			kept |= 1ull << (inode - FIXED_NODES - 1);
@@ -123,7 +165,7 @@ void devfs_set_blocks(const struct bdev_node *list, uint32_t count)
 		if (!(kept >> i & 1))
 			nodes[FIXED_NODES + i].name = NULL;
 	for (uint32_t i = 0, slot = 0; i < count; i++) {
-		if (find_name(list[i].name, (uint32_t)strlen(list[i].name)))
+		if (find_name(INODE_ROOT, list[i].name, (uint32_t)strlen(list[i].name)))
 			continue;
 		while (slot < BLOCK_NODES_MAX && nodes[FIXED_NODES + slot].name)
 			slot++;
@@ -200,10 +242,10 @@ static int64_t step(struct fs_call *call, struct walk_state *w, bool last)
 		w->inode = INODE_ROOT;
 		return 0;
 	}
-	child = w->inode == INODE_ROOT ? find_name(name, w->name_bytes) : 0;
+	child = find_name(w->inode, name, w->name_bytes);
 	if (!child)
 		return -X_ENOENT;
-	if (child < 64 && call->mount->marks & 1ull << child)
+	if (child <= FIXED_NODES && call->mount->marks & 1ull << child)
 		return report_cross(call, w, child, false);
 	if (is_link(node_of(child)) && !(last && !w->slash && call->a[1] & FS_NOFOLLOW))
 		return report_link(call, w, node_of(child)->link);
@@ -363,7 +405,7 @@ static int64_t refuse_name(struct fs_call *call, bool makes)
 
 	if (status)
 		return status;
-	exists = w.inode == INODE_ROOT && find_name(call->path + w.name, w.name_bytes);
+	exists = find_name(w.inode, call->path + w.name, w.name_bytes) != 0;
 	if (makes)
 		return exists ? -X_EEXIST : -X_EPERM;
 	return exists ? -X_EPERM : -X_ENOENT;
@@ -432,16 +474,23 @@ static uint8_t type_of(const struct node *n)
 	return is_dir(n) ? DT_DIR : is_link(n) ? DT_LNK : (n->mode & F_S_IFMT) == F_S_IFBLK ? DT_BLK : DT_CHR;
 }
 
-/* Entry number `cursor` of a directory: 0 ".", 1 "..", then the nodes. */
-static bool entry(uint64_t dir, uint64_t cursor, uint64_t *inode, const char **name)
+/* The entry of a directory at *cursor or behind, where *cursor is then: 0 ".",
+ * 1 "..", then the nodes, or the pseudo-terminals from 2 on. */
+static bool entry(uint64_t dir, uint64_t *cursor, uint64_t *inode, const char **name)
 {
-	*inode = cursor == 0 ? dir : cursor == 1 ? INODE_ROOT : cursor;
-	if (cursor < 2)
-		*name = cursor ? ".." : ".";
-	else if (dir == INODE_ROOT && cursor <= NODES)
-		*name = nodes[cursor - 1].name;
-	else
+	while (is_pts(dir) && *cursor >= 2 && *cursor < PTYS + 2 && !ptys[*cursor - 2].name)
+		(*cursor)++;
+	while (dir == INODE_ROOT && *cursor >= 2 && *cursor <= NODES && !is_there(*cursor))
+		(*cursor)++;
+	if (*cursor < 2) {
+		*inode = *cursor ? INODE_ROOT : dir;
+		*name = *cursor ? ".." : ".";
+		return true;
+	}
+	*inode = is_pts(dir) ? INODE_PTY + *cursor - 2 : *cursor;
+	if (is_pts(dir) ? *cursor >= PTYS + 2 : dir != INODE_ROOT || *cursor > NODES)
 		return false;
+	*name = node_of(*inode)->name;
 	return true;
 }
 
@@ -457,9 +506,7 @@ static void read_dir(const struct x_in *in, uint64_t dir)
 
 	if (room > sizeof(buffer))
 		room = sizeof(buffer);
-	for (; entry(dir, cursor, &inode, &name); cursor++) {
-		if (!name)
-			continue;
+	for (; entry(dir, &cursor, &inode, &name); cursor++) {
 		bytes = (uint32_t)(offsetof(struct file_dirent, name) + strlen(name) + 1 + 7) & ~7u;
 		if (bytes > room - at)
 			break;
@@ -472,7 +519,7 @@ static void read_dir(const struct x_in *in, uint64_t dir)
 		strlcpy(d->name, name, bytes - offsetof(struct file_dirent, name));
 		at += bytes;
 	}
-	if (!at && entry(dir, cursor, &inode, &name)) {
+	if (!at && entry(dir, &cursor, &inode, &name)) {
 		out_status(in->id, -X_EINVAL);
 		return;
 	}

@@ -11,7 +11,7 @@
 
 enum device { DEVICE_NULL, DEVICE_ZERO, DEVICE_FULL, DEVICE_RANDOM, DEVICE_REMOTE };
 
-enum { FILL_BYTES = 16384, RANDOM_BYTES = 4096 };
+enum { FILL_BYTES = 16384, RANDOM_BYTES = 4096, PTYS_KNOWN = 64, PTS_MAJOR = 136, GROUP_TTY = 5 };
 
 struct device_entry {
 	uint64_t rdev;
@@ -30,7 +30,8 @@ static const struct device_entry devices[] = {
 	{ RDEV(1, 9), DEVICE_RANDOM, NULL, 0 },
 	{ RDEV(5, 0), DEVICE_REMOTE, "tty", DEV_CTTY },
 	{ RDEV(5, 1), DEVICE_REMOTE, "tty", DEV_CONSOLE },
-	{ RDEV(4, 64), DEVICE_REMOTE, "tty", DEV_CONSOLE },
+	{ RDEV(5, 2), DEVICE_REMOTE, "tty", DEV_PTMX },
+	{ RDEV(4, 64), DEVICE_REMOTE, "tty", DEV_SERIAL },
 	{ RDEV(10, 200), DEVICE_REMOTE, "rs", DEV_SVC },
 };
 enum { DEVICES = sizeof(devices) / sizeof(devices[0]) };
@@ -54,7 +55,43 @@ static void open_remote(struct request *r, const struct device_entry *d, uint32_
 	if (server == X_NO_HANDLE)
 		request_finish(r, -X_ENXIO);
 	else
-		request_handle_call(r, REQUEST_CALL, 0, server, &msg, NULL, 0);
+		request_handle_call(r, REQUEST_CALL, d->number == DEV_PTMX ? OPEN_PTMX : OPEN_FILE, server, &msg, NULL, 0);
+}
+
+/* ---- pseudo-terminals: they come with an event that says when they go ---- */
+
+static x_handle_t pty_gone[PTYS_KNOWN];
+
+static void pty_went(void *ctx, uint64_t bits)
+{
+	uint32_t n = (uint32_t)((x_handle_t *)ctx - pty_gone);
+
+	(void)bits;
+	devfs_pty_gone(n);
+	server_unbind(pty_gone[n]);
+	out_close(pty_gone[n]);
+	pty_gone[n] = 0;
+}
+
+void device_ptmx_opened(struct request *r)
+{
+	uint64_t n = r->call.r[0];
+	x_handle_t event = r->call.second;
+
+	if (r->call.status < 0 || n >= PTYS_KNOWN || event == X_NO_HANDLE) {
+		if (event != X_NO_HANDLE)
+			out_close(event);
+		if (r->call.handle != X_NO_HANDLE)
+			out_close(r->call.handle);
+		request_finish(r, r->call.status < 0 ? r->call.status : -X_EIO);
+		return;
+	}
+	if (pty_gone[n])        /* of an incarnation of tty that ended without a word */
+		pty_went(&pty_gone[n], 0);
+	pty_gone[n] = event;
+	server_bind(event, pty_went, &pty_gone[n]);
+	devfs_pty_added((uint32_t)n, r->who.uid, GROUP_TTY);
+	request_finish_handle(r, r->call.handle);
 }
 
 static void open_here(struct request *r, uint32_t index, uint32_t flags)
@@ -76,6 +113,12 @@ void device_open(struct request *r, uint64_t rdev, uint32_t flags)
 
 	for (i = 0; i < DEVICES && devices[i].rdev != rdev; i++)
 		;
+	if (i == DEVICES && rdev >> 8 == PTS_MAJOR) {
+		struct device_entry pts = { rdev, DEVICE_REMOTE, "tty", DEV_PTS + (uint32_t)(rdev & 0xff) };
+
+		open_remote(r, &pts, flags);
+		return;
+	}
 	if (i == DEVICES)
 		request_finish(r, -X_ENXIO);
 	else if (devices[i].device == DEVICE_REMOTE)

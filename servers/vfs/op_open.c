@@ -8,8 +8,6 @@
 
 #include "servers/vfs/vfs.h"
 
-enum { OPEN_FILE, OPEN_FIFO };
-
 /* ---- open ---- */
 
 void open_start(struct request *r, const struct session *s)
@@ -90,6 +88,8 @@ void open_called(struct request *r)
 {
 	if (r->phase == OPEN_FIFO)
 		fifo_held(r);
+	else if (r->phase == OPEN_PTMX)
+		device_ptmx_opened(r);
 	else if (r->call.status < 0)
 		request_finish(r, r->call.status);
 	else if (r->call.handle == X_NO_HANDLE)

@@ -235,8 +235,13 @@ static void handle_replied(void *ctx, const struct x_in *in)
 	r->call.status = in->msg.status;
 	memcpy(r->call.r, in->msg.a, sizeof(r->call.r));
 	r->call.handle = in->handle_count ? in->handles[0] : X_NO_HANDLE;
-	for (uint32_t i = 1; i < in->handle_count && i < X_MAX_HANDLES; i++)
-		out_close(in->handles[i]);
+	r->call.second = X_NO_HANDLE;
+	for (uint32_t i = 1; i < in->handle_count && i < X_MAX_HANDLES; i++) {
+		if (i == 1 && r->in.msg.op == VFS_OPEN && r->phase == OPEN_PTMX)
+			r->call.second = in->handles[i];
+		else
+			out_close(in->handles[i]);
+	}
 	if (fs_status_is_loss(r->call.status))
 		r->call.status = -X_EIO;
 	dispatch(r);

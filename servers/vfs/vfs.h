@@ -109,6 +109,7 @@ struct fs_call {
 	int64_t status;
 	uint64_t r[7];
 	x_handle_t handle;      /* or X_NO_HANDLE */
+	x_handle_t second;      /* OPEN_PTMX: one more */
 	/* under way */
 	bool pending;
 	uint64_t cookie;
@@ -310,6 +311,9 @@ void op_walked(struct request *r);      /* the walk ended: r->call has the resul
 void op_called(struct request *r);      /* a REQUEST_CALL ended */
 void op_boot(struct request *r, int64_t status); /* a REQUEST_BOOT ended */
 
+/* Phases of VFS_OPEN. */
+enum { OPEN_FILE, OPEN_FIFO, OPEN_PTMX };
+
 /* Their parts: start, go on after the walk, go on after a call. */
 void open_start(struct request *r, const struct session *s);
 void socket_start(struct request *r); /* op_socket.c */
@@ -342,12 +346,15 @@ enum last path_last(const char *path, int64_t bytes);
 
 bool devfs_call(struct fs_call *call);
 void devfs_dir_call(const struct x_in *in);
+void devfs_pty_added(uint32_t n, uint32_t uid, uint32_t gid);   /* /dev/pts/n */
+void devfs_pty_gone(uint32_t n);
 void devfs_attr_of_rdev(uint64_t rdev, struct file_attr *attr);
 void devfs_set_blocks(const struct bdev_node *list, uint32_t count);
 
 /* A device number to open, or -X_ENXIO. Answers through the request. */
 void device_open(struct request *r, uint64_t rdev, uint32_t flags);
 void device_call(const struct x_in *in);
+void device_ptmx_opened(struct request *r);
 
 /* ---- disks and partitions (blockdev.c) ---- */
 void blockdev_init(void);
