@@ -262,6 +262,12 @@ iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
 run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 	@./xinim run
 
+docs/linux-abi.md: personality/linux/syscalls.h tools/linuxabi.py
+	@tools/linuxabi.py
+
+check: ## compare what is generated with what it is generated from
+	@tools/linuxabi.py --check
+
 rootfs: all $(ROOTFS) ## a larger disk with Debian's own programs: ./xinim run --rootfs
 
 # A service for the tests only; not in the archive.

@@ -65,6 +65,10 @@ enum pm_op {
 	                    (0: the process), a[4] si_value if a[5] -> a[0] id. Others: a[1] id; SET: a[2]
 	                    first ns, a[3] interval ns, a[4] 1 = absolute; SET, GET -> a[0] left,
 	                    a[1] interval; OVERRUN -> a[0] */
+	PM_SCHED,        /* a[0] enum pm_sched_op, a[1] pid (0: self), a[2] policy, a[3] priority or CPUs
+	                    -> a[0] policy, a[1] priority, a[2] CPUs (0: all). Kept and told */
+	PM_HOSTNAME,     /* a[0] 1 = set (needs uid 0; win0 read), 0 = get (win0 write); a[1] 1 = domain */
+	PM_CHILDREN,     /* a[0] PM_CHILDREN_*: what happens to children that end or stop */
 	PM_EVENTFD,      /* a[0] count, a[1] 1 = semaphore, a[2] O_NONBLOCK or 0 -> handle[0] */
 	PM_TIMERFD,      /* a[1] Linux's clock, a[2] O_NONBLOCK or 0 -> handle[0]: FILE_TIMER_* */
 
@@ -80,6 +84,10 @@ enum pm_op {
 
 #define PM_FORK_WAIT 1u
 
+#define PM_CHILDREN_REAP    1u /* no zombies are left */
+#define PM_CHILDREN_NO_STOP 2u /* no SIGCHLD when they stop or go on */
+
+enum pm_sched_op { PM_SCHED_GET, PM_SCHED_SET_POLICY, PM_SCHED_SET_AFFINITY };
 enum pm_timer_op { PM_TIMER_CREATE, PM_TIMER_SET, PM_TIMER_GET, PM_TIMER_OVERRUN, PM_TIMER_DELETE };
 
 #endif

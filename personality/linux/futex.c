@@ -2,7 +2,7 @@
 /*
  * futex(2) over the kernel's futexes. Those are keyed by memory object and
  * offset, so private and shared ones are the same thing.
- * Not here: priority inheritance, FUTEX_WAKE_OP (-ENOSYS).
+ * Not here: priority inheritance (-ENOSYS).
  */
 #include "personality/linux/pers.h"
 
@@ -69,6 +69,56 @@ static int64_t futex_requeue(const struct sys *s, bool compare)
 					(uint32_t *)s->a[4], (uint32_t)s->a[3]));
 }
 
+/* What FUTEX_WAKE_OP does to the second word, and whether it then wakes there. */
+static bool wake_op(uint32_t encoded, uint32_t old, uint32_t *new)
+{
+	int32_t operand = (int32_t)(encoded << 8) >> 20, compared = (int32_t)(encoded << 20) >> 20;
+	uint32_t value = (uint32_t)operand;
+
+	if (encoded >> 31)
+		value = 1u << (value & 31);
+	switch (encoded >> 28 & 7) {
+	case 0: *new = value; break;
+	case 1: *new = old + value; break;
+	case 2: *new = old | value; break;
+	case 3: *new = old & ~value; break;
+	default: *new = old ^ value;
+	}
+	switch (encoded >> 24 & 15) {
+	case 0: return (int32_t)old == compared;
+	case 1: return (int32_t)old != compared;
+	case 2: return (int32_t)old < compared;
+	case 3: return (int32_t)old <= compared;
+	case 4: return (int32_t)old > compared;
+	default: return (int32_t)old >= compared;
+	}
+}
+
+static int64_t futex_wake_op(const struct sys *s)
+{
+	uint32_t encoded = (uint32_t)s->a[5], old, new, seen;
+	int64_t woken, more;
+	bool second;
+
+	if ((s->a[4] & 3) || (encoded >> 28 & 7) > 4 || (encoded >> 24 & 15) > 5)
+		return s->a[4] & 3 ? -X_EINVAL : -X_ENOSYS;
+	if (copy_in(&old, s->a[4], 4))
+		return -X_EFAULT;
+	for (;;) {
+		second = wake_op(encoded, old, &new);
+		if (pers_cmpxchg32((uint32_t *)s->a[4], old, new, &seen))
+			return -X_EFAULT;
+		if (seen == old)
+			break;
+		old = seen;
+	}
+	woken = x_futex_wake((uint32_t *)s->a[0], (uint32_t)s->a[2], ~0u, NULL, 0);
+	if (woken < 0 || !second)
+		return linux_error(woken);
+	more = x_futex_wake((uint32_t *)s->a[4], (uint32_t)s->a[3], ~0u, NULL, 0);
+	return more < 0 ? linux_error(more) : woken + more;
+}
+
 int64_t linux_futex(struct sys *s)
 {
 	uint32_t op = (uint32_t)s->a[1] & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
@@ -95,6 +145,8 @@ int64_t linux_futex(struct sys *s)
 	case FUTEX_REQUEUE:
 	case FUTEX_CMP_REQUEUE:
 		return futex_requeue(s, op == FUTEX_CMP_REQUEUE);
+	case FUTEX_WAKE_OP:
+		return futex_wake_op(s);
 	default:
 		return -X_ENOSYS;
 	}

@@ -323,4 +323,12 @@ int64_t linux_arch_prctl(struct sys *s)
 	}
 }
 
-int64_t linux_personality(struct sys *s) { (void)s; return 0; } /* PER_LINUX, always */
+/* Kept and told; programs behave the same under each. */
+int64_t linux_personality(struct sys *s)
+{
+	uint32_t old = process.persona;
+
+	if ((uint32_t)s->a[0] != UINT32_MAX)
+		process.persona = (uint32_t)s->a[0];
+	return old;
+}

@@ -233,6 +233,7 @@ struct linux_pollfd { int32_t fd; int16_t events, revents; };
 #define FUTEX_WAKE        1
 #define FUTEX_REQUEUE     3
 #define FUTEX_CMP_REQUEUE 4
+#define FUTEX_WAKE_OP     5
 #define FUTEX_WAIT_BITSET 9
 #define FUTEX_WAKE_BITSET 10
 #define FUTEX_PRIVATE_FLAG   128u

@@ -191,6 +191,29 @@ int64_t linux_madvise(struct sys *s)
 	return 0;
 }
 
+/* What is mapped counts as resident: nothing is ever swapped out. */
+int64_t linux_mincore(struct sys *s)
+{
+	uint64_t addr = s->a[0], end, len = s->a[1], vector = s->a[2];
+	static const uint8_t resident = 1;
+
+	if (addr & PAGE_MASK)
+		return -X_EINVAL;
+	if (check_range(addr, &len))
+		return -X_ENOMEM;
+	if (!user_range(vector, len / X_PAGE_SIZE))
+		return -X_EFAULT;
+	for (end = addr + len; addr < end; addr += X_PAGE_SIZE) {
+		struct x_mem_region r;
+
+		if (x_mem_query(X_SELF, addr, &r) < 0 || r.start > addr)
+			return -X_ENOMEM;
+		if (copy_out(vector++, &resident, 1))
+			return -X_EFAULT;
+	}
+	return 0;
+}
+
 int64_t linux_brk(struct sys *s)
 {
 	const struct pers_start *start = start_info();

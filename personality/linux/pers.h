@@ -73,6 +73,8 @@ struct pers_process {
 	uint64_t brk;            /* [L] as the program sees it */
 	uint32_t death_signal;   /* PR_SET_PDEATHSIG, kept only */
 	uint32_t dumpable;
+	uint32_t io_priority;    /* ioprio_set, kept only */
+	uint32_t persona;        /* personality(2), kept only */
 	bool record_locks, file_locks; /* such locks were asked for: closing matters */
 	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
 };

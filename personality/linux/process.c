@@ -81,6 +81,40 @@ int64_t linux_clone(struct sys *s)
 	return pid;
 }
 
+struct linux_clone_args {
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+	uint64_t set_tid, set_tid_size, cgroup;
+};
+#define CLONE_ARGS_SIZE_0 64u
+#define CLONE_PIDFD   0x00001000ull
+#define CLONE_DETACHED 0x00400000ull
+#define CLONE_SIGNAL_BITS 0xffull
+
+int64_t linux_clone3(struct sys *s)
+{
+	struct linux_clone_args args = { 0 };
+	uint64_t size = s->a[1];
+
+	if (size < CLONE_ARGS_SIZE_0)
+		return -X_EINVAL;
+	if (size > X_PAGE_SIZE)
+		return -X_E2BIG;
+	if (copy_in(&args, s->a[0], size < sizeof(args) ? size : sizeof(args)))
+		return -X_EFAULT;
+	if ((args.flags & (CLONE_SIGNAL_BITS | CLONE_DETACHED | CLONE_PIDFD)) || args.exit_signal > SIGNAL_MAX ||
+	    args.set_tid_size || !args.stack != !args.stack_size ||
+	    ((args.flags & CLONE_THREAD) && args.exit_signal))
+		return -X_EINVAL;
+	if (args.stack && !user_range(args.stack, args.stack_size))
+		return -X_EINVAL;
+	s->a[0] = args.flags | args.exit_signal;
+	s->a[1] = args.stack ? args.stack + args.stack_size : 0;
+	s->a[2] = args.parent_tid;
+	s->a[3] = args.child_tid;
+	s->a[4] = args.tls;
+	return linux_clone(s);
+}
+
 /* ------------------------------------------------------------------------- exec */
 
 struct exec_strings { uint64_t buf; uint64_t bytes; uint32_t count; };

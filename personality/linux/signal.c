@@ -247,6 +247,10 @@ int64_t linux_rt_sigaction(struct sys *s)
 		}
 	}
 	process_unlock();
+	if (s->a[1] && sig == SIGCHLD)
+		call_pm(&c, PM_CHILDREN,
+			(new.handler == SIG_IGN || (new.flags & SA_NOCLDWAIT) ? PM_CHILDREN_REAP : 0) |
+			(new.flags & SA_NOCLDSTOP ? PM_CHILDREN_NO_STOP : 0), 0, 0, 0);
 	return s->a[2] ? copy_out(s->a[2], &old, sizeof(old)) : 0;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The Linux x86-64 system calls, by number: L(name, number, state) is served by
- * linux_<name>(); DONE is complete as far as programs can tell, PARTLY is
- * described in docs/linux.md. N(name, number) answers -ENOSYS and is logged
- * once per process. Included with L and N defined; numbers 335-423 don't exist.
+ * linux_<name>(); DONE is complete as far as programs can tell, of what is
+ * PARTLY there the comment says what is missing. N(name, number) answers
+ * -ENOSYS and is logged once per process. Included with L and N defined; numbers
+ * 335-423 don't exist. docs/linux-abi.md is made of this (tools/linuxabi.py).
  */
 L(read, 0, DONE)
 L(write, 1, DONE)
@@ -30,10 +31,10 @@ L(access, 21, DONE)
 L(pipe, 22, DONE)
 L(select, 23, DONE)
 L(sched_yield, 24, DONE)
-L(mremap, 25, PARTLY)
-L(msync, 26, PARTLY)
-N(mincore, 27)
-L(madvise, 28, PARTLY)
+L(mremap, 25, PARTLY) /* only what lies in one mapping; no MREMAP_DONTUNMAP */
+L(msync, 26, PARTLY) /* the range is checked; dirty pages are written by fsync and with time */
+L(mincore, 27, DONE)
+L(madvise, 28, PARTLY) /* only MADV_DONTNEED on anonymous memory does something */
 N(shmget, 29)
 N(shmat, 30)
 N(shmctl, 31)
@@ -46,24 +47,24 @@ L(alarm, 37, DONE)
 L(setitimer, 38, DONE)
 L(getpid, 39, DONE)
 L(sendfile, 40, DONE)
-L(socket, 41, PARTLY)
+L(socket, 41, PARTLY) /* families, types and options: the documents of vfs and net */
 L(connect, 42, DONE)
 L(accept, 43, DONE)
 L(sendto, 44, DONE)
 L(recvfrom, 45, DONE)
-L(sendmsg, 46, PARTLY)
-L(recvmsg, 47, PARTLY)
+L(sendmsg, 46, PARTLY) /* families, types and options: the documents of vfs and net */
+L(recvmsg, 47, PARTLY) /* families, types and options: the documents of vfs and net */
 L(shutdown, 48, DONE)
 L(bind, 49, DONE)
 L(listen, 50, DONE)
 L(getsockname, 51, DONE)
 L(getpeername, 52, DONE)
-L(socketpair, 53, PARTLY)
-L(setsockopt, 54, PARTLY)
-L(getsockopt, 55, PARTLY)
-L(clone, 56, PARTLY)
+L(socketpair, 53, PARTLY) /* families, types and options: the documents of vfs and net */
+L(setsockopt, 54, PARTLY) /* families, types and options: the documents of vfs and net */
+L(getsockopt, 55, PARTLY) /* families, types and options: the documents of vfs and net */
+L(clone, 56, PARTLY) /* four patterns: fork, vfork, posix_spawn, pthread; no namespaces, no memory shared between processes otherwise */
 L(fork, 57, DONE)
-L(vfork, 58, PARTLY)
+L(vfork, 58, PARTLY) /* the child gets a copy of the memory; the parent waits for its exec or end */
 L(execve, 59, DONE)
 L(exit, 60, DONE)
 L(wait4, 61, DONE)
@@ -77,7 +78,7 @@ N(msgget, 68)
 N(msgsnd, 69)
 N(msgrcv, 70)
 N(msgctl, 71)
-L(fcntl, 72, PARTLY)
+L(fcntl, 72, PARTLY) /* no leases, owners of signals, seals */
 L(flock, 73, DONE)
 L(fsync, 74, DONE)
 L(fdatasync, 75, DONE)
@@ -103,12 +104,12 @@ L(lchown, 94, DONE)
 L(umask, 95, DONE)
 L(gettimeofday, 96, DONE)
 L(getrlimit, 97, DONE)
-L(getrusage, 98, PARTLY)
+L(getrusage, 98, PARTLY) /* times and largest size only */
 L(sysinfo, 99, DONE)
 L(times, 100, DONE)
-L(ptrace, 101, PARTLY)
+L(ptrace, 101, PARTLY) /* EPERM */
 L(getuid, 102, DONE)
-L(syslog, 103, PARTLY)
+L(syslog, 103, PARTLY) /* reading only */
 L(getgid, 104, DONE)
 L(setuid, 105, DONE)
 L(setgid, 106, DONE)
@@ -130,8 +131,8 @@ L(getpgid, 121, DONE)
 L(setfsuid, 122, DONE)
 L(setfsgid, 123, DONE)
 L(getsid, 124, DONE)
-L(capget, 125, PARTLY)
-L(capset, 126, PARTLY)
+L(capget, 125, PARTLY) /* all for uid 0, none for others */
+L(capset, 126, PARTLY) /* as capget */
 L(rt_sigpending, 127, DONE)
 L(rt_sigtimedwait, 128, DONE)
 L(rt_sigqueueinfo, 129, DONE)
@@ -140,45 +141,45 @@ L(sigaltstack, 131, DONE)
 L(utime, 132, DONE)
 L(mknod, 133, DONE)
 N(uselib, 134)
-L(personality, 135, PARTLY)
+L(personality, 135, DONE)
 N(ustat, 136)
 L(statfs, 137, DONE)
 L(fstatfs, 138, DONE)
 N(sysfs, 139)
-L(getpriority, 140, PARTLY)
-L(setpriority, 141, PARTLY)
-L(sched_setparam, 142, PARTLY)
-L(sched_getparam, 143, PARTLY)
-L(sched_setscheduler, 144, PARTLY)
-L(sched_getscheduler, 145, PARTLY)
-L(sched_get_priority_max, 146, PARTLY)
-L(sched_get_priority_min, 147, PARTLY)
-L(sched_rr_get_interval, 148, PARTLY)
-L(mlock, 149, PARTLY)
-L(munlock, 150, PARTLY)
-L(mlockall, 151, PARTLY)
-L(munlockall, 152, PARTLY)
-L(vhangup, 153, PARTLY)
+L(getpriority, 140, PARTLY) /* kept and told */
+L(setpriority, 141, PARTLY) /* kept and told */
+L(sched_setparam, 142, PARTLY) /* kept and told: one band for all programs */
+L(sched_getparam, 143, PARTLY) /* kept and told */
+L(sched_setscheduler, 144, PARTLY) /* kept and told: one band for all programs */
+L(sched_getscheduler, 145, PARTLY) /* kept and told */
+L(sched_get_priority_max, 146, DONE)
+L(sched_get_priority_min, 147, DONE)
+L(sched_rr_get_interval, 148, DONE)
+L(mlock, 149, PARTLY) /* memory is never swapped out: the range is checked */
+L(munlock, 150, PARTLY) /* as mlock */
+L(mlockall, 151, PARTLY) /* nothing to do */
+L(munlockall, 152, PARTLY) /* nothing to do */
+L(vhangup, 153, PARTLY) /* does nothing */
 N(modify_ldt, 154)
 N(pivot_root, 155)
 N(_sysctl, 156)
-L(prctl, 157, PARTLY)
-L(arch_prctl, 158, PARTLY)
+L(prctl, 157, PARTLY) /* names, death signal (kept only), dumpable, capability bounds; others EINVAL */
+L(arch_prctl, 158, PARTLY) /* ARCH_SET_GS has no effect */
 N(adjtimex, 159)
 L(setrlimit, 160, DONE)
 L(chroot, 161, DONE)
 L(sync, 162, DONE)
-N(acct, 163)
-L(settimeofday, 164, PARTLY)
+L(acct, 163, PARTLY) /* ENOSYS for uid 0, EPERM for others */
+L(settimeofday, 164, PARTLY) /* EPERM: the clock cannot be set */
 L(mount, 165, DONE)
 L(umount2, 166, DONE)
-N(swapon, 167)
-N(swapoff, 168)
-L(reboot, 169, PARTLY)
-L(sethostname, 170, PARTLY)
-L(setdomainname, 171, PARTLY)
-L(iopl, 172, PARTLY)
-L(ioperm, 173, PARTLY)
+L(swapon, 167, PARTLY) /* EINVAL: there is no swap */
+L(swapoff, 168, PARTLY) /* EINVAL: there is no swap */
+L(reboot, 169, PARTLY) /* power off and restart */
+L(sethostname, 170, DONE)
+L(setdomainname, 171, DONE)
+L(iopl, 172, PARTLY) /* EPERM */
+L(ioperm, 173, PARTLY) /* EPERM */
 N(create_module, 174)
 N(init_module, 175)
 N(delete_module, 176)
@@ -192,24 +193,24 @@ N(afs_syscall, 183)
 N(tuxcall, 184)
 N(security, 185)
 L(gettid, 186, DONE)
-L(readahead, 187, PARTLY)
-L(setxattr, 188, PARTLY)
-L(lsetxattr, 189, PARTLY)
-L(fsetxattr, 190, PARTLY)
-L(getxattr, 191, PARTLY)
-L(lgetxattr, 192, PARTLY)
-L(fgetxattr, 193, PARTLY)
-L(listxattr, 194, PARTLY)
-L(llistxattr, 195, PARTLY)
-L(flistxattr, 196, PARTLY)
-L(removexattr, 197, PARTLY)
-L(lremovexattr, 198, PARTLY)
-L(fremovexattr, 199, PARTLY)
+L(readahead, 187, PARTLY) /* does nothing */
+L(setxattr, 188, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(lsetxattr, 189, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(fsetxattr, 190, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(getxattr, 191, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(lgetxattr, 192, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(fgetxattr, 193, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(listxattr, 194, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(llistxattr, 195, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(flistxattr, 196, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(removexattr, 197, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(lremovexattr, 198, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(fremovexattr, 199, PARTLY) /* EOPNOTSUPP: no filesystem has any */
 L(tkill, 200, DONE)
 L(time, 201, DONE)
-L(futex, 202, PARTLY)
-L(sched_setaffinity, 203, PARTLY)
-L(sched_getaffinity, 204, PARTLY)
+L(futex, 202, PARTLY) /* no priority inheritance, no FUTEX_FD; robust lists of killed processes are not walked */
+L(sched_setaffinity, 203, PARTLY) /* of the process, kept and told */
+L(sched_getaffinity, 204, PARTLY) /* as set */
 N(set_thread_area, 205)
 N(io_setup, 206)
 N(io_destroy, 207)
@@ -226,13 +227,13 @@ L(getdents64, 217, DONE)
 L(set_tid_address, 218, DONE)
 L(restart_syscall, 219, DONE)
 N(semtimedop, 220)
-L(fadvise64, 221, PARTLY)
+L(fadvise64, 221, PARTLY) /* does nothing */
 L(timer_create, 222, DONE)
 L(timer_settime, 223, DONE)
 L(timer_gettime, 224, DONE)
 L(timer_getoverrun, 225, DONE)
 L(timer_delete, 226, DONE)
-L(clock_settime, 227, PARTLY)
+L(clock_settime, 227, PARTLY) /* EPERM: the clock cannot be set */
 L(clock_gettime, 228, DONE)
 L(clock_getres, 229, DONE)
 L(clock_nanosleep, 230, DONE)
@@ -252,12 +253,12 @@ N(mq_timedreceive, 243)
 N(mq_notify, 244)
 N(mq_getsetattr, 245)
 N(kexec_load, 246)
-L(waitid, 247, PARTLY)
+L(waitid, 247, PARTLY) /* no P_PIDFD */
 N(add_key, 248)
 N(request_key, 249)
 N(keyctl, 250)
-N(ioprio_set, 251)
-N(ioprio_get, 252)
+L(ioprio_set, 251, PARTLY) /* kept for the process itself */
+L(ioprio_get, 252, PARTLY) /* as set */
 N(inotify_init, 253)
 N(inotify_add_watch, 254)
 N(inotify_rm_watch, 255)
@@ -282,7 +283,7 @@ L(set_robust_list, 273, DONE)
 L(get_robust_list, 274, DONE)
 N(splice, 275)
 N(tee, 276)
-L(sync_file_range, 277, PARTLY)
+L(sync_file_range, 277, PARTLY) /* as fdatasync */
 N(vmsplice, 278)
 N(move_pages, 279)
 L(utimensat, 280, DONE)
@@ -290,7 +291,7 @@ L(epoll_pwait, 281, DONE)
 N(signalfd, 282)
 L(timerfd_create, 283, DONE)
 L(eventfd, 284, DONE)
-L(fallocate, 285, PARTLY)
+L(fallocate, 285, PARTLY) /* grows files, reserves nothing, punches no holes */
 L(timerfd_settime, 286, DONE)
 L(timerfd_gettime, 287, DONE)
 L(accept4, 288, DONE)
@@ -311,29 +312,29 @@ L(prlimit64, 302, DONE)
 N(name_to_handle_at, 303)
 N(open_by_handle_at, 304)
 N(clock_adjtime, 305)
-L(syncfs, 306, PARTLY)
+L(syncfs, 306, PARTLY) /* as fsync */
 L(sendmmsg, 307, DONE)
 N(setns, 308)
-L(getcpu, 309, PARTLY)
+L(getcpu, 309, PARTLY) /* 0 */
 N(process_vm_readv, 310)
 N(process_vm_writev, 311)
 N(kcmp, 312)
 N(finit_module, 313)
-N(sched_setattr, 314)
-N(sched_getattr, 315)
+L(sched_setattr, 314, PARTLY) /* policy and priority, kept and told */
+L(sched_getattr, 315, PARTLY) /* policy and priority */
 L(renameat2, 316, DONE)
 N(seccomp, 317)
 L(getrandom, 318, DONE)
-N(memfd_create, 319)
+L(memfd_create, 319, PARTLY) /* no sealing, no huge pages */
 N(kexec_file_load, 320)
 N(bpf, 321)
-L(execveat, 322, PARTLY)
+L(execveat, 322, PARTLY) /* a path only relative to the working directory */
 N(userfaultfd, 323)
 N(membarrier, 324)
-L(mlock2, 325, PARTLY)
-L(copy_file_range, 326, PARTLY)
-L(preadv2, 327, PARTLY)
-L(pwritev2, 328, PARTLY)
+L(mlock2, 325, PARTLY) /* as mlock */
+L(copy_file_range, 326, PARTLY) /* no flags; by way of a buffer */
+L(preadv2, 327, PARTLY) /* no flags */
+L(pwritev2, 328, PARTLY) /* no flags */
 N(pkey_mprotect, 329)
 N(pkey_alloc, 330)
 N(pkey_free, 331)
@@ -351,7 +352,7 @@ N(fsconfig, 431)
 N(fsmount, 432)
 N(fspick, 433)
 N(pidfd_open, 434)
-N(clone3, 435)
+L(clone3, 435, PARTLY) /* as clone; no pidfd, set_tid, cgroup */
 L(close_range, 436, DONE)
 N(openat2, 437)
 N(pidfd_getfd, 438)

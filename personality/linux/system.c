@@ -4,19 +4,52 @@
  */
 #include "personality/linux/pers.h"
 
-/* Programs look at sysname and release to decide what they may use. */
+/* Programs look at sysname and release to decide what they may use. The names
+ * of host and domain are the system's, kept by pm. */
 int64_t linux_uname(struct sys *s)
 {
-	static const struct linux_utsname name = {
+	struct linux_utsname name = {
 		.sysname = "Linux", .nodename = "xinim", .release = "6.1.0-xinim",
 		.version = "XINIM 0.1", .machine = "x86_64", .domainname = "(none)",
 	};
+	struct x_call c;
+	int64_t error = user_probe(s->a[0], sizeof(name), true);
 
+	if (error)
+		return error;
+	call_init(&c, PM_HOSTNAME);
+	call_window(&c, name.nodename, sizeof(name.nodename) - 1, X_WIN_WRITE);
+	call_plain(X_SLOT_PM, &c);
+	call_init(&c, PM_HOSTNAME);
+	c.msg.a[1] = 1;
+	call_window(&c, name.domainname, sizeof(name.domainname) - 1, X_WIN_WRITE);
+	call_plain(X_SLOT_PM, &c);
 	return copy_out(s->a[0], &name, sizeof(name));
 }
 
-int64_t linux_sethostname(struct sys *s) { (void)s; return -X_EPERM; }
-int64_t linux_setdomainname(struct sys *s) { (void)s; return -X_EPERM; }
+static int64_t set_system_name(const struct sys *s, uint64_t which)
+{
+	int32_t len = (int32_t)s->a[1];
+	char name[64];
+	struct x_call c;
+	int64_t error;
+
+	if (ids()->euid != 0)
+		return -X_EPERM;
+	if (len < 0 || len > (int32_t)sizeof(name))
+		return -X_EINVAL;
+	if (copy_in(name, s->a[0], (uint32_t)len))
+		return -X_EFAULT;
+	call_init(&c, PM_HOSTNAME);
+	c.msg.a[0] = 1;
+	c.msg.a[1] = which;
+	call_window(&c, name, (uint32_t)len, X_WIN_READ);
+	error = call_plain(X_SLOT_PM, &c);
+	return error < 0 ? error : 0;
+}
+
+int64_t linux_sethostname(struct sys *s) { return set_system_name(s, 0); }
+int64_t linux_setdomainname(struct sys *s) { return set_system_name(s, 1); }
 
 int64_t linux_sysinfo(struct sys *s)
 {
@@ -144,96 +177,6 @@ int64_t linux_getrandom(struct sys *s)
 	return (int64_t)len;
 }
 
-/* --------------------------------------------------------------------- scheduling */
-
-int64_t linux_sched_yield(struct sys *s) { (void)s; x_yield(); return 0; }
-
-static uint64_t cpu_mask(void)
-{
-	struct x_system_info info;
-
-	if (x_system_info(&info) < 0 || info.cpus == 0)
-		return 1;
-	return info.cpus >= 64 ? UINT64_MAX : (1ull << info.cpus) - 1;
-}
-
-int64_t linux_sched_getaffinity(struct sys *s)
-{
-	uint64_t mask = cpu_mask();
-
-	if ((uint32_t)s->a[1] < 8 || (s->a[1] & 7))
-		return -X_EINVAL;
-	return copy_out(s->a[2], &mask, 8) ? -X_EFAULT : 8;
-}
-
-/* Threads run where the kernel puts them: a wish that leaves a CPU is granted. */
-int64_t linux_sched_setaffinity(struct sys *s)
-{
-	uint64_t mask = 0;
-
-	if (copy_in(&mask, s->a[2], s->a[1] < 8 ? s->a[1] : 8))
-		return -X_EFAULT;
-	return mask & cpu_mask() ? 0 : -X_EINVAL;
-}
-
-int64_t linux_getcpu(struct sys *s)
-{
-	static const uint32_t zero;
-
-	if ((s->a[0] && copy_out(s->a[0], &zero, 4)) || (s->a[1] && copy_out(s->a[1], &zero, 4)))
-		return -X_EFAULT;
-	return 0;
-}
-
-/* One policy, SCHED_OTHER, whose only priority is 0. */
-int64_t linux_sched_getscheduler(struct sys *s) { return (int32_t)s->a[0] < 0 ? -X_EINVAL : 0; }
-
-int64_t linux_sched_setscheduler(struct sys *s)
-{
-	uint32_t policy = (uint32_t)s->a[1], priority;
-
-	if (copy_in(&priority, s->a[2], 4))
-		return -X_EFAULT;
-	if (policy == 1 || policy == 2)
-		return -X_EPERM; /* real time */
-	return (policy == 0 || policy == 3 || policy == 5) && priority == 0 ? 0 : -X_EINVAL;
-}
-
-int64_t linux_sched_getparam(struct sys *s)
-{
-	static const uint32_t zero;
-
-	return copy_out(s->a[1], &zero, 4);
-}
-
-int64_t linux_sched_setparam(struct sys *s)
-{
-	uint32_t priority;
-
-	if (copy_in(&priority, s->a[1], 4))
-		return -X_EFAULT;
-	return priority ? -X_EINVAL : 0;
-}
-
-static int64_t policy_limit(uint64_t policy, int64_t real_time)
-{
-	switch ((uint32_t)policy) {
-	case 1: case 2: return real_time;
-	case 0: case 3: case 5: case 6: return 0;
-	default: return -X_EINVAL;
-	}
-}
-
-int64_t linux_sched_get_priority_max(struct sys *s) { return policy_limit(s->a[0], 99); }
-int64_t linux_sched_get_priority_min(struct sys *s) { return policy_limit(s->a[0], 1); }
-
-int64_t linux_sched_rr_get_interval(struct sys *s)
-{
-	static const struct linux_timespec slice = { 0, 10000000 };
-
-	return copy_out(s->a[1], &slice, sizeof(slice));
-}
-
 /* -------------------------------------------------------------------------- power */
 
 #define REBOOT_MAGIC 0xfee1deadu
@@ -256,7 +199,10 @@ int64_t linux_reboot(struct sys *s)
 int64_t linux_iopl(struct sys *s) { (void)s; return -X_EPERM; }
 int64_t linux_ioperm(struct sys *s) { (void)s; return -X_EPERM; }
 int64_t linux_ptrace(struct sys *s) { (void)s; return -X_EPERM; }
-int64_t linux_vhangup(struct sys *s) { (void)s; return -X_EPERM; }
+int64_t linux_vhangup(struct sys *s) { (void)s; return ids()->euid == 0 ? 0 : -X_EPERM; }
+int64_t linux_acct(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_ENOSYS : -X_EPERM; }
+int64_t linux_swapon(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_EINVAL : -X_EPERM; }
+int64_t linux_swapoff(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_EINVAL : -X_EPERM; }
 
 #define NO_XATTR(name) int64_t linux_##name(struct sys *s) { (void)s; return -X_EOPNOTSUPP; }
 NO_XATTR(setxattr) NO_XATTR(lsetxattr) NO_XATTR(fsetxattr)

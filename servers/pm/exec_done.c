@@ -209,6 +209,7 @@ static void copy_cmdline(struct proc *p, const struct exec *e)
 static void remember(struct proc *p, const struct exec *e)
 {
 	p->execed = true;
+	p->children = e->ignore & signal_bit(SIGNAL_CHLD) ? PM_CHILDREN_REAP : 0;
 	p->code_start = start.program_start;
 	p->code_end = start.program_end;
 	p->stack_start = start.initial_rsp;

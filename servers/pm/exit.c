@@ -101,14 +101,21 @@ static void wake_orphaned_groups(const struct proc *p)
 
 static void tell_parent(struct proc *p)
 {
+	struct proc *parent = p->parent;
 	int status = p->wait_status;
+	bool nobody = !parent || (parent->children & PM_CHILDREN_REAP);
 
-	if (!p->parent)
-		proc_reap(p);
-	else if ((status & 0x7f) == 0)
+	if (nobody)
+		proc_enter(p, PROC_DYING); /* no zombie for a wait to find */
+	if (parent && (status & 0x7f) == 0)
 		signal_parent(p, CHILD_EXITED, status >> 8 & 0xff);
-	else
+	else if (parent)
 		signal_parent(p, status & 0x80 ? CHILD_DUMPED : CHILD_KILLED, status & 0x7f);
+	if (!nobody)
+		return;
+	proc_reap(p);
+	if (parent)
+		waits_check(parent);
 }
 
 /* Without the first process there is no system of programs. */

@@ -13,6 +13,10 @@ static void inherit(struct proc *child, const struct proc *parent)
 	child->ids.pid = 0; /* not a number yet */
 	child->ids.ppid = parent->ids.pid;
 	child->nice = parent->nice;
+	child->policy = parent->policy;
+	child->rt_priority = parent->rt_priority;
+	child->affinity = parent->affinity;
+	child->children = parent->children;
 	child->code_start = parent->code_start;
 	child->code_end = parent->code_end;
 	child->stack_start = parent->stack_start;

@@ -139,3 +139,70 @@ void priority_call(struct proc *caller, const struct x_in *in)
 	else
 		answer_value(in->id, (uint64_t)(20 - lowest));
 }
+
+/* ---- policies and affinities ---- */
+
+static int sched_set(const struct proc *caller, struct proc *p, const struct x_in *in)
+{
+	uint32_t policy = (uint32_t)in->msg.a[2], priority = (uint32_t)in->msg.a[3];
+
+	if (caller->ids.euid != 0 && caller->ids.euid != p->ids.uid && caller->ids.euid != p->ids.euid)
+		return -X_EPERM;
+	if (in->msg.a[0] == PM_SCHED_SET_AFFINITY) {
+		p->affinity = in->msg.a[3];
+		return 0;
+	}
+	if (caller->ids.euid != 0 && priority > p->rt_priority && priority > p->rlimit[RLIMIT_RTPRIO].soft)
+		return -X_EPERM;
+	p->policy = policy;
+	p->rt_priority = priority;
+	return 0;
+}
+
+void sched_call(struct proc *caller, const struct x_in *in)
+{
+	uint32_t pid = (uint32_t)in->msg.a[1];
+	struct proc *p = pid ? proc_by_pid(pid) : caller;
+	struct x_msg msg = { 0 };
+	int err = 0;
+
+	for (struct proc *q = procs; !p && q < procs + PROCS_MAX; q++)
+		if (proc_alive(q) && thread_number(q, pid))
+			p = q;
+	if (!p)
+		err = -X_ESRCH;
+	else if (in->msg.a[0] != PM_SCHED_GET)
+		err = sched_set(caller, p, in);
+	if (err) {
+		out_status(in->id, err);
+		return;
+	}
+	msg.a[0] = p->policy;
+	msg.a[1] = p->rt_priority;
+	msg.a[2] = p->affinity;
+	out_answer(in->id, &msg);
+}
+
+/* ---- names of the system ---- */
+
+static char names[2][65] = { "xinim", "(none)" };
+
+void hostname_call(struct proc *p, const struct x_in *in)
+{
+	char *name = names[in->msg.a[1] == 1], new[65] = { 0 };
+	uint32_t bytes = in->win_count ? in->win[0].len : 0;
+
+	if (in->msg.a[0] == 1 && p->ids.euid != 0) {
+		out_status(in->id, -X_EPERM);
+	} else if (in->msg.a[0] != 1) {
+		uint32_t len = (uint32_t)strlen(name) + 1;
+
+		window_write(in->id, 0, 0, name, len < bytes ? len : bytes);
+		out_status(in->id, 0);
+	} else if (bytes >= sizeof(new) || (bytes && window_read(in->id, 0, 0, new, bytes) != bytes)) {
+		out_status(in->id, -X_EINVAL);
+	} else {
+		memcpy(name, new, sizeof(new));
+		out_status(in->id, 0);
+	}
+}

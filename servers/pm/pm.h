@@ -94,6 +94,9 @@ struct proc {
 	uint32_t stop_signal;
 	int32_t wait_status;     /* ZOMBIE: as wait4 gives it */
 	int32_t nice;
+	uint32_t policy, rt_priority; /* PM_SCHED */
+	uint64_t affinity;       /* 0: all CPUs */
+	uint32_t children;       /* PM_CHILDREN_* */
 	struct proc *parent;     /* NULL: none (the first process) */
 	struct pm_ids ids;       /* what the ids page shows */
 
@@ -180,6 +183,7 @@ int proc_watch(struct proc *p);              /* hear of its death */
 void proc_kill(struct proc *p, int wait_status);
 void proc_reap(struct proc *p);              /* a zombie nobody needs any more */
 void wait_call(struct proc *p, const struct x_in *in);
+void children_call(struct proc *p, const struct x_in *in);
 void waits_check(struct proc *parent);       /* something changed with a child */
 void waits_drop(struct proc *p);             /* the waiter died */
 bool wait_cancel(uint64_t call_id);
@@ -244,6 +248,8 @@ void rlimit_call(struct proc *p, const struct x_in *in);
 void rusage_call(struct proc *p, const struct x_in *in);
 void sysinfo_call(struct proc *p, const struct x_in *in);
 void priority_call(struct proc *p, const struct x_in *in);
+void sched_call(struct proc *p, const struct x_in *in);
+void hostname_call(struct proc *p, const struct x_in *in);
 void reboot_call(struct proc *p, const struct x_in *in);
 void power_off(x_handle_t session);          /* the first process is gone; its vfs session */
 

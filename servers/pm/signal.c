@@ -104,7 +104,7 @@ void signal_parent(struct proc *child, int code, int status)
 
 	if (!parent)
 		return;
-	if (proc_alive(parent))
+	if (proc_alive(parent) && !(code >= CHILD_STOPPED && (parent->children & PM_CHILDREN_NO_STOP)))
 		notify(parent, 0, SIGNAL_CHLD, &info);
 	waits_check(parent);
 }

@@ -32,6 +32,12 @@ static void wait_free(struct wait *w)
 		waits_end--;
 }
 
+void children_call(struct proc *p, const struct x_in *in)
+{
+	p->children = (uint32_t)in->msg.a[0];
+	out_status(in->id, 0);
+}
+
 static bool is_meant(const struct wait *w, const struct proc *child)
 {
 	if (!proc_visible(child) || child->parent != w->waiter)

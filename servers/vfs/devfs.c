@@ -54,7 +54,7 @@ static struct node nodes[FIXED_NODES + BLOCK_NODES_MAX] = {
 	LNK("stdin", "/proc/self/fd/0"),
 	LNK("stdout", "/proc/self/fd/1"),
 	LNK("stderr", "/proc/self/fd/2"),
-	DIR("shm", 01777),
+	LNK("shm", "/tmp"), /* a tmpfs, as programs want it there */
 	DIR("pts", 0755),
 };
 enum { NODES = sizeof(nodes) / sizeof(nodes[0]) };

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Smaller calls: scheduling as kept and told, mincore, memfd, clone3, futex operations, children nobody waits for. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "check.h"
+
+enum { FUTEX_WAIT = 0, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP = 5 };
+enum { FUTEX_OP_SET, FUTEX_OP_ADD, FUTEX_OP_OR, FUTEX_OP_ANDN, FUTEX_OP_XOR };
+enum { FUTEX_OP_CMP_EQ, FUTEX_OP_CMP_NE, FUTEX_OP_CMP_LT, FUTEX_OP_CMP_LE, FUTEX_OP_CMP_GT };
+#define FUTEX_OP(op, value, compare, with) ((op) << 28 | (compare) << 24 | (value) << 12 | (with))
+
+static void scheduling(void)
+{
+	struct sched_param param = { 0 };
+	struct timespec slice;
+	cpu_set_t set;
+	uint32_t attr[16] = { 48 };
+
+	CHECK(sched_get_priority_max(SCHED_FIFO) == 99 && sched_get_priority_min(SCHED_RR) == 1);
+	CHECK(sched_get_priority_max(SCHED_OTHER) == 0);
+	FAILS(sched_get_priority_max(77), EINVAL);
+	CHECK(syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER && syscall(SYS_sched_getscheduler, getpid()) == SCHED_OTHER);
+	FAILS(syscall(SYS_sched_getscheduler, 32767), ESRCH);
+	FAILS(syscall(SYS_sched_getscheduler, -1), EINVAL);
+	CHECK(syscall(SYS_sched_getparam, 0, &param) == 0 && param.sched_priority == 0);
+	FAILS(syscall(SYS_sched_getparam, 0, NULL), EINVAL);
+	FAILS(syscall(SYS_sched_getparam, 32767, &param), ESRCH);
+	param.sched_priority = 1;
+	FAILS(syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param), EINVAL);
+	FAILS(syscall(SYS_sched_setscheduler, 0, 77, &param), EINVAL);
+	FAILS(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, NULL), EINVAL);
+	FAILS(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, (void *)8), EFAULT);
+	FAILS(syscall(SYS_sched_setscheduler, 32767, SCHED_FIFO, &param), ESRCH);
+	param.sched_priority = 0;
+	CHECK(syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &param) == 0);
+	CHECK(syscall(SYS_sched_getscheduler, 0) == SCHED_BATCH);
+	CHECK(syscall(SYS_sched_getattr, 0, attr, 48, 0) == 0 && attr[1] == SCHED_BATCH);
+	FAILS(syscall(SYS_sched_getattr, 0, attr, 47, 0), EINVAL);
+	FAILS(syscall(SYS_sched_setattr, 0, NULL, 0), EINVAL);
+	CHECK(syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param) == 0);
+	CHECK(syscall(SYS_sched_rr_get_interval, 0, &slice) == 0);
+	FAILS(syscall(SYS_sched_rr_get_interval, -1, &slice), EINVAL);
+	CHECK(sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) >= 1);
+	FAILS(syscall(SYS_sched_getaffinity, 0, 1, &set), EINVAL);
+	FAILS(sched_getaffinity(32767, sizeof(set), &set), ESRCH);
+	CPU_ZERO(&set);
+	FAILS(sched_setaffinity(0, sizeof(set), &set), EINVAL);
+	CPU_SET(0, &set);
+	CHECK(sched_setaffinity(0, sizeof(set), &set) == 0);
+	CPU_ZERO(&set);
+	CHECK(sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1 && CPU_ISSET(0, &set));
+	FAILS(syscall(SYS_ioprio_get, 9, 0), EINVAL);
+	CHECK(syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 3) == 0 && syscall(SYS_ioprio_get, 1, 0) == (2 << 13 | 3));
+}
+
+static void memory(void)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	unsigned char vector[4];
+	char *p = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = syscall(SYS_memfd_create, "name", 1);
+
+	memset(p, 1, 3 * page);
+	CHECK(mincore(p, 3 * page, vector) == 0 && vector[0] & vector[1] & vector[2] & 1);
+	FAILS(mincore(p + 1, page, vector), EINVAL);
+	FAILS(mincore(p, page, (void *)8), EFAULT);
+	munmap(p + page, page);
+	FAILS(mincore(p, 3 * page, vector), ENOMEM);
+	CHECK(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC && ftruncate(fd, page) == 0);
+	char *m = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(m != MAP_FAILED && pwrite(fd, "through", 8, 100) == 8 && !strcmp(m + 100, "through"));
+	if (fork() == 0) {
+		strcpy(m, "child");
+		_exit(0);
+	}
+	wait(NULL);
+	char buf[6];
+	CHECK(pread(fd, buf, 6, 0) == 6 && !strcmp(buf, "child"));
+	FAILS(syscall(SYS_memfd_create, "x", 0x4000000), EINVAL);
+	FAILS(syscall(SYS_memfd_create, (char *)8, 0), EFAULT);
+	close(fd);
+}
+
+static void futexes(void)
+{
+	uint32_t a = 0, b = 5;
+
+	CHECK(syscall(SYS_futex, &a, FUTEX_WAKE_OP, 1, 1L, &b, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 5)) == 0 && b == 8);
+	CHECK(syscall(SYS_futex, &a, FUTEX_WAKE_OP, 1, 1L, &b, FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_GT, 5)) == 0 && b == 7);
+	CHECK(syscall(SYS_futex, &a, FUTEX_WAKE_OP, 1, 1L, &b, FUTEX_OP(FUTEX_OP_ANDN, 1, FUTEX_OP_CMP_LT, 5)) == 0 && b == 6);
+	FAILS(syscall(SYS_futex, &a, FUTEX_WAKE_OP, 1, 1L, (void *)8, 0), EFAULT);
+	FAILS(syscall(SYS_futex, &a, FUTEX_WAIT, 1, NULL), EAGAIN);
+	FAILS(syscall(SYS_futex, &a, FUTEX_CMP_REQUEUE, 1, 1L, &b, 9), EAGAIN);
+}
+
+static void children(void)
+{
+	struct { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls; } args = { .exit_signal = SIGCHLD };
+	int status;
+	pid_t pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid == 0)
+		_exit(6);
+	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 6);
+	FAILS(syscall(SYS_clone3, &args, 8), EINVAL);
+	FAILS(syscall(SYS_clone3, (void *)8, sizeof(args)), EFAULT);
+	args.exit_signal = 99;
+	FAILS(syscall(SYS_clone3, &args, sizeof(args)), EINVAL);
+	/* nobody waits for them */
+	signal(SIGCHLD, SIG_IGN);
+	if (fork() == 0)
+		_exit(0);
+	FAILS(wait(&status), ECHILD);
+	signal(SIGCHLD, SIG_DFL);
+	pid = fork();
+	if (pid == 0)
+		_exit(2);
+	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 2);
+}
+
+static void names(void)
+{
+	struct utsname before, now;
+
+	uname(&before);
+	if (fork() == 0) {
+		setuid(1000);
+		FAILS(sethostname("x", 1), EPERM);
+		FAILS(setdomainname("x", 1), EPERM);
+		_exit(failures);
+	}
+	int status;
+	CHECK(wait(&status) > 0 && status == 0);
+	FAILS(sethostname("x", -1), EINVAL);
+	FAILS(sethostname("x", 65), EINVAL);
+	FAILS(sethostname((void *)8, 4), EFAULT);
+	uname(&now);
+	CHECK(!strcmp(before.nodename, now.nodename));
+	FAILS(uname((void *)8), EFAULT);
+	CHECK(syscall(SYS_personality, 0xffffffff) == 0);
+}
+
+int main(void)
+{
+	scheduling();
+	memory();
+	futexes();
+	children();
+	names();
+	return check_end("system");
+}
