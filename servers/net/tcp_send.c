@@ -81,12 +81,21 @@ int64_t copy_from_windows(const struct waiter *w, uint64_t at, void *to, uint32_
 	return done;
 }
 
+/* What of a chunk a stream fills. Never all of it: lwIP joins references that are
+ * neighbours in memory, and a reference must lie in one chunk. */
+static uint32_t usable(const struct tcp_pcb *pcb, const struct chunk *c)
+{
+	uint32_t most = segment_most(pcb), bytes = c->size - 64;
+
+	return bytes < most ? bytes : most;
+}
+
 /* A chunk with room at its end: the last one, or a new one. */
 static struct chunk *chunk_for(struct sock *s, uint32_t bytes)
 {
 	struct chunk *c = s->sending_last;
 
-	if (c && c->used < c->size && c->used < segment_most(s->pcb.tcp))
+	if (c && c->used < usable(s->pcb.tcp, c))
 		return c;
 	/* The last ones are for those who hold little. */
 	if (chunks_free_large() < 8 && s->sending_bytes > 2 * CHUNK_LARGE)
@@ -120,7 +129,7 @@ static void drop_if_empty(struct sock *s, struct chunk *c)
 int64_t tcp_queue(struct sock *s, struct waiter *w)
 {
 	uint64_t left = w->total - w->done;
-	uint32_t room = s->send_limit > s->sending_bytes ? s->send_limit - s->sending_bytes : 0, bytes, most;
+	uint32_t room = s->send_limit > s->sending_bytes ? s->send_limit - s->sending_bytes : 0, bytes;
 	struct chunk *c;
 	int64_t n;
 	err_t err;
@@ -131,8 +140,7 @@ int64_t tcp_queue(struct sock *s, struct waiter *w)
 	c = chunk_for(s, left < UINT32_MAX ? (uint32_t)left : UINT32_MAX);
 	if (!c)
 		return SOCK_WAIT;
-	most = segment_most(s->pcb.tcp);
-	bytes = (c->size < most ? c->size : most) - c->used;
+	bytes = usable(s->pcb.tcp, c) - c->used;
 	bytes = left < bytes ? (uint32_t)left : bytes;
 	n = copy_from_windows(w, w->done, c->data + c->used, bytes);
 	if (n <= 0) {
