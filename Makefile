@@ -216,10 +216,18 @@ $(BUILD)/guest/%: tests/guest/%.c | $(STAMP)
 
 # ------------------------------------------------------- archive and image
 ARCHIVE := $(BUILD)/xinim.archive
-$(ARCHIVE): $(BUILD)/tools/mkarchive $(foreach s,$(SERVICES),$(BUILD)/bin/$s) $(PERSONALITY) $(MANIFESTS)
+# Without what only debuggers read: the archive stays in memory.
+STRIPPED := $(BUILD)/stripped
+$(STRIPPED)/%: $(BUILD)/bin/%
+	@mkdir -p $(@D)
+	@strip --strip-debug $< -o $@
+$(STRIPPED)/personality: $(PERSONALITY)
+	@mkdir -p $(@D)
+	@strip --strip-debug $< -o $@
+$(ARCHIVE): $(BUILD)/tools/mkarchive $(foreach s,$(SERVICES),$(STRIPPED)/$s) $(STRIPPED)/personality $(MANIFESTS)
 	@echo "  ARCHIVE $@"
-	@$(BUILD)/tools/mkarchive $@ personality/linux=$(PERSONALITY) \
-		$(foreach s,$(SERVICES),bin/$s=$(BUILD)/bin/$s) \
+	@$(BUILD)/tools/mkarchive $@ personality/linux=$(STRIPPED)/personality \
+		$(foreach s,$(SERVICES),bin/$s=$(STRIPPED)/$s) \
 		$(foreach m,$(MANIFESTS),manifest/$(call service_name,$(dir $m))=$m)
 
 # Native programs that take the place of rs: archives of their own.
