@@ -41,6 +41,7 @@ void recover_begin(struct port *p, uint32_t interrupts)
 	}
 	port_stop_engine(p);
 	port_enter(p, PORT_HALTING);
+	port_step(p); /* most stop at once */
 }
 
 static void end_all(struct port *p)
