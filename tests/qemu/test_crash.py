@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is on the disk if the power fails: the disk's writes are logged (QEMU's blklogwrites) and done again
+up to each flush. At every such point the filesystem must be whole, and what was fsynced before must be there."""
+import pathlib
+import re
+import struct
+import subprocess
+
+import pytest
+
+from conftest import console, minixfs
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MAGIC, FLUSH, DISCARD = 0x6A736677736872, 1, 4
+POINTS_MAX = 40  # flushes looked at: each costs a check of the whole image
+
+# Each line of /root/said is fsynced: from then on it must survive.
+WORK = """
+mkdir /root/d
+i=0
+while [ $i -lt 30 ]; do
+    echo "line $i" >>/root/said; dd if=/dev/zero of=/root/d/f$i bs=1k count=$((i * 7 + 1)) conv=fsync 2>/dev/null
+    [ $((i % 3)) = 1 ] && mv /root/d/f$i /root/d/g$i && ln /root/d/g$i /root/h$i
+    [ $((i % 5)) = 4 ] && rm /root/d/f$((i - 1))
+    sync; {between}
+    i=$((i + 1))
+done
+echo fi''nished
+"""
+
+
+def log_entries(path):
+    """(offset, data, flags) of each entry of a log."""
+    log = path.read_bytes()
+    magic, version, count, sector = struct.unpack_from("<QQQI", log)
+    assert magic == MAGIC and version == 1, "not a log of blklogwrites"
+    at = sector
+    for _ in range(count):
+        first, sectors, flags, length = struct.unpack_from("<QQQQ", log, at)
+        at += sector
+        data = b"" if flags & DISCARD else log[at:at + sectors * sector]
+        at += len(data)
+        yield first * sector, data, flags
+        assert length <= sectors * sector or flags & DISCARD
+
+
+@pytest.mark.parametrize("between", ["true", "[ $((i % 4)) = 3 ] && /bin/svc kill virtio_blk"], ids=["quiet", "kills"])
+def test_every_flush_is_a_whole_filesystem(image, tmp_path, between):
+    disk, log, start, script = tmp_path / "work.img", tmp_path / "log", tmp_path / "start.img", tmp_path / "exec"
+    script.write_text(". /etc/shrc\n" + WORK.format(between=between), encoding="utf-8")
+    minixfs("add", image, script, "/etc/xinim-exec", "--mode", "755")
+    for copy in (disk, start):
+        subprocess.run(["cp", "--sparse=always", image, copy], check=True)
+    with open(log, "wb") as stream:
+        stream.truncate(0)
+    text = console("--disk", "none", "--qemu",
+                   f"-blockdev driver=file,node-name=d,filename={disk} -blockdev driver=file,node-name=l,filename={log} "
+                   "-blockdev driver=blklogwrites,node-name=logged,file=d,log=l -device virtio-blk-pci,drive=logged",
+                   until="XINIM-END", seconds=120, settle=3)
+    assert "\nfinished" in text, text
+    entries = list(log_entries(log))
+    flushes = [i for i, (_, _, flags) in enumerate(entries) if flags & FLUSH]
+    assert len(flushes) >= 30, f"{len(flushes)} flushes in {len(entries)} entries"
+    looked_at = set(flushes[::max(1, len(flushes) // POINTS_MAX)]) | {flushes[-1]}
+    lines = 0
+    with open(start, "r+b") as stream:
+        for number, (offset, data, _) in enumerate(entries):
+            stream.seek(offset)
+            stream.write(data)
+            if number not in looked_at:
+                continue
+            stream.flush()
+            check = subprocess.run([ROOT / "build/tools/minixfs", "check", start], capture_output=True, text=True, check=False)
+            assert check.returncode == 0, f"at flush {number} of {len(entries)}:\n{check.stdout}{check.stderr}"
+            said = subprocess.run([ROOT / "build/tools/minixfs", "cat", start, "/root/said"], capture_output=True, text=True,
+                                  check=False).stdout
+            now = len(re.findall(r"^line \d+$", said, re.M))
+            assert now >= lines, f"at flush {number}: {now} lines, {lines} before"
+            lines = now
+    assert lines == 30
