@@ -10,6 +10,7 @@
  * shares of the memory: for metadata, and for what is dirty.
  */
 
+#include "lib/fs/clean.h"
 #include "fs/minix/server.h"
 
 enum {
@@ -135,7 +136,14 @@ static void batch_end(void)
 		timer_set(&soon_timer, server_now_ns);
 }
 
+static bool state_check(void)
+{
+	pages_unclean();
+	return true;
+}
+
 static const struct server_ops ops = {
+	.state_check = state_check,
 	.call = request_take,
 	.cancel = request_cancel,
 	.closure = file_closure,

@@ -15,6 +15,7 @@
  * that a truncation has freed meanwhile is fetched again (content.version).
  */
 
+#include "lib/fs/clean.h"
 #include "fs/minix/server.h"
 #include "proto/block.h"
 
@@ -387,7 +388,7 @@ static int clean_some(struct content *c, uint64_t *offset)
 	if (slot < 0 || !jobs_free)
 		return -X_EWAIT;
 	dirty.addr = (uintptr_t)slot_data(slot);
-	n = x_mem_clean(c->memory, &dirty);
+	n = pages_clean(c->memory, &dirty);
 	if (n <= 0)
 		return n;
 	new_job(c, JOB_WRITE, dirty.offset, n, slot);
@@ -452,7 +453,7 @@ static void unpin_written(enum x_content_op op, uint64_t flushed_gen)
 			continue;
 		c = content_by_id(job->content);
 		if (c)
-			x_mem_content(c->memory, op, job->offset, job->bytes);
+			out_do(X_SYS_mem_content, c->memory, op, job->offset, job->bytes, 0);
 		end_job(job);
 	}
 }

@@ -5,6 +5,7 @@
  * kernel for missing pages.
  */
 
+#include "lib/fs/clean.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "lib/c/stdlib.h"
 #include "lib/fs/server.h"
@@ -110,7 +111,14 @@ static void set_limits(void)
 	};
 }
 
+static bool state_check(void)
+{
+	pages_unclean();
+	return true;
+}
+
 static const struct server_ops ops = {
+	.state_check = state_check,
 	.call = request_take,
 	.cancel = request_cancel,
 	.closure = file_closure,

@@ -5,12 +5,14 @@
  * stays dirty, so the kernel keeps it.
  */
 
+#include "lib/fs/clean.h"
+#include "lib/region/region.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "lib/fs/server.h"
 
 enum { EVICT_PAGES_MAX = 64 };
 
-static uint8_t bounce[TMPFS_PAGE] __attribute__((aligned(TMPFS_PAGE)));
+static REGION_SCRATCH uint8_t bounce[TMPFS_PAGE] __attribute__((aligned(TMPFS_PAGE)));
 
 int store_mount(bool read_only, struct store_sync *sync)
 {
@@ -69,12 +71,13 @@ bool store_evict(struct content *c)
 	struct x_dirty dirty = { .addr = (uintptr_t)bounce, .len = sizeof(bounce) };
 	bool kept = true;
 	uint64_t page;
+	int64_t n = 0;
 
 	if (pages_count(volume, ip) > EVICT_PAGES_MAX)
 		return false;
-	for (; kept && x_mem_clean(c->memory, &dirty) > 0; dirty.offset += TMPFS_PAGE)
+	for (; kept && (n = pages_clean(c->memory, &dirty)) > 0; dirty.offset += TMPFS_PAGE, dirty.len = sizeof(bounce))
 		kept = pages_keep(volume, ip, dirty.offset / TMPFS_PAGE, bounce);
-	if (kept)
+	if (kept && n == 0)
 		return true;
 	/* No memory for a page: all stay with the content. */
 	for (page = 0; page * TMPFS_PAGE < c->bytes; page++)

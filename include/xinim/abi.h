@@ -299,8 +299,8 @@ struct x_content_info { /* x_mem_state */
 struct x_dirty { /* x_mem_clean: the next run of dirty pages */
 	uint64_t offset; /* in: search from here; out: of the run */
 	uint64_t addr;   /* they are copied there, become clean and pinned (or stay dirty, if
-	                    somebody is just writing to them) */
-	uint64_t len;    /* room there, whole pages */
+	                    somebody is just writing to them); out: 0 if there were any */
+	uint64_t len;    /* room there, whole pages; out: of the run */
 };
 
 /* x_stream op and x_stream_set flags. A stream serves reads, and writes inside the

@@ -369,6 +369,10 @@ static int64_t sys_mem_clean(const struct args *a)
 		return err;
 	if (!copy_from_user(&d, a->b, sizeof(d)))
 		result = content_clean(m, &d);
+	if (result > 0) {
+		d.addr = 0;
+		d.len = result;
+	}
 	if (result >= 0 && copy_to_user(a->b, &d, sizeof(d)))
 		result = -X_EFAULT;
 	object_unref(&m->obj);

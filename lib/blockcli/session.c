@@ -42,7 +42,7 @@ void bcli_session_init(struct block_client *c)
 static void unmap_retired(struct block_client *c)
 {
 	if (c->retired)
-		x_mem_unmap(X_SELF, (uint64_t)(uintptr_t)c->retired, BLOCK_RING_BYTES);
+		out_do(X_SYS_mem_unmap, X_SELF, (uint64_t)(uintptr_t)c->retired, BLOCK_RING_BYTES, 0, 0);
 	c->retired = NULL;
 }
 

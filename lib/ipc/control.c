@@ -45,10 +45,14 @@ void control_ready_by_default(void)
 		server_ready();
 }
 
+bool control_is_ready(void)
+{
+	return ready_sent;
+}
+
 void control_ready_again(void)
 {
-	if (ready_sent)
-		tell_rs(RS_EVENT_READY);
+	tell_rs(RS_EVENT_READY);
 }
 
 __attribute__((noreturn)) static void hang(void)

@@ -62,6 +62,7 @@ void bound_again(void); /* after a warm restart */
 
 /* control.c */
 void control_bind(void);
+bool control_is_ready(void);
 void control_ready_again(void);
 void control_warm(uint64_t epoch);
 void tell_rs(uint64_t bits);
@@ -73,7 +74,7 @@ uint64_t timer_next_deadline(void); /* X_FOREVER: none */
 void timer_run_due(void);
 
 /* memory.c */
-extern uint64_t heap_end;
+uint64_t server_memory_end(void); /* of the region that is in use */
 
 /* boot.c */
 void boot_init(const struct x_boot_page *page);

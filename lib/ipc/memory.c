@@ -6,7 +6,15 @@
 
 #define PAGES(bytes) (((bytes) + X_PAGE_SIZE - 1) & ~(uint64_t)(X_PAGE_SIZE - 1))
 
-uint64_t heap_end = REGION_HEAP; /* of a service restarted warm: there the heap is in the region */
+/* Of a service restarted warm: the heap is in the region, right behind .bss. */
+static uint64_t heap_end;
+
+uint64_t server_memory_end(void)
+{
+	extern char _end[];
+
+	return heap_end ? heap_end : PAGES((uint64_t)_end);
+}
 
 static void *memory_at(uint64_t addr, size_t bytes, uint32_t flags)
 {
@@ -23,13 +31,13 @@ static void *memory_at(uint64_t addr, size_t bytes, uint32_t flags)
 
 void *server_memory(size_t bytes)
 {
-	uint64_t addr = heap_end;
+	uint64_t addr = server_memory_end();
 
 	if (!boot->log_bytes)
 		return memory_at(0, bytes, 0);
 	if (bytes > REGION_END - addr)
 		server_die("no room for %zu bytes", bytes);
-	heap_end += PAGES(bytes);
+	heap_end = addr + PAGES(bytes);
 	return memory_at(addr, bytes, X_MAP_FIXED | X_MAP_NOREPLACE);
 }
 

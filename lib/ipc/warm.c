@@ -20,7 +20,7 @@
 
 #define GOOD_RUN_NS 1000000000ull
 #define SLOW_COMMITS 100u /* one item each */
-#define VERIFY_BYTES (24u << 20) /* most that is compared */
+#define VERIFY_BYTES (6u << 20) /* most that is compared */
 
 static REGION_SCRATCH struct {
 	struct warm_item now, blamed;
@@ -182,7 +182,8 @@ void warm_before_commit(void)
 			verify_add_windows(&outbox[i]);
 }
 
-/* At the first commit the region is opened: what was before is a cold start's. */
+/* With the commit that says that the service is ready the region is opened: what
+ * was before is a cold start's, and may be as large as it likes. */
 void warm_after_commit(uint64_t epoch)
 {
 	void *log;
@@ -193,7 +194,7 @@ void warm_after_commit(uint64_t epoch)
 			region_snapshot(verify.snapshot, verify.bytes);
 		return;
 	}
-	if (!boot->log_bytes || !region_hooks)
+	if (!boot->log_bytes || !region_hooks || !control_is_ready())
 		return;
 	log = map_payload(REGION_LOG, boot->log_bytes);
 	if (!log)
@@ -211,13 +212,14 @@ bool warm_log_is_half_full(void)
 	return region_log_bytes() > boot->log_bytes / 2;
 }
 
-/* From the next commit on. The heap is left out if it is too large: its
- * beginning would not do, for the two are compared as one piece. */
+/* From the next commit on. The heap is left out if it is too large. */
 void warm_verify(void)
 {
 	extern char _end[];
-	uint64_t end = heap_end > REGION_HEAP && heap_end - REGION_START < VERIFY_BYTES ? heap_end : (uint64_t)_end;
+	uint64_t end = server_memory_end();
 
+	if (end - REGION_START > VERIFY_BYTES)
+		end = (uint64_t)_end;
 	if (!region_is_open() || verify.snapshot)
 		return;
 	verify.bytes = (end - REGION_START) & ~7ull;

@@ -16,6 +16,7 @@ void __asan_store4_noabort(uintptr_t address);
 void __asan_store8_noabort(uintptr_t address);
 void __asan_store16_noabort(uintptr_t address);
 void __asan_storeN_noabort(uintptr_t address, size_t bytes);
+void __asan_loadN_noabort(uintptr_t address, size_t bytes);
 void __asan_handle_no_return(void);
 
 #define LOG(address, type) do { \
@@ -49,6 +50,13 @@ void __asan_store16_noabort(uintptr_t address)
 void __asan_storeN_noabort(uintptr_t address, size_t bytes)
 {
 	region_note((const void *)address, bytes);
+}
+
+/* Called for structures passed by value, though reads are left out. */
+void __asan_loadN_noabort(uintptr_t address, size_t bytes)
+{
+	(void)address;
+	(void)bytes;
 }
 
 void __asan_handle_no_return(void)

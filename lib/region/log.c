@@ -63,8 +63,8 @@ void region_note(const void *address, size_t bytes)
 	region.head = e + 1;
 }
 
-/* Undo one entry at address + shift; returns the one before it, NULL: nonsense. */
-static struct region_entry *undo(struct region_entry *e, uint64_t shift)
+/* Undo one entry below `end`, at address + shift; returns the one before it, NULL: nonsense. */
+static struct region_entry *undo(struct region_entry *e, uint64_t end, uint64_t shift)
 {
 	uint64_t address = REGION_WHERE(e->where), bytes = e->where >> 56;
 	char *old = (char *)&e->old;
@@ -80,22 +80,23 @@ static struct region_entry *undo(struct region_entry *e, uint64_t shift)
 	if (old < (char *)region.log || address < REGION_START || address >= REGION_END ||
 	    bytes > REGION_END - address)
 		return NULL;
-	copy((void *)(address + shift), old, bytes);
+	if (address + bytes <= end)
+		copy((void *)(address + shift), old, bytes);
 	return old == (char *)&e->old ? e - 1 : (struct region_entry *)old - 1;
 }
 
-static bool undo_all(uint64_t shift)
+static bool undo_all(uint64_t end, uint64_t shift)
 {
 	struct region_entry *e = region.head - 1;
 
 	while (e && e >= region.log)
-		e = undo(e, shift);
+		e = undo(e, end, shift);
 	return e != NULL;
 }
 
 bool region_rollback(uint64_t epoch)
 {
-	if (epoch == region.epoch && !undo_all(0))
+	if (epoch == region.epoch && !undo_all(REGION_END, 0))
 		return false;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	region_commit(epoch);
@@ -112,7 +113,7 @@ void region_snapshot(void *snapshot, size_t bytes)
 bool region_undo_copy(void *work, size_t bytes)
 {
 	copy(work, (const void *)REGION_START, bytes);
-	return undo_all((uintptr_t)work - REGION_START);
+	return undo_all(REGION_START + bytes, (uintptr_t)work - REGION_START);
 }
 
 const void *region_compare(const void *snapshot, const void *work, size_t bytes)

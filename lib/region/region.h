@@ -3,7 +3,7 @@
  * The recoverable region of a server and its undo log (docs/recovery.md).
  *
  * The region is every writable section of the program and its heap, at fixed
- * addresses. While it is open, each store to it is preceded by a call of a hook,
+ * addresses, one behind the other. While it is open, each store to it is preceded by a call of a hook,
  * made by the compiler, that writes the old contents to the log. A commit
  * empties the log; a rollback brings the region back to the last commit. Both
  * name the epoch of the server's port: a log of another epoch is void, for the
@@ -25,7 +25,6 @@
 
 /* The linker places .data here, .bss behind it, and scratch below. */
 #define REGION_START 0x10000000ull
-#define REGION_HEAP  0x20000000ull
 #define REGION_END   0x40000000ull
 #define REGION_LOG   0x50000000ull /* nothing is mapped before and behind it */
 
