@@ -19,7 +19,7 @@ struct pm_ids {
 	uint32_t pid, ppid, pgrp, sid;
 	uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
 	uint32_t ngroups, groups[32];
-	uint64_t rlimit_nofile, rlimit_stack;
+	uint64_t rlimit_nofile, rlimit_stack, rlimit_fsize;
 };
 
 enum pm_op {

@@ -77,6 +77,33 @@ static int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t le
 	return total;
 }
 
+static int64_t fd_size(uint64_t fd, uint64_t *size);
+
+/* RLIMIT_FSIZE: how much of `len` may be written to a file; offset < 0: at its
+ * cursor. -X_EFBIG, and SIGXFSZ, if nothing. Objects without a cursor are no files. */
+static int64_t below_size_limit(struct sys *s, uint64_t fd, int64_t offset, uint64_t *len)
+{
+	uint64_t limit = ids()->rlimit_fsize, at;
+	int64_t cursor;
+
+	if (limit > INT64_MAX || check_fd(fd) || *len == 0)
+		return 0;
+	cursor = x_object_ctl((x_handle_t)fd, X_OBJ_GET_CURSOR, 0);
+	if (cursor < 0)
+		return 0;
+	at = (uint64_t)(offset < 0 ? cursor : offset);
+	if (offset < 0 && (x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0) & F_O_APPEND) &&
+	    fd_size(fd, &at))
+		return 0;
+	if (at >= limit) {
+		post_signal_self(s->thread, SIGXFSZ);
+		return -X_EFBIG;
+	}
+	if (*len > limit - at)
+		*len = limit - at;
+	return 0;
+}
+
 int64_t linux_read(struct sys *s)
 {
 	return transfer_user(s->a[0], FILE_READ, s->a[1], s->a[2], -1);
@@ -84,7 +111,9 @@ int64_t linux_read(struct sys *s)
 
 int64_t linux_write(struct sys *s)
 {
-	return sigpipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], -1));
+	int64_t error = below_size_limit(s, s->a[0], -1, &s->a[2]);
+
+	return error ? error : sigpipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], -1));
 }
 
 int64_t linux_pread64(struct sys *s)
@@ -96,9 +125,12 @@ int64_t linux_pread64(struct sys *s)
 
 int64_t linux_pwrite64(struct sys *s)
 {
+	int64_t error;
+
 	if ((int64_t)s->a[3] < 0)
 		return -X_EINVAL;
-	return sigpipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], (int64_t)s->a[3]));
+	error = below_size_limit(s, s->a[0], (int64_t)s->a[3], &s->a[2]);
+	return error ? error : sigpipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], (int64_t)s->a[3]));
 }
 
 /* ------------------------------------------------------------------- vectors */
@@ -302,6 +334,10 @@ int64_t linux_ftruncate(struct sys *s)
 
 	if ((int64_t)s->a[1] < 0)
 		return -X_EINVAL;
+	if (s->a[1] > ids()->rlimit_fsize) {
+		post_signal_self(s->thread, SIGXFSZ);
+		return -X_EFBIG;
+	}
 	return fd_call(s->a[0], FILE_TRUNCATE, s->a[1], &c);
 }
 

@@ -73,6 +73,7 @@ struct pers_process {
 	uint64_t brk;            /* [L] as the program sees it */
 	uint32_t death_signal;   /* PR_SET_PDEATHSIG, kept only */
 	uint32_t dumpable;
+	uint32_t xsave;          /* 0: not known, 1: no, 2: yes */
 	uint32_t io_priority;    /* ioprio_set, kept only */
 	uint32_t persona;        /* personality(2), kept only */
 	bool record_locks, file_locks; /* such locks were asked for: closing matters */
@@ -144,7 +145,9 @@ int64_t post_signal_self(struct pers_thread *t, uint32_t sig); /* thread-directe
 int64_t use_signal_mask(struct sys *s, uint64_t set_addr, uint64_t set_size, uint64_t *mask);
 
 struct sigframe_place { uint64_t frame, fpstate; };
-#define FPSTATE_BYTES 512u
+#define FXSAVE_BYTES 512u
+#define XSAVE_BYTES 832u          /* x87, SSE, AVX */
+#define FPSTATE_BYTES (XSAVE_BYTES + 4u) /* and a closing mark */
 bool altstack_active(const struct linux_stack *alt, uint64_t rsp);
 int sigframe_place(const struct linux_stack *alt, const struct linux_sigaction *action,
 		   uint64_t rsp, struct sigframe_place *place);

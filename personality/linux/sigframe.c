@@ -5,7 +5,7 @@
  *
  *   rsp at the interruption
  *     128 bytes red zone (not on an alternate stack just entered)
- *   fpstate   512 bytes, 64-byte aligned: the FXSAVE image
+ *   fpstate   64-byte aligned: the FXSAVE or XSAVE image
  *   frame     struct linux_rt_sigframe; its address is 8 below a multiple of
  *             16, as after a call, and is the handler's rsp
  */

@@ -61,23 +61,69 @@ uint64_t signals_pending(struct x_upcall *frame)
 
 /* ------------------------------------------------------------------ delivery */
 
-static void fpu_save(uint8_t *image)
+/* The program's FPU state is in the registers: the personality uses none. In the
+ * frame Linux marks an XSAVE image in the bytes that FXSAVE leaves to software. */
+#define XSAVE_MAGIC1 0x46505853u
+#define XSAVE_MAGIC2 0x46505845u
+#define XSAVE_FEATURES 7u
+#define UC_FP_XSTATE 1ull
+
+struct xsave_mark { uint32_t magic1, bytes; uint64_t features; uint32_t xsave_bytes, pad[7]; };
+enum { MARK_AT = 464, HEADER_AT = 512, HEADER_BYTES = 64 };
+
+/* The system has switched on what XSAVE saves (CPUID leaf 1, OSXSAVE). */
+static bool has_xsave(void)
 {
-	__asm__ volatile("fxsave64 %0" : "=m"(*(uint8_t (*)[FPSTATE_BYTES])image));
+	uint32_t a = 1, b, c = 0, d;
+
+	if (process.xsave == 0) {
+		__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+		process.xsave = c & (1u << 27) ? 2 : 1;
+	}
+	return process.xsave == 2;
 }
 
+static void fpu_save(uint8_t *image)
+{
+	const struct xsave_mark mark = { XSAVE_MAGIC1, FPSTATE_BYTES, XSAVE_FEATURES, XSAVE_BYTES, { 0 } };
+	const uint32_t end = XSAVE_MAGIC2;
+
+	memset(image, 0, FPSTATE_BYTES);
+	if (!has_xsave()) {
+		__asm__ volatile("fxsave64 %0" : "=m"(*(uint8_t (*)[FXSAVE_BYTES])image));
+		memset(image + MARK_AT, 0, sizeof(mark)); /* no extended state follows */
+		return;
+	}
+	__asm__ volatile("xsave64 (%0)" : : "r"(image), "a"(XSAVE_FEATURES), "d"(0) : "memory");
+	memcpy(image + MARK_AT, &mark, sizeof(mark));
+	memcpy(image + XSAVE_BYTES, &end, sizeof(end));
+}
+
+/* What the program left in the frame: nothing in it may fault here. */
 static void fpu_restore(uint8_t *image)
 {
-	uint32_t *mxcsr = (uint32_t *)(image + 24);
+	uint32_t *mxcsr = (uint32_t *)(image + 24), end;
+	struct xsave_mark mark;
+	uint64_t features;
 
-	*mxcsr &= 0xffff; /* a reserved bit would fault here instead of in the program */
-	__asm__ volatile("fxrstor64 %0" : : "m"(*(uint8_t (*)[FPSTATE_BYTES])image));
+	*mxcsr &= 0xffff;
+	memcpy(&mark, image + MARK_AT, sizeof(mark));
+	memcpy(&end, image + XSAVE_BYTES, sizeof(end));
+	if (!has_xsave() || mark.magic1 != XSAVE_MAGIC1 || mark.bytes != FPSTATE_BYTES || end != XSAVE_MAGIC2) {
+		__asm__ volatile("fxrstor64 %0" : : "m"(*(uint8_t (*)[FXSAVE_BYTES])image));
+		return;
+	}
+	memcpy(&features, image + HEADER_AT, sizeof(features));
+	features &= mark.features & XSAVE_FEATURES;
+	memset(image + HEADER_AT, 0, HEADER_BYTES);
+	memcpy(image + HEADER_AT, &features, sizeof(features));
+	__asm__ volatile("xrstor64 (%0)" : : "r"(image), "a"(XSAVE_FEATURES), "d"(0) : "memory");
 }
 
 static int64_t push_frame(struct pers_thread *t, struct x_upcall *frame,
 			  const struct linux_siginfo *info, const struct linux_sigaction *action)
 {
-	uint8_t fpu[FPSTATE_BYTES] __attribute__((aligned(16)));
+	uint8_t fpu[FPSTATE_BYTES] __attribute__((aligned(64)));
 	struct linux_rt_sigframe f;
 	struct sigframe_place place;
 	uint64_t sigmask = t->mask_saved ? t->saved_mask : frame->mask;
@@ -85,8 +131,9 @@ static int64_t push_frame(struct pers_thread *t, struct x_upcall *frame,
 	if (sigframe_place(&t->altstack, action, frame->regs.rsp, &place))
 		return -X_EFAULT;
 	fpu_save(fpu);
-	memset(fpu + 464, 0, 48); /* for software: no extended state follows */
 	sigframe_fill(&f, frame, sigmask, &t->altstack, action, info, place.fpstate);
+	if (has_xsave())
+		f.uc.flags |= UC_FP_XSTATE;
 	if (copy_out(place.fpstate, fpu, sizeof(fpu)) || copy_out(place.frame, &f, sizeof(f)))
 		return -X_EFAULT;
 	sigframe_enter(&frame->regs, (uint32_t)info->signo, action, place.frame);
@@ -314,12 +361,16 @@ int64_t linux_sigaltstack(struct sys *s)
 /* The restorer ran `ret` into the frame: rsp points behind its return address. */
 int64_t linux_rt_sigreturn(struct sys *s)
 {
-	uint8_t fpu[FPSTATE_BYTES] __attribute__((aligned(16)));
+	uint8_t fpu[FPSTATE_BYTES] __attribute__((aligned(64)));
 	struct linux_ucontext uc;
 
 	if (copy_in(&uc, s->frame->regs.rsp, sizeof(uc)) ||
-	    (uc.mcontext.fpstate && copy_in(fpu, uc.mcontext.fpstate, sizeof(fpu))))
+	    (uc.mcontext.fpstate && copy_in(fpu, uc.mcontext.fpstate, FXSAVE_BYTES)))
 		process_end(SIGSEGV);
+	/* A frame of the program's own making may have no more than that. */
+	if (uc.mcontext.fpstate && copy_in(fpu + FXSAVE_BYTES, uc.mcontext.fpstate + FXSAVE_BYTES,
+					   FPSTATE_BYTES - FXSAVE_BYTES))
+		memset(fpu + FXSAVE_BYTES, 0, FPSTATE_BYTES - FXSAVE_BYTES);
 	sigframe_restore(&s->frame->regs, &uc);
 	s->frame->mask = uc.sigmask & ~UNMASKABLE;
 	if (uc.mcontext.fpstate)

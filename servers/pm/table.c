@@ -42,6 +42,7 @@ void ids_publish(struct proc *p)
 
 	p->ids.rlimit_nofile = p->rlimit[7].soft;
 	p->ids.rlimit_stack = p->rlimit[3].soft;
+	p->ids.rlimit_fsize = p->rlimit[1].soft;
 	memcpy(page, &p->ids, sizeof(*page));
 }
 

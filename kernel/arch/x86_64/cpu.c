@@ -24,7 +24,8 @@ bool have_fsgsbase, have_x2apic;
 
 static struct cpu_arch cpu_archs[MAX_CPUS];
 static bool have_smap;
-static uint8_t initial_fpu[512] __attribute__((aligned(16)));
+static uint8_t initial_fpu[FPU_BYTES] __attribute__((aligned(64)));
+static bool have_xsave; /* with AVX; else no program can use it */
 
 struct idt_gate {
 	uint16_t offset_low, selector;
@@ -103,6 +104,7 @@ static void set_control_registers(void)
 	have_fsgsbase = f7.b & 1u;
 	have_smap = f7.b >> 20 & 1u;
 	have_x2apic = features >> 21 & 1u;
+	have_xsave = features >> 26 & features >> 28 & 1u && cpuid(13, 2).a == 256 && cpuid(13, 2).b == 576;
 	if (have_fsgsbase)
 		cr4 |= CR4_FSGSBASE;
 	if (f7.b >> 7 & 1u)
@@ -111,11 +113,23 @@ static void set_control_registers(void)
 		cr4 |= CR4_SMAP;
 	if (f7.c >> 2 & 1u)
 		cr4 |= CR4_UMIP;
+	if (have_xsave)
+		cr4 |= CR4_OSXSAVE;
 	write_cr4(cr4);
+	if (have_xsave)
+		__asm__ volatile("xsetbv" : : "c"(0), "a"(XCR0_STATE), "d"(0));
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
 	wrmsr(MSR_STAR, (uint64_t)SEL_SYSRET_BASE << 48 | (uint64_t)SEL_KERNEL_CODE << 32);
 	wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
 	wrmsr(MSR_FMASK, RFLAGS_SYSCALL_MASK);
+}
+
+static void fpu_restore(const uint8_t *image)
+{
+	if (have_xsave)
+		__asm__ volatile("xrstor64 (%0)" : : "r"(image), "a"(XCR0_STATE), "d"(0) : "memory");
+	else
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(image) : "memory");
 }
 
 void cpu_init(struct cpu *c)
@@ -137,7 +151,7 @@ void cpu_init(struct cpu *c)
 		*(uint16_t *)initial_fpu = 0x37f;       /* x87 control word */
 		*(uint32_t *)(initial_fpu + 24) = 0x1f80; /* MXCSR */
 	}
-	__asm__ volatile("fxrstor64 (%0)" : : "r"(initial_fpu) : "memory");
+	fpu_restore(initial_fpu);
 	a->timer_armed_ns = UINT64_MAX;
 	a->loaded_pt = read_cr3();
 }
@@ -155,7 +169,13 @@ static inline void set_ts(struct cpu_arch *a, bool on)
 		__asm__ volatile("clts");
 }
 
-static void fpu_save(struct arch_thread *t) { __asm__ volatile("fxsave64 (%0)" : : "r"(t->fpu) : "memory"); }
+static void fpu_save(struct arch_thread *t)
+{
+	if (have_xsave)
+		__asm__ volatile("xsave64 (%0)" : : "r"(t->fpu), "a"(XCR0_STATE), "d"(0) : "memory");
+	else
+		__asm__ volatile("fxsave64 (%0)" : : "r"(t->fpu) : "memory");
+}
 
 static void fpu_load(struct cpu *c, struct arch_thread *t)
 {
@@ -164,7 +184,7 @@ static void fpu_load(struct cpu *c, struct arch_thread *t)
 	set_ts(a, false);
 	if (a->fpu_owner == t && t->fpu_cpu == c->id)
 		return;
-	__asm__ volatile("fxrstor64 (%0)" : : "r"(t->fpu) : "memory");
+	fpu_restore(t->fpu);
 	a->fpu_owner = t;
 	t->fpu_cpu = c->id;
 }
@@ -179,14 +199,14 @@ void arch_thread_copy_fpu(struct thread *to, struct thread *from)
 {
 	if (from == this_cpu()->current && from->arch->fpu_used)
 		fpu_save(from->arch);
-	memcpy(to->arch->fpu, from->arch->fpu, 512);
+	memcpy(to->arch->fpu, from->arch->fpu, FPU_BYTES);
 	to->arch->fpu_used |= from->arch->fpu_used;
 	to->arch->fpu_cpu = FPU_NOWHERE;
 }
 
 void arch_thread_reset_fpu(struct thread *t)
 {
-	memcpy(t->arch->fpu, initial_fpu, 512);
+	memcpy(t->arch->fpu, initial_fpu, FPU_BYTES);
 	t->arch->fpu_cpu = FPU_NOWHERE;
 	if (t == this_cpu()->current && t->arch->fpu_used)
 		fpu_load(this_cpu(), t->arch);
@@ -209,8 +229,8 @@ int arch_thread_init(struct thread *t, void (*fn)(struct thread *t))
 		}
 		a->owns_stack = true;
 	}
-	a->fpu = (uint8_t *)ALIGN_UP((uint64_t)a->fpu_room, 16);
-	memcpy(a->fpu, initial_fpu, 512);
+	a->fpu = (uint8_t *)ALIGN_UP((uint64_t)a->fpu_room, 64);
+	memcpy(a->fpu, initial_fpu, FPU_BYTES);
 	a->fpu_cpu = FPU_NOWHERE;
 	a->fpu_used = t->process && (t->process->flags & X_PROC_LINUX);
 	t->arch = a;

@@ -43,6 +43,7 @@
 #define CR4_OSXMMEXCPT (1 << 10)
 #define CR4_UMIP (1 << 11)
 #define CR4_FSGSBASE (1 << 16)
+#define CR4_OSXSAVE (1 << 18)
 #define CR4_SMEP (1 << 20)
 #define CR4_SMAP (1 << 21)
 
@@ -111,13 +112,15 @@ struct tss {
 } __attribute__((packed));
 
 #define FPU_NOWHERE UINT32_MAX
+#define FPU_BYTES 832 /* of x87, SSE and AVX: SDM volume 1, 13.4 */
+#define XCR0_STATE 7  /* these three */
 struct arch_thread {
 	uint64_t rsp;       /* while not running: its kernel stack pointer */
-	uint8_t *fpu;       /* 512-byte FXSAVE image, aligned, within fpu_room */
+	uint8_t *fpu;       /* FPU_BYTES: FXSAVE or XSAVE image, aligned, within fpu_room */
 	bool fpu_used;      /* owns FPU state; false: CR0.TS is set while it runs */
 	bool owns_stack;
 	uint32_t fpu_cpu;   /* CPU that loaded its state last */
-	uint8_t fpu_room[512 + 16];
+	uint8_t fpu_room[FPU_BYTES + 64];
 };
 
 #define FAULT_STACK_SIZE 8192
