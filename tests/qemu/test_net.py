@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Network drivers, without the network stack: tests/native/netecho is at the
 guest's end of the cable (in place of `net`), this file at the other."""
+import hashlib
 import json
 import socket
 import struct
@@ -272,3 +273,57 @@ def test_offloads(start, nic):
         after = echo.stats()
         assert after["joined"] - before["joined"] == count and after["sunk"] - before["sunk"] == count
         assert after["bytes"] - before["bytes"] >= count * (size + 54)
+
+
+STREAMS = """
+import hashlib, socket, threading
+DATA = bytes(range(251)) * 6000
+def serve(port, send):
+    listener = socket.create_server(("10.0.9.1", port))
+    print("listens", flush=True)
+    connection = listener.accept()[0]
+    if send:
+        connection.sendall(DATA)
+        connection.shutdown(1)
+    digest = hashlib.md5()
+    while data := connection.recv(1 << 18):
+        digest.update(data)
+    print("in", digest.hexdigest(), flush=True)
+print("out", hashlib.md5(DATA).hexdigest(), flush=True)
+for i in range(4):
+    threading.Thread(target=serve, args=(5001 + i, False)).start()
+    threading.Thread(target=serve, args=(6001 + i, True)).start()
+"""
+
+
+@pytest.mark.skipif(not Tap.possible(), reason="needs root and /dev/net/tun for a tap of its own")
+@pytest.mark.parametrize("nic", ["virtio", "e1000"])
+def test_connections(root, nic):
+    """Eight checksummed TCP streams of the real stack, the driver killed every 200 ms: no byte wrong, none lost."""
+    wire = Tap()
+    server = subprocess.Popen(wire.command(["/usr/bin/python3", "-c", STREAMS]), stdout=subprocess.PIPE, text=True)
+    command = ("ifconfig eth0 10.0.9.2 netmask 255.255.255.0; dd if=/dev/urandom of=/tmp/f bs=64k count=16 2>/dev/null; "
+               f"md5sum /tmp/f; while :; do svc kill {DRIVER[nic]} >/dev/null; usleep 200000; done & K=$!; P=; "
+               "for i in 1 2 3 4; do nc 10.0.9.1 500$i </tmp/f & P=\"$P $!\"; "
+               "(nc 10.0.9.1 600$i </dev/null | md5sum) & P=\"$P $!\"; done; wait $P; kill $K; svc status " + DRIVER[nic])
+    try:
+        for _ in range(9):
+            server.stdout.readline()
+        result = subprocess.run(wire.command([str(root / "xinim"), "exec", "--nic", nic, "--net", wire.option,
+                                              "--timeout", "200", "--", command]), capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        ours = result.stdout.split()[0]
+        sums = [server.stdout.readline().split()[1] for _ in range(8)]
+        assert sums.count(ours) == 4, result.stdout
+        assert result.stdout.count(expected_md5()) == 4, result.stdout
+        restarts = int(next(line for line in result.stdout.splitlines() if line.startswith("restarts")).split()[1])
+        print(nic, restarts, "restarts")
+        assert restarts > 3
+    finally:
+        server.kill()
+        server.communicate()
+        wire.close()
+
+
+def expected_md5():
+    return hashlib.md5(bytes(range(251)) * 6000).hexdigest()
