@@ -17,6 +17,7 @@
  *   -X_ESYMLINK: a[0] directory that holds the link, a[1] path bytes consumed
  *         (through the link's name and following slashes), a[2] length of the
  *         link's text, which is in win1
+ *         With handle[0] (/proc/N/fd) the link leads to that open file itself
  *   -X_ECROSS: a[0] inode, a[1] path bytes consumed, a[2] 1 = ".." out of the
  *         root (".." is consumed), 0 = down into the mount point a[0]
  * A symbolic link as the last component is followed (reported) unless

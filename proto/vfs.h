@@ -58,6 +58,8 @@ enum vfs_op {
 	                     that it is a regular file -> handle[0]: file object open for reading */
 	VFSCTL_MOUNTS,    /* win0 (write): text of /proc/mounts -> length */
 	VFSCTL_READY,     /* answered when the root filesystem is mounted (or failed: error) */
+	VFSCTL_NAME_OF,   /* handle[0] an open file, win0 (write): its path, or what it is, as
+	                     /proc/N/fd shows it, without NUL -> its length */
 	VFSCTL_CWD,       /* a[0] session, win0 (write): path of the working directory without NUL -> its length */
 };
 

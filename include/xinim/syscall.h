@@ -156,6 +156,9 @@ static inline int64_t x_space_copy(x_handle_t space, uint64_t addr, void *buf, u
 /* Needs the root resource. */
 static inline int64_t x_proc_create(x_handle_t resource, const char *name, uint32_t flags, uint32_t band)
 { return X_CALL4(proc_create, resource, name, flags, band); }
+/* A process's handles, for who manages it: the lowest slot in use from `slot` on
+ * (-X_ENOENT), or with take = 1 a duplicate of what is in exactly that slot. */
+static inline int64_t x_proc_handle(x_handle_t proc, uint32_t slot, int take) { return X_CALL3(proc_handle, proc, slot, take); }
 /* Put a duplicate of h with `rights` (0: same) into a slot of the process. */
 static inline int64_t x_proc_grant(x_handle_t proc, x_handle_t h, uint32_t rights, uint32_t slot) { return X_CALL4(proc_grant, proc, h, rights, slot); }
 /* Needs the root resource. Clones the process whose open call is named:

@@ -458,6 +458,29 @@ static int64_t sys_proc_create(const struct args *a)
 	return err ? err : object_hand_out(&p->obj, X_R_MANAGE | X_R_WAIT | X_R_DUP | X_R_TRANSFER);
 }
 
+static int64_t sys_proc_handle(const struct args *a)
+{
+	int err;
+	struct process *p = process_get(a->a, X_R_MANAGE, &err);
+	uint32_t slot = a->b;
+	struct handle *h;
+	int64_t result = -X_ENOENT;
+
+	if (!p)
+		return err;
+	h = a->c ? handle_slot(&p->handles, slot) : handle_after(&p->handles, &slot);
+	if (h && a->c && !(h->rights & X_R_TRANSFER)) {
+		result = -X_ERIGHTS;
+	} else if (h && a->c) {
+		object_ref(h->object);
+		result = object_hand_out(h->object, h->rights);
+	} else if (h) {
+		result = slot;
+	}
+	object_unref(&p->obj);
+	return result;
+}
+
 static int64_t sys_proc_grant(const struct args *a)
 {
 	struct handle h, copy;
@@ -868,6 +891,7 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 	[X_SYS_stream_set] = call_stream_set,
 	[X_SYS_stream] = call_stream,
 	[X_SYS_notify_take] = sys_notify_take,
+	[X_SYS_proc_handle] = sys_proc_handle,
 	[X_SYS_waitset_create] = call_waitset_create,
 	[X_SYS_waitset_ctl] = call_waitset_ctl,
 	[X_SYS_waitset_wait] = call_waitset_wait,

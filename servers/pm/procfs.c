@@ -82,7 +82,8 @@ static void cwd_known(void *ctx, const struct x_in *reply)
 	close_handles(reply);
 }
 
-static void ask_cwd(const struct x_in *in, const struct proc *p, const struct x_msg *report)
+/* Of the working directory, or (handle) of an open file. */
+static void ask_path(const struct x_in *in, const struct proc *p, x_handle_t handle, const struct x_msg *report)
 {
 	struct x_out *out;
 
@@ -95,13 +96,50 @@ static void ask_cwd(const struct x_in *in, const struct proc *p, const struct x_
 		if (report)
 			a->msg = *report;
 		out = out_start(vfs_port, cwd_known, a, NULL);
-		out->msg.op = VFSCTL_CWD;
+		out->msg.op = handle == X_NO_HANDLE ? VFSCTL_CWD : VFSCTL_NAME_OF;
 		out->msg.a[0] = p->vfs_session;
+		if (handle != X_NO_HANDLE) {
+			out->handles[0] = handle;
+			out->handle_count = 1;
+			out->flags = X_CALL_MOVE;
+		}
 		out->win[0] = (struct x_window){ (uintptr_t)a->text, sizeof(a->text), X_WIN_WRITE };
 		out->win_count = 1;
 		return;
 	}
+	out_close(handle);
 	out_status(in->id, -X_EAGAIN);
+}
+
+static bool may_see_files(const struct proc *p, uint64_t koid)
+{
+	const struct proc *reader = proc_by_koid(koid);
+
+	return reader && (reader == p || reader->ids.euid == 0 || reader->ids.euid == p->ids.euid);
+}
+
+/* An open file: to be followed it goes along itself, for its path may be none. */
+static void give_fd(const struct x_in *in, const struct place *at, struct x_msg *report)
+{
+	int64_t handle = x_proc_handle(at->proc->process, at->fd, 1);
+	struct x_out *out;
+
+	if (!may_see_files(at->proc, in->msg.a[5]) || handle < 0) {
+		if (handle >= 0)
+			out_close((x_handle_t)handle);
+		out_status(in->id, handle < 0 ? -X_ENOENT : -X_EACCES);
+		return;
+	}
+	if (!report) {
+		ask_path(in, at->proc, (x_handle_t)handle, NULL);
+		return;
+	}
+	report->status = -X_ESYMLINK;
+	report->a[2] = 0;
+	out = out_answer_entry(in->id);
+	out->msg = *report;
+	out->handles[0] = (x_handle_t)handle;
+	out->handle_count = 1;
 }
 
 /* vfs's own calls end without help. */
@@ -133,10 +171,15 @@ static int link_text(const struct place *at, uint64_t koid, char *text, size_t s
 static void give_link(const struct x_in *in, const struct place *at, struct x_msg *report)
 {
 	char text[EXE_BYTES + 8];
-	int n = link_text(at, in->msg.a[5], text, sizeof(text));
+	int n;
 
+	if (at->is_fd) {
+		give_fd(in, at, report);
+		return;
+	}
+	n = link_text(at, in->msg.a[5], text, sizeof(text));
 	if (n == -X_EWAIT)
-		ask_cwd(in, at->proc, report);
+		ask_path(in, at->proc, X_NO_HANDLE, report);
 	else if (n < 0)
 		out_status(in->id, n);
 	else

@@ -42,9 +42,12 @@ struct place {
 	uint64_t inode;
 	const struct node *node;
 	struct proc *proc;   /* NULL: of the system */
+	bool is_fd;          /* an entry of N/fd: the link to descriptor `fd` */
+	uint32_t fd;
 };
 
 bool place_find(uint64_t inode, struct place *out);
+bool place_is_fd_dir(const struct place *at);
 static inline bool place_is_dir(const struct place *at) { return at->node->type == NODE_DIR; }
 uint64_t place_parent(const struct place *at);       /* of the root: itself */
 uint64_t place_child(const struct place *dir, const char *name, size_t length); /* 0: none */
@@ -71,6 +74,6 @@ text_fn text_meminfo, text_uptime, text_loadavg, text_stat, text_version, text_c
 	text_filesystems, text_cmdline, text_swaps, text_ostype, text_osrelease, text_hostname,
 	text_pid_max, text_ngroups_max, text_overcommit, text_file_max, text_swappiness;
 text_fn text_pid_stat, text_pid_cmdline, text_pid_status, text_pid_comm, text_pid_maps,
-	text_pid_statm, text_pid_limits;
+	text_pid_statm, text_pid_limits, text_pid_environ;
 
 #endif

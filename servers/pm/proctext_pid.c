@@ -87,6 +87,19 @@ void text_pid_cmdline(struct text *t, const struct proc *p, uint64_t reader)
 	t->length = n;
 }
 
+/* As the program has it now, for those who may look into it. */
+void text_pid_environ(struct text *t, const struct proc *p, uint64_t reader)
+{
+	const struct proc *who = proc_by_koid(reader);
+	uint64_t bytes = p->env_end - p->env_start;
+
+	if (!proc_alive(p) || !who || (who->ids.euid && who->ids.euid != p->ids.euid))
+		return;
+	bytes = bytes < t->size ? bytes : t->size;
+	if (bytes && x_space_copy(p->process, p->env_start, t->buf, bytes, 0) >= 0)
+		t->length = (uint32_t)bytes;
+}
+
 void text_pid_comm(struct text *t, const struct proc *p, uint64_t reader)
 {
 	(void)reader;

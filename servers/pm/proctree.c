@@ -51,6 +51,7 @@ static const struct node process_nodes[] = {
 	{ "cmdline", 0, NODE_FILE, false, text_pid_cmdline, 0 },
 	{ "status", 0, NODE_FILE, false, text_pid_status, 0 },
 	{ "comm", 0, NODE_FILE, false, text_pid_comm, 0 },
+	{ "environ", 0, NODE_FILE, true, text_pid_environ, 0 },
 	{ "exe", 0, NODE_LINK, false, NULL, 0 },
 	{ "cwd", 0, NODE_LINK, false, NULL, 0 },
 	{ "root", 0, NODE_LINK, false, NULL, 0 },
@@ -58,13 +59,16 @@ static const struct node process_nodes[] = {
 	{ "statm", 0, NODE_FILE, false, text_pid_statm, 0 },
 	{ "limits", 0, NODE_FILE, false, text_pid_limits, 0 },
 	{ "mounts", 0, NODE_FILE, true, NULL, 0 },
+	{ "fd", 0, NODE_DIR, false, NULL, 0 },
 };
+static const struct node fd_node = { "", 0, NODE_LINK, false, NULL, 0 };
 
 enum {
 	SYSTEM_NODES = sizeof(system_nodes) / sizeof(system_nodes[0]),
 	PROCESS_NODES = sizeof(process_nodes) / sizeof(process_nodes[0]),
 	CURSOR_FIRST_NODE = 2,       /* behind "." and ".." */
 	CURSOR_FIRST_PID = 0x10000,  /* + pid */
+	NODE_FD = 0x1000,            /* + descriptor: an entry of N/fd */
 };
 
 static uint64_t inode_of(const struct proc *p, uint32_t node)
@@ -78,6 +82,16 @@ static const struct node *table_of(const struct proc *p, uint32_t *count)
 	return p ? process_nodes : system_nodes;
 }
 
+bool place_is_fd_dir(const struct place *at)
+{
+	return at->proc && at->node == &process_nodes[PROCESS_NODES - 1];
+}
+
+static bool has_fd(const struct proc *p, uint32_t fd)
+{
+	return proc_alive(p) && fd < X_SLOT_FD_END && x_proc_handle(p->process, fd, 0) == (int64_t)fd;
+}
+
 bool place_find(uint64_t inode, struct place *out)
 {
 	uint64_t pid = inode >> 16, node = (inode & 0xffff) - 1;
@@ -88,6 +102,12 @@ bool place_find(uint64_t inode, struct place *out)
 	out->proc = pid && pid < PID_MAX ? proc_by_pid((uint32_t)pid) : NULL;
 	if (pid && !out->proc)
 		return false;
+	out->is_fd = pid && node >= NODE_FD;
+	if (out->is_fd) {
+		out->node = &fd_node;
+		out->fd = (uint32_t)node - NODE_FD;
+		return has_fd(out->proc, out->fd);
+	}
 	table = table_of(out->proc, &count);
 	if (node >= count)
 		return false;
@@ -100,6 +120,8 @@ uint64_t place_parent(const struct place *at)
 	uint32_t count;
 	const struct node *table = table_of(at->proc, &count);
 
+	if (at->is_fd)
+		return inode_of(at->proc, PROCESS_NODES - 1);
 	if (at->proc && at->node == table)
 		return PROC_ROOT_INODE;
 	return inode_of(at->proc, at->node->parent);
@@ -131,6 +153,10 @@ uint64_t place_child(const struct place *dir, const char *name, size_t length)
 	const struct node *table = table_of(dir->proc, &count);
 	const struct proc *p;
 
+	if (place_is_fd_dir(dir)) {
+		at = length == 1 && name[0] == '0' ? 0 : parse_pid(name, length);
+		return (at || name[0] == '0') && has_fd(dir->proc, at) ? inode_of(dir->proc, NODE_FD + at) : 0;
+	}
 	at = (uint32_t)(dir->node - table);
 	for (uint32_t i = 1; i < count; i++)
 		if (table[i].parent == at && is_name(&table[i], name, length))
@@ -152,7 +178,7 @@ void place_attr(const struct place *at, struct file_attr *attr)
 	memset(attr, 0, sizeof(*attr));
 	attr->dev = procfs_mount_id;
 	attr->ino = at->inode;
-	attr->mode = modes[at->node->type];
+	attr->mode = place_is_fd_dir(at) ? F_S_IFDIR | 0500 : modes[at->node->type];
 	attr->nlink = place_is_dir(at) ? 2 : 1;
 	attr->block_bytes = 1024;
 	if (at->proc) {
@@ -208,6 +234,19 @@ static bool pid_entry(uint64_t *cursor, struct entry *out)
 	return true;
 }
 
+static bool fd_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
+{
+	int64_t fd = proc_alive(dir->proc) ? x_proc_handle(dir->proc->process, (uint32_t)*cursor - CURSOR_FIRST_NODE, 0) : -1;
+	char name[16];
+
+	if (fd < 0 || fd >= X_SLOT_FD_END)
+		return false;
+	snprintf(name, sizeof(name), "%u", (unsigned)fd);
+	entry_set(out, inode_of(dir->proc, NODE_FD + (uint32_t)fd), name, NODE_LINK);
+	*cursor = (uint64_t)fd + 1 + CURSOR_FIRST_NODE;
+	return true;
+}
+
 bool place_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
 {
 	if (*cursor < CURSOR_FIRST_NODE) {
@@ -217,6 +256,8 @@ bool place_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
 		*cursor += 1;
 		return true;
 	}
+	if (place_is_fd_dir(dir))
+		return fd_entry(dir, cursor, out);
 	if (*cursor < CURSOR_FIRST_PID && node_entry(dir, cursor, out))
 		return true;
 	return dir->inode == PROC_ROOT_INODE && pid_entry(cursor, out);

@@ -91,6 +91,18 @@ void devfs_pty_gone(uint32_t n)
 		ptys[n].name = NULL;
 }
 
+int devfs_path_of_rdev(uint64_t rdev, char *text, size_t size)
+{
+	uint64_t inode;
+
+	if (rdev >> 8 == PTY_MAJOR)
+		return snprintf(text, size, "/dev/pts/%u", (unsigned)(rdev & 0xff));
+	for (inode = 1; inode <= NODES; inode++)
+		if (is_there(inode) && nodes[inode - 1].rdev == rdev && nodes[inode - 1].rdev)
+			return snprintf(text, size, "/dev/%s", nodes[inode - 1].name);
+	return 0;
+}
+
 static bool is_pts(uint64_t inode)
 {
 	return inode > INODE_ROOT && inode <= FIXED_NODES && !strcmp(nodes[inode - 1].name, "pts");

@@ -249,6 +249,7 @@ void op_control_call(const struct x_in *in)
 	case VFSCTL_EXEC: exec_start(r); break;
 	case VFSCTL_MOUNTS: answer_mounts(r); break;
 	case VFSCTL_CWD: answer_cwd(r); break;
+	case VFSCTL_NAME_OF: name_of_start(r); break;
 	case VFS_SYNC: sync_start(r); break;    /* for pm's reboot */
 	default: request_finish(r, -X_ENOSYS); break;
 	}
@@ -338,6 +339,7 @@ void op_called(struct request *r)
 	case VFS_OPEN: case VFS_SOCKET: open_called(r); break;
 	case VFSCTL_EXEC: exec_called(r); break;
 	case VFS_GETCWD: case VFSCTL_CWD: getcwd_called(r); break;
+	case VFSCTL_NAME_OF: name_of_called(r); break;
 	case VFS_LINK: case VFS_RENAME: pair_called(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_called(r); break;
 	case VFS_SYNC: sync_called(r); break;

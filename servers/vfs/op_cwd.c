@@ -9,6 +9,7 @@
  * then cut off the directory's (stage 1).
  */
 
+#include "lib/c/stdio.h"
 #include "servers/vfs/vfs.h"
 
 /* ---- changing ---- */
@@ -55,6 +56,7 @@ void chdir_walked(struct request *r)
 /* ---- asking: text grows down from the end of a buffer ---- */
 
 enum { STAGE_ROOT, STAGE_CWD };
+enum { NAME_STAT = 1 };         /* phase; else those of getcwd */
 
 static char *target(struct request *r)
 {
@@ -130,6 +132,70 @@ static void at_mount_root(struct request *r)
 	} else {
 		finish(r);
 	}
+}
+
+/* ---- the name of an open file, for /proc/N/fd ---- */
+
+void name_of_start(struct request *r)
+{
+	struct x_msg stat = { .op = FILE_STAT };
+
+	if (r->in.handle_count)
+		request_handle_call(r, REQUEST_CALL, NAME_STAT, r->in.handles[0], &stat, r->text, sizeof(struct file_attr));
+	else
+		request_finish(r, -X_EBADF);
+}
+
+static void give_name(struct request *r, const char *text, int bytes)
+{
+	uint32_t room = request_window(r, 0), length = (uint32_t)bytes < room ? (uint32_t)bytes : room;
+
+	memmove(r->data, text, length);
+	request_finish_data(r, 0, r->data, length, length);
+}
+
+static void name_by_kind(struct request *r, const struct file_attr *attr)
+{
+	unsigned long long ino = attr->ino;
+	uint32_t type = attr->mode & F_S_IFMT;
+	const char *kind = type == F_S_IFIFO ? "pipe" : type == F_S_IFSOCK ? "socket" : "file";
+	char text[64];
+	int bytes;
+
+	if (type == F_S_IFCHR || type == F_S_IFBLK) {
+		bytes = devfs_path_of_rdev(attr->rdev, text, sizeof(text));
+		if (bytes > 0) {
+			give_name(r, text, bytes);
+			return;
+		}
+	}
+	give_name(r, text, snprintf(text, sizeof(text), "%s:[%llu]", kind, ino));
+}
+
+/* Directories know their path; another file's name is not kept by anybody. */
+void name_of_called(struct request *r)
+{
+	struct file_attr attr;
+	struct mount *m;
+
+	if (r->phase != NAME_STAT) {
+		getcwd_called(r);
+		return;
+	}
+	if (r->call.status < 0) {
+		request_finish(r, r->call.status);
+		return;
+	}
+	memcpy(&attr, r->text, sizeof(attr));
+	m = mount_by_id(attr.dev);
+	if (!m || !m->attached || (attr.mode & F_S_IFMT) != F_S_IFDIR) {
+		name_by_kind(r, &attr);
+		return;
+	}
+	r->stage = STAGE_CWD;
+	r->walk.path_bytes = r->walk.consumed = BUFFER_BYTES;
+	r->walk.at = (struct place){ mount_slot(m), attr.ino };
+	ask(r);
 }
 
 void getcwd_start(struct request *r, const struct session *s)

@@ -384,6 +384,22 @@ int64_t pipe_open_object(struct pipe *p, uint32_t mode, uint32_t status_flags)
 	return handle;
 }
 
+int64_t pipe_reopen(uint64_t ino, uint32_t flags)
+{
+	static const uint8_t modes[] = { PIPE_READS, PIPE_WRITES, PIPE_READS | PIPE_WRITES, PIPE_READS | PIPE_WRITES };
+
+	for (struct pipe *p = pipes; p < pipes + PIPES_MAX; p++) {
+		int64_t handle;
+
+		if (!p->used || p->serial != ino || p->place.inode)
+			continue;
+		handle = pipe_open_object(p, modes[flags & F_O_ACCMODE], file_status_flags(flags));
+		pipe_tell(p, false);
+		return handle;
+	}
+	return -X_ENXIO;
+}
+
 void pipe_create(const struct x_in *in, const struct session *s)
 {
 	struct pipe *p = pipe_new(in->account);

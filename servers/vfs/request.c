@@ -151,6 +151,8 @@ static void dispatch(struct request *r)
 {
 	if (r->state == REQUEST_IDENT)
 		walk_identified(r);
+	else if (r->state == REQUEST_MAGIC)
+		walk_magic_known(r);
 	else if (r->state == REQUEST_WALK || r->state == REQUEST_LINK)
 		walk_replied(r);
 	else

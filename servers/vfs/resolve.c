@@ -118,7 +118,7 @@ static bool submit_piece(struct request *r)
 
 /* ---- what came back ---- */
 
-enum next { NEXT_PIECE, NEXT_READLINK, NEXT_OVER };
+enum next { NEXT_PIECE, NEXT_READLINK, NEXT_ASKED, NEXT_OVER };
 
 static enum next over(struct request *r, int64_t status)
 {
@@ -165,6 +165,19 @@ static bool submit_readlink(struct request *r)
 	return request_submit(r, REQUEST_LINK);
 }
 
+/* A link that leads to an open file: where that is says its server. */
+static enum next met_magic(struct request *r)
+{
+	struct x_msg stat = { .op = FILE_STAT };
+	x_handle_t handle = r->call.handle;
+
+	r->magic = handle;
+	if (++r->walk.links > LINKS_MAX)
+		return over(r, -X_ELOOP);
+	request_handle_call(r, REQUEST_MAGIC, 0, handle, &stat, r->text, sizeof(struct file_attr));
+	return NEXT_ASKED;
+}
+
 static enum next met_link(struct request *r)
 {
 	struct fs_call *call = &r->call;
@@ -174,6 +187,8 @@ static enum next met_link(struct request *r)
 		return over(r, -X_EIO);
 	r->walk.consumed = (uint32_t)call->r[1];
 	r->walk.at.inode = call->r[0];
+	if (call->handle != X_NO_HANDLE)
+		return met_magic(r);
 	if (r->walk.op == FS_OPEN && r->walk.consumed == r->walk.path_bytes &&
 	    (r->walk.a3 & (F_O_CREAT | F_O_EXCL)) == (F_O_CREAT | F_O_EXCL))
 		return over(r, -X_EEXIST);
@@ -268,6 +283,8 @@ void walk_replied(struct request *r)
 			op_walked(r);
 			return;
 		}
+		if (next == NEXT_ASKED)
+			return;
 	} while (next == NEXT_PIECE ? submit_piece(r) : submit_readlink(r));
 }
 
@@ -306,6 +323,51 @@ void walk_identified(struct request *r)
 	}
 	r->walk.at = (struct place){ mount_slot(m), r->call.r[1] };
 	start(r);
+}
+
+/* What has no place in a filesystem: only opened again, if it is a pipe, or
+ * looked at. */
+static void magic_object(struct request *r, const struct file_attr *attr)
+{
+	int64_t handle;
+
+	if (r->in.msg.op == VFS_STAT) {
+		request_finish_data(r, 1, attr, sizeof(*attr), 0);
+	} else if (r->in.msg.op == VFS_OPEN && (attr->mode & F_S_IFMT) == F_S_IFIFO) {
+		handle = pipe_reopen(attr->ino, (uint32_t)r->in.msg.a[0]);
+		if (handle < 0)
+			request_finish(r, handle);
+		else
+			request_finish_handle(r, (x_handle_t)handle);
+	} else {
+		request_finish(r, r->in.msg.op == VFS_OPEN ? -X_ENXIO : r->in.msg.op == VFS_ACCESS ? 0 : -X_EACCES);
+	}
+}
+
+void walk_magic_known(struct request *r)
+{
+	struct file_attr attr;
+	struct mount *m;
+
+	if (r->call.handle != X_NO_HANDLE)
+		out_close(r->call.handle);
+	out_close(r->magic);
+	r->magic = X_NO_HANDLE;
+	memcpy(&attr, r->text, sizeof(attr));
+	if (r->call.status < 0) {
+		request_finish(r, r->call.status);
+		return;
+	}
+	drop_front(r, r->walk.consumed);
+	m = mount_by_id(attr.dev);
+	if (m && m->attached) {
+		r->walk.at = (struct place){ mount_slot(m), attr.ino };
+		start(r);
+	} else if (r->walk.path_bytes) {
+		request_finish(r, -X_ENOTDIR);
+	} else {
+		magic_object(r, &attr);
+	}
 }
 
 void walk_begin(struct request *r, int64_t path_bytes, int handle)

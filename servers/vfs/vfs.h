@@ -216,6 +216,7 @@ enum request_state {
 	REQUEST_IDENT,          /* FILE_IDENT of the start directory's handle */
 	REQUEST_WALK,           /* a call of the walk */
 	REQUEST_LINK,           /* FS_READLINK for the walk */
+	REQUEST_MAGIC,          /* FILE_STAT of the open file that a link leads to */
 	REQUEST_CALL,           /* a call of the operation, at its `phase` */
 };
 
@@ -250,6 +251,7 @@ struct request {
 	struct walk walk;
 	struct fs_call call;
 	struct place first;     /* of a pair */
+	x_handle_t magic;       /* MAGIC: the open file */
 	struct place held[3];   /* dropped at the end */
 	uint32_t held_count;
 	uint32_t name_bytes, data_bytes;
@@ -298,6 +300,7 @@ int64_t walk_take_path(struct request *r, unsigned window, char *out);
 void walk_begin(struct request *r, int64_t path_bytes, int handle);
 void walk_replied(struct request *r);
 void walk_identified(struct request *r);
+void walk_magic_known(struct request *r);
 static inline struct place walk_place(const struct request *r) /* after success */
 {
 	return (struct place){ r->walk.at.mount, r->call.r[0] };
@@ -336,6 +339,8 @@ void lock_start(struct request *r);
 void lock_called(struct request *r);
 void lock_session_closed(uint64_t session);     /* drops what it had */
 bool lock_cancel(uint64_t call_id);
+void name_of_start(struct request *r);
+void name_of_called(struct request *r);
 void sync_start(struct request *r);
 void sync_called(struct request *r);
 
@@ -348,6 +353,7 @@ bool devfs_call(struct fs_call *call);
 void devfs_dir_call(const struct x_in *in);
 void devfs_pty_added(uint32_t n, uint32_t uid, uint32_t gid);   /* /dev/pts/n */
 void devfs_pty_gone(uint32_t n);
+int devfs_path_of_rdev(uint64_t rdev, char *text, size_t size); /* its length, 0: no such node */
 void devfs_attr_of_rdev(uint64_t rdev, struct file_attr *attr);
 void devfs_set_blocks(const struct bdev_node *list, uint32_t count);
 
@@ -365,6 +371,8 @@ void pipe_create(const struct x_in *in, const struct session *s);
 void pipe_call(const struct x_in *in);
 void pipe_closed(uint64_t id);
 bool pipe_cancel(struct parked *w);
+/* One more open of the pipe with that st_ino: a handle, or an error. */
+int64_t pipe_reopen(uint64_t ino, uint32_t flags);
 /* The place is held by the request. Answers through the request, or later. */
 void fifo_open(struct request *r, struct place place, uint32_t flags);
 bool fifo_cancel(uint64_t call_id);

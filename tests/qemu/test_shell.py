@@ -172,3 +172,15 @@ def test_ps_shows_processes(guest):
     result = guest("sleep 100 & ps; kill $!")
     assert "sleep 100" in result.text
     assert "init" in result.text
+
+
+def test_descriptors_by_name(guest):
+    """/dev/stdin and its like lead to the open file itself, also where that has no name."""
+    result = guest("""cd /tmp; echo piped | cat /dev/stdin; echo out > /dev/stdout; echo named > f
+        cat /dev/fd/0 < f; rm f; exec 5> f; echo kept >&5; rm f; cat /proc/self/fd/5; exec 5>&-
+        cat /proc/self/fd/9; ls /proc/1/fd/ | head -3; readlink /proc/self/fd/0 < /tmp; readlink /proc/self/fd/0 < /dev/zero
+        A=1 B=two sh -c 'tr "\\0" "\\n" < /proc/self/environ' | grep -E '^[AB]='""")
+    lines = result.text.splitlines()
+    assert lines[:4] == ["piped", "out", "named", "kept"]
+    assert "No such file" in lines[4]
+    assert lines[5:] == ["0", "1", "2", "/tmp", "/dev/zero", "A=1", "B=two"]
