@@ -56,6 +56,14 @@ int main(void)
 	for (int i = 0; i < 200; i++)
 		pread(fd, buffer, 4096, 0);
 	report("read 4 KiB of a cached file", start, 200);
+	start = tsc();
+	for (int i = 0; i < 50; i++)
+		pread(fd, buffer, 65536, 0);
+	report("read 64 KiB of a cached file", start, 50);
+	start = tsc();
+	for (int i = 0; i < 200; i++)
+		close(open("/bin/busybox", O_RDONLY));
+	report("open and close a file", start, 200);
 	pipe(p);
 	write(p[1], buffer, 1);
 	read(p[0], buffer, 1);
@@ -73,5 +81,13 @@ int main(void)
 		wait(NULL);
 	}
 	report("fork, exit, wait", start, 20);
+	for (int i = 0; i < 12; i++) {
+		if (i == 2)
+			start = tsc();
+		if (fork() == 0)
+			execl("/bin/busybox", "true", NULL);
+		wait(NULL);
+	}
+	report("fork, exec of busybox true, wait", start, 10);
 	return 0;
 }

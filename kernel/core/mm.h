@@ -39,7 +39,7 @@ extern uint64_t (*frame_reclaim)(uint64_t want);       /* called when few are fr
 
 /* One per page of RAM. The heap tags its pages through it (heap.c). */
 enum frame_state { FRAME_ABSENT, FRAME_RESERVED, FRAME_FREE, FRAME_FREE_TAIL, FRAME_USED,
-		   FRAME_SLAB, FRAME_HEAP_RUN };
+		   FRAME_CACHED, FRAME_SLAB, FRAME_HEAP_RUN };
 struct frame {
 	union {
 		uint32_t refs;

@@ -395,7 +395,7 @@ int64_t sys_port_info(uint32_t h, uint64_t user_info)
 	info.open_calls = p->open_count;
 	if (!list_empty(&p->items))
 		info.oldest_queued_ns = list_first(&p->items, struct item, link)->queued_ns;
-	for (uint32_t i = 0; i < CALL_BUCKETS; i++)
+	for (uint32_t i = 0; p->open_count && i < CALL_BUCKETS; i++)
 		list_for_each(c, &p->open_calls[i], struct call, open_link)
 			if (!info.oldest_open_ns || c->taken_ns < info.oldest_open_ns)
 				info.oldest_open_ns = c->taken_ns;
@@ -529,7 +529,7 @@ static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 		port_queue(c->port, &c->item, false);
 }
 
-/* The entry was read a second time and may have changed since it was checked:
+/* The entry may have been read a second time, and changed since it was checked:
  * what could harm the kernel or exceed rights is checked again, the rest is not. */
 static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool here)
 {
@@ -602,20 +602,23 @@ void port_commit_point(struct port *p)
 		current_process()->commits++;
 }
 
+#define FEW_OUT 4u
+
 /* Check all, then apply all: nothing of a malformed outbox takes effect. */
 static int commit(struct port *p, struct x_commit *c)
 {
 	struct list spare; /* calls for what the outbox starts, by origin_link */
-	struct x_out o;
+	struct x_out few[FEW_OUT]; /* a long outbox is read again */
 	bool last;
 
 	list_init(&spare);
 	for (uint32_t i = 0; i < c->out_count; i++) {
-		int err = out_read(c, i, &o);
+		struct x_out *o = &few[i % FEW_OUT];
+		int err = out_read(c, i, o);
 
 		if (!err)
-			err = check_out(p, &o);
-		if (!err && o.kind == X_OUT_START)
+			err = check_out(p, o);
+		if (!err && o->kind == X_OUT_START)
 			reserve_call(&spare);
 		if (err || current()->killed) {
 			drop_spare_calls(&spare);
@@ -628,9 +631,9 @@ static int commit(struct port *p, struct x_commit *c)
 	port_settle(p);
 	/* Whoever is answered last may run here at once if we are to block. */
 	last = list_empty(&p->items) && list_empty(&p->pages);
-	for (uint32_t i = 0; i < c->out_count; i++) /* a single entry is still there */
-		if (c->out_count == 1 || !out_read(c, i, &o))
-			apply_out(p, &o, &spare, last && i + 1 == c->out_count);
+	for (uint32_t i = 0; i < c->out_count; i++)
+		if (c->out_count <= FEW_OUT || !out_read(c, i, &few[i % FEW_OUT]))
+			apply_out(p, &few[i % FEW_OUT], &spare, last && i + 1 == c->out_count);
 	drop_spare_calls(&spare); /* none, unless the outbox changed under our eyes */
 	return 0;
 }

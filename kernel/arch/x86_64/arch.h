@@ -66,7 +66,7 @@ void arch_thread_reset_fpu(struct thread *t);
 void arch_switch(struct thread *prev, struct thread *next);
 void arch_idle_wait(void);        /* lock NOT held: sti; hlt; cli, unless need_resched */
 void arch_set_fs_base(uint64_t base);
-void arch_read_bases(struct thread *t); /* current fs/gs base into t */
+void arch_read_bases(struct thread *t); /* the current thread's fs and gs base into t and its regs */
 
 /* ---- page tables: 4 KiB user pages ---- */
 #define PT_WRITE  1u

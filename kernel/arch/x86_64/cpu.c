@@ -302,12 +302,9 @@ void arch_set_fs_base(uint64_t base)
 
 void arch_read_bases(struct thread *t)
 {
-	if (t == this_cpu()->current)
-		save_bases(t);
-	if (t->regs) {
-		t->regs->fs_base = t->fs_base;
-		t->regs->gs_base = t->gs_base;
-	}
+	save_bases(t);
+	t->regs->fs_base = t->fs_base;
+	t->regs->gs_base = t->gs_base;
 }
 
 /* A kernel thread leaves the last page table loaded and is not told of changes

@@ -36,14 +36,11 @@ static paddr_t table_alloc(struct frame *root, bool create)
 	return page;
 }
 
-/* The 4 KiB entry of va, making tables on the way if `create`; or NULL. */
-static uint64_t *walk(paddr_t pt, uint64_t va, bool create, uint64_t table_flags)
+static __attribute__((noinline)) uint64_t *walk_down(paddr_t pt, uint64_t va, bool create, uint64_t table_flags)
 {
 	struct frame *root = frame_struct(pt);
 	uint64_t *t = phys_to_virt(pt), e;
 
-	if (root->prev && frames[root->prev].prev == (uint32_t)(va >> BOTTOM_SHIFT))
-		return (uint64_t *)phys_to_virt((paddr_t)root->prev << 12) + slot(va, 0);
 	for (uint32_t level = LEVELS - 1; level > 0; level--) {
 		e = t[slot(va, level)];
 		if (!(e & PTE_PRESENT)) {
@@ -61,6 +58,16 @@ static uint64_t *walk(paddr_t pt, uint64_t va, bool create, uint64_t table_flags
 	root->prev = (uint32_t)(virt_to_phys(t) >> 12);
 	frames[root->prev].prev = (uint32_t)(va >> BOTTOM_SHIFT);
 	return &t[slot(va, 0)];
+}
+
+/* The 4 KiB entry of va, making tables on the way if `create`; or NULL. */
+static inline uint64_t *walk(paddr_t pt, uint64_t va, bool create, uint64_t table_flags)
+{
+	uint32_t near = frames[pt >> 12].prev;
+
+	if (near && frames[near].prev == (uint32_t)(va >> BOTTOM_SHIFT))
+		return (uint64_t *)phys_to_virt((paddr_t)near << 12) + slot(va, 0);
+	return walk_down(pt, va, create, table_flags);
 }
 
 /* A new top level, empty. */
