@@ -619,7 +619,8 @@ struct x_boot_page {
 	S(waitset_ctl, 71) \
 	S(waitset_wait, 72) \
 	S(notify_take, 73) \
-	S(proc_handle, 74)
+	S(proc_handle, 74) \
+	S(thread_affinity, 75)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

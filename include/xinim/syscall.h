@@ -175,6 +175,10 @@ static inline int64_t x_proc_reset(x_handle_t proc, const struct x_thread_create
 static inline int64_t x_proc_suspend(x_handle_t proc, int on) { return X_CALL2(proc_suspend, proc, on); }
 static inline int64_t x_proc_info(x_handle_t proc, struct x_proc_info *i) { return X_CALL2(proc_info, proc, i); }
 static inline int64_t x_proc_exit(int status) { return X_CALL1(proc_exit, status); }
+/* The CPUs that a thread may run on, bit by bit (thread 0: the calling one, of
+ * X_SELF); set 0 changes nothing. Returns what it was. -X_EINVAL if none of the
+ * set is online, -X_ESRCH. */
+static inline int64_t x_thread_affinity(x_handle_t proc, uint32_t thread, uint64_t set) { return X_CALL3(thread_affinity, proc, thread, set); }
 /* Returns a thread number, unique in its process (the first thread is 1). */
 static inline int64_t x_thread_create(const struct x_thread_create *t) { return X_CALL1(thread_create, t); }
 /* clear: 0, or a 32-bit word set to 0 and futex-woken as the thread ends. */

@@ -33,14 +33,17 @@ bool fast_call(struct call *c, uint64_t deadline, uint32_t wait_flags)
 	return true;
 }
 
-/* The call that was received last is the only one of this iteration, and open. */
+/* The call that was received last is the only one of this iteration, and open; and
+ * its caller sleeps for it: not if its patience has ended, and it is about to run. */
 static struct call *only_call(struct port *p, uint64_t id)
 {
 	struct call *c = container_of(p->delivered.next, struct call, item.link);
 
 	if (list_empty(&p->delivered) || p->delivered.next != p->delivered.prev || c->item.kind != X_IN_CALL)
 		return NULL;
-	return c->id == id && c->state == CALL_TAKEN && !c->handle_count ? c : NULL;
+	if (c->id != id || c->state != CALL_TAKEN || c->handle_count)
+		return NULL;
+	return c->thread && c->thread->waiting_on == &c->done ? c : NULL;
 }
 
 /*
@@ -58,15 +61,13 @@ bool fast_commit(struct port *p, struct x_commit *c, int *wait)
 	    o.kind != X_OUT_ANSWER || o.win_count || o.handle_count)
 		return false;
 	call = only_call(p, o.id);
-	if (!call || !call->thread || call->orphan)
-		return false;
-	if (o.copy_len) { /* may block: the caller may be gone, or others have come */
+	if (call && o.copy_len) { /* may block: the caller may be gone, or others have come */
 		if (port_window_copy(p, o.id, o.copy_window, 0, o.copy_src, o.copy_len, true) < 0)
 			return false;
 		call = only_call(p, o.id);
-		if (!call || !call->thread || call->orphan)
-			return false;
 	}
+	if (!call)
+		return false;
 	if (!list_empty(&p->items) || !list_empty(&p->pages) || !list_empty(&p->pages_delivered) ||
 	    !sched_may_hand_over(call->thread) ||
 	    (c->deadline_ns != X_FOREVER && c->deadline_ns <= arch_time_ns()))

@@ -126,9 +126,11 @@ static void enqueue(struct thread *t, uint32_t cpu)
 
 	t->state = THREAD_READY;
 	t->cpu = cpu;
+	if (list_empty(&q->ready[t->band]))
+		q->waits_ns[t->band] = arch_time_ns();
 	list_push_back(&q->ready[t->band], &t->run_link);
 	q->count++;
-	if (c->current == &q->idle || c->current->band > t->band) {
+	if (c->current == &q->idle || (c->current->band > t->band && arch_time_ns() >= q->kept_until_ns)) {
 		c->need_resched = true;
 		if (c != this_cpu())
 			arch_send_resched(cpu);
@@ -181,7 +183,12 @@ static uint32_t choose_cpu(const struct thread *t, bool here)
 	for (uint32_t i = 0; i < cpu_count; i++)
 		if (cpu_would_yield(t, i))
 			return i;
-	return may_run_on(t, t->cpu) ? t->cpu : mine;
+	if (may_run_on(t, t->cpu))
+		return t->cpu;
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (may_run_on(t, i))
+			return i;
+	return mine; /* no CPU of its set is online */
 }
 
 void sched_make_ready(struct thread *t, bool here)
@@ -215,28 +222,66 @@ static void queue_next(struct run_queue *q)
 {
 	if (!q->next)
 		return;
+	if (list_empty(&q->ready[q->next->band]))
+		q->waits_ns[q->next->band] = arch_time_ns();
 	list_push_back(&q->ready[q->next->band], &q->next->run_link);
 	q->next = NULL;
 }
 
+static struct thread *dequeue_band(struct run_queue *q, uint32_t band, uint32_t cpu)
+{
+	list_for_each(t, &q->ready[band], struct thread, run_link) {
+		if (!may_run_on(t, cpu))
+			continue;
+		list_remove(&t->run_link);
+		q->count--;
+		q->waits_ns[band] = arch_time_ns();
+		return t;
+	}
+	return NULL;
+}
+
 static struct thread *dequeue(struct run_queue *q, uint32_t cpu)
 {
-	for (uint32_t band = 0; band < BANDS; band++) {
-		list_for_each(t, &q->ready[band], struct thread, run_link) {
-			if (!may_run_on(t, cpu))
-				continue;
-			list_remove(&t->run_link);
-			q->count--;
+	struct thread *t = NULL;
+
+	for (uint32_t band = 0; !t && band < BANDS; band++)
+		t = dequeue_band(q, band, cpu);
+	return t;
+}
+
+/*
+ * What a band is sure of, however busy those above it are: when none of its
+ * threads has run for STARVED_NS, though one waits, it has the CPU for KEPT_NS,
+ * in which not even a thread that wakes displaces it. So a driver or server that
+ * spins, or is kept busy by a client, leaves a twentieth of its CPU to each.
+ */
+#define STARVED_NS 100000000ull
+#define KEPT_NS      5000000ull
+
+static struct thread *dequeue_starved(struct cpu *cpu, uint64_t now)
+{
+	struct run_queue *q = cpu->rq;
+	struct thread *t;
+
+	for (uint32_t band = 1; band < BANDS; band++) {
+		if (list_empty(&q->ready[band]) || now - q->waits_ns[band] < STARVED_NS)
+			continue;
+		t = dequeue_band(q, band, cpu->id);
+		if (t) {
+			q->kept_until_ns = now + KEPT_NS;
 			return t;
 		}
 	}
 	return NULL;
 }
 
-static struct thread *pick_next(struct cpu *cpu)
+static struct thread *pick_next(struct cpu *cpu, uint64_t now)
 {
-	struct thread *t = dequeue(cpu->rq, cpu->id);
+	struct thread *t = dequeue_starved(cpu, now);
 
+	if (!t)
+		t = dequeue(cpu->rq, cpu->id);
 	for (uint32_t i = 1; !t && i < cpu_count; i++) {
 		uint32_t other = (cpu->id + i) % cpu_count;
 
@@ -287,12 +332,10 @@ void schedule(void)
 		next->slice_end_ns = prev->slice_end_ns;
 	} else {
 		queue_next(q);
-		if (prev->state == THREAD_RUNNING && prev != &q->idle) {
-			prev->state = THREAD_READY;
-			list_push_back(&q->ready[prev->band], &prev->run_link);
-			q->count++;
-		}
-		next = pick_next(cpu);
+		if (prev->state == THREAD_RUNNING && prev != &q->idle)
+			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev, false));
+		cpu->need_resched = false;
+		next = pick_next(cpu, now);
 		next->slice_end_ns = now + SLICE_NS;
 		next->cpu = cpu->id;
 	}
@@ -313,6 +356,23 @@ void sched_stop_thread(struct thread *t)
 		arch_send_resched(t->cpu);
 	} else if (t == current()) {
 		this_cpu()->need_resched = true;
+	}
+}
+
+void sched_set_affinity(struct thread *t, uint64_t cpu_set)
+{
+	struct run_queue *q = queue_of(t->cpu);
+
+	t->affinity = cpu_set;
+	if (may_run_on(t, t->cpu))
+		return;
+	if (t->state == THREAD_READY) {
+		queue_next(q);
+		list_remove(&t->run_link);
+		q->count--;
+		enqueue(t, choose_cpu(t, false));
+	} else {
+		sched_stop_thread(t); /* goes elsewhere by itself, if it runs */
 	}
 }
 

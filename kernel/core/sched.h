@@ -13,6 +13,8 @@ struct run_queue {
 	struct list ready[BANDS];
 	struct thread *next;        /* ready too, and in no list: see leave_cpu_to() */
 	uint32_t count;             /* of threads in ready[], and next */
+	uint64_t waits_ns[BANDS];   /* since when a thread of ready[] waits and none of its band ran */
+	uint64_t kept_until_ns;     /* the running one has waited long: not displaced before */
 	struct list timers;         /* struct thread.timer_link, earliest first */
 	uint64_t armed_ns;          /* what this CPU's timer is set to, FOREVER: off */
 	struct thread idle;

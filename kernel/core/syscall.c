@@ -629,6 +629,32 @@ static int64_t sys_thread_create(const struct args *a)
 	return id;
 }
 
+static int64_t sys_thread_affinity(const struct args *a)
+{
+	struct thread *t = NULL;
+	uint64_t online = 0, was;
+	struct process *p;
+	int err;
+
+	for (uint32_t i = 0; i < cpu_count; i++)
+		online |= (uint64_t)cpus[i].online << i;
+	if (a->c && !(a->c & online))
+		return -X_EINVAL;
+	p = process_get(a->a, X_R_MANAGE, &err);
+	if (!p)
+		return err;
+	list_for_each(it, &p->threads, struct thread, process_link)
+		if (a->b ? it->id == (uint32_t)a->b : it == current())
+			t = it;
+	object_unref(&p->obj);
+	if (!t)
+		return -X_ESRCH;
+	was = t->affinity ? t->affinity : online;
+	if (a->c)
+		sched_set_affinity(t, a->c & online);
+	return (int64_t)was;
+}
+
 static int64_t sys_thread_exit(const struct args *a)
 {
 	struct thread *t = current();
@@ -895,6 +921,7 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 	[X_SYS_waitset_create] = call_waitset_create,
 	[X_SYS_waitset_ctl] = call_waitset_ctl,
 	[X_SYS_waitset_wait] = call_waitset_wait,
+	[X_SYS_thread_affinity] = sys_thread_affinity,
 };
 
 /* What an outbox may hold as X_OUT_DO: effects on others, and unmapping. */

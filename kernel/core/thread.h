@@ -28,7 +28,7 @@ struct thread {
 	struct list run_link;
 	uint32_t band, cpu;         /* last CPU */
 	uint64_t slice_end_ns;
-	uint64_t affinity;
+	uint64_t affinity;          /* bit per CPU; 0: all */
 
 	/* waiting */
 	struct list wait_link;
@@ -92,6 +92,7 @@ __attribute__((noreturn)) void sched_start_cpu(void); /* idle loop of a CPU */
 void schedule(void);                   /* switch to the best thread; returns when run again */
 void sched_make_ready(struct thread *t, bool here); /* here: the waker is about to block */
 void sched_tick(void);                 /* LAPIC timer: expire timers and the slice */
+void sched_set_affinity(struct thread *t, uint64_t cpu_set); /* one online, or 0: all */
 void sched_stop_thread(struct thread *t); /* make it leave its CPU at once (IPI) */
 
 #define WAIT_INTERRUPTIBLE 1u /* unmasked notifications end the wait */

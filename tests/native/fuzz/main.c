@@ -47,7 +47,7 @@ static struct server_timer look;
  */
 static const char *const signature[X_SYSCALL_COUNT] = {
 	[X_SYS_null] = "", [X_SYS_handle_close] = "h", [X_SYS_handle_dup] = "hfof",
-	[X_SYS_handle_cloexec] = "hf", [X_SYS_handle_info] = "hp", [X_SYS_port_create] = "",
+	[X_SYS_handle_cloexec] = "hf", [X_SYS_thread_affinity] = "ofn", [X_SYS_handle_info] = "hp", [X_SYS_port_create] = "",
 	[X_SYS_port_info] = "hp", [X_SYS_port_reset] = "o", [X_SYS_mint] = "hnfff", [X_SYS_call] = "hs",
 	[X_SYS_commit_receive] = "hs", [X_SYS_window_copy] = "hs", [X_SYS_object_ctl] = "hfn",
 	[X_SYS_wait] = "scdw", [X_SYS_event_create] = "", [X_SYS_event_signal] = "hn",

@@ -155,7 +155,11 @@ static void do_other(uint32_t me)
 			       .prot = X_PROT_READ | X_PROT_WRITE };
 	int64_t at;
 
-	switch (any(me, 5)) {
+	switch (any(me, 6)) {
+	case 5:
+		if (x_thread_affinity(X_SELF, 0, 1 + any(me, 15)) == 0)
+			server_die("FAILED: no CPU to run on");
+		break;
 	case 0:
 		x_event_signal(SLOT_EVENT, 1);
 		break;
@@ -321,6 +325,53 @@ static uint32_t one_round(void)
 	return kills;
 }
 
+static void spin(uint64_t unused)
+{
+	(void)unused;
+	for (;;)
+		__asm__ volatile("" : : : "memory");
+}
+
+static void ring(uint64_t unused)
+{
+	(void)unused;
+	for (;;)
+		x_event_signal(SLOT_EVENT, 1);
+}
+
+static x_handle_t start_in_band(const char *name, void (*entry)(uint64_t), uint32_t threads, uint32_t band)
+{
+	int64_t p = clone_self(boot_handle("resource"), name, band), err = p;
+
+	if (err >= 0)
+		err = x_proc_grant((x_handle_t)p, event, 0, SLOT_EVENT);
+	for (uint32_t i = 0; i < threads && err >= 0; i++)
+		err = clone_thread((x_handle_t)p, entry, 0, stacks[i % THREADS] + STACK);
+	if (err < 0)
+		fail("no process in another band", err);
+	return (x_handle_t)p;
+}
+
+/* Servers that never wait, on all CPUs: programs get their turn nevertheless. */
+static void check_budgets(void)
+{
+	struct x_wait_item item = { 0, 1, 0, 0 };
+	x_handle_t spinners, program;
+
+	event = (x_handle_t)x_event_create();
+	item.handle = event;
+	spinners = start_in_band("spin", spin, 16, X_BAND_SERVER);
+	pause_ns(300 * MS);
+	program = start_in_band("program", ring, 1, X_BAND_PROGRAM);
+	if (x_wait(&item, 1, now() + 3000 * MS, NULL) != 1)
+		fail("a program starved", 0);
+	x_proc_kill(spinners, 9);
+	x_proc_kill(program, 9);
+	x_handle_close(spinners);
+	x_handle_close(program);
+	x_handle_close(event);
+}
+
 void server_main(void)
 {
 	struct x_system_info first, last;
@@ -333,6 +384,7 @@ void server_main(void)
 		server_log("round %u: %u kills, %llu KiB free", i, kills,
 			   (unsigned long long)(i ? last : first).free_bytes >> 10);
 	}
+	check_budgets();
 	/* What the first round left behind is caches; the second adds little. */
 	if (last.free_bytes + (256u << 10) < first.free_bytes)
 		fail("memory lost", (int64_t)(first.free_bytes - last.free_bytes));
