@@ -403,6 +403,37 @@ int64_t linux_getdents64(struct sys *s)
 	return call_plain((x_handle_t)s->a[0], &c);
 }
 
+/* The old entry is as long as the new one: its type is the last byte. */
+static int64_t old_dirents(uint64_t addr, int64_t bytes)
+{
+	uint8_t entry[8 + 8 + 2 + 1 + 256 + 8];
+	uint16_t length;
+
+	for (int64_t at = 0; at < bytes; at += length) {
+		uint8_t type;
+
+		if (copy_in(&length, addr + (uint64_t)at + 16, 2))
+			return -X_EFAULT;
+		if (length < 24 || length > sizeof(entry) || length > bytes - at)
+			return -X_EIO;
+		if (copy_in(entry, addr + (uint64_t)at, length))
+			return -X_EFAULT;
+		type = entry[18];
+		memmove(entry + 18, entry + 19, length - 19u);
+		entry[length - 1] = type;
+		if (copy_out(addr + (uint64_t)at, entry, length))
+			return -X_EFAULT;
+	}
+	return bytes;
+}
+
+int64_t linux_getdents(struct sys *s)
+{
+	int64_t bytes = linux_getdents64(s);
+
+	return bytes > 0 ? old_dirents(s->a[1], bytes) : bytes;
+}
+
 /* ----------------------------------------------------------------- copying */
 
 /* Copy between two files through the thread's buffer. Negative offsets stand

@@ -247,13 +247,13 @@ int64_t linux_setpriority(struct sys *s)
 #define PR_GET_DUMPABLE 3
 #define PR_SET_DUMPABLE 4
 #define PR_GET_KEEPCAPS 7
+#define PR_SET_KEEPCAPS 8
 #define PR_SET_NAME 15
 #define PR_GET_NAME 16
 #define PR_GET_SECCOMP 21
 #define PR_CAPBSET_READ 23
 #define PR_GET_TIMERSLACK 30
 #define PR_SET_TIMERSLACK 29
-#define PR_SET_CHILD_SUBREAPER 36
 #define PR_SET_NO_NEW_PRIVS 38
 #define PR_GET_NO_NEW_PRIVS 39
 
@@ -269,6 +269,7 @@ static int64_t set_name(struct pers_thread *t, uint64_t addr)
 
 int64_t linux_prctl(struct sys *s)
 {
+	struct pers_thread *t = s->thread;
 	uint64_t arg = s->a[1];
 
 	switch ((uint32_t)s->a[0]) {
@@ -287,12 +288,24 @@ int64_t linux_prctl(struct sys *s)
 		process.dumpable = (uint32_t)arg;
 		return 0;
 	case PR_CAPBSET_READ: return arg <= 40 ? 1 : -X_EINVAL;
-	case PR_GET_TIMERSLACK: return 50000;
-	case PR_GET_KEEPCAPS:
-	case PR_GET_SECCOMP:
+	case PR_GET_TIMERSLACK: return (int64_t)t->timer_slack_ns + 50000;
 	case PR_SET_TIMERSLACK:
+		t->timer_slack_ns = (int64_t)arg > 0 ? arg - 50000 : 0;
+		return 0;
+	case PR_GET_KEEPCAPS: return process.keep_caps;
+	case PR_SET_KEEPCAPS:
+		if (arg > 1)
+			return -X_EINVAL;
+		process.keep_caps = (uint32_t)arg;
+		return 0;
 	case PR_SET_NO_NEW_PRIVS:
-	case PR_GET_NO_NEW_PRIVS: return 0;
+		if (arg != 1 || s->a[2] || s->a[3] || s->a[4])
+			return -X_EINVAL;
+		process.no_new_privs = 1;
+		return 0;
+	case PR_GET_NO_NEW_PRIVS:
+		return arg || s->a[2] || s->a[3] || s->a[4] ? -X_EINVAL : (int64_t)process.no_new_privs;
+	case PR_GET_SECCOMP: return 0;
 	default: return -X_EINVAL;
 	}
 }

@@ -180,15 +180,32 @@ static int64_t drop_pages(uint64_t addr, uint64_t end)
 	return 0;
 }
 
+/* 0, or -X_ENOMEM if a page of the range is not mapped. */
+static int64_t check_mapped(uint64_t addr, uint64_t end)
+{
+	struct x_mem_region r;
+
+	for (; addr < end; addr = r.end)
+		if (x_mem_query(X_SELF, addr, &r) < 0 || r.start > addr)
+			return -X_ENOMEM;
+	return 0;
+}
+
+/* Those madvise(2) has on machines without memory failures to play. */
+static bool known_advice(int32_t advice)
+{
+	return (advice >= 0 && advice <= 4) || (advice >= 8 && advice <= 25);
+}
+
 int64_t linux_madvise(struct sys *s)
 {
 	uint64_t len = s->a[1];
 
-	if (check_range(s->a[0], &len))
+	if (!known_advice((int32_t)s->a[2]) || check_range(s->a[0], &len))
 		return -X_EINVAL;
 	if ((int32_t)s->a[2] == MADV_DONTNEED && len)
 		return drop_pages(s->a[0], s->a[0] + len);
-	return 0;
+	return check_mapped(s->a[0], s->a[0] + len);
 }
 
 /* What is mapped counts as resident: nothing is ever swapped out. */
@@ -247,7 +264,11 @@ int64_t linux_brk(struct sys *s)
 /* All memory stays in core. */
 static int64_t only_check(uint64_t addr, uint64_t len)
 {
-	return check_range(addr & ~PAGE_MASK, &len) ? -X_ENOMEM : 0;
+	uint64_t start = addr & ~PAGE_MASK, bytes = len + (addr & PAGE_MASK);
+
+	if (bytes < len || check_range(start, &bytes))
+		return -X_ENOMEM;
+	return check_mapped(start, start + bytes);
 }
 
 /* What was written to a mapping of a file is the file's already; MS_SYNC wants
@@ -265,7 +286,13 @@ int64_t linux_msync(struct sys *s)
 }
 
 int64_t linux_mlock(struct sys *s) { return only_check(s->a[0], s->a[1]); }
-int64_t linux_mlock2(struct sys *s) { return only_check(s->a[0], s->a[1]); }
+int64_t linux_mlock2(struct sys *s) { return (uint32_t)s->a[2] & ~1u ? -X_EINVAL : only_check(s->a[0], s->a[1]); }
 int64_t linux_munlock(struct sys *s) { return only_check(s->a[0], s->a[1]); }
-int64_t linux_mlockall(struct sys *s) { (void)s; return 0; }
+/* MCL_CURRENT 1, MCL_FUTURE 2, MCL_ONFAULT 4, the last not by itself */
+int64_t linux_mlockall(struct sys *s)
+{
+	uint32_t flags = (uint32_t)s->a[0];
+
+	return flags == 0 || flags == 4 || (flags & ~7u) ? -X_EINVAL : 0;
+}
 int64_t linux_munlockall(struct sys *s) { (void)s; return 0; }

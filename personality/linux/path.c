@@ -101,6 +101,35 @@ int64_t linux_openat(struct sys *s)
 	return open_file(s->a[0], s->a[1], (uint32_t)s->a[2], (uint32_t)s->a[3]);
 }
 
+struct linux_open_how { uint64_t flags, mode, resolve; };
+#define RESOLVE_ALL 0x3full
+
+int64_t linux_openat2(struct sys *s)
+{
+	const uint64_t known = 037777703; /* all O_* flags there are */
+	struct linux_open_how how;
+	uint64_t size = s->a[3], rest = 0;
+
+	if (size < sizeof(how))
+		return -X_EINVAL;
+	if (size > X_PAGE_SIZE)
+		return -X_E2BIG;
+	if (copy_in(&how, s->a[2], sizeof(how)))
+		return -X_EFAULT;
+	for (uint64_t at = sizeof(how); at < size; at += 8) {
+		if (copy_in(&rest, s->a[2] + at, size - at < 8 ? size - at : 8))
+			return -X_EFAULT;
+		if (rest)
+			return -X_E2BIG;
+	}
+	if ((how.flags & ~known) || (how.mode & ~07777ull) || (how.resolve & ~RESOLVE_ALL) ||
+	    (how.mode && !(how.flags & F_O_CREAT)))
+		return -X_EINVAL;
+	if (how.resolve)
+		return -X_EOPNOTSUPP;
+	return open_file(s->a[0], s->a[1], (uint32_t)how.flags, (uint32_t)how.mode);
+}
+
 int64_t linux_creat(struct sys *s)
 {
 	return open_file(CWD, s->a[0], F_O_CREAT | F_O_WRONLY | F_O_TRUNC, (uint32_t)s->a[1]);

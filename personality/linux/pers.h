@@ -57,6 +57,7 @@ struct pers_thread { /* at the bottom of its upcall stack slot */
 	void *scratch;           /* [T] PERS_SCRATCH_BUFFER bytes, 0 until used */
 	struct x_upcall before;  /* [T] the frame before a signal was put on the stack */
 	char name[16];           /* [T] PR_SET_NAME */
+	uint64_t timer_slack_ns; /* [T] kept only: difference to the default */
 };
 
 #define PERS_SCRATCH_BUFFER 65536u
@@ -73,6 +74,7 @@ struct pers_process {
 	uint64_t brk;            /* [L] as the program sees it */
 	uint32_t death_signal;   /* PR_SET_PDEATHSIG, kept only */
 	uint32_t dumpable;
+	uint32_t keep_caps, no_new_privs; /* prctl, kept only */
 	uint32_t xsave;          /* 0: not known, 1: no, 2: yes */
 	uint32_t io_priority;    /* ioprio_set, kept only */
 	uint32_t persona;        /* personality(2), kept only */

@@ -84,7 +84,7 @@ L(fsync, 74, DONE)
 L(fdatasync, 75, DONE)
 L(truncate, 76, DONE)
 L(ftruncate, 77, DONE)
-N(getdents, 78)
+L(getdents, 78, DONE)
 L(getcwd, 79, DONE)
 L(chdir, 80, DONE)
 L(fchdir, 81, DONE)
@@ -163,9 +163,9 @@ L(vhangup, 153, PARTLY) /* does nothing */
 N(modify_ldt, 154)
 N(pivot_root, 155)
 N(_sysctl, 156)
-L(prctl, 157, PARTLY) /* names, death signal (kept only), dumpable, capability bounds; others EINVAL */
+L(prctl, 157, PARTLY) /* names, death signal, dumpable, timer slack, keepcaps, no_new_privs (kept only); others EINVAL */
 L(arch_prctl, 158, PARTLY) /* ARCH_SET_GS has no effect */
-N(adjtimex, 159)
+L(adjtimex, 159, PARTLY) /* tells; the clock cannot be steered: EPERM */
 L(setrlimit, 160, DONE)
 L(chroot, 161, DONE)
 L(sync, 162, DONE)
@@ -311,7 +311,7 @@ N(fanotify_mark, 301)
 L(prlimit64, 302, DONE)
 N(name_to_handle_at, 303)
 N(open_by_handle_at, 304)
-N(clock_adjtime, 305)
+L(clock_adjtime, 305, PARTLY) /* as adjtimex */
 L(syncfs, 306, PARTLY) /* as fsync */
 L(sendmmsg, 307, DONE)
 N(setns, 308)
@@ -354,7 +354,7 @@ N(fspick, 433)
 N(pidfd_open, 434)
 L(clone3, 435, PARTLY) /* as clone; no pidfd, set_tid, cgroup */
 L(close_range, 436, DONE)
-N(openat2, 437)
+L(openat2, 437, PARTLY) /* no RESOLVE_* flags: EOPNOTSUPP */
 N(pidfd_getfd, 438)
 L(faccessat2, 439, DONE)
 N(process_madvise, 440)

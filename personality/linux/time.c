@@ -108,6 +108,44 @@ int64_t linux_time(struct sys *s)
 int64_t linux_settimeofday(struct sys *s) { (void)s; return -X_EPERM; }
 int64_t linux_clock_settime(struct sys *s) { (void)s; return -X_EPERM; }
 
+struct linux_timex {
+	uint32_t modes, pad0;
+	int64_t offset, freq, maxerror, esterror;
+	int32_t status, pad1;
+	int64_t constant, precision, tolerance;
+	struct linux_timeval time;
+	int64_t tick, rest[8];
+	int32_t tail[12];
+};
+_Static_assert(sizeof(struct linux_timex) == 208, "struct timex");
+#define STA_UNSYNC 0x40
+#define TIME_ERROR 5 /* not synchronised */
+
+/* The clock cannot be set or steered: this only tells. */
+static int64_t adjust_clock(uint64_t addr)
+{
+	struct linux_timex t;
+
+	if (copy_in(&t, addr, sizeof(t)))
+		return -X_EFAULT;
+	if (t.modes)
+		return -X_EPERM;
+	t = (struct linux_timex){
+		.maxerror = 16000000, .esterror = 16000000, .status = STA_UNSYNC, .constant = 2, .precision = 1,
+		.tolerance = 32768000, .time = to_timeval((uint64_t)x_clock(X_CLOCK_REALTIME)), .tick = 10000,
+	};
+	return copy_out(addr, &t, sizeof(t)) ? -X_EFAULT : TIME_ERROR;
+}
+
+int64_t linux_adjtimex(struct sys *s) { return adjust_clock(s->a[0]); }
+
+int64_t linux_clock_adjtime(struct sys *s)
+{
+	if (native_clock((int32_t)s->a[0]) < 0)
+		return -X_EINVAL;
+	return (int32_t)s->a[0] == REALTIME ? adjust_clock(s->a[1]) : -X_EOPNOTSUPP;
+}
+
 /* --------------------------------------------------------------------- sleeping */
 
 /* Until the deadline. A signal: remember how to go on, tell what is left. */

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -74,6 +76,17 @@ static void memory(void)
 	FAILS(mincore(p, page, (void *)8), EFAULT);
 	munmap(p + page, page);
 	FAILS(mincore(p, 3 * page, vector), ENOMEM);
+	CHECK(madvise(p, page, MADV_WILLNEED) == 0 && madvise(p, 0, MADV_NORMAL) == 0);
+	FAILS(madvise(p, 3 * page, MADV_WILLNEED), ENOMEM);
+	FAILS(madvise(p + 1, page, MADV_NORMAL), EINVAL);
+	FAILS(madvise(p, page, 1234), EINVAL);
+	CHECK(mlock(p, page) == 0 && munlock(p, page) == 0);
+	FAILS(mlock(p, 3 * page), ENOMEM);
+	FAILS(munlock(p, 3 * page), ENOMEM);
+	FAILS(syscall(SYS_mlock2, p, page, 2), EINVAL);
+	FAILS(mlockall(0), EINVAL);
+	FAILS(mlockall(64), EINVAL);
+	FAILS(msync(p, 3 * page, MS_ASYNC), ENOMEM);
 	CHECK(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC && ftruncate(fd, page) == 0);
 	char *m = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(m != MAP_FAILED && pwrite(fd, "through", 8, 100) == 8 && !strcmp(m + 100, "through"));
@@ -148,8 +161,54 @@ static void names(void)
 	CHECK(syscall(SYS_personality, 0xffffffff) == 0);
 }
 
+static void own_settings(void)
+{
+	char name[16] = "";
+
+	CHECK(prctl(PR_SET_NAME, "a name that is too long") == 0 && prctl(PR_GET_NAME, name) == 0);
+	CHECK(!strcmp(name, "a name that is "));
+	CHECK(prctl(PR_GET_TIMERSLACK) == 50000 && prctl(PR_SET_TIMERSLACK, 200) == 0 && prctl(PR_GET_TIMERSLACK) == 200);
+	CHECK(prctl(PR_SET_TIMERSLACK, 0) == 0 && prctl(PR_GET_TIMERSLACK) == 50000);
+	CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0);
+	FAILS(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0), EINVAL);
+	FAILS(prctl(PR_SET_NO_NEW_PRIVS, 1, 1, 0, 0), EINVAL);
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	FAILS(prctl(PR_SET_PDEATHSIG, 99), EINVAL);
+	FAILS(prctl(9999), EINVAL);
+}
+
+static void directories(void)
+{
+	struct { uint64_t flags, mode, resolve; } how = { O_RDONLY | O_DIRECTORY, 0, 0 };
+	char buf[4096];
+	int fd, found = 0;
+	long n;
+
+	mkdir("d", 0700);
+	close(open("d/file", O_CREAT | O_WRONLY, 0600));
+	fd = syscall(SYS_openat2, AT_FDCWD, "d", &how, sizeof(how));
+	CHECK(fd >= 0);
+	while ((n = syscall(SYS_getdents, fd, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n; at += *(unsigned short *)(buf + at + 16))
+			found += !strcmp(buf + at + 18, "file") && buf[at + *(unsigned short *)(buf + at + 16) - 1] == 8;
+	CHECK(n == 0 && found == 1);
+	FAILS(syscall(SYS_getdents, 999, buf, sizeof(buf)), EBADF);
+	FAILS(syscall(SYS_openat2, AT_FDCWD, "d", &how, 8), EINVAL);
+	how.mode = 0600;
+	FAILS(syscall(SYS_openat2, AT_FDCWD, "d", &how, sizeof(how)), EINVAL);
+	how.mode = 0;
+	how.flags = 1ull << 40;
+	FAILS(syscall(SYS_openat2, AT_FDCWD, "d", &how, sizeof(how)), EINVAL);
+	FAILS(syscall(SYS_openat2, AT_FDCWD, "d", (void *)8, sizeof(how)), EFAULT);
+	close(fd);
+	unlink("d/file");
+	rmdir("d");
+}
+
 int main(void)
 {
+	own_settings();
+	directories();
 	scheduling();
 	memory();
 	futexes();
