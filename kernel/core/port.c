@@ -222,7 +222,7 @@ static void port_forget_records(struct port *p)
 }
 
 /*
- * Open calls, and queued ones whose object is stale; all: the other queued ones
+ * Open calls, and queued ones that were tried or whose object is stale; all: the other queued ones
  * too. The queue is walked before anything is failed: what a failed call held
  * may take other items with it as it goes.
  */
@@ -237,7 +237,7 @@ static void port_fail_calls(struct port *p, bool all)
 	list_for_each(it, &p->items, struct item, link) {
 		struct call *c = container_of(it, struct call, item);
 
-		if (it->kind != X_IN_CALL || (c->record && c->record->port) || (!c->record && !all))
+		if (it->kind != X_IN_CALL || (c->record && c->record->port) || (!c->record && !all && !c->tried))
 			continue;
 		list_remove(&it->link);
 		list_push_back(&doomed, &it->link);
@@ -322,6 +322,7 @@ static void call_untake(struct call *c)
 	list_remove(&c->open_link);
 	c->port->open_count--;
 	c->state = CALL_QUEUED;
+	c->tried = true;
 }
 
 /*

@@ -99,6 +99,7 @@ struct call {
 	/* Cleared by call_create(), down to msg: */
 	uint32_t state, flags;
 	bool cancelled, orphan;
+	bool tried;               /* taken by one who died of something: not for the next incarnation */
 	uint32_t win_count, handle_count;
 	uint64_t id, cookie, account, taken_ns;
 	struct port *port;        /* referenced */

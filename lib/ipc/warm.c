@@ -37,7 +37,9 @@ static REGION_SCRATCH struct {
 	size_t bytes;
 	struct x_window window[VERIFY_WINDOWS]; /* others have written, or may write, there */
 	uint32_t windows;
+	uint64_t epoch; /* of its start */
 } verify;
+static REGION_SCRATCH void *log_memory;
 REGION_SCRATCH uint64_t x_entries_left;
 
 __attribute__((noreturn)) static void go_cold(const char *why)
@@ -99,6 +101,8 @@ void warm_start(uint64_t arg)
 
 	x_entries_left = 0;
 	server_delay_ns = 0;
+	if (verify.epoch == region.epoch) /* its memory is gone */
+		verify.snapshot = NULL;
 	if (!region_is_open())
 		go_cold("its state is not kept");
 	if (x_port_info(server_port, &port) < 0 || !region_rollback(port.epoch))
@@ -137,6 +141,16 @@ static void *map_payload(uint64_t addr, size_t bytes)
 	return at < 0 ? NULL : (void *)at;
 }
 
+/* Ahead of that commit, or the log would go with the first iteration that is undone. */
+static void map_log(void)
+{
+	if (log_memory || !boot->log_bytes || !region_hooks || !control_is_ready())
+		return;
+	log_memory = map_payload(REGION_LOG, boot->log_bytes);
+	if (!log_memory)
+		server_die("no memory for the undo log of %llu bytes", (unsigned long long)boot->log_bytes);
+}
+
 static void stop_verifying(const char *why, const void *address)
 {
 	verify.snapshot = NULL;
@@ -165,6 +179,7 @@ void warm_before_commit(void)
 	const void *missed;
 
 	warm.now = (struct warm_item){ 0 };
+	map_log();
 	if (!verify.snapshot)
 		return;
 	if (!region_undo_copy(verify.work, verify.bytes))
@@ -186,20 +201,14 @@ void warm_before_commit(void)
  * was before is a cold start's, and may be as large as it likes. */
 void warm_after_commit(uint64_t epoch)
 {
-	void *log;
-
 	if (region_is_open()) {
 		region_commit(epoch);
 		if (verify.snapshot)
 			region_snapshot(verify.snapshot, verify.bytes);
 		return;
 	}
-	if (!boot->log_bytes || !region_hooks || !control_is_ready())
-		return;
-	log = map_payload(REGION_LOG, boot->log_bytes);
-	if (!log)
-		server_die("no memory for the undo log of %llu bytes", (unsigned long long)boot->log_bytes);
-	region_open(log, epoch);
+	if (log_memory)
+		region_open(log_memory, epoch);
 }
 
 uint64_t server_epoch(void)
@@ -226,6 +235,7 @@ void warm_verify(void)
 	verify.work = map_payload(0, verify.bytes);
 	verify.snapshot = map_payload(0, verify.bytes);
 	/* What this iteration has changed so far is in the log as it is now. */
+	verify.epoch = server_epoch();
 	if (verify.snapshot && verify.work) {
 		region_undo_copy(verify.snapshot, verify.bytes);
 		server_log("VERIFIER: on for %zu bytes", verify.bytes);

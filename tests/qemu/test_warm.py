@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Servers die and go on with their state: no program notices."""
 import re
+import subprocess
 
 import pytest
 
@@ -109,3 +110,26 @@ def test_filesystem_dies_at_any_entry(guest, image, fsck):
     assert len(sums) == 2 and sums[0] == sums[1], text
     assert restarted(text, "minix") >= 20, text
     fsck(image)
+
+
+# Waits in steps, for the host may be slow, until the client is done.
+LADDER = """
+n=0
+while ! /bin/svc log -k | grep -q "mockcli .*additions"; do
+    /bin/svc inject mock entry $((n = n % 29 + 1)); usleep 10000
+done
+until /bin/svc log -k | grep -Eq "mockcli +(done$|addition)"; do usleep 200000; done
+/bin/svc log -k | grep -E "mock"
+/bin/svc status mock
+"""
+
+
+def test_ladder(guest, root, archive):
+    """A counter under deaths at any entry; then: retry, fail the item, start cold."""
+    subprocess.run(["make", "-s", "build/bin/mock", "build/bin/mockcli"], cwd=root, check=True)
+    files = {f"bin/{name}": "build/bin/" + name for name in ("mock", "mockcli")}
+    files |= {f"manifest/{name}": f"tests/native/{name}/manifest" for name in ("mock", "mockcli")}
+    text = guest(LADDER, archive=archive(files), timeout=150).text
+    assert "WRONG" not in text and text.count("mockcli    ok:") == 9 and "mockcli    done" in text, text
+    assert "killed it twice: failed" in text and "state is unsound" in text and "cold restart: it says so itself" in text, text
+    assert restarted(text, "mock") >= 8, text
