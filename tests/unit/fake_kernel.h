@@ -170,6 +170,10 @@ struct x_out *out_answer_entry(uint64_t id) { struct x_out *o = fake_out(X_OUT_A
 void out_answer(uint64_t id, const struct x_msg *msg) { out_answer_entry(id)->msg = *msg; }
 void out_status(uint64_t id, int64_t status) { out_answer_entry(id)->msg.status = status; }
 void out_signal(x_handle_t h, uint64_t bits) { struct x_out *o = fake_out(X_OUT_SIGNAL); o->target = h; o->value = bits; }
+void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+	x_syscall6(number, a, b, c, d, e, 0);
+}
 void out_close(x_handle_t h) { if (h != X_NO_HANDLE) fake_out(X_OUT_CLOSE)->target = h; }
 void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse)
 {
