@@ -93,6 +93,19 @@ struct packet {                  /* received: a stretch of a stream, or a datagr
 	uint64_t arrived_ns;
 };
 
+/* tcp_loss.c: what the peer of a connection has selectively acknowledged. */
+#define SACK_BLOCKS 16u
+struct sack {
+	uint32_t count;          /* blocks not looked at yet */
+	struct sack_block { uint32_t left, right; } block[SACK_BLOCKS];
+	bool recovering, high_set;
+	uint32_t high;           /* behind the last byte known to have arrived */
+	uint32_t recover;        /* snd_nxt when the recovery began: its end */
+	uint32_t again;          /* snd_nxt when holes were last sent again */
+	uint32_t lastack;        /* when last looked at */
+	uint32_t arrived;        /* bytes marked since the recovery or its reason began */
+};
+
 struct sock {
 	enum sock_kind kind;
 	uint16_t family, type, protocol;
@@ -132,6 +145,7 @@ struct sock {
 	uint64_t created_ns;
 	uint64_t sent_bytes, got_bytes;
 	uint32_t retransmits;
+	struct sack sack;
 };
 
 #define SOCKETS_MAX 6144u
@@ -201,6 +215,7 @@ extern uint16_t tcp_output_mss;  /* of the segment that is just being sent; 0: n
 
 /* tcp_loss.c */
 void tcp_timers(void);
+void tcp_recover(struct sock *s);
 
 /* datagram.c: UDP, raw and packet sockets */
 int64_t udp_open_socket(struct sock *s);

@@ -280,8 +280,9 @@ err_t segment_split(struct tcp_pcb *pcb, struct tcp_seg *segment, uint32_t bytes
 }
 
 /* An acknowledgement may end inside a large segment. Its part that has arrived is
- * not sent again, and lwIP would take it for one that never fits the window. */
-static void trim_head(struct tcp_pcb *pcb, struct tcp_seg **list)
+ * not sent again, and lwIP would take it for one that never fits the window. lwIP
+ * counts whole segments as acknowledged: this one is counted here. */
+static void trim_head(struct sock *s, struct tcp_pcb *pcb, struct tcp_seg **list)
 {
 	struct tcp_seg *head = *list;
 	uint32_t done = head ? pcb->lastack - lwip_ntohl(head->tcphdr->seqno) : 0;
@@ -291,6 +292,8 @@ static void trim_head(struct tcp_pcb *pcb, struct tcp_seg **list)
 	*list = head->next;
 	pcb->snd_queuelen -= pbuf_clen(head->p);
 	tcp_seg_free(head);
+	pcb->snd_buf += done;
+	tcp_sent_bytes(s, done);
 }
 
 /* What of the head may leave now; 0: nothing. */
@@ -319,8 +322,9 @@ void tcp_push(struct sock *s)
 
 	if (!pcb || s->listening || pcb->state == CLOSED || pcb->state == LISTEN || corked(s, pcb))
 		return;
-	trim_head(pcb, &pcb->unacked);
-	trim_head(pcb, &pcb->unsent);
+	trim_head(s, pcb, &pcb->unacked);
+	trim_head(s, pcb, &pcb->unsent);
+	tcp_recover(s);
 	if (pcb->unsent && pcb->unsent->len) {
 		tcp_output(pcb);
 		if (pcb->unsent && pcb->unsent->len) {
