@@ -5,8 +5,9 @@
  * none a larger one is split. Fresh memory comes in pieces of 64 KiB and more,
  * at most BUFFERS_TOTAL in all.
  *
- * The contents are payload: nothing of ours lies in the blocks themselves, so
- * the lists are kept in a table beside them.
+ * The contents are payload: not logged, so not rolled back. Nothing of ours lies
+ * in the blocks themselves, and one given back is not used again before the next
+ * commit: until then a rollback may want what is in it.
  */
 
 #include "servers/vfs/vfs.h"
@@ -19,6 +20,7 @@ enum {
 
 static struct block {
 	uint8_t *at;
+	uint64_t freed_epoch;   /* 0: long ago */
 	uint16_t next;          /* id, in the list of free ones of its order */
 	uint8_t order;
 } blocks[BLOCKS_MAX];           /* id - 1 */
@@ -63,12 +65,21 @@ static bool add_fresh(uint32_t order)
 	return add(at, order);
 }
 
+static bool may_be_wanted(uint32_t id)
+{
+	return blocks[id - 1].freed_epoch && blocks[id - 1].freed_epoch == server_epoch();
+}
+
 static uint32_t pop(uint32_t order)
 {
-	uint32_t id = free_blocks[order];
+	uint16_t *link = &free_blocks[order];
+	uint32_t id;
 
+	while (*link && may_be_wanted(*link))
+		link = &blocks[*link - 1].next;
+	id = *link;
 	if (id)
-		free_blocks[order] = blocks[id - 1].next;
+		*link = blocks[id - 1].next;
 	return id;
 }
 
@@ -108,6 +119,8 @@ uint32_t buffer_bytes(uint32_t id)
 
 void buffer_put(uint32_t id)
 {
-	if (id)
-		push(id);
+	if (!id)
+		return;
+	blocks[id - 1].freed_epoch = server_epoch();
+	push(id);
 }

@@ -137,7 +137,7 @@ static void fill_attr(const struct mount *m, uint64_t inode, struct file_attr *a
 	attr->dev = m ? m->id : 0;
 	attr->ino = inode;
 	attr->mode = n->mode;
-	attr->nlink = inode == INODE_ROOT ? 4 : is_dir(n) ? 2 : 1;
+	attr->nlink = inode == INODE_ROOT ? 3 : is_dir(n) ? 2 : 1;
 	attr->uid = n->uid;
 	attr->gid = n->gid;
 	attr->rdev = n->rdev;

@@ -189,15 +189,8 @@ static void umount_called(struct request *r)
 
 void mountop_walked(struct request *r)
 {
-	if (r->call.status < 0) {
-		request_finish(r, r->call.status);
+	if (!walk_hold(r))
 		return;
-	}
-	if (!hold_adopt(walk_place(r))) {
-		request_finish(r, -X_ENFILE);
-		return;
-	}
-	request_hold(r, walk_place(r));
 	if (r->in.msg.op == VFS_MOUNT)
 		mount_walked(r);
 	else

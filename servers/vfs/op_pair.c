@@ -167,15 +167,8 @@ static void new_walked(struct request *r)
 
 void pair_walked(struct request *r)
 {
-	if (r->call.status < 0) {
-		request_finish(r, r->call.status);
+	if (!walk_hold(r))
 		return;
-	}
-	if (!hold_adopt(walk_place(r))) {
-		request_finish(r, -X_ENFILE);
-		return;
-	}
-	request_hold(r, walk_place(r));
 	r->stage ? new_walked(r) : old_walked(r);
 }
 

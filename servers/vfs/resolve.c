@@ -288,6 +288,20 @@ void walk_replied(struct request *r)
 	} while (next == NEXT_PIECE ? submit_piece(r) : submit_readlink(r));
 }
 
+bool walk_hold(struct request *r)
+{
+	int64_t status = r->call.status;
+
+	if (status >= 0 && !hold_adopt(walk_place(r)))
+		status = -X_ENFILE;
+	if (status < 0) {
+		request_finish(r, status);
+		return false;
+	}
+	request_hold(r, walk_place(r));
+	return true;
+}
+
 /* ---- the start ---- */
 
 int64_t walk_take_path(struct request *r, unsigned window, char *out)

@@ -3,6 +3,9 @@
  * Bytes between a writer and a reader: a ring in a buffer of buffers.c, which
  * it has only while it holds something. It begins with a small buffer and
  * takes one of four times the size when that gets too small.
+ *
+ * What was taken since the last commit stays where it is until the next: after a
+ * rollback it will be taken again (`held` bytes before the head).
  */
 
 #include "servers/vfs/vfs.h"
@@ -22,11 +25,21 @@ static uint32_t run(const struct ring *r, uint32_t position, uint32_t bytes)
 	return bytes < left ? bytes : left;
 }
 
+static uint32_t held(const struct ring *r)
+{
+	return r->held_epoch == server_epoch() ? r->held : 0;
+}
+
+static uint32_t free_bytes(const struct ring *r)
+{
+	return r->buffer ? buffer_bytes(r->buffer) - r->count - held(r) : 0;
+}
+
 static void let_go(struct ring *r)
 {
 	buffer_put(r->buffer);
 	r->buffer = 0;
-	r->head = 0;
+	r->head = r->held = 0;
 }
 
 /* Into another buffer, or for the first time into one. */
@@ -43,22 +56,20 @@ static bool move_to(struct ring *r, uint32_t bytes)
 	}
 	buffer_put(r->buffer);
 	r->buffer = (uint16_t)fresh;
-	r->head = 0;
+	r->head = r->held = 0;
 	return true;
 }
 
-/* True if there is room for some of `bytes` more. */
+/* True if there is room for some of `bytes` more, which the capacity allows. */
 static bool make_room(struct ring *r, uint32_t bytes)
 {
 	uint32_t need = r->count + bytes, have = r->buffer ? buffer_bytes(r->buffer) : 0, size;
 
-	if (need > r->capacity)
-		need = r->capacity;
-	if (need <= have)
+	if (bytes <= free_bytes(r))
 		return true;
 	for (size = have ? have : RING_FIRST; size < need; size *= 4)
 		;
-	return move_to(r, size < r->capacity ? size : r->capacity) || have > r->count;
+	return move_to(r, size < r->capacity ? size : r->capacity) || free_bytes(r);
 }
 
 uint32_t ring_room(const struct ring *r)
@@ -77,7 +88,7 @@ int64_t ring_put(struct ring *r, uint64_t call_id, unsigned window, uint32_t off
 		return 0;
 	if (!make_room(r, bytes))
 		return -X_ENOMEM;
-	room = buffer_bytes(r->buffer) - r->count;
+	room = free_bytes(r);
 	if (bytes > room)
 		bytes = room;
 	while (done < bytes) {
@@ -117,6 +128,8 @@ void ring_drop(struct ring *r, uint32_t bytes)
 {
 	if (bytes > r->count)
 		bytes = r->count;
+	r->held = held(r) + bytes;
+	r->held_epoch = server_epoch();
 	r->head += bytes;
 	r->count -= bytes;
 	if (!r->count && r->buffer)

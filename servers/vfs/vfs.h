@@ -299,6 +299,9 @@ int64_t walk_take_path(struct request *r, unsigned window, char *out);
  * >= 0, else to the working directory. Ends in op_walked(). */
 void walk_begin(struct request *r, int64_t path_bytes, int handle);
 void walk_replied(struct request *r);
+/* After a walk that asked for its end to be held: it is, by the request. False:
+ * the walk or that failed, and the request is finished. */
+bool walk_hold(struct request *r);
 void walk_identified(struct request *r);
 void walk_magic_known(struct request *r);
 static inline struct place walk_place(const struct request *r) /* after success */
@@ -433,6 +436,8 @@ void buffer_put(uint32_t id);                   /* 0 is fine */
 struct ring {
 	uint32_t capacity;      /* power of two; given by the owner */
 	uint32_t head, count;   /* bytes */
+	uint32_t held;          /* taken in held_epoch, to be left alone until it ends */
+	uint64_t held_epoch;
 	uint16_t buffer;        /* 0 while empty */
 };
 uint32_t ring_room(const struct ring *r);

@@ -42,6 +42,8 @@ const struct x_boot_page *boot;
 x_handle_t server_port = 7;
 uint64_t server_now_ns = 1000;
 
+static uint64_t fake_epoch; /* of server_epoch(), if not 0 */
+
 static const char *fake_handles = "minix pm tty rs";
 static const char *fake_rootflags;
 
@@ -168,7 +170,7 @@ int64_t window_read_payload(uint64_t call_id, unsigned window, uint64_t offset, 
 	return window_read(call_id, window, offset, dst, len);
 }
 
-uint64_t server_epoch(void) { return fake_answer_count; }
+uint64_t server_epoch(void) { return fake_epoch ? fake_epoch : fake_answer_count; }
 
 #ifdef XINIM_FAKE_SYSCALLS /* at once: the tests know of no commit */
 void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)

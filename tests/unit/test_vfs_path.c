@@ -624,7 +624,7 @@ static void test_mounts(void **state)
 	assert_int_equal(ino("/proc/self/../.."), 1);
 	assert_int_equal(ino("/proc/self/../../etc"), etc);
 	assert_int_equal(ino("/proc/../proc/../etc/passwd"), passwd);
-	assert_int_equal(ino("/dev/shm/../../proc/self/"), self);
+	assert_int_equal(ino("/dev/pts/../../proc/self/"), self);
 	DO(VFS_STAT, "/dev/null", NULL, &a, sizeof(a), 0, 0, 0, 0);
 	assert_int_equal(a.rdev, 0x103);
 	assert_int_equal(ino("/dev/nope"), -X_ENOENT);
@@ -786,14 +786,14 @@ static void test_cwd(void **state)
 	assert_string_equal(cwd(), "/proc/self");
 	assert_int_equal(op(VFS_CHDIR, "..", 0), 0);
 	assert_string_equal(cwd(), "/proc");
-	assert_int_equal(op(VFS_CHDIR, "/dev/shm", 0), 0);
-	assert_string_equal(cwd(), "/dev/shm");
+	assert_int_equal(op(VFS_CHDIR, "/dev/pts", 0), 0);
+	assert_string_equal(cwd(), "/dev/pts");
 	assert_int_equal(op(VFS_CHDIR, "/etc/passwd", 0), -X_ENOTDIR);
 	assert_int_equal(op(VFS_CHDIR, "/nope", 0), -X_ENOENT);
 	disk.node[user].mode = F_S_IFDIR | 0700;
 	as_user(9);
 	assert_int_equal(op(VFS_CHDIR, "/home/user", 0), -X_EACCES);
-	assert_string_equal(cwd(), "/dev/shm");
+	assert_string_equal(cwd(), "/dev/pts");
 	assert_int_equal(DO(VFS_GETCWD, NULL, NULL, (char[8]){ 0 }, 7, 0, 0, 0, 0)->msg.status, -X_ERANGE);
 	assert_int_equal(DO(VFS_GETCWD, NULL, NULL, (char[8]){ 0 }, 8, 0, 0, 0, 0)->msg.status, 8);
 }
@@ -968,8 +968,8 @@ static void test_mount(void **state)
 	assert_int_equal(mount_type("", "/etc", 32), -X_EINVAL);
 	assert_int_equal(mount_type("devtmpfs", "/home/user", 0), 0);
 	assert_int_equal(ino("/home/user/../user/null"), 2);
-	assert_int_equal(op(VFS_CHDIR, "/home/user/shm", 0), 0);
-	assert_string_equal(cwd(), "/home/user/shm");
+	assert_int_equal(op(VFS_CHDIR, "/home/user/pts", 0), 0);
+	assert_string_equal(cwd(), "/home/user/pts");
 	assert_int_equal(op(VFS_UMOUNT, "/home/user", 0), -X_EBUSY);
 	fake_window(c, &in, text, sizeof(text), X_WIN_WRITE);
 	op_control_call(&in);

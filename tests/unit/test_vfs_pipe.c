@@ -301,6 +301,44 @@ static void test_limits(void **state)
 	closed(w);
 }
 
+/* What was taken since the last commit may be asked for again: it is not written over. */
+static void test_rollback(void **state)
+{
+	static char a[4096], b[PIPE_BYTES], out[PIPE_BYTES];
+	uint8_t *was;
+	uint32_t buffer, head;
+	struct ring *ring;
+
+	(void)state;
+	memset(a, 'a', sizeof(a));
+	memset(b, 'b', sizeof(b));
+	fake_epoch = 5;
+	ring = &find(r)->pipe->ring;
+	put(a, sizeof(a));
+	fake_epoch++;
+	buffer = ring->buffer;
+	was = buffer_at(buffer);
+	assert_int_equal(get(out, sizeof(out))->msg.status, sizeof(a));
+	assert_int_equal(put(b, sizeof(a))->msg.status, sizeof(a)); /* in another block */
+	assert_memory_equal(was, a, sizeof(a));
+	fake_epoch++;
+	assert_int_equal(put(b, PIPE_BYTES - sizeof(a))->msg.status, PIPE_BYTES - sizeof(a));
+	fake_epoch++;
+	buffer = ring->buffer;
+	head = ring->head;
+	was = buffer_at(buffer) + head;
+	assert_int_equal(get(out, 100)->msg.status, 100);
+	memset(a, 'c', sizeof(a));
+	flags = F_O_NONBLOCK;
+	assert_int_equal(put(a, 100)->msg.status, 100); /* by moving to another block */
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(was[i], 'b');
+	fake_epoch++;
+	while (get(out, sizeof(out))->msg.status > 0)
+		;
+	fake_epoch = 0;
+}
+
 static void test_mint_fails(void **state)
 {
 	struct x_in in;
@@ -320,7 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_plain), T(test_parked_readers), T(test_eof), T(test_broken), T(test_big_write),
 		T(test_atomic), T(test_nonblock), T(test_cancel), T(test_pulses), T(test_stat_ioctl),
-		T(test_limits), T(test_mint_fails),
+		T(test_limits), T(test_rollback), T(test_mint_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
