@@ -323,6 +323,7 @@ struct x_mem_create {
 #define X_MAP_NOREPLACE 4u/* with FIXED: -X_EEXIST if something is there */
 #define X_MAP_WIRED   8u  /* all pages present from now on (default in native processes) */
 #define X_MAP_GROWSDOWN 16u
+#define X_MAP_LAZY 64u    /* in native processes too: pages come as they are touched, and stay */
 #define X_MAP_PERSONALITY 32u /* may lie in [X_PERS_BASE, X_PERS_END) */
 
 struct x_mem_map {

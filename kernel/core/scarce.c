@@ -7,7 +7,9 @@
  * the most pages ended (cause X_DEATH_MEMORY), waits until its memory is back,
  * and tries again. So who has taken too much pays, not who asks next. If it is
  * itself the largest, or nothing comes back, it gets -X_ENOMEM. New programs
- * may use half of the reserve: what they touch then makes room.
+ * may use half of the reserve: what they touch then makes room. A server that
+ * touches a page for the first time takes it from the reserve; when that is used
+ * up, programs end for it too.
  */
 #include "kernel/arch/x86_64/arch.h"
 
@@ -51,15 +53,13 @@ int memory_shortage(void)
 {
 	struct process *me = current_process();
 
-	if (!(me->flags & X_PROC_LINUX))
-		return -X_ENOMEM;
 	if (memory_reclaim(RECLAIM_PAGES) > 0)
 		return 0;
 	for (uint32_t i = 0; i < PAUSES_MAX; i++) {
 		struct process *p = largest_program();
 		int err;
 
-		if (p == me)
+		if (p == NULL || p == me)
 			return -X_ENOMEM;
 		if (!p->dying) {
 			klog("%s: out of memory: ended, as the largest program (%llu KiB)\n", p->name,

@@ -388,7 +388,7 @@ static struct region *region_new(const struct space *s, const struct x_mem_map *
 		r->flags |= X_MAP_PRIVATE;
 	else if (mem->physical)
 		r->flags &= ~X_MAP_PRIVATE;
-	if (s->wired)
+	if (s->wired && !(m->flags & X_MAP_LAZY))
 		r->flags |= X_MAP_WIRED;
 	if (meets_personality(addr, len))
 		r->flags |= X_MAP_PERSONALITY;

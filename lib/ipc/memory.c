@@ -20,7 +20,7 @@ static void *memory_at(uint64_t addr, size_t bytes, uint32_t flags)
 {
 	struct x_mem_map m = {
 		.space = X_SELF, .memory = X_NO_HANDLE, .addr = addr, .len = bytes,
-		.prot = X_PROT_READ | X_PROT_WRITE, .flags = X_MAP_PRIVATE | X_MAP_WIRED | flags,
+		.prot = X_PROT_READ | X_PROT_WRITE, .flags = X_MAP_PRIVATE | X_MAP_LAZY | flags,
 	};
 	int64_t at = x_mem_map(&m);
 

@@ -134,7 +134,7 @@ static void *map_payload(uint64_t addr, size_t bytes)
 	struct x_mem_map m = {
 		.space = X_SELF, .memory = X_NO_HANDLE, .addr = addr, .len = bytes,
 		.prot = X_PROT_READ | X_PROT_WRITE,
-		.flags = X_MAP_PRIVATE | X_MAP_WIRED | (addr ? X_MAP_FIXED | X_MAP_NOREPLACE : 0),
+		.flags = X_MAP_PRIVATE | X_MAP_LAZY | (addr ? X_MAP_FIXED | X_MAP_NOREPLACE : 0),
 	};
 	int64_t at = x_mem_map(&m);
 

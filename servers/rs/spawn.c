@@ -73,7 +73,7 @@ static const char *map(x_handle_t process, uint64_t addr, uint64_t bytes)
 	struct x_mem_map m = {
 		.space = process, .memory = X_NO_HANDLE, .addr = addr, .len = bytes,
 		.prot = X_PROT_READ | X_PROT_WRITE,
-		.flags = X_MAP_PRIVATE | X_MAP_FIXED | X_MAP_NOREPLACE | X_MAP_WIRED,
+		.flags = X_MAP_PRIVATE | X_MAP_FIXED | X_MAP_NOREPLACE | X_MAP_LAZY,
 	};
 
 	return x_mem_map(&m) < 0 ? "out of memory" : NULL;
