@@ -10,6 +10,8 @@
  *   WRITTEN waits, without a slot, for a flush: then the pages are unpinned. If
  *           the device loses its cache first, they are dirty again
  *
+ * Places on the disk are counted in units: a block, or a page if that is smaller.
+ *
  * A job is mapped only once, when its transfers are begun; the block client
  * keeps transfers of the same blocks in order. What a fetch brought from blocks
  * that a truncation has freed meanwhile is fetched again (content.version).
@@ -121,7 +123,7 @@ static void end_job(struct job *job)
 {
 	struct content *c = content_by_id(job->content);
 
-	if (c)
+	if (c && c->busy)
 		c->busy--;
 	if (job->slot >= 0)
 		slot_used[job->slot] = false;
@@ -137,10 +139,15 @@ static void end_job(struct job *job)
 
 static void transfer_done(void *ctx, int status);
 
-/* Blocks that follow each other on the disk and in the slot. */
-static uint32_t run_length(const uint32_t *zones, uint32_t at, uint32_t count)
+static uint32_t unit_bytes(void)
 {
-	uint32_t most = disk_transfer_bytes_max() / fs.block_size, n = 1;
+	return fs.block_size < CONTENT_PAGE ? fs.block_size : CONTENT_PAGE;
+}
+
+/* Units that follow each other on the disk and in the slot. */
+static uint32_t run_length(const uint64_t *zones, uint32_t at, uint32_t count)
+{
+	uint32_t most = disk_transfer_bytes_max() / unit_bytes(), n = 1;
 
 	if (!zones[at])
 		while (at + n < count && !zones[at + n])
@@ -151,7 +158,7 @@ static uint32_t run_length(const uint32_t *zones, uint32_t at, uint32_t count)
 	return n;
 }
 
-static uint32_t count_runs(const uint32_t *zones, uint32_t count)
+static uint32_t count_runs(const uint64_t *zones, uint32_t count)
 {
 	uint32_t at = 0, runs = 0;
 
@@ -162,7 +169,7 @@ static uint32_t count_runs(const uint32_t *zones, uint32_t count)
 	return runs;
 }
 
-static void begin_transfers(struct job *job, const uint32_t *zones, uint32_t count)
+static void begin_transfers(struct job *job, const uint64_t *zones, uint32_t count)
 {
 	uint8_t *data = slot_data(job->slot);
 	uint32_t op = job->state == JOB_FETCH ? BLOCK_READ : BLOCK_WRITE, at = 0;
@@ -171,37 +178,55 @@ static void begin_transfers(struct job *job, const uint32_t *zones, uint32_t cou
 	job->pending = count_runs(zones, count) + 1;
 	while (at < count) {
 		uint32_t n = run_length(zones, at, count);
-		uint8_t *to = data + (size_t)at * fs.block_size;
+		uint8_t *to = data + (size_t)at * unit_bytes();
 
 		if (zones[at])
-			disk_transfer(op, (uint64_t)zones[at] * fs.block_size, to, n * fs.block_size, transfer_done, job);
+			disk_transfer(op, zones[at] * unit_bytes(), to, n * unit_bytes(), transfer_done,
+				      job);
 		else if (op == BLOCK_READ)
-			memset(to, 0, (size_t)n * fs.block_size);
+			memset(to, 0, (size_t)n * unit_bytes());
 		at += n;
 	}
 	transfer_done(job, 0);
 }
 
 /* Which pages have all their blocks, as far as the file goes. */
-static uint32_t find_backed(const struct job *job, const uint32_t *zones, uint32_t count)
+static uint32_t find_backed(const struct job *job, const uint64_t *zones, uint32_t count)
 {
 	uint32_t backed = UINT32_MAX, i;
 
 	for (i = 0; i < count; i++)
-		if (!zones[i] && job->offset + (uint64_t)i * fs.block_size < job->file_bytes)
-			backed &= ~(1u << i * fs.block_size / 4096);
+		if (!zones[i] && job->offset + (uint64_t)i * unit_bytes() < job->file_bytes)
+			backed &= ~(1u << i * unit_bytes() / 4096);
 	return backed;
+}
+
+/* Where COUNT units of the file from OFFSET on lie; 0: in a hole. */
+static int map_units(uint32_t ino, uint64_t offset, uint32_t count, uint64_t *units)
+{
+	static uint32_t zones[BLOCKS_MAX];
+	uint32_t per_block = fs.block_size / unit_bytes(), i;
+	uint64_t first = offset / unit_bytes();
+	int status = minix_map(&fs, ino, offset / fs.block_size,
+			       (first % per_block + count + per_block - 1) / per_block, zones);
+
+	for (i = 0; i < count && !status; i++) {
+		uint64_t zone = zones[(first % per_block + i) / per_block];
+
+		units[i] = zone ? zone * per_block + (first + i) % per_block : 0;
+	}
+	return status;
 }
 
 /* 0, or -X_EWAIT: it stays in the queue; else it has failed. */
 static int begin(struct job *job)
 {
-	static uint32_t zones[BLOCKS_MAX];
+	static uint64_t zones[BLOCKS_MAX];
 	struct content *c = content_by_id(job->content);
-	uint32_t count = job->bytes / fs.block_size;
+	uint32_t count = job->bytes / unit_bytes();
 	int status;
 
-	if (!c)
+	if (!c || c->dead)
 		return -X_EIO;
 	job->version = c->version;
 	job->file_bytes = c->bytes;
@@ -212,8 +237,8 @@ static int begin(struct job *job)
 		return 0;
 	}
 	if (job->offset + job->bytes > c->bytes)
-		count = (c->bytes - job->offset + fs.block_size - 1) / fs.block_size;
-	status = minix_map(&fs, job->ino, job->offset / fs.block_size, count, zones);
+		count = (c->bytes - job->offset + unit_bytes() - 1) / unit_bytes();
+	status = map_units(job->ino, job->offset, count, zones);
 	if (status)
 		return status;
 	if (disk_room() < count_runs(zones, count))

@@ -102,6 +102,8 @@ static int check_format(struct fsys *fs, const struct minix_super_disk *super,
 	    fs->setup.memory.snapshot_bytes / size < MINIX_FRAMES_MIN / 4)
 		return refuse(fs, "too little memory for so large blocks");
 	fs->version = version;
+	if (fs->setup.writable_block_max && size > fs->setup.writable_block_max)
+		fs->limits.read_only = true;
 	fs->inode_bytes = version == 1 ? sizeof(struct minix_old_inode_disk)
 				       : sizeof(struct minix_inode_disk);
 	fs->dirent_bytes = version == 3 ? sizeof(struct minix_dirent_disk) : name_max + 2;

@@ -23,10 +23,12 @@ int64_t sys_stream_set(uint32_t port, uint64_t id, uint32_t memory, uint32_t fla
 	object_unref(p);
 	if (!m)
 		return err;
-	if (!r || r->stream || !(container_of(m, struct memory, obj)->flags & X_MEM_PAGED)) {
+	if (!r || !(container_of(m, struct memory, obj)->flags & X_MEM_PAGED)) {
 		object_unref(m);
 		return r ? -X_EINVAL : -X_ENOENT;
 	}
+	if (r->stream) /* of an iteration that was undone */
+		object_unref(&r->stream->obj);
 	r->stream = container_of(m, struct memory, obj); /* takes over the reference */
 	r->stream_flags = flags;
 	r->stream_refuse = refuse;
@@ -136,7 +138,8 @@ int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t 
 	    ((op & X_STREAM_WRITE) && (r->status_flags & r->stream_refuse)))
 		return -X_EWAIT;
 	len = MIN(len, X_STREAM_MAX);
-	object_ref(&r->obj); /* which holds m */
+	object_ref(&r->obj);
+	object_ref(&m->obj);
 	if (cursor) {
 		r->cursor_user = current();
 		offset = (int64_t)r->cursor;
@@ -149,6 +152,7 @@ int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t 
 		r->cursor_user = NULL;
 		waitq_wake_all(&r->cursor_wait, 0);
 	}
+	object_unref(&m->obj);
 	object_unref(&r->obj);
 	return n;
 }

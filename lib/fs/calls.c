@@ -135,10 +135,12 @@ static int64_t do_parent(struct request *r)
 
 	if (!status)
 		status = mount_hold(walk.ino);
+	if (status)
+		return status;
 	r->reply.a[0] = walk.ino;
 	r->reply.a[1] = walk.name_offset;
 	r->reply.a[2] = walk.name_bytes;
-	return status;
+	return 0;
 }
 
 static int64_t do_access(struct request *r)

@@ -42,7 +42,7 @@ struct content *content_find(uint32_t ino)
 
 struct content *content_at(uint32_t index)
 {
-	return index < contents_max && contents[index].ino ? &contents[index] : NULL;
+	return index < contents_max && contents[index].ino && !contents[index].dead ? &contents[index] : NULL;
 }
 
 uint64_t content_id(const struct content *c)
@@ -68,16 +68,25 @@ static bool is_shared(const struct content *c)
 	return x_handle_info(c->memory, &info) || info.refs > 1;
 }
 
-static void drop(struct content *c)
+/* Nobody finds it by its inode any more. */
+static void unhash(struct content *c)
 {
 	struct content **at = bucket_of(c->ino);
 
-	content_note_times(c->ino);
 	while (*at != c)
 		at = &(*at)->hash_next;
 	*at = c->hash_next;
 	if (c->held)
 		fsys_release(volume, c->ino, 1);
+	c->held = false;
+}
+
+static void drop(struct content *c)
+{
+	if (!c->dead) {
+		content_note_times(c->ino);
+		unhash(c);
+	}
 	out_close(c->memory);
 	c->ino = 0;
 }
@@ -89,6 +98,8 @@ static bool is_idle(struct content *c)
 
 	if (c->busy || c->held || is_shared(c))
 		return false;
+	if (c->dead)
+		return true;
 	content_note_times(c->ino);
 	if (x_mem_state(c->memory, &info))
 		return false;
@@ -185,7 +196,7 @@ void content_attach(struct content *c, uint64_t object, bool readable, bool writ
 		writable = false;
 	(void)x_stream_set(server_port, object, c->memory,
 			   (readable ? X_STREAM_READ : 0) | (writable ? X_STREAM_WRITE : 0),
-			   refuse); /* it may have been done by an iteration that was undone */
+			   refuse); /* without it every transfer is a call */
 }
 
 void content_resize(struct content *c, uint64_t bytes)
@@ -242,13 +253,33 @@ bool content_keep_unlinked(uint32_t ino)
 	return false;
 }
 
-void content_forget_all(void)
+bool content_any_shared(void)
 {
 	uint32_t i;
 
 	for (i = 0; i < contents_max; i++)
-		if (contents[i].ino)
-			drop(&contents[i]);
+		if (contents[i].ino && is_shared(&contents[i]))
+			return true;
+	return false;
+}
+
+void content_forget_all(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < contents_max; i++) {
+		struct content *c = &contents[i];
+
+		if (!c->ino || c->dead)
+			continue;
+		if (!is_shared(c)) {
+			drop(c);
+			continue;
+		}
+		unhash(c);
+		c->dead = true;
+		c->busy = 0;
+	}
 }
 
 void content_tidy(void)
@@ -333,6 +364,10 @@ static int run(const struct page_request *request)
 
 	if (!c || request->offset >= c->bytes)
 		return 0;       /* nobody maps it any more */
+	if (c->dead) {
+		x_mem_supply(c->memory, request->offset, NULL, request->bytes, -X_EIO);
+		return 0;
+	}
 	status = request->write ? make_writable(c, request)
 				: content_fetch(c, request->offset, request->bytes);
 	if (status && status != -X_EWAIT && status != -X_EAGAIN)

@@ -23,6 +23,7 @@ struct content {
 	uint32_t version;               /* advanced when something is cut off */
 	uint32_t busy;                  /* what the store has under way or not yet stable */
 	bool held;                      /* mapped once: the inode is held until it isn't */
+	bool dead;                      /* its mount is gone; somebody still maps it */
 	bool spared;                    /* used since the search for a free slot came by */
 	/* reading ahead */
 	uint64_t ahead_end;             /* bytes asked for up to here */
@@ -55,6 +56,9 @@ void content_note_times(uint32_t ino);
 void content_mode(uint32_t ino, uint32_t mode);
 /* Is the unlinked file still mapped? If not, its content is forgotten. */
 bool content_keep_unlinked(uint32_t ino);
+/* Does anybody map a file, or have one as its stream? */
+bool content_any_shared(void);
+/* The mount ends: who still maps something gets no page any more. */
 void content_forget_all(void);
 /* From time to time: lets go of inodes that nobody maps any more. */
 void content_tidy(void);

@@ -126,8 +126,11 @@ void file_forget_all(void)
 {
 	uint32_t i;
 
-	for (i = 0; i < files_max; i++)
+	for (i = 0; i < files_max; i++) {
+		if (files[i].used && files[i].ino)
+			fsys_release(volume, files[i].ino, 1);
 		files[i].ino = 0;
+	}
 }
 
 /* ---- reading and writing ------------------------------------------------------------- */

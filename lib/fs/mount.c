@@ -14,6 +14,7 @@ uint64_t mount_id;
 static uint32_t *vfs_holds, *held_ino;  /* by in-core slot */
 static bool stopping;
 static struct store_sync stop_sync;
+static bool let_go;
 
 /* ---- holds ------------------------------------------------------------------ */
 
@@ -58,7 +59,7 @@ static bool is_busy(void)
 	uint32_t root = fsys_slot(volume, FSYS_ROOT_INO);
 	uint32_t slot;
 
-	if (file_open_count())
+	if (file_open_count() || content_any_shared())
 		return true;
 	for (slot = 0; slot < fsys_slot_count(volume); slot++)
 		if (vfs_holds[slot] > (slot == root))
@@ -116,6 +117,23 @@ static int64_t do_mount(struct request *r)
 	return write_statfs(r);
 }
 
+/* All is written; then nothing is held any more, so that what has no link is freed. */
+static int unmount(struct store_sync *sync, bool *let_go)
+{
+	int status = *let_go ? 0 : store_sync(sync, 0);
+
+	if (status)
+		return status;
+	if (!*let_go) {
+		*let_go = true;
+		memset(sync, 0, sizeof(*sync));
+		content_forget_all();
+		file_forget_all();
+		drop_holds_and_marks();
+	}
+	return store_unmount(sync);
+}
+
 static int64_t do_unmount(struct request *r)
 {
 	bool force = r->in.msg.a[1] & 1;
@@ -123,13 +141,9 @@ static int64_t do_unmount(struct request *r)
 
 	if (!r->started && !force && is_busy())
 		return -X_EBUSY;
-	r->started = true;
-	status = store_unmount(&r->sync);
+	status = unmount(&r->sync, &r->started);
 	if (status)
 		return status;
-	content_forget_all();
-	memset(vfs_holds, 0, fsys_slot_count(volume) * sizeof(*vfs_holds));
-	file_forget_all();
 	mounted = false;
 	return 0;
 }
@@ -173,7 +187,7 @@ bool mount_stopping(void)
 	if (!stopping)
 		return false;
 	if (mounted)
-		status = store_unmount(&stop_sync);
+		status = unmount(&stop_sync, &let_go);
 	if (status == -X_EWAIT || status == -X_EAGAIN)
 		return true;
 	if (status)

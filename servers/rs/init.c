@@ -73,7 +73,7 @@ static void tell_user(void)
 }
 
 static const char root_advice[] =
-	"XINIM: Give it a disk with a MINIX V3 filesystem (`make` builds build/xinim.img);\n"
+	"XINIM: Give it a disk with a MINIX filesystem (`make` builds build/xinim.img);\n"
 	"XINIM: root=N on the kernel command line takes partition N. The log above says more.\n";
 static const char service_advice[] =
 	"XINIM: The log above says more; init=PATH on the kernel command line names another program.\n";

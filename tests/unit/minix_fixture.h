@@ -25,6 +25,7 @@
 static char image[64];
 static struct host_disk *disk;
 static struct host_options options;
+static uint32_t image_version, image_names;    /* as in struct mkfs_options */
 static struct fsys_caller root = { .time_ns = 1000000 * FSYS_SEC };
 
 #define RUN(call) HOST_RUN(disk, call)
@@ -45,7 +46,8 @@ static struct fsys_name dir_name_of_text(const char *text)
 static void make_image(uint64_t size_bytes, uint32_t block_size, uint32_t inodes)
 {
 	struct mkfs_options make = { .size_bytes = size_bytes,
-				     .block_size = block_size,
+				     .block_size = block_size, .version = image_version,
+				     .name_bytes = image_names,
 				     .inode_count = inodes, .time_sec = 1000 };
 	int fd;
 
@@ -84,7 +86,7 @@ static void assert_image_clean(void)
 			 sizeof(super));
 	close(fd);
 	assert_int_equal(result.problems, 0);
-	if (super.block_size_bytes != 1024 ||
+	if ((super.magic == MINIX_V3_MAGIC && super.block_size_bytes != 1024) ||
 	    access("/usr/sbin/fsck.minix", X_OK))
 		return;
 	snprintf(command, sizeof(command),
@@ -106,6 +108,7 @@ static int tear_down(void **state)
 		host_abandon(disk);
 	disk = NULL;
 	memset(&options, 0, sizeof(options));
+	image_version = image_names = 0;
 	unlink(image);
 	snprintf(log, sizeof(log), "%s.log", image);
 	unlink(log);

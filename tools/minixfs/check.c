@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Checking a MINIX V3 filesystem: everything reachable from the root is
+ * Checking a MINIX filesystem, V1 to V3: everything reachable from the root is
  * walked once, and what was found is compared with the bitmaps and the link
  * counts. Shares the format with the filesystem core and nothing else, so
  * that a mistake there shows here.
@@ -26,11 +26,12 @@ struct check {
 	FILE *report;
 	struct check_result *result;
 
-	struct minix_super_disk super;
+	struct minix_super_disk super;          /* of V1 and V2 as if it were V3's */
+	uint32_t version, name_bytes, inode_bytes, entry_bytes, number_bytes;
 	uint32_t block_size;
 	uint32_t first_zone;
 	uint8_t *inode_map, *zone_map;
-	struct minix_inode_disk *inodes;        /* [0] is inode 1 */
+	struct minix_inode_disk *inodes;        /* [0] is inode 1; as if of V3 */
 	uint32_t *owner;                        /* of each zone; 0: none */
 	uint32_t *links;                        /* names found of each inode */
 	uint32_t *parent;                       /* of each directory */
@@ -74,6 +75,34 @@ static bool bit_is_set(const uint8_t *map, uint32_t bit)
 
 /* ---- loading ----------------------------------------------------------- */
 
+static bool find_version(struct check *c)
+{
+	struct minix_old_super_disk old;
+
+	memcpy(&old, &c->super, sizeof(old));
+	c->version = 3;
+	c->name_bytes = MINIX_NAME_MAX;
+	if (c->super.magic != MINIX_V3_MAGIC) {
+		bool first = old.magic == MINIX_V1_MAGIC || old.magic == MINIX_V1_LONG_MAGIC;
+
+		if (!first && old.magic != MINIX_V2_MAGIC && old.magic != MINIX_V2_LONG_MAGIC)
+			return false;
+		c->version = first ? 1 : 2;
+		c->name_bytes = old.magic == MINIX_V1_MAGIC || old.magic == MINIX_V2_MAGIC ? 14 : 30;
+		c->super = (struct minix_super_disk){
+			.inode_count = old.inode_count, .inode_map_blocks = old.inode_map_blocks,
+			.zone_map_blocks = old.zone_map_blocks,
+			.first_data_zone = old.first_data_zone, .log_zone_size = old.log_zone_size,
+			.max_size_bytes = old.max_size_bytes, .block_size_bytes = 1024,
+			.zone_count = first ? old.zone_count : old.zone_count_long,
+		};
+	}
+	c->inode_bytes = c->version == 1 ? 32 : 64;
+	c->entry_bytes = c->name_bytes + (c->version == 3 ? 4 : 2);
+	c->number_bytes = c->version == 1 ? 2 : 4;
+	return true;
+}
+
 static const char *check_super(struct check *c)
 {
 	const struct minix_super_disk *s = &c->super;
@@ -83,16 +112,17 @@ static const char *check_super(struct check *c)
 	if (pread(c->fd, &c->super, sizeof(c->super),
 		  c->offset_bytes + MINIX_SUPER_OFFSET_BYTES) != sizeof(c->super))
 		return "cannot read the superblock";
-	if (s->magic != MINIX_V3_MAGIC)
-		return "no MINIX V3 superblock";
+	if (!find_version(c))
+		return "no MINIX superblock";
 	c->block_size = s->block_size_bytes;
-	if (c->block_size != 1024 && c->block_size != 2048 && c->block_size != 4096)
+	if (c->block_size < MINIX_BLOCK_SIZE_MIN || c->block_size > MINIX_BLOCK_SIZE_MAX ||
+	    c->block_size & (c->block_size - 1))
 		return "wild block size";
 	if (s->log_zone_size)
 		return "zones of several blocks are not supported";
 	bits = c->block_size * 8ull;
 	first = 2ull + s->inode_map_blocks + s->zone_map_blocks +
-		(s->inode_count * 64ull + c->block_size - 1) / c->block_size;
+		(s->inode_count * (uint64_t)c->inode_bytes + c->block_size - 1) / c->block_size;
 	c->first_zone = s->first_data_zone ? s->first_data_zone : first;
 	if (!s->inode_count || first > c->first_zone || c->first_zone >= s->zone_count)
 		return "the superblock's layout is impossible";
@@ -106,17 +136,36 @@ static const char *check_super(struct check *c)
 	return NULL;
 }
 
+/* From the last to the first, in place. */
+static void widen_inodes(struct check *c)
+{
+	const struct minix_old_inode_disk *old = (const void *)c->inodes;
+	uint32_t i = c->super.inode_count, zone;
+
+	while (i-- > 0) {
+		struct minix_old_inode_disk from = old[i];
+		struct minix_inode_disk *to = &c->inodes[i];
+
+		memset(to, 0, sizeof(*to));
+		to->mode = from.mode;
+		to->link_count = from.link_count;
+		to->size_bytes = from.size_bytes;
+		for (zone = 0; zone < MINIX_OLD_ZONES; zone++)
+			to->zone[zone] = from.zone[zone];
+	}
+}
+
 static const char *load(struct check *c)
 {
 	const struct minix_super_disk *s = &c->super;
-	uint32_t table_blocks = (s->inode_count * 64ull + c->block_size - 1) /
+	uint32_t table_blocks = (s->inode_count * (uint64_t)c->inode_bytes + c->block_size - 1) /
 				c->block_size;
 	uint32_t block = MINIX_FIRST_BITMAP_BLOCK;
 	bool good;
 
 	c->inode_map = malloc((size_t)s->inode_map_blocks * c->block_size);
 	c->zone_map = malloc((size_t)s->zone_map_blocks * c->block_size);
-	c->inodes = malloc((size_t)table_blocks * c->block_size);
+	c->inodes = malloc((size_t)table_blocks * c->block_size * (64 / c->inode_bytes));
 	c->owner = calloc(s->zone_count, sizeof(*c->owner));
 	c->links = calloc(s->inode_count + 1ull, sizeof(*c->links));
 	c->parent = calloc(s->inode_count + 1ull, sizeof(*c->parent));
@@ -129,6 +178,8 @@ static const char *load(struct check *c)
 	good = good && read_blocks(c, block, s->zone_map_blocks, c->zone_map);
 	block += s->zone_map_blocks;
 	good = good && read_blocks(c, block, table_blocks, c->inodes);
+	if (good && c->version == 1)
+		widen_inodes(c);
 	return good ? NULL : "cannot read the image";
 }
 
@@ -171,8 +222,9 @@ struct file {
 static void walk_tree(struct check *c, struct file *file, uint32_t zone,
 		      int level, uint64_t first, uint64_t span)
 {
-	uint32_t per = c->block_size / 4;
-	uint32_t *numbers, i;
+	uint32_t per = c->block_size / c->number_bytes;
+	void *numbers;
+	uint32_t i;
 
 	if (!zone || !claim_zone(c, file->ino, zone))
 		return;
@@ -187,7 +239,8 @@ static void walk_tree(struct check *c, struct file *file, uint32_t zone,
 	numbers = malloc(c->block_size);
 	if (numbers && read_blocks(c, zone, 1, numbers))
 		for (i = 0; i < per; i++)
-			walk_tree(c, file, numbers[i], level - 1,
+			walk_tree(c, file, c->version == 1 ? ((uint16_t *)numbers)[i] : ((uint32_t *)numbers)[i],
+				  level - 1,
 				  first + i * (span / per), span / per);
 	else
 		problem(c, "inode %u: zone %u can't be read", file->ino, zone);
@@ -197,7 +250,7 @@ static void walk_tree(struct check *c, struct file *file, uint32_t zone,
 static void walk_zones(struct check *c, struct file *file,
 		       const struct minix_inode_disk *inode)
 {
-	uint64_t per = c->block_size / 4;
+	uint64_t per = c->block_size / c->number_bytes;
 	uint64_t first = MINIX_DIRECT_ZONES;
 	uint64_t span = per;
 	int i;
@@ -206,7 +259,7 @@ static void walk_zones(struct check *c, struct file *file,
 		       c->block_size;
 	for (i = 0; i < MINIX_DIRECT_ZONES; i++)
 		walk_tree(c, file, inode->zone[i], 0, i, 1);
-	for (i = 1; i <= 3; i++, first += span, span *= per)
+	for (i = 1; i <= (c->version == 1 ? 2 : 3); i++, first += span, span *= per)
 		walk_tree(c, file, inode->zone[MINIX_ZONE_SINGLE + i - 1], i, first,
 			  span);
 }
@@ -323,31 +376,39 @@ static void check_doubles(struct check *c, uint32_t dir,
 static void walk_dir(struct check *c, uint32_t dir)
 {
 	const struct minix_inode_disk *inode = &c->inodes[dir - 1];
-	uint64_t count = inode->size_bytes / sizeof(struct minix_dirent_disk);
+	uint64_t count = inode->size_bytes / c->entry_bytes;
 	struct file file = { .ino = dir };
 	struct minix_dirent_disk *slots;
+	uint8_t *raw;
 	uint64_t i;
 
-	if (inode->size_bytes % sizeof(*slots) || count < 2)
+	if (inode->size_bytes % c->entry_bytes || count < 2)
 		problem(c, "directory %u: its size is %u", dir, inode->size_bytes);
 	if (inode->size_bytes / c->block_size > c->super.zone_count)
 		return;
 	file.zone_max = (inode->size_bytes + c->block_size - 1) / c->block_size;
 	file.zones = calloc(file.zone_max + 1, sizeof(*file.zones));
-	slots = calloc(file.zone_max + 1, c->block_size);
-	if (!file.zones || !slots)
+	raw = calloc(file.zone_max + 1, c->block_size);
+	slots = calloc(count + 1, sizeof(*slots));
+	if (!file.zones || !slots || !raw)
 		abort();
 	walk_zones(c, &file, inode);
 	for (i = 0; i < file.zone_max; i++)
 		if (!file.zones[i])
 			problem(c, "directory %u: it has a hole", dir);
 		else if (!read_blocks(c, file.zones[i], 1,
-				      (char *)slots + i * c->block_size))
+				      raw + i * c->block_size))
 			problem(c, "directory %u: it can't be read", dir);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		const uint8_t *from = raw + i * c->entry_bytes;
+
+		slots[i].ino = c->version == 3 ? *(const uint32_t *)from : *(const uint16_t *)from;
+		memcpy(slots[i].name, from + c->entry_bytes - c->name_bytes, c->name_bytes);
 		check_entry(c, dir, i, &slots[i]);
+	}
 	check_doubles(c, dir, slots, count);
 	free(slots);
+	free(raw);
 	free(file.zones);
 }
 

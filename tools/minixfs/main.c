@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * minixfs: makes, fills, shows and checks MINIX V3 images on a host, with the
+ * minixfs: makes, fills, shows and checks MINIX images on a host, with the
  * filesystem core that the guest runs. See usage() for the commands.
  */
 
@@ -33,6 +33,7 @@ struct arguments {
 	const char *word[6];
 	int word_count;
 	uint64_t offset_bytes;
+	uint32_t version, name_bytes;
 	uint32_t block_size;
 	uint32_t inode_count;
 	uint32_t mode, uid, gid;
@@ -44,7 +45,7 @@ static bool fixed_time;         /* SOURCE_DATE_EPOCH is set */
 
 static const char usage_text[] =
 	"usage: minixfs COMMAND [--offset BYTES] ...\n"
-	"  mkfs IMAGE SIZE_MIB [--block-size 1024|2048|4096] [--inodes N]\n"
+	"  mkfs IMAGE SIZE_MIB [--version 1|2|3] [--names 14|30] [--block-size BYTES] [--inodes N]\n"
 	"  add IMAGE HOSTPATH PATH [--mode OCTAL] [--uid N] [--gid N]\n"
 	"  tree IMAGE HOSTDIR [PATH] [--uid N] [--gid N]\n"
 	"  mkdir IMAGE PATH [--mode OCTAL] [--uid N] [--gid N]\n"
@@ -364,6 +365,7 @@ static int command_mkfs(const struct arguments *a)
 {
 	struct mkfs_options options = {
 		.offset_bytes = a->offset_bytes, .block_size = a->block_size,
+		.version = a->version, .name_bytes = a->name_bytes,
 		.inode_count = a->inode_count, .time_sec = root.time_ns / FSYS_SEC,
 		.size_bytes = strtoull(a->word[1], NULL, 0) << 20,
 	};
@@ -577,6 +579,10 @@ static void set_option(struct arguments *a, const char *name, const char *value)
 {
 	if (!strcmp(name, "--offset")) {
 		a->offset_bytes = strtoull(value, NULL, 0);
+	} else if (!strcmp(name, "--version")) {
+		a->version = strtoul(value, NULL, 0);
+	} else if (!strcmp(name, "--names")) {
+		a->name_bytes = strtoul(value, NULL, 0);
 	} else if (!strcmp(name, "--block-size")) {
 		a->block_size = strtoul(value, NULL, 0);
 	} else if (!strcmp(name, "--inodes")) {

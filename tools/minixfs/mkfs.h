@@ -7,6 +7,8 @@
 struct mkfs_options {
 	uint64_t offset_bytes;          /* where in the file it begins */
 	uint64_t size_bytes;
+	uint32_t version;               /* 1 to 3; 0: 3 */
+	uint32_t name_bytes;            /* 14 or 30, V3: 60; 0: the longest */
 	uint32_t block_size;
 	uint32_t inode_count;           /* 0: one for each 4 KiB */
 	uint32_t time_sec;

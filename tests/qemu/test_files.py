@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Filesystems: the same random operations everywhere, files in memory, old versions, full disks."""
+import os
+import subprocess
+
+import pytest
+
+from conftest import ROOT, minixfs
+
+SOAK = int(os.environ.get("XINIM_SOAK", "0"))  # for longer runs: how many seeds
+
+
+@pytest.fixture(scope="session")
+def tree():
+    subprocess.run(["make", "-s", "build/guest/tree"], cwd=ROOT, check=True)
+    return ROOT / "build/guest/tree"
+
+
+def on_the_host(tree, path, seed, operations):
+    return subprocess.run([tree, path, str(seed), str(operations)], capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def old_image(tmp_path, root, version, names, block_size=1024):
+    """The standard root, on another version of the filesystem."""
+    path = tmp_path / f"v{version}.img"
+    minixfs("mkfs", path, 60, "--version", version, "--names", names, "--block-size", block_size)
+    minixfs("tree", path, root / "build/rootfs")
+    return path
+
+
+@pytest.mark.parametrize("seed", range(1, 2 + SOAK))
+def test_same_operations_everywhere(guest, tree, tmp_path, image, fsck, seed):
+    """Names, links, renames, truncations, holes and mappings, by several processes."""
+    operations = 300 if not SOAK else 2000
+    wanted = on_the_host(tree, tmp_path, seed, operations)
+    result = guest(f"/tree /root {seed} {operations}; /tree /tmp {seed} {operations}; sync", image=image, file=f"{tree}:/tree", timeout=600)
+    assert result.text.replace("\r", "") == wanted + wanted
+    fsck(image)
+
+
+def test_with_little_memory_and_a_dying_driver(guest, tree, tmp_path, image, fsck):
+    """Pages are given back and fetched again while the driver is killed."""
+    wanted = on_the_host(tree, tmp_path, 7, 200)
+    result = guest("(while :; do sleep 1; /bin/svc kill virtio_blk >/dev/null; done) & cat /bin/busybox >/root/x; "
+                   "/tree /root 7 200; kill $!; cmp /bin/busybox /root/x; sync", image=image, file=f"{tree}:/tree",
+                   mem=96, append="cache=2", timeout=300)
+    assert result.text.replace("\r", "") == wanted
+    fsck(image)
+
+
+@pytest.mark.parametrize("version, names", [(1, 30), (2, 30)])
+def test_old_versions(guest, tmp_path, root, fsck, version, names):
+    path = old_image(tmp_path, root, version, names)
+    assert "problems" in minixfs("check", path).decode()
+    result = guest("cd /root; dd if=/dev/zero of=big bs=1k seek=1500 count=40 2>/dev/null; cp big copy; cmp big copy && echo same; "
+                   "ln copy hard; ln -s copy soft; mkdir d; mv hard d/; ls d; rm big; sync", image=path)
+    assert result.text.split() == ["same", "hard"], result.text
+    fsck(path)
+
+
+def test_large_blocks_are_read(guest, tmp_path, root):
+    path = old_image(tmp_path, root, 3, 60, 8192)
+    result = guest("cmp /bin/busybox /usr/../bin/busybox && md5sum </bin/busybox; touch /x 2>&1 | grep -c Read-only", image=path)
+    wanted = subprocess.run("md5sum </bin/busybox", shell=True, capture_output=True, text=True, check=True).stdout.split()
+    assert result.text.split() == [*wanted, "1"], result.text
+
+
+def test_full_to_the_last_block(guest, image, fsck):
+    result = guest("cd /root; dd if=/dev/zero of=a bs=64k 2>&1 | grep -c 'No space'; df / | tail -1 | tr -s ' ' | cut -d' ' -f4; "
+                   "echo x >>b; echo still; cmp -n 1000000 a /dev/zero && rm a && echo y >c && cat c; sync", image=image)
+    lines = result.text.split()
+    assert lines[0] == "1" and int(lines[1]) < 8, result.text  # what is left is for indirect blocks
+    assert lines[-1] == "y", result.text
+    fsck(image)
+
+
+def test_sparse_file_of_two_gigabytes(guest, image, fsck):
+    result = guest("cd /root; echo end | dd of=s bs=1 seek=1900000000 2>/dev/null; ls -l s | tr -s ' ' | cut -d' ' -f5; "
+                   "tail -c 4 s; dd if=s bs=1M skip=900 count=1 2>/dev/null | md5sum; truncate -s 5 s; wc -c <s; sync", image=image)
+    assert result.text.split() == ["1900000004", "end", "b6d81b360a5672d80c27430f39153e2c", "-", "5"], result.text
+    fsck(image)
+
+
+def test_tree_of_many_files(guest, image, fsck):
+    files = 600 if not SOAK else 10000
+    result = guest(f"""cd /root; mkdir t; i=0
+while [ $i -lt {files} ]; do d=t/$((i % 20)); [ -d $d ] || mkdir $d; echo file $i >$d/$i; i=$((i+1)); done
+find t -type f | wc -l; cp -a t u; diff -r t u && echo same; tar cf x.tar t; mkdir v; tar xf x.tar -C v; diff -r t v/t && echo same
+mv u /tmp/u; diff -r t /tmp/u && echo same; rm -rf t u v /tmp/u x.tar; ls; sync""", image=image, timeout=1200)
+    assert result.text.split() == [str(files), "same", "same", "same"], result.text
+    fsck(image)
+
+
+@pytest.mark.skipif(not SOAK, reason="takes minutes")
+def test_directory_of_100000_entries(guest, image):
+    result = guest("mkdir /root/d; cd /root/d; seq 1 100000 | xargs touch; ls | wc -l; rm 50000 1 100000; ls | wc -l; "
+                   "[ -e 77777 ] && echo there; cd ..; rm -rf d; echo gone", image=image, timeout=1800)
+    assert result.text.split() == ["100000", "99997", "there", "gone"], result.text
+
+
