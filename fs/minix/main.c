@@ -15,7 +15,7 @@
 
 enum {
 	ROUNDS_MAX = 4,                 /* of running what waits, an iteration */
-	REAP_STEPS_MAX = 8,
+	REAP_STEPS_MAX = 1,             /* a round: each fills a good part of the undo log */
 	WRITE_BACK_RUNS = 32,           /* of metadata */
 	SYNC_EVERY_TICKS = 5,
 };

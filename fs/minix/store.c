@@ -26,6 +26,7 @@ enum {
 	SLOTS_MAX = 64,
 	JOBS_MAX = 1024,
 	BLOCKS_MAX = SLOT_BYTES / MINIX_BLOCK_SIZE_MIN,
+	UNPINS_MAX = 16,                /* in one iteration */
 	SWEEPS_MAX = 128,               /* contents looked at by one write-back */
 };
 
@@ -56,6 +57,9 @@ static uint32_t slot_count;
 static uint64_t last_serial;
 static uint64_t dirty_max;              /* pages; from half of that on streams ask */
 static uint32_t write_errors;
+static bool unpin_due;                  /* some WRITTEN jobs can end */
+
+static void unpin_some(void);
 
 void store_init(uint64_t dirty_bytes)
 {
@@ -330,6 +334,8 @@ void store_run(void)
 {
 	struct job *job = first_waiting, *next;
 
+	if (unpin_due)
+		unpin_some();
 	first_waiting = last_waiting = NULL;
 	for (; job; job = next) {
 		int status = begin(job);
@@ -466,31 +472,46 @@ bool store_evict(struct content *c)
 
 /* ---- flushing and syncing ----------------------------------------------------------------- */
 
-static void unpin_written(enum x_content_op op, uint64_t flushed_gen)
+/* Each is an entry of the outbox, so not all at once. */
+static void unpin_some(void)
 {
-	uint32_t i;
+	uint32_t i, done = 0;
 
+	unpin_due = false;
 	for (i = 0; i < JOBS_MAX && written; i++) {
 		struct job *job = &jobs[i];
 		struct content *c;
 
-		if (job->state != JOB_WRITTEN || job->serial > flushed_gen)
+		if (job->state != JOB_WRITTEN || (!job->status && job->serial > fs.cache.flushed_gen))
 			continue;
+		if (done++ == UNPINS_MAX) {
+			unpin_due = true;
+			server_progress();
+			return;
+		}
 		c = content_by_id(job->content);
 		if (c)
-			out_do(X_SYS_mem_content, c->memory, op, job->offset, job->bytes, 0);
+			out_do(X_SYS_mem_content, c->memory, job->status ? X_CONTENT_LOST : X_CONTENT_STORED,
+			       job->offset, job->bytes, 0);
 		end_job(job);
 	}
 }
 
 void store_flushed(void)
 {
-	unpin_written(X_CONTENT_STORED, fs.cache.flushed_gen);
+	unpin_due = true;
+	server_progress();
 }
 
 void store_lost(void)
 {
-	unpin_written(X_CONTENT_LOST, UINT64_MAX);
+	uint32_t i;
+
+	for (i = 0; i < JOBS_MAX; i++)
+		if (jobs[i].state == JOB_WRITTEN)
+			jobs[i].status = -X_EIO;
+	unpin_due = true;
+	server_progress();
 }
 
 bool store_is_stable(void)

@@ -10,7 +10,7 @@
 #include "lib/c/stdlib.h"
 #include "lib/fs/server.h"
 
-enum { ROUNDS_MAX = 4, REAP_STEPS_MAX = 64 };
+enum { ROUNDS_MAX = 4, REAP_STEPS_MAX = 4 };
 
 #define TICK_NS 1000000000ull
 #define BYTES_PER_NODE (16 * 1024)

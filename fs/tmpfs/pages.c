@@ -52,16 +52,22 @@ int pages_charge(struct fsys *fs, struct fsys_node *ip, uint64_t offset, uint64_
 	return 0;
 }
 
-static void drop(struct fsys *fs, struct fsys_node *ip, uint32_t *number)
+/* Pages from FIRST on of a table are holes from now on. Few stores: they are logged. */
+static void drop_pages(struct fsys *fs, struct fsys_node *ip, uint32_t *table, uint32_t first)
 {
-	if (!*number)
+	uint32_t rooms = 0, count = 0, i;
+
+	for (i = first; i < TMPFS_TABLE_PAGES; i++) {
+		count += table[i] != 0;
+		rooms += table[i] == ROOM;
+		if (table[i] && table[i] != ROOM)
+			heap_free(table[i], TMPFS_PAGE);
+	}
+	if (!count)
 		return;
-	if (*number != ROOM)
-		heap_free(*number, TMPFS_PAGE);
-	else
-		fs->pages_used--;
-	*number = 0;
-	ip->zone[0]--;
+	memset(table + first, 0, (TMPFS_TABLE_PAGES - first) * sizeof(*table));
+	fs->pages_used -= rooms;
+	ip->zone[0] -= count;
 }
 
 void pages_trim(struct fsys *fs, struct fsys_node *ip, uint64_t size_bytes)
@@ -74,12 +80,11 @@ void pages_trim(struct fsys *fs, struct fsys_node *ip, uint64_t size_bytes)
 		return;
 	tables = heap_at(extra->tables);
 	for (i = keep / TMPFS_TABLE_PAGES; i < TMPFS_TABLES_MAX; i++) {
-		uint32_t first = i == keep / TMPFS_TABLE_PAGES ? keep % TMPFS_TABLE_PAGES : 0, k;
+		uint32_t first = i == keep / TMPFS_TABLE_PAGES ? keep % TMPFS_TABLE_PAGES : 0;
 
 		if (!tables[i])
 			continue;
-		for (k = first; k < TMPFS_TABLE_PAGES; k++)
-			drop(fs, ip, (uint32_t *)heap_at(tables[i]) + k);
+		drop_pages(fs, ip, heap_at(tables[i]), first);
 		if (first)
 			continue;
 		heap_free(tables[i], TMPFS_TABLE_PAGES * 4);
