@@ -45,12 +45,14 @@ def test_busybox(guest, web, nic):
     text = guest(UP + "ifconfig; route -n; cat /etc/resolv.conf; ping -c 2 10.0.2.2; ping -c 1 localhost;"
                  f"wget -q -O /tmp/file http://10.0.2.2:{port}/file; md5sum /tmp/file; arp -an; netstat -rn;"
                  f"wget -q -O /dev/null http://10.0.2.2:{port}/nothing || echo not found;"
-                 "cat /proc/net/dev /proc/net/route /proc/net/arp /proc/net/if_inet6",
+                 "cat /proc/net/dev /proc/net/route /proc/net/arp /proc/net/if_inet6;"
+                 "udhcpc -i eth0 -n -q -t 5 -T 2 2>&1; ping -c 1 10.0.2.2",
                  nic=nic, net="user").text
     assert "inet addr:10.0.2.15  Bcast:10.0.2.255  Mask:255.255.255.0" in text
     assert "inet addr:127.0.0.1  Mask:255.0.0.0" in text
     assert "nameserver 10.0.2.3" in text
-    assert text.count("0% packet loss") == 2
+    assert text.count(" 0% packet loss") == 3
+    assert "lease of 10.0.2.15 obtained from 10.0.2.2" in text
     assert hashlib.md5(content).hexdigest() in text
     assert "(10.0.2.2) at 52:55:0a:00:02:02 [ether]  on eth0" in text
     assert "0.0.0.0         10.0.2.2        0.0.0.0         UG" in text
