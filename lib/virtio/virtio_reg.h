@@ -43,6 +43,24 @@ struct virtq_avail {
 	uint16_t ring[]; /* queue size entries, then used_event */
 };
 
+/* 2.8 packed virtqueues */
+#define VIRTQ_DESC_AVAIL (1u << 7)
+#define VIRTQ_DESC_USED  (1u << 15)
+
+struct virtq_packed_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t id, flags;
+};
+
+struct virtq_packed_event { /* 2.8.14 */
+	uint16_t place; /* descriptor | wrap counter << 15, for VIRTQ_EVENT_PLACE */
+	uint16_t flags; /* VIRTQ_EVENT_* */
+};
+#define VIRTQ_EVENT_ALWAYS 0u
+#define VIRTQ_EVENT_NEVER  1u
+#define VIRTQ_EVENT_PLACE  2u
+
 struct virtq_used_elem { uint32_t id, len; };
 
 struct virtq_used {
@@ -52,6 +70,7 @@ struct virtq_used {
 
 _Static_assert(sizeof(struct virtq_desc) == 16, "struct virtq_desc");
 _Static_assert(sizeof(struct virtq_used_elem) == 8, "struct virtq_used_elem");
+_Static_assert(sizeof(struct virtq_packed_desc) == 16, "struct virtq_packed_desc");
 
 /* 4.1 virtio over PCI */
 #define VIRTIO_PCI_VENDOR 0x1af4u

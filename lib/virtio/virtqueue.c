@@ -112,6 +112,8 @@ int virtqueue_add(struct virtqueue *q, const struct virtq_segment *segments, uin
 	uint16_t head = q->free_first, after;
 	uint64_t device_bytes = 0;
 
+	if (q->packed)
+		return packed_add(q, segments, out, in, token);
 	if (!count || count > q->size || (indirect && count > VIRTQUEUE_INDIRECT_MAX))
 		return -X_E2BIG;
 	if (descriptors > q->free_count)
@@ -146,6 +148,8 @@ bool virtqueue_publish(struct virtqueue *q)
 {
 	uint16_t old = q->avail_shown;
 
+	if (q->packed)
+		return packed_publish(q);
 	if (old == q->avail_idx)
 		return false;
 	/* Release: descriptors and ring entries are there before the index says so. */
@@ -171,7 +175,7 @@ static void free_chain(struct virtqueue *q, uint16_t head)
 	q->in_flight--;
 }
 
-int virtqueue_reap(struct virtqueue *q, uint32_t *token, uint32_t *written)
+static int split_reap(struct virtqueue *q, uint32_t *token, uint32_t *written)
 {
 	/* Acquire: the entry, and the data, are read after the index. */
 	uint16_t idx = __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
@@ -193,6 +197,11 @@ int virtqueue_reap(struct virtqueue *q, uint32_t *token, uint32_t *written)
 	return 1;
 }
 
+int virtqueue_reap(struct virtqueue *q, uint32_t *token, uint32_t *written)
+{
+	return q->packed ? packed_reap(q, token, written) : split_reap(q, token, written);
+}
+
 bool virtqueue_arm(struct virtqueue *q)
 {
 	return virtqueue_arm_after(q, 0);
@@ -200,6 +209,8 @@ bool virtqueue_arm(struct virtqueue *q)
 
 bool virtqueue_arm_after(struct virtqueue *q, uint16_t more)
 {
+	if (q->packed)
+		return packed_arm(q);
 	if (q->event_idx)
 		__atomic_store_n(used_event(q), (uint16_t)(q->used_idx + more), __ATOMIC_RELAXED);
 	/* Pairs with the device's: it stores used idx, then looks at used_event. */

@@ -63,7 +63,8 @@ def test_conforms(guest, second, blockio):
         assert re.search(r"^discard +[1-9]", text.partition(second.name + "\n")[2], re.M), text
 
 
-@pytest.mark.parametrize("options", ["num-queues=4,queue-size=16", "discard=off,write-zeroes=off", "write-cache=off",
+@pytest.mark.parametrize("options", ["num-queues=4,queue-size=16", "packed=on", "packed=on,event_idx=off",
+                                     "packed=on,indirect_desc=off,queue-size=64", "discard=off,write-zeroes=off", "write-cache=off",
                                      "logical_block_size=4096,physical_block_size=4096", "vectors=0",
                                      "disable-modern=off,disable-legacy=on,event_idx=off,indirect_desc=off"])
 def test_virtio_features(guest, blockio, tmp_path, options):

@@ -7,7 +7,7 @@
 // sources: lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/schedule.c lib/blockdrv/session.c
 // sources: lib/blockdrv/open.c lib/blockdrv/scan.c
 // sources: lib/blockdrv/list.c lib/blockdrv/partition.c lib/blockdrv/gpt.c lib/ring/ring.c
-// sources: lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/virtio/virtqueue.c
+// sources: lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/virtio/virtqueue.c lib/virtio/packed.c
 // sources: drivers/block/virtio_blk/main.c drivers/block/virtio_blk/queue.c lib/c/strlcpy.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include "tests/unit/fake_kernel.h"

@@ -5,7 +5,7 @@
  * One driver lives through all tests, in their order.
  */
 // sources: lib/netdrv/driver.c lib/netdrv/session.c lib/netdrv/receive.c lib/netdrv/send.c lib/netdrv/list.c
-// sources: lib/dma/dma.c lib/dma/dma_import.c lib/virtio/virtqueue.c lib/ring/ring.c lib/c/strlcpy.c
+// sources: lib/dma/dma.c lib/dma/dma_import.c lib/virtio/virtqueue.c lib/virtio/packed.c lib/ring/ring.c lib/c/strlcpy.c
 // sources: drivers/net/virtio_net/main.c drivers/net/virtio_net/queue.c drivers/net/virtio_net/control.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include "tests/unit/fake_kernel.h"

@@ -71,6 +71,7 @@ static int start(struct queue *q, uint16_t index)
 {
 	uint64_t features = all.pci->features;
 	bool indirect = features & VIRTIO_F_INDIRECT_DESC, event_idx = features & VIRTIO_F_EVENT_IDX;
+	bool packed = features & VIRTIO_F_RING_PACKED;
 	uint32_t offered = virtio_pci_queue_size(all.pci, index);
 	uint16_t size = usable_size(offered);
 	int err;
@@ -80,7 +81,8 @@ static int start(struct queue *q, uint16_t index)
 	q->index = index;
 	err = get_memory(q, size, indirect);
 	if (!err)
-		err = virtqueue_init(&q->ring, &q->ring_memory, size, event_idx, indirect);
+		err = (packed ? virtqueue_init_packed : virtqueue_init)(&q->ring, &q->ring_memory, size, event_idx,
+									indirect);
 	if (err)
 		return err;
 	q->memory = (void *)q->slot_memory.virt;
