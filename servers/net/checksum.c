@@ -36,24 +36,3 @@ uint16_t checksum_add(uint16_t a, uint16_t b)
 {
 	return fold((uint64_t)a + b);
 }
-
-/* Sum of a chain from byte `skip` on; a piece at an odd place counts swapped. */
-uint16_t checksum_chain(const struct pbuf *p, uint32_t skip)
-{
-	uint64_t sum = 0;
-	uint32_t at = 0;
-
-	for (; p; p = p->next) {
-		uint32_t from = skip < p->len ? skip : p->len;
-		uint32_t bytes = p->len - from;
-		uint16_t part;
-
-		skip -= from;
-		if (!bytes)
-			continue;
-		part = checksum_of((const uint8_t *)p->payload + from, (int)bytes);
-		sum += at & 1 ? (uint16_t)(part << 8 | part >> 8) : part;
-		at += bytes;
-	}
-	return fold(sum);
-}

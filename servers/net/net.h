@@ -24,7 +24,6 @@
 
 /* ---- checksum.c: sums, not inverted ---- */
 uint16_t checksum_add(uint16_t a, uint16_t b);
-uint16_t checksum_chain(const struct pbuf *p, uint32_t skip);
 
 /* ---- random.c ---- */
 void random_start(void);
@@ -316,6 +315,5 @@ void route_set_default(uint32_t index, const ip4_addr_t *gateway); /* from DHCP;
 
 /* text.c */
 int64_t text_read(uint32_t which, char *buffer, size_t size);
-void resolv_changed(void);
 
 #endif
