@@ -13,7 +13,7 @@
 #define WORDS_MAX 4u
 
 __attribute__((format(printf, 2, 3)))
-static void print(struct text *t, const char *fmt, ...)
+void text_print(struct text *t, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -40,7 +40,7 @@ static const char *milliseconds(char *buf, size_t size, uint64_t ns)
 	return buf;
 }
 
-static bool is_hidden(const struct service *s)
+bool service_is_hidden(const struct service *s)
 {
 	return s->instance && s->incarnation == 0; /* the instance no device was found for */
 }
@@ -56,13 +56,13 @@ static int command_list(struct text *t)
 {
 	char up[32];
 
-	print(t, "%-15s %-10s %12s %8s  %s\n", "NAME", "STATE", "UPTIME", "RESTARTS", "REMARK");
+	text_print(t, "%-15s %-10s %12s %8s  %s\n", "NAME", "STATE", "UPTIME", "RESTARTS", "REMARK");
 	for (uint32_t i = 0; i < service_count; i++) {
 		const struct service *s = &services[i];
 
-		if (is_hidden(s))
+		if (service_is_hidden(s))
 			continue;
-		print(t, "%-15s %-10s %12s %8llu  %s\n", s->name, service_state_name(s->state),
+		text_print(t, "%-15s %-10s %12s %8llu  %s\n", s->name, service_state_name(s->state),
 		      uptime(up, sizeof(up), s), (unsigned long long)s->restarts,
 		      s->state == SERVICE_RUNNING ? "" : s->why);
 	}
@@ -73,25 +73,25 @@ static void print_set(struct text *t, const char *label, uint64_t set)
 {
 	if (!set)
 		return;
-	print(t, "%-12s", label);
+	text_print(t, "%-12s", label);
 	for (uint32_t i = 0; i < graph.count; i++)
 		if (set & 1ull << i)
-			print(t, " %s", services[i].name);
-	print(t, "\n");
+			text_print(t, " %s", services[i].name);
+	text_print(t, "\n");
 }
 
 static void print_causes(struct text *t, const struct service *s)
 {
 	if (s->manifest->warm_log_kib)
-		print(t, "%-12s %llu, items failed %llu\n", "warm", (unsigned long long)s->warm_restarts,
+		text_print(t, "%-12s %llu, items failed %llu\n", "warm", (unsigned long long)s->warm_restarts,
 		      (unsigned long long)s->items_failed);
-	print(t, "%-12s %llu", "restarts", (unsigned long long)s->restarts);
+	text_print(t, "%-12s %llu", "restarts", (unsigned long long)s->restarts);
 	for (uint32_t c = CAUSE_EXIT; c < CAUSE_COUNT; c++)
 		if (s->cause_count[c])
-			print(t, "  %s %llu", cause_name(c), (unsigned long long)s->cause_count[c]);
-	print(t, "\n");
+			text_print(t, "  %s %llu", cause_name(c), (unsigned long long)s->cause_count[c]);
+	text_print(t, "\n");
 	if (s->last_cause != CAUSE_NONE)
-		print(t, "%-12s %s: %s\n", "last cause", cause_name(s->last_cause), s->last_text);
+		text_print(t, "%-12s %s: %s\n", "last cause", cause_name(s->last_cause), s->last_text);
 }
 
 static void print_outages(struct text *t, const struct service *s)
@@ -99,11 +99,11 @@ static void print_outages(struct text *t, const struct service *s)
 	struct outage_summary o = outage_summarise(&s->outages);
 	char min[32], median[32], max[32];
 
-	print(t, "%-12s %llu", "outages", (unsigned long long)s->outages.count);
+	text_print(t, "%-12s %llu", "outages", (unsigned long long)s->outages.count);
 	if (s->outages.count)
-		print(t, "  min %s  median %s  max %s", milliseconds(min, sizeof(min), o.min_ns),
+		text_print(t, "  min %s  median %s  max %s", milliseconds(min, sizeof(min), o.min_ns),
 		      milliseconds(median, sizeof(median), o.median_ns), milliseconds(max, sizeof(max), o.max_ns));
-	print(t, "\n");
+	text_print(t, "\n");
 }
 
 static void print_process(struct text *t, const struct service *s)
@@ -114,13 +114,13 @@ static void print_process(struct text *t, const struct service *s)
 
 	if (x_proc_info(s->is_rs ? X_SELF : s->process, &i) < 0)
 		return;
-	print(t, "%-12s %llu KiB", "memory", (unsigned long long)(i.resident_pages * X_PAGE_SIZE / 1024));
+	text_print(t, "%-12s %llu KiB", "memory", (unsigned long long)(i.resident_pages * X_PAGE_SIZE / 1024));
 	if (s->manifest->memory_mib)
-		print(t, " (thought right: %u MiB)", s->manifest->memory_mib);
-	print(t, "\n%-12s %s\n", "cpu", seconds(cpu, sizeof(cpu), i.cpu_user_ns + i.cpu_system_ns));
-	print(t, "%-12s %u\n", "handles", i.handles);
+		text_print(t, " (thought right: %u MiB)", s->manifest->memory_mib);
+	text_print(t, "\n%-12s %s\n", "cpu", seconds(cpu, sizeof(cpu), i.cpu_user_ns + i.cpu_system_ns));
+	text_print(t, "%-12s %u\n", "handles", i.handles);
 	if (x_port_info(s->port, &p) == 0)
-		print(t, "%-12s %u queued, %u open calls, %llu received\n", "port", p.queued, p.open_calls,
+		text_print(t, "%-12s %u queued, %u open calls, %llu received\n", "port", p.queued, p.open_calls,
 		      (unsigned long long)p.delivered);
 }
 
@@ -128,12 +128,12 @@ static int command_status(struct text *t, struct service *s)
 {
 	char up[32];
 
-	print(t, "%-12s %s\n", "name", s->name);
-	print(t, "%-12s %s%s%s\n", "state", service_state_name(s->state), s->why[0] ? ": " : "", s->why);
-	print(t, "%-12s %llu\n", "incarnation", (unsigned long long)(s->is_rs ? boot->incarnation : s->incarnation));
-	print(t, "%-12s %s\n", "uptime", uptime(up, sizeof(up), s));
+	text_print(t, "%-12s %s\n", "name", s->name);
+	text_print(t, "%-12s %s%s%s\n", "state", service_state_name(s->state), s->why[0] ? ": " : "", s->why);
+	text_print(t, "%-12s %llu\n", "incarnation", (unsigned long long)(s->is_rs ? boot->incarnation : s->incarnation));
+	text_print(t, "%-12s %s\n", "uptime", uptime(up, sizeof(up), s));
 	if (s->device != X_NO_HANDLE)
-		print(t, "%-12s %s\n", "device", s->device_name);
+		text_print(t, "%-12s %s\n", "device", s->device_name);
 	print_set(t, "needs", s->needs);
 	print_set(t, "uses", s->uses);
 	print_causes(t, s);
@@ -149,7 +149,7 @@ static void print_branch(struct text *t, uint32_t index, uint64_t path, uint32_t
 	const struct service *s = &services[index];
 	uint64_t below = s->needs | s->uses;
 
-	print(t, "%*s%s (%s)%s\n", (int)(2 * depth), "", s->name, service_state_name(s->state),
+	text_print(t, "%*s%s (%s)%s\n", (int)(2 * depth), "", s->name, service_state_name(s->state),
 	      path & 1ull << index ? " ..." : "");
 	if ((path & 1ull << index) || depth > 8)
 		return;
@@ -210,7 +210,7 @@ static int command_log(struct text *t, const char *arg)
 	if (arg) {
 		count = strtoul(arg, &end, 10);
 		if (*end || end == arg) {
-			print(t, "log: `%s` is not a number of lines\n", arg);
+			text_print(t, "log: `%s` is not a number of lines\n", arg);
 			return -X_EINVAL;
 		}
 	}
@@ -223,11 +223,11 @@ static int command_log(struct text *t, const char *arg)
 static int command_start(struct text *t, struct service *s)
 {
 	if (s->state != SERVICE_DEAD && s->state != SERVICE_FAILED) {
-		print(t, "%s is %s\n", s->name, service_state_name(s->state));
+		text_print(t, "%s is %s\n", s->name, service_state_name(s->state));
 		return -X_EBUSY;
 	}
 	if (s->broken || s->process != X_NO_HANDLE) {
-		print(t, "%s cannot be started: %s\n", s->name, s->why);
+		text_print(t, "%s cannot be started: %s\n", s->name, s->why);
 		return -X_EPERM;
 	}
 	policy_reset(&s->policy);
@@ -258,14 +258,14 @@ static int command_restart(struct text *t, struct service *s)
 
 static int not_running(struct text *t, const struct service *s)
 {
-	print(t, "%s is not running: %s\n", s->name, service_state_name(s->state));
+	text_print(t, "%s is not running: %s\n", s->name, service_state_name(s->state));
 	return -X_ESRCH;
 }
 
 static int command_kill(struct text *t, struct service *s, const char *how)
 {
 	if (how && strcmp(how, "cold")) {
-		print(t, "kill: `%s` is not known; `cold` has it start anew\n", how);
+		text_print(t, "kill: `%s` is not known; `cold` has it start anew\n", how);
 		return -X_EINVAL;
 	}
 	if (s->process == X_NO_HANDLE)
@@ -295,7 +295,7 @@ static int command_inject(struct text *t, struct service *s, const char *fault, 
 	if (bits == RS_CONTROL_ENTRY && number)
 		bits |= (uint64_t)(uint32_t)strtoul(number, &end, 10) << RS_CONTROL_ENTRY_SHIFT;
 	if (!bits || (bits != RS_CONTROL_ENTRY && number && (!end || *end)) || (bits == RS_CONTROL_ENTRY)) {
-		print(t, "inject: the fault is one of hang, exception, exit, slow, leak, verify, entry N\n");
+		text_print(t, "inject: the fault is one of hang, exception, exit, slow, leak, verify, entry N\n");
 		return -X_EINVAL;
 	}
 	if (s->process == X_NO_HANDLE)
@@ -334,8 +334,8 @@ static struct service *find(struct text *t, const char *name)
 {
 	struct service *s = service_find(name);
 
-	if (!s || is_hidden(s)) {
-		print(t, "no such service: %s\n", name);
+	if (!s || service_is_hidden(s)) {
+		text_print(t, "no such service: %s\n", name);
 		return NULL;
 	}
 	return s;
@@ -344,11 +344,11 @@ static struct service *find(struct text *t, const char *name)
 static int act(struct text *t, const char *verb, struct service *s, const char *arg, const char *number)
 {
 	if (s->is_rs) {
-		print(t, "rs cannot be asked to %s itself\n", verb);
+		text_print(t, "rs cannot be asked to %s itself\n", verb);
 		return -X_EPERM;
 	}
 	if (shutting_down) {
-		print(t, "the system is shutting down\n");
+		text_print(t, "the system is shutting down\n");
 		return -X_EBUSY;
 	}
 	if (!strcmp(verb, "inject"))
@@ -389,6 +389,8 @@ int command_run(char *line, struct text *t)
 			return command_list(t);
 		if (n == 1 && !strcmp(word[0], "tree"))
 			return command_tree(t);
+		if (n <= 2 && !strcmp(word[0], "stats") && command_stats(t, word[1]) == 0)
+			return 0;
 		if (n <= 2 && !strcmp(word[0], "log"))
 			return command_log(t, word[1]);
 		if (named && n >= 2) {
@@ -401,6 +403,6 @@ int command_run(char *line, struct text *t)
 		if (s && takes(word[0], n))
 			return act(t, word[0], s, word[2], word[3]);
 	}
-	print(t, "not a command of svc\n");
+	text_print(t, "not a command of svc\n");
 	return -X_EINVAL;
 }

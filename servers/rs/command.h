@@ -16,4 +16,8 @@ struct text { char *buf; size_t size, length; }; /* length < size; not NUL-termi
  * that says what is wrong. */
 int command_run(char *line, struct text *out);
 
+/* `svc stats`: form NULL, or "--json"; else -X_EINVAL, nothing written. (stats.c) */
+int command_stats(struct text *out, const char *form);
+__attribute__((format(printf, 2, 3))) void text_print(struct text *t, const char *fmt, ...); /* cut if full */
+
 #endif

@@ -151,6 +151,7 @@ void service_graph_changed(void);
 
 /* ---- the other files ---- */
 void claim_device(struct service *s);                 /* claim.c */
+bool service_is_hidden(const struct service *s);      /* of `svc list`: a spare instance */
 void heartbeat_start(void);                           /* heartbeat.c */
 /* In the time since it was last asked: did the service wait for something, or run
  * for a good part of it? If others kept the CPU from it, or the host the whole

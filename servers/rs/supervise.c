@@ -241,6 +241,8 @@ static bool is_its_own(const struct service *s)
 /* NULL, or why a service that could be restarted warm is not. */
 static const char *why_cold(struct service *s, const struct x_proc_info *i)
 {
+	if (s->last_cause == CAUSE_DEPENDENCY)
+		return "what it remembers is of no use any more";
 	if (shutting_down || s->cold)
 		return "as asked for";
 	if (!s->was_ready)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Services die under load, in every way, and no program notices."""
+import json
 import re
 
 import pytest
@@ -113,3 +114,15 @@ def test_files_are_there_after_minix_died(guest, image, fsck):
                  "sync; cat /root/g", image=image).text
     assert "kept" in text and "more" in text
     fsck(image)
+
+
+def test_stats(guest):
+    text = guest("/bin/svc kill tty; usleep 300000; /bin/svc stats --json; echo END; /bin/svc stats; /bin/svc stats --yaml; echo $?").text
+    stats = json.loads(text.partition("END")[0])
+    services = {service["name"]: service for service in stats["services"]}
+    assert services["tty"]["crashes"] == services["tty"]["restarts"] == services["tty"]["outages"]["count"] == 1
+    assert services["tty"]["outages"]["max_ms"] > 0
+    assert services["vfs"]["crashes"] == 0 and services["vfs"]["state"] == "running"
+    assert all(service["memory_kib"] > 0 for service in services.values() if service["state"] == "running")
+    assert "in total: 1 crashes, 1 recoveries" in text
+    assert text.rstrip().endswith("2"), text

@@ -17,6 +17,7 @@ static const char usage[] =
 	"usage: svc list                    all services and their states\n"
 	"       svc status [NAME]           one service in detail\n"
 	"       svc tree                    who needs and uses whom\n"
+	"       svc stats [--json]          crashes, outages, memory and CPU of each\n"
 	"       svc start|stop|restart NAME\n"
 	"       svc kill NAME [cold]        end its process; it is restarted at once\n"
 	"       svc inject NAME FAULT       make it fail, to see it recover; FAULT is one of\n"
@@ -29,7 +30,7 @@ static const char usage[] =
 
 struct verb { const char *name; int min_args, max_args; };
 static const struct verb verbs[] = {
-	{ "list", 0, 0 }, { "status", 0, 1 }, { "tree", 0, 0 }, { "start", 1, 1 }, { "stop", 1, 1 },
+	{ "list", 0, 0 }, { "status", 0, 1 }, { "tree", 0, 0 }, { "stats", 0, 1 }, { "start", 1, 1 }, { "stop", 1, 1 },
 	{ "restart", 1, 1 }, { "kill", 1, 2 }, { "inject", 2, 3 }, { "log", 0, 1 },
 };
 

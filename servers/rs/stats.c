@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `svc stats`: figures of all services and in total, as a table for people or
+ * as JSON (RFC 8259) for programs. Times are in milliseconds.
+ */
+#include "lib/c/stdio.h"
+#include "lib/c/string.h"
+#include "servers/rs/command.h"
+#include "servers/rs/service.h"
+
+struct figures {
+	uint64_t crashes, recoveries, outages, memory_kib, cpu_ms;
+};
+
+static struct figures figures_of(const struct service *s)
+{
+	static struct x_proc_info i;
+	struct figures f = { .recoveries = s->restarts, .outages = s->outages.count };
+
+	for (uint32_t c = CAUSE_EXIT; c < CAUSE_COUNT; c++)
+		f.crashes += s->cause_count[c];
+	if ((s->is_rs || s->process != X_NO_HANDLE) && x_proc_info(s->is_rs ? X_SELF : s->process, &i) == 0) {
+		f.memory_kib = i.resident_pages * X_PAGE_SIZE / 1024;
+		f.cpu_ms = (i.cpu_user_ns + i.cpu_system_ns) / 1000000;
+	}
+	return f;
+}
+
+/* 1234567 ns as "1.2". */
+static const char *ms(char *buf, size_t size, uint64_t ns)
+{
+	snprintf(buf, size, "%llu.%llu", (unsigned long long)(ns / 1000000), (unsigned long long)(ns / 100000 % 10));
+	return buf;
+}
+
+/* Names and reasons are ours, but for what a driver calls its device: only
+ * printable ASCII without quotes comes out. */
+static const char *plain(char *buf, size_t size, const char *text)
+{
+	size_t n = 0;
+
+	for (; *text && n + 1 < size; text++)
+		buf[n++] = *text < ' ' || *text > '~' || *text == '"' || *text == '\\' ? '?' : *text;
+	buf[n] = '\0';
+	return buf;
+}
+
+static uint64_t uptime_ms(const struct service *s)
+{
+	return s->state == SERVICE_RUNNING && s->ready_ns ? (server_now_ns - s->ready_ns) / 1000000 : 0;
+}
+
+static void json_service(struct text *t, const struct service *s, bool first)
+{
+	struct outage_summary o = outage_summarise(&s->outages);
+	struct figures f = figures_of(s);
+	char low[32], median[32], high[32], why[96], cause[48];
+
+	text_print(t, "%s\n {\"name\":\"%s\",\"state\":\"%s\",\"why\":\"%s\",\"uptime_ms\":%llu,\"restarts\":%llu,"
+		   "\"warm_restarts\":%llu,\"items_failed\":%llu,\"crashes\":%llu,\"last_cause\":\"%s\",",
+		   first ? "" : ",", s->name, service_state_name(s->state),
+		   plain(why, sizeof(why), s->state == SERVICE_RUNNING ? "" : s->why), (unsigned long long)uptime_ms(s),
+		   (unsigned long long)s->restarts, (unsigned long long)s->warm_restarts,
+		   (unsigned long long)s->items_failed, (unsigned long long)f.crashes,
+		   plain(cause, sizeof(cause), cause_name(s->last_cause)));
+	text_print(t, "\"outages\":{\"count\":%llu,\"min_ms\":%s,\"median_ms\":%s,\"max_ms\":%s},\"memory_kib\":%llu,"
+		   "\"cpu_ms\":%llu}", (unsigned long long)f.outages, ms(low, sizeof(low), o.min_ns),
+		   ms(median, sizeof(median), o.median_ns), ms(high, sizeof(high), o.max_ns),
+		   (unsigned long long)f.memory_kib, (unsigned long long)f.cpu_ms);
+}
+
+static void json(struct text *t)
+{
+	bool first = true;
+
+	text_print(t, "{\"now_ms\":%llu,\"services\":[", (unsigned long long)(server_now_ns / 1000000));
+	for (uint32_t i = 0; i < service_count; i++)
+		if (!service_is_hidden(&services[i])) {
+			json_service(t, &services[i], first);
+			first = false;
+		}
+	text_print(t, "\n]}\n");
+}
+
+static void table(struct text *t)
+{
+	struct figures sum = { 0 };
+	char median[32], high[32];
+
+	text_print(t, "%-12s %8s %6s %8s %11s %9s %10s %9s\n", "NAME", "CRASHES", "WARM", "RESTARTS", "MEDIAN ms",
+		   "WORST ms", "MEMORY KiB", "CPU ms");
+	for (uint32_t i = 0; i < service_count; i++) {
+		const struct service *s = &services[i];
+		struct outage_summary o = outage_summarise(&s->outages);
+		struct figures f;
+
+		if (service_is_hidden(s))
+			continue;
+		f = figures_of(s);
+		text_print(t, "%-12s %8llu %6llu %8llu %11s %9s %10llu %9llu\n", s->name, (unsigned long long)f.crashes,
+			   (unsigned long long)s->warm_restarts, (unsigned long long)s->restarts,
+			   ms(median, sizeof(median), o.median_ns), ms(high, sizeof(high), o.max_ns),
+			   (unsigned long long)f.memory_kib, (unsigned long long)f.cpu_ms);
+		sum.crashes += f.crashes;
+		sum.recoveries += f.recoveries;
+		sum.memory_kib += f.memory_kib;
+		sum.cpu_ms += f.cpu_ms;
+	}
+	text_print(t, "in total: %llu crashes, %llu recoveries, %llu KiB, %llu ms of CPU\n", (unsigned long long)sum.crashes,
+		   (unsigned long long)sum.recoveries, (unsigned long long)sum.memory_kib, (unsigned long long)sum.cpu_ms);
+}
+
+int command_stats(struct text *t, const char *form)
+{
+	if (form && strcmp(form, "--json"))
+		return -X_EINVAL;
+	if (form)
+		json(t);
+	else
+		table(t);
+	return 0;
+}
