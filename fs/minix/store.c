@@ -631,7 +631,9 @@ int store_unmount(struct store_sync *opaque)
 	int status;
 
 	if (fs.state == MINIX_MOUNTED && !fs.limits.read_only) {
-		status = store_sync(opaque, 0);
+		status = fsys_reap(&fs);        /* first, or each step would be synced */
+		if (!status)
+			status = store_sync(opaque, 0);
 		if (status)
 			return status;
 		memset(sync, 0, sizeof(*sync));

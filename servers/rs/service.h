@@ -45,6 +45,7 @@ enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 #define STARTUP_DEADLINE_NS 10000000000ull /* from process to ready */
 #define STARTUP_TRIES 3u
 #define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
+#define STOP_FILES_NS        8000000000ull /* ... of a filesystem: to write it all out */
 #define DEATH_DEADLINE_NS   10000000000ull /* from kill to the kernel's notice */
 #define WARM_DEADLINE_NS     1000000000ull /* from reset in place to the next commit */
 #define WARM_TRIES 5u                      /* without a good run between: then cold */

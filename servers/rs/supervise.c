@@ -163,7 +163,8 @@ void service_stop(struct service *s, enum stop_goal goal)
 	s->kill_cause = CAUSE_REQUESTED;
 	mark_down(s);
 	out_signal(s->control, RS_CONTROL_STOP);
-	service_set_state(s, SERVICE_STOPPING, STOP_DEADLINE_NS, "asked to stop");
+	service_set_state(s, SERVICE_STOPPING,
+			  s->manifest->kind == KIND_FS ? STOP_FILES_NS : STOP_DEADLINE_NS, "asked to stop");
 }
 
 void service_kill(struct service *s, enum cause cause)
