@@ -262,7 +262,7 @@ $(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-
 	@tools/mkrootfs $(BUILD) $@
 
 # ----------------------------------------------------------------- targets
-.PHONY: all iso run rootfs test unit check help clean compdb bench bench-kernel
+.PHONY: all iso demo run rootfs test unit check help clean compdb bench bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -277,6 +277,11 @@ check: ## compare what is generated with what it is generated from
 	@tools/linuxabi.py --check
 
 rootfs: all $(ROOTFS) ## a larger disk with Debian's own programs: ./xinim run --rootfs
+
+PORT := 8080
+demo: all ## the same with a dashboard at http://localhost:8080 (PORT=N)
+	@echo "XINIM's dashboard: http://localhost:$(PORT)  (a button makes a service fail)"
+	@./xinim run --forward $(PORT):80 --append demo
 
 # A service for the tests only; not in the archive.
 TEST_SERVICES := $(foreach d,$(TEST_SERVICE_DIRS),$(BUILD)/bin/$(call service_name,$d))
