@@ -74,7 +74,8 @@ static void batch_end(void)
 	sockets_settle();
 	net_batch_end();
 	pool_iteration_ends();
-	if (more || sockets_unsettled() || (pool_is_short() && pool_has_given_back())) {
+	/* What drivers had finished may have been seen only at the very end. */
+	if (more || may_go || sockets_unsettled() || (pool_is_short() && pool_has_given_back())) {
 		again_timer.fn = again;
 		timer_set(&again_timer, server_now_ns);
 	}
