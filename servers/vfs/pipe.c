@@ -81,7 +81,7 @@ static void open_free(struct pipe_open *o)
 	free_open = self;
 	if (p->opens)
 		return;
-	ring_drop(&p->ring, p->ring.count);
+	ring_free(&p->ring);
 	if (p->place.inode)
 		hold_drop(p->place);
 	p->used = false;

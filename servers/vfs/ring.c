@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes between a writer and a reader: a ring in a buffer of buffers.c, which
- * it has only while it holds something. It begins with a small buffer and
- * takes one of four times the size when that gets too small.
+ * Bytes between a writer and a reader: a ring in a buffer of buffers.c. It begins
+ * with a small one, which it keeps, and takes one of four times the size when that
+ * gets too small: that it has only while it holds something.
  *
  * What was taken since the last commit stays where it is until the next: after a
  * rollback it will be taken again (`held` bytes before the head).
@@ -132,7 +132,14 @@ void ring_drop(struct ring *r, uint32_t bytes)
 	r->held_epoch = server_epoch();
 	r->head += bytes;
 	r->count -= bytes;
-	if (!r->count && r->buffer)
+	if (!r->count && r->buffer && buffer_bytes(r->buffer) > RING_FIRST)
+		let_go(r);
+}
+
+void ring_free(struct ring *r)
+{
+	r->count = 0;
+	if (r->buffer)
 		let_go(r);
 }
 

@@ -140,6 +140,7 @@ void unix_free(struct unix_socket *s)
 	leave_peer(s);
 	while (s->first)
 		unix_record_drop_first(s);
+	ring_free(&s->ring);
 	rights_drop(s->staged);
 	rights_drop(s->taken);
 	unix_name_drop(s->name);

@@ -449,6 +449,7 @@ int64_t ring_take(struct ring *r, uint64_t call_id, unsigned window, uint32_t of
 int64_t ring_peek(const struct ring *r, uint32_t skip, uint64_t call_id, unsigned window, uint32_t offset,
 		  uint32_t bytes);
 void ring_drop(struct ring *r, uint32_t bytes);
+void ring_free(struct ring *r);                 /* its owner ends */
 void ring_cut(struct ring *r, uint32_t bytes);  /* the last ones put */
 /* Takes into window 0 of a call and answers it with how many. */
 void ring_answer(struct ring *r, uint64_t call_id, uint32_t bytes);
