@@ -455,8 +455,11 @@ int64_t mount_list(char *text, size_t bytes)
 
 		if (!m->attached)
 			continue;
-		length = snprintf(text + at, bytes - at, "%s %s %s %s,relatime 0 0\n", m->source,
-				  m->path, m->type, m->rdonly ? "ro" : "rw");
+		length = snprintf(text + at, bytes - at, "%s %s %s %s%s%s%s,relatime 0 0\n", m->source,
+				  m->path, m->type, m->rdonly ? "ro" : "rw",
+				  m->options & MOUNT_NOSUID ? ",nosuid" : "",
+				  m->options & MOUNT_NODEV ? ",nodev" : "",
+				  m->options & MOUNT_NOEXEC ? ",noexec" : "");
 		if (length < 0 || (size_t)length >= bytes - at)
 			break;
 		at += (size_t)length;

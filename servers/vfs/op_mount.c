@@ -52,17 +52,19 @@ static struct mount *target_mount(const struct request *r)
 /* ---- mount ---- */
 
 /* Read-only can't be taken back or imposed while it runs; asking for what is
- * already so is fine (mount -o remount,rw /). */
+ * already so is fine (mount -o remount,rw /). The other options become what
+ * was asked, all of them, as mount(2) says. */
 static int64_t remount(const struct request *r)
 {
-	const struct mount *m = target_mount(r);
+	struct mount *m = target_mount(r);
 	bool rdonly = r->in.msg.a[0] & FLAG_RDONLY;
 
 	if (!m)
 		return -X_EINVAL;
-	if (rdonly == m->rdonly)
-		return 0;
-	return rdonly ? -X_EBUSY : -X_EROFS;
+	if (rdonly != m->rdonly)
+		return rdonly ? -X_EBUSY : -X_EROFS;
+	m->options = r->in.msg.a[0] & MOUNT_OPTIONS;
+	return 0;
 }
 
 static struct mount *new_mount(struct request *r, int64_t *status)
@@ -123,6 +125,7 @@ static void mount_walked(struct request *r)
 	hold_share(p);                  /* the mount's own */
 	m->covered = p;
 	m->waiter = r;
+	m->options = r->in.msg.a[0] & MOUNT_OPTIONS;
 	set_mount_path(r, m);
 	mount_attach(m);
 }

@@ -65,12 +65,23 @@ static void fifo_held(struct request *r)
 	}
 }
 
+/* The filesystem met a device node where none may be opened. */
+static bool is_refused_device(const struct request *r)
+{
+	uint32_t type = r->call.r[1] & F_S_IFMT;
+
+	return r->call.status == -X_ENXIO && (type == F_S_IFCHR || type == F_S_IFBLK) &&
+	       mounts[r->walk.at.mount].options & MOUNT_NODEV;
+}
+
 void open_walked(struct request *r)
 {
 	const struct fs_call *call = &r->call;
 	uint32_t flags = (uint32_t)r->in.msg.a[0];
 
-	if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFCHR)
+	if (is_refused_device(r))
+		request_finish(r, -X_EACCES);
+	else if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFCHR)
 		device_open(r, call->r[2], flags);
 	else if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFBLK)
 		blockdev_open(r, call->r[2], flags);
@@ -130,10 +141,13 @@ void exec_walked(struct request *r)
 	}
 	request_hold(r, p);
 	memcpy(&attr, r->text, sizeof(attr));
-	if ((attr.mode & F_S_IFMT) != F_S_IFREG || !creds_allow(&r->who, attr.mode, attr.uid, attr.gid, 1)) {
+	if (mounts[p.mount].options & MOUNT_NOEXEC || (attr.mode & F_S_IFMT) != F_S_IFREG ||
+	    !creds_allow(&r->who, attr.mode, attr.uid, attr.gid, 1)) {
 		request_finish(r, -X_EACCES);
 		return;
 	}
+	if (mounts[p.mount].options & MOUNT_NOSUID)
+		attr.mode &= ~(uint32_t)(F_S_ISUID | F_S_ISGID);
 	memcpy(r->data, &attr, sizeof(attr));
 	call = request_prepare(r, &mounts[p.mount], FS_OPEN, p.inode);
 	call->who = &creds_root;

@@ -135,6 +135,15 @@ enum mount_state {
 	MOUNT_FAILED,           /* never came up */
 };
 
+/* What a mount does not allow, as mount(2) numbers it. It is vfs that looks:
+ * the filesystem below is not told. */
+enum {
+	MOUNT_NOSUID = 2,       /* set-id bits of programs mean nothing */
+	MOUNT_NODEV = 4,        /* opening a device node: -X_EACCES */
+	MOUNT_NOEXEC = 8,       /* running a program: -X_EACCES */
+	MOUNT_OPTIONS = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC,
+};
+
 struct mount {
 	uint8_t state;          /* set by mount_enter() only */
 	uint8_t attempts;
@@ -143,6 +152,7 @@ struct mount {
 	bool was_ready;         /* a restart, not the first start */
 	bool attached;          /* covered is valid and marked, or it is the root */
 	bool make_point;        /* make the mount point if it is missing */
+	uint32_t options;       /* MOUNT_NO* */
 	uint32_t id;            /* told to the filesystem; st_dev */
 	x_handle_t port;
 	uint64_t root;          /* inode */

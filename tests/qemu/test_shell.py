@@ -168,6 +168,20 @@ def test_first_commands(guest):
     assert "1         1         3 /tmp/x" in result.text
 
 
+def test_mount_options(guest):
+    """noexec and nodev refuse, /proc/mounts says so, and a remount without them takes them back."""
+    result = guest("""cp /bin/busybox /tmp/true; mknod /tmp/null c 1 3
+        mount -o remount,noexec,nodev,nosuid -t tmpfs tmpfs /tmp
+        /tmp/true 2>/dev/null; echo $?; cat /tmp/null 2>&1; grep ' /tmp ' /proc/mounts
+        mount -o remount -t tmpfs tmpfs /tmp; /tmp/true && cat /tmp/null && grep ' /tmp ' /proc/mounts""")
+    assert result.text.splitlines() == [
+        "126",
+        "cat: can't open '/tmp/null': Permission denied",
+        "tmpfs /tmp tmpfs rw,nosuid,nodev,noexec,relatime 0 0",
+        "tmpfs /tmp tmpfs rw,relatime 0 0",
+    ]
+
+
 def test_ps_shows_processes(guest):
     result = guest("sleep 100 & ps; kill $!")
     assert "sleep 100" in result.text

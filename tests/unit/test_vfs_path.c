@@ -478,6 +478,7 @@ static int setup(void **state)
 	bin = dir(&disk, 1, "bin");
 	file(&disk, bin, "sh");
 	disk.node[file(&disk, bin, "tool")].mode = F_S_IFREG | 0711;
+	disk.node[file(&disk, bin, "su")].mode = F_S_IFREG | F_S_ISUID | F_S_ISGID | 0755;
 	dir(&proc, 0, "");
 	self = dir(&proc, 1, "self");
 	file(&proc, self, "stat");
@@ -990,6 +991,50 @@ static void test_mount(void **state)
 	assert_int_equal(mount_type("devtmpfs", "/home", 0), -X_EPERM);
 }
 
+static void mounts_text(char *text, uint32_t bytes)
+{
+	struct x_in in;
+	struct fake_call *c = fake_call_new(&in, 0, VFSCTL_MOUNTS);
+
+	fake_window(c, &in, text, bytes - 1, X_WIN_WRITE);
+	op_control_call(&in);
+	finish(c);
+	assert_true(c->msg.status > 0);
+	text[c->msg.status] = 0;
+}
+
+static void test_mount_options(void **state)
+{
+	enum { REMOUNT = 32 };
+	struct file_attr a;
+	char text[1024];
+
+	(void)state;
+	assert_int_equal(exec_of("/bin/tool", &a)->handle_count, 1);
+	assert_int_equal(mount_type("", "/", REMOUNT | MOUNT_NOEXEC), 0);
+	assert_int_equal(exec_of("/bin/tool", &a)->msg.status, -X_EACCES);
+	mounts_text(text, sizeof(text));
+	assert_non_null(strstr(text, "/dev/vda / minix rw,noexec,relatime 0 0\n"));
+	/* What is refused changes nothing; what is allowed replaces all. */
+	assert_int_equal(mount_type("", "/", REMOUNT | MOUNT_NODEV | 1), -X_EBUSY);
+	assert_int_equal(exec_of("/bin/tool", &a)->msg.status, -X_EACCES);
+	assert_int_equal(mount_type("", "/", REMOUNT | MOUNT_NOSUID), 0);
+	assert_int_equal(exec_of("/bin/su", &a)->handle_count, 1);
+	assert_int_equal(a.mode, F_S_IFREG | 0755);
+	assert_int_equal(mount_type("", "/", REMOUNT), 0);
+	assert_int_equal(exec_of("/bin/su", &a)->handle_count, 1);
+	assert_int_equal(a.mode, F_S_IFREG | F_S_ISUID | F_S_ISGID | 0755);
+
+	assert_int_equal(mount_type("devtmpfs", "/home/user", MOUNT_NODEV | MOUNT_NOSUID), 0);
+	mounts_text(text, sizeof(text));
+	assert_non_null(strstr(text, "/home/user devtmpfs rw,nosuid,nodev,relatime 0 0\n"));
+	assert_int_equal(op(VFS_OPEN, "/home/user/null", F_O_RDONLY), -X_EACCES);
+	assert_true(op(VFS_OPEN, "/dev/null", F_O_RDONLY) >= 0);
+	assert_int_equal(mount_type("", "/home/user", REMOUNT), 0);
+	assert_true(op(VFS_OPEN, "/home/user/null", F_O_RDONLY) >= 0);
+	assert_int_equal(op(VFS_UMOUNT, "/home/user", 0), 0);
+}
+
 /* The filesystem restarts with nothing: cwd, holds and mounts come back. */
 static void test_restart(void **state)
 {
@@ -1079,7 +1124,7 @@ int main(void)
 		T(test_plain), T(test_long), T(test_links), T(test_readlink), T(test_links_without_text),
 		T(test_mounts), T(test_proc_link), T(test_names), T(test_open), T(test_devices),
 		T(test_device_data), T(test_readdir), T(test_cwd), T(test_handles), T(test_chroot),
-		T(test_chroot_to_mount), T(test_rename), T(test_link), T(test_exec), T(test_mount),
+		T(test_chroot_to_mount), T(test_rename), T(test_link), T(test_exec), T(test_mount), T(test_mount_options),
 		T(test_restart), T(test_sessions), T(test_surplus), T(test_limits),
 	};
 
