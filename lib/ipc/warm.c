@@ -39,6 +39,12 @@ static REGION_SCRATCH struct {
 	uint32_t windows;
 	uint64_t epoch; /* of its start */
 } verify;
+/* Windows given away of late: a verifier that starts later is to know of them. */
+#define LENT_WINDOWS 64u
+static REGION_SCRATCH struct {
+	struct x_window window[LENT_WINDOWS];
+	uint32_t next;
+} lent;
 static REGION_SCRATCH void *log_memory;
 REGION_SCRATCH uint64_t x_entries_left;
 
@@ -158,30 +164,33 @@ static void stop_verifying(const char *why, const void *address)
 }
 
 /* A window of a started call belongs to its server until the answer. */
-static void verify_add_windows(const struct x_out *o)
+static void verify_add_window(const struct x_window *w)
 {
-	for (uint32_t i = 0; i < o->win_count; i++) {
-		const struct x_window *w = &o->win[i];
-		bool known = !(w->flags & X_WIN_WRITE) || w->addr - REGION_START >= verify.bytes;
+	bool known = w->addr - REGION_START >= verify.bytes;
 
-		for (uint32_t k = 0; k < verify.windows && !known; k++)
-			known = verify.window[k].addr <= w->addr &&
-				w->addr + w->len <= verify.window[k].addr + verify.window[k].len;
-		if (!known && verify.windows == VERIFY_WINDOWS)
-			stop_verifying("too many windows, the last at", (void *)w->addr);
-		else if (!known)
-			verify.window[verify.windows++] = *w;
-	}
+	for (uint32_t k = 0; k < verify.windows && !known; k++)
+		known = verify.window[k].addr <= w->addr &&
+			w->addr + w->len <= verify.window[k].addr + verify.window[k].len;
+	if (!known && verify.windows == VERIFY_WINDOWS)
+		stop_verifying("too many windows, the last at", (void *)w->addr);
+	else if (!known)
+		verify.window[verify.windows++] = *w;
 }
 
-void warm_before_commit(void)
+static void lend_windows(const struct x_out *o)
+{
+	for (uint32_t i = 0; i < o->win_count; i++)
+		if (o->win[i].flags & X_WIN_WRITE) {
+			lent.window[lent.next++ % LENT_WINDOWS] = o->win[i];
+			if (verify.snapshot)
+				verify_add_window(&o->win[i]);
+		}
+}
+
+static void verify_commit(void)
 {
 	const void *missed;
 
-	warm.now = (struct warm_item){ 0 };
-	map_log();
-	if (!verify.snapshot)
-		return;
 	if (!region_undo_copy(verify.work, verify.bytes))
 		stop_verifying("nonsense in the log, which ends at", region.head);
 	for (uint32_t i = 0; i < verify.windows && verify.snapshot; i++) {
@@ -192,9 +201,17 @@ void warm_before_commit(void)
 	missed = verify.snapshot ? region_compare(verify.snapshot, verify.work, verify.bytes) : NULL;
 	if (missed)
 		stop_verifying("not logged was a store to", missed);
-	for (uint32_t i = 0; i < outbox_count && verify.snapshot; i++)
+}
+
+void warm_before_commit(void)
+{
+	warm.now = (struct warm_item){ 0 };
+	map_log();
+	if (verify.snapshot)
+		verify_commit();
+	for (uint32_t i = 0; i < outbox_count; i++)
 		if (outbox[i].kind == X_OUT_START)
-			verify_add_windows(&outbox[i]);
+			lend_windows(&outbox[i]);
 }
 
 /* With the commit that says that the service is ready the region is opened: what
@@ -238,6 +255,8 @@ void warm_verify(void)
 	verify.epoch = server_epoch();
 	if (verify.snapshot && verify.work) {
 		region_undo_copy(verify.snapshot, verify.bytes);
+		for (uint32_t i = 0; i < LENT_WINDOWS && lent.window[i].len; i++)
+			verify_add_window(&lent.window[i]);
 		server_log("VERIFIER: on for %zu bytes", verify.bytes);
 	}
 }
