@@ -94,6 +94,14 @@ static int find_backed(struct fsys *fs, struct fsys_node *ip, uint64_t from,
 	return 0;
 }
 
+/* What a truncation cut off is freed first; never, if the disk is too damaged. */
+static int check_trimmed(const struct fsys_node *ip)
+{
+	if (!ip->trim)
+		return 0;
+	return ip->damaged ? -X_EUCLEAN : -X_EAGAIN;
+}
+
 static int check_write(struct fsys *fs, uint32_t ino, uint64_t offset,
 		       struct fsys_node **ip)
 {
@@ -103,7 +111,7 @@ static int check_write(struct fsys *fs, uint32_t ino, uint64_t offset,
 		return status;
 	if (offset >= fs->max_size_bytes)
 		return -X_EFBIG;
-	return (*ip)->trim ? -X_EAGAIN : 0;
+	return check_trimmed(*ip);
 }
 
 static int64_t write_file(struct fsys *fs, const struct fsys_caller *who,
@@ -198,8 +206,8 @@ static int truncate_file(struct fsys *fs, const struct fsys_caller *who,
 	struct fsys_node *ip;
 	int status = may_truncate(fs, who, ino, size_bytes, check, &ip);
 
-	if (!status && ip->trim && size_bytes > ip->size_bytes)
-		status = -X_EAGAIN;
+	if (!status && size_bytes > ip->size_bytes)
+		status = check_trimmed(ip);
 	if (!status)
 		status = op_modify_inode(fs, ip);
 	if (status)

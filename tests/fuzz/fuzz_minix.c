@@ -8,6 +8,7 @@
  *
  * clang -fsanitize=fuzzer,address,undefined; see tests/fuzz/run.
  */
+#define _GNU_SOURCE /* memfd_create */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
