@@ -180,6 +180,7 @@ def test_link(start, nic, tmp_path):
     qmp(monitor, "set_link", name="net0", up=False)
     assert echo.process.stdout.readline() == b"down\n"
     qmp(monitor, "set_link", name="net0", up=True)
+    assert echo.process.stdout.readline() == b"up\n"
     assert echo.stats()["link"] == 1
     echo_all_sizes(wire, echo)
 
