@@ -262,7 +262,7 @@ $(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-
 	@tools/mkrootfs $(BUILD) $@
 
 # ----------------------------------------------------------------- targets
-.PHONY: all iso demo run rootfs test unit check help clean compdb bench bench-kernel
+.PHONY: all soak iso demo run rootfs test unit check help clean compdb bench bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -288,6 +288,11 @@ TEST_SERVICES := $(foreach d,$(TEST_SERVICE_DIRS),$(BUILD)/bin/$(call service_na
 
 test: all $(ISO) $(ROOTFS) $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## everything that CI runs
 	@tests/run
+
+SECONDS :=
+SEED :=
+soak: all ## everything at once for 600 s: load, kills, shortage (SECONDS=N SEED=N)
+	@tests/soak/run $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 unit: ## only the unit tests on the host
 	@tests/run --unit

@@ -72,7 +72,7 @@ uint32_t procfiles_open(void);
 /* ---- texts ---- */
 text_fn text_meminfo, text_uptime, text_loadavg, text_stat, text_version, text_cpuinfo,
 	text_filesystems, text_cmdline, text_swaps, text_ostype, text_osrelease, text_hostname,
-	text_pid_max, text_ngroups_max, text_overcommit, text_file_max, text_swappiness;
+	text_pid_max, text_ngroups_max, text_overcommit, text_file_max, text_swappiness, text_kernel;
 text_fn text_pid_stat, text_pid_cmdline, text_pid_status, text_pid_comm, text_pid_maps,
 	text_pid_statm, text_pid_limits, text_pid_environ;
 

@@ -133,6 +133,26 @@ void text_stat(struct text *t, const struct proc *p, uint64_t reader)
 	text_add(t, "procs_running %u\nprocs_blocked 0\n", proc_by_koid(reader) ? 1u : 0u);
 }
 
+/* What the kernel holds: a name and a number a line (docs/pm.md). */
+void text_kernel(struct text *t, const struct proc *p, uint64_t reader)
+{
+	static const char *const names[] = {
+		[X_TYPE_PORT] = "ports", [X_TYPE_OBJECT] = "objects", [X_TYPE_EVENT] = "events",
+		[X_TYPE_MEMORY] = "memories", [X_TYPE_SPACE] = "spaces", [X_TYPE_DEVICE] = "devices",
+		[X_TYPE_IRQ] = "irqs", [X_TYPE_WAITSET] = "waitsets",
+	};
+	struct x_system_info info = system_info();
+
+	(void)p, (void)reader;
+	text_add(t, "memory_kib %llu\nfree_kib %llu\nidle_ms %llu\nswitches %llu\nprocesses %llu\nthreads %llu\n",
+		 kib(info.memory_bytes), kib(info.free_bytes), (unsigned long long)(info.idle_ns / 1000000),
+		 (unsigned long long)info.context_switches, (unsigned long long)info.processes,
+		 (unsigned long long)info.threads);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i])
+			text_add(t, "%s %llu\n", names[i], (unsigned long long)info.objects[i]);
+}
+
 /* ---- who and what the machine is ---- */
 
 void text_version(struct text *t, const struct proc *p, uint64_t reader)

@@ -21,6 +21,7 @@ static const struct node system_nodes[] = {
 	[SYSTEM_XINIM] = { "xinim", 0, NODE_DIR, false, NULL, 0 },
 	{ "partitions", 0, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_PARTITIONS },
 	{ "block", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_STATS },
+	{ "kernel", SYSTEM_XINIM, NODE_FILE, false, text_kernel, 0 },
 	{ "self", 0, NODE_LINK, false, NULL, 0 },
 	{ "mounts", 0, NODE_LINK, false, NULL, 0 },
 	{ "meminfo", 0, NODE_FILE, false, text_meminfo, 0 },

@@ -9,7 +9,7 @@
 #include "servers/rs/service.h"
 
 struct figures {
-	uint64_t crashes, recoveries, outages, memory_kib, cpu_ms;
+	uint64_t crashes, recoveries, outages, memory_kib, mapped_kib, handles, cpu_ms;
 };
 
 static struct figures figures_of(const struct service *s)
@@ -21,6 +21,8 @@ static struct figures figures_of(const struct service *s)
 		f.crashes += s->cause_count[c];
 	if ((s->is_rs || s->process != X_NO_HANDLE) && x_proc_info(s->is_rs ? X_SELF : s->process, &i) == 0) {
 		f.memory_kib = i.resident_pages * X_PAGE_SIZE / 1024;
+		f.mapped_kib = i.mapped_pages * X_PAGE_SIZE / 1024;
+		f.handles = i.handles;
 		f.cpu_ms = (i.cpu_user_ns + i.cpu_system_ns) / 1000000;
 	}
 	return f;
@@ -64,9 +66,10 @@ static void json_service(struct text *t, const struct service *s, bool first)
 		   (unsigned long long)s->items_failed, (unsigned long long)f.crashes,
 		   plain(cause, sizeof(cause), cause_name(s->last_cause)));
 	text_print(t, "\"outages\":{\"count\":%llu,\"min_ms\":%s,\"median_ms\":%s,\"max_ms\":%s},\"memory_kib\":%llu,"
-		   "\"cpu_ms\":%llu}", (unsigned long long)f.outages, ms(low, sizeof(low), o.min_ns),
+		   "\"mapped_kib\":%llu,\"handles\":%llu,\"cpu_ms\":%llu}", (unsigned long long)f.outages, ms(low, sizeof(low), o.min_ns),
 		   ms(median, sizeof(median), o.median_ns), ms(high, sizeof(high), o.max_ns),
-		   (unsigned long long)f.memory_kib, (unsigned long long)f.cpu_ms);
+		   (unsigned long long)f.memory_kib, (unsigned long long)f.mapped_kib,
+		   (unsigned long long)f.handles, (unsigned long long)f.cpu_ms);
 }
 
 static void json(struct text *t)

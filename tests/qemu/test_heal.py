@@ -116,6 +116,13 @@ def test_files_are_there_after_minix_died(guest, image, fsck):
     fsck(image)
 
 
+def test_what_the_kernel_holds(guest):
+    text = guest("cat /proc/xinim/kernel; sleep 5 & sleep 0.3; echo; cat /proc/xinim/kernel").text
+    before, after = (dict(line.split() for line in part.splitlines() if line) for part in text.replace("\r", "").split("\n\n"))
+    assert int(before["memory_kib"]) > int(before["free_kib"]) > 0
+    assert int(after["processes"]) == int(before["processes"]) + 1 and int(after["spaces"]) == int(before["spaces"]) + 1
+
+
 def test_stats(guest):
     text = guest("/bin/svc kill tty; usleep 300000; /bin/svc stats --json; echo END; /bin/svc stats; /bin/svc stats --yaml; echo $?").text
     stats = json.loads(text.partition("END")[0])
@@ -123,6 +130,6 @@ def test_stats(guest):
     assert services["tty"]["crashes"] == services["tty"]["restarts"] == services["tty"]["outages"]["count"] == 1
     assert services["tty"]["outages"]["max_ms"] > 0
     assert services["vfs"]["crashes"] == 0 and services["vfs"]["state"] == "running"
-    assert all(service["memory_kib"] > 0 for service in services.values() if service["state"] == "running")
+    assert all(service["memory_kib"] > 0 and service["handles"] > 0 and service["mapped_kib"] > 0 for service in services.values() if service["state"] == "running")
     assert "in total: 1 crashes, 1 recoveries" in text
     assert text.rstrip().endswith("2"), text

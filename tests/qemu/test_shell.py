@@ -183,7 +183,8 @@ def test_mount_options(guest):
 
 
 def test_ps_shows_processes(guest):
-    result = guest("sleep 100 & ps; kill $!")
+    # The child is `sh` until its exec: wait for what is to be seen.
+    result = guest("sleep 100 & until ps | grep -q '[s]leep 100'; do usleep 20000; done; ps; kill $!")
     assert "sleep 100" in result.text
     assert "init" in result.text
 
