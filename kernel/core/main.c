@@ -13,6 +13,7 @@
 
 #define RS_STACK_TOP   0x00007f7ffff00000ull
 #define RS_STACK_BYTES (256u << 10)
+#define RS_LOG_BYTES   (512u << 10) /* of its undo log: it is restarted warm */
 
 static const void *archive_base(void)
 {
@@ -134,6 +135,7 @@ static void start_rs(void)
 	page->magic = X_BOOT_MAGIC;
 	page->incarnation = 1;
 	page->archive_bytes = boot_info.archive_bytes;
+	page->log_bytes = RS_LOG_BYTES;
 	strlcpy(page->name, "rs", sizeof(page->name));
 	strlcpy(page->cmdline, boot_info.cmdline, sizeof(page->cmdline));
 	create.entry = load_elf(p->space, image, bytes);

@@ -599,8 +599,10 @@ void port_commit_point(struct port *p)
 {
 	p->epoch++;
 	p->iteration_ns = 0;
-	if (current_process()->loop_port == p->obj.koid)
+	if (current_process()->loop_port == p->obj.koid) {
 		current_process()->commits++;
+		current_process()->commit_ran_ns = current_process()->ran_ns;
+	}
 }
 
 #define FEW_OUT 4u

@@ -209,6 +209,7 @@ static void process_end(struct process *p)
 }
 
 static struct x_thread_create first_thread; /* of the first process */
+#define FIRST_DEADLINE_NS 500000000ull
 
 /* Nobody else is there to do it. Without a commit between two deaths it will not
  * get any further the third time either (RECOVERY.md 23). */
@@ -220,9 +221,18 @@ static void restart_first(struct process *p)
 	commits = p->commits;
 	klog("%s died: cause %u, status %d, at %#lx; restarted in place\n", p->name, p->death, p->status,
 	     p->fault_regs.rip);
-	first_thread.arg = X_WARM_START | (p->death == X_DEATH_KILLED ? 0 : X_WARM_BLAME);
+	p->commit_ran_ns = p->ran_ns;
+	first_thread.arg = X_WARM_START | (p->status == -X_ECANCELED ? 0 : X_WARM_BLAME);
 	if (deaths >= 3 || process_reset(p, &first_thread))
 		process_end(p);
+}
+
+/* Others are watched by the first process; it is watched by the kernel, at each
+ * tick in which it runs: an iteration has so much of its own time. */
+void process_watch(struct process *p)
+{
+	if (p->commits && p->creator == 0 && p->ran_ns - p->commit_ran_ns > FIRST_DEADLINE_NS)
+		process_kill(p, X_DEATH_KILLED, -X_ETIMEDOUT);
 }
 
 static void process_halt(struct process *p)

@@ -106,6 +106,7 @@ void sched_tick(void)
 
 	cpu->rq->armed_ns = X_FOREVER;
 	judge(t, arch_time_ns());
+	process_watch(t->process);
 	timers_expire();
 	if (t != &cpu->rq->idle && arch_time_ns() >= t->slice_end_ns) {
 		if (cpu->rq->count)

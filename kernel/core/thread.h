@@ -83,6 +83,7 @@ struct process {
 	struct x_regs fault_regs;
 	uint64_t user_ns, system_ns, start_ns;
 	uint64_t ran_ns;            /* running time, see x_proc_info */
+	uint64_t commit_ran_ns;     /* that at its last commit */
 };
 
 /* ---- sched.c ---- */
@@ -113,6 +114,7 @@ int thread_create_with(struct process *p, const struct x_thread_create *c, const
 		       void (*first)(struct thread *t), struct thread **out);
 /* Everything below is safe on any thread, including the current one. */
 void process_kill(struct process *p, uint32_t death, int status);
+void process_watch(struct process *p); /* at each tick in which it runs */
 void thread_exit_current(void) __attribute__((noreturn));
 void thread_free(struct thread *t); /* scheduler only: it has left its stack */
 /* On the way back to user mode: death, suspension, scheduling, notifications

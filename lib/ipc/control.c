@@ -88,17 +88,21 @@ static void strike(uint64_t bits)
 		warm_die_at_entry(bits >> RS_CONTROL_ENTRY_SHIFT);
 }
 
-void control_event(const struct server_ops *ops, uint64_t bits)
+void server_inject(uint64_t bits)
 {
 	uint64_t faults = bits & RS_CONTROL_FAULTS;
 
-	/* Injected faults come first: they strike before anything is tidied up. */
 	if (faults && faults != struck.again) {
 		struck.faults = faults;
 		struck.epoch = server_epoch();
 		strike(bits);
 	}
 	struck.again = 0;
+}
+
+void control_event(const struct server_ops *ops, uint64_t bits)
+{
+	server_inject(bits); /* strikes before anything is tidied up */
 	if (bits & RS_CONTROL_PING)
 		tell_rs(RS_EVENT_PONG);
 	if (!(bits & RS_CONTROL_STOP))

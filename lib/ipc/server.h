@@ -66,6 +66,10 @@ __attribute__((format(printf, 1, 2))) void server_log(const char *fmt, ...);
 void server_ready(void);
 void server_defer_ready(void);           /* call before server_run: wait for server_ready() */
 
+/* A fault on purpose (RS_CONTROL_* of proto/rs.h), once: not again when the iteration
+ * that it ended is done again. For rs, which has no control event. */
+void server_inject(uint64_t bits);
+
 /* ---- outbox ----
  * An entry handed out is to be filled before the next out_*() call: a full
  * outbox is committed on the spot. */

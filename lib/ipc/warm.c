@@ -82,13 +82,19 @@ uint32_t warm_batch_max(void)
 	return 1;
 }
 
+/* All but rs, whose maker, the kernel, knows only this way to restart it. */
+static bool can_start_cold(void)
+{
+	return boot_handle("rs_event") != X_NO_HANDLE;
+}
+
 static void blame(void)
 {
 	bool good_run = server_now_ns - warm.since_ns > GOOD_RUN_NS;
 
 	if (same(&warm.now, &warm.blamed)) {
 		warm.deaths++;
-	} else if (warm.deaths && !good_run) {
+	} else if (warm.deaths && !good_run && can_start_cold()) {
 		go_cold("deaths on different items");
 	} else {
 		warm.blamed = warm.now;

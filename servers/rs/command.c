@@ -5,6 +5,7 @@
 #include "lib/c/stdio.h"
 #include "lib/c/stdlib.h"
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "proto/rs.h"
 #include "servers/rs/command.h"
 #include "servers/rs/events.h"
@@ -108,7 +109,7 @@ static void print_outages(struct text *t, const struct service *s)
 
 static void print_process(struct text *t, const struct service *s)
 {
-	static struct x_proc_info i;
+	static REGION_SCRATCH struct x_proc_info i;
 	struct x_port_info p;
 	char cpu[32];
 
@@ -268,6 +269,15 @@ static int command_kill(struct text *t, struct service *s, const char *how)
 		text_print(t, "kill: `%s` is not known; `cold` has it start anew\n", how);
 		return -X_EINVAL;
 	}
+	if (s->is_rs && how) {
+		text_print(t, "kill: there is no cold start of rs\n");
+		return -X_EPERM;
+	}
+	if (s->is_rs) {
+		s->kill_cause = CAUSE_REQUESTED;
+		out_do(X_SYS_proc_kill, X_SELF, (uint64_t)-X_ECANCELED, 0, 0, 0);
+		return 0;
+	}
 	if (s->process == X_NO_HANDLE)
 		return not_running(t, s);
 	s->cold = how != NULL;
@@ -297,6 +307,10 @@ static int command_inject(struct text *t, struct service *s, const char *fault, 
 	if (!bits || (bits != RS_CONTROL_ENTRY && number && (!end || *end)) || (bits == RS_CONTROL_ENTRY)) {
 		text_print(t, "inject: the fault is one of hang, exception, exit, slow, leak, verify, entry N\n");
 		return -X_EINVAL;
+	}
+	if (s->is_rs) {
+		server_inject(bits);
+		return 0;
 	}
 	if (s->process == X_NO_HANDLE)
 		return not_running(t, s);
@@ -343,7 +357,7 @@ static struct service *find(struct text *t, const char *name)
 
 static int act(struct text *t, const char *verb, struct service *s, const char *arg, const char *number)
 {
-	if (s->is_rs) {
+	if (s->is_rs && strcmp(verb, "kill") && strcmp(verb, "inject")) {
 		text_print(t, "rs cannot be asked to %s itself\n", verb);
 		return -X_EPERM;
 	}

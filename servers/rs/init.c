@@ -118,7 +118,7 @@ static void spawned(void *ctx, const struct x_in *reply)
 		timer_clear(&timer);
 		event_announce("init", "started %s", path);
 		/* The console is the programs' now; the log is read by `svc log -k`. */
-		x_system(boot_handle("resource"), X_SYS_LOG_MIRROR, 0);
+		out_do(X_SYS_system, boot_handle("resource"), X_SYS_LOG_MIRROR, 0, 0, 0);
 	}
 }
 

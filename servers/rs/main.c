@@ -3,7 +3,8 @@
  * rs, the reincarnation server: the first process. It makes every service of
  * the boot archive from its manifest, owns the ports, and starts again what
  * dies or hangs. It never waits for a service: whatever it asks of one is a
- * started call, and every wait is a state with a deadline.
+ * started call, and every wait is a state with a deadline. It may itself die
+ * (self.c): like every server it works in iterations over a logged region.
  */
 #include "lib/c/stdio.h"
 #include "lib/c/string.h"
@@ -192,6 +193,7 @@ static const struct server_ops ops = {
 	.call = call,
 	.closure = svcdev_closure,
 	.batch_end = service_start_eligible,
+	.state_check = self_restarted,
 };
 
 void server_main(void)

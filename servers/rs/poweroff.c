@@ -7,17 +7,25 @@
 #include "servers/rs/service.h"
 
 #define WHOLE_DEADLINE_NS 10000000000ull
+#define STILL_ON_NS        1000000000ull
 
 bool shutting_down;
 static bool reboot_wanted;
 static struct server_timer whole;
 
+static void still_on(void *ctx)
+{
+	(void)ctx;
+	event_announce("rs", "the machine does not switch off; it is safe to do so by hand");
+}
+
 static void finish(void *ctx)
 {
 	(void)ctx;
 	event_announce("rs", "%s", reboot_wanted ? "restart" : "power off");
-	x_system(boot_handle("resource"), reboot_wanted ? X_SYS_REBOOT : X_SYS_POWEROFF, 0);
-	event_announce("rs", "the machine does not switch off; it is safe to do so by hand");
+	out_do(X_SYS_system, boot_handle("resource"), reboot_wanted ? X_SYS_REBOOT : X_SYS_POWEROFF, 0, 0, 0);
+	whole.fn = still_on;
+	timer_set(&whole, server_now_ns + STILL_ON_NS);
 }
 
 /* True: it is stopping now, the next one's turn comes when it is dead. */

@@ -131,6 +131,9 @@ const char *spawn(struct service *s);
 /* Make the next incarnation's process beforehand, as far as possible; drop it. */
 void spawn_prepare(struct service *s);
 void spawn_unprepare(struct service *s);
+/* After rs itself has died: the process made beforehand may have been given things
+ * in the iteration that was undone. Another one is made soon. */
+void spawn_distrust(struct service *s);
 /* The halted process goes on at its last commit, when ours takes effect. */
 void spawn_warm(struct service *s, bool blame);
 /* After death: close everything of the incarnation, quiet its device, reset its port. */
@@ -146,6 +149,7 @@ void service_absent(struct service *s, const char *why); /* the same without a w
 void service_on_death(void *service, uint64_t bits);  /* event_fn */
 void service_on_event(void *service, uint64_t bits);  /* event_fn: rs_event */
 void service_on_deadline(void *service);              /* timer */
+void service_record_death(struct service *s, const struct x_proc_info *i);
 /* Start what waits for others and can go now; cheap when nothing changed. */
 void service_start_eligible(void);
 void service_graph_changed(void);
@@ -163,6 +167,7 @@ static inline bool service_is_spare(const struct service *s)
 {
 	return s->state == SERVICE_DEAD && s->instance && s->device == X_NO_HANDLE && !s->wanted;
 }
+bool self_restarted(void);                            /* self.c: rs has died; is the table sound? */
 void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
 void init_check(void);                                /* init.c: first Linux process */
 void init_on_death(const struct service *s);          /* init.c: programs end with pm and vfs */

@@ -3,10 +3,13 @@
  * One incarnation: a process made from the archive's image and the manifest's
  * grants. Handles go to successive slots from X_SLOT_NATIVE and are named on
  * the bootstrap page. A driver's next process is made while the present one
- * runs, so that little is left to do when that dies.
+ * runs, so that little is left to do when that dies. Nothing of it runs before
+ * the commit of the iteration that made it: if rs dies in between, the kernel
+ * drops the half-made process with its handle.
  */
 #include "lib/c/stdio.h"
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "servers/rs/elf.h"
 #include "servers/rs/events.h"
 #include "servers/rs/service.h"
@@ -161,8 +164,17 @@ void spawn_prepare(struct service *s)
 void spawn_unprepare(struct service *s)
 {
 	if (s->spare.process != X_NO_HANDLE)
-		x_handle_close(s->spare.process);
+		out_close(s->spare.process);
 	s->spare.process = X_NO_HANDLE;
+}
+
+void spawn_distrust(struct service *s)
+{
+	if (s->spare.process == X_NO_HANDLE)
+		return;
+	spawn_unprepare(s);
+	if (s->state == SERVICE_RUNNING)
+		timer_set(&s->deadline, server_now_ns + PREPARE_AFTER_NS);
 }
 
 /* --------------------------------------------------------------- handles */
@@ -287,7 +299,9 @@ static const char *run(struct service *s, uint64_t entry)
 	if (server_bind(s->process, service_on_death, s) < 0 ||
 	    server_bind(s->rs_event, service_on_event, s) < 0)
 		return "cannot watch the process";
-	return x_thread_create(&t) < 0 ? "cannot start the thread" : NULL;
+	/* Without memory for the thread the service does not become ready in time. */
+	out_do(X_SYS_thread_create, (uintptr_t)out_keep(&t, sizeof(t)), 0, 0, 0, 0);
+	return NULL;
 }
 
 static void close_handle(x_handle_t *h)
@@ -295,7 +309,7 @@ static void close_handle(x_handle_t *h)
 	if (*h == X_NO_HANDLE)
 		return;
 	server_unbind(*h);
-	x_handle_close(*h);
+	out_close(*h);
 	*h = X_NO_HANDLE;
 }
 
@@ -329,7 +343,7 @@ void spawn_warm(struct service *s, bool blame)
 
 const char *spawn(struct service *s)
 {
-	static struct spawning sp; /* static for its size only */
+	static REGION_SCRATCH struct spawning sp; /* static for its size only */
 	struct spare made = s->spare;
 	const char *wrong = made.process == X_NO_HANDLE ? make_process(s, &made) : NULL;
 
@@ -349,18 +363,15 @@ const char *spawn(struct service *s)
 	s->warm_streak = s->warm_ns = 0;
 	if (!sp.wrong)
 		sp.wrong = run(s, made.entry);
-	if (sp.wrong) {
-		server_unbind(s->process);
-		x_proc_kill(s->process, -X_ECANCELED);
-		close_incarnation(s);
-	}
+	if (sp.wrong)
+		close_incarnation(s); /* the end of a process that never ran */
 	return sp.wrong;
 }
 
 void spawn_reap(struct service *s)
 {
 	if (s->device != X_NO_HANDLE)
-		x_device_ctl(s->device, X_DEV_REVOKE, 0);
+		out_do(X_SYS_device_ctl, s->device, X_DEV_REVOKE, 0, 0, 0);
 	close_incarnation(s);
-	x_port_reset(s->port);
+	out_do(X_SYS_port_reset, s->port, 0, 0, 0, 0);
 }

@@ -5,6 +5,7 @@
  */
 #include "lib/c/stdio.h"
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "servers/rs/command.h"
 #include "servers/rs/service.h"
 
@@ -14,7 +15,7 @@ struct figures {
 
 static struct figures figures_of(const struct service *s)
 {
-	static struct x_proc_info i;
+	static REGION_SCRATCH struct x_proc_info i;
 	struct figures f = { .recoveries = s->restarts, .outages = s->outages.count };
 
 	for (uint32_t c = CAUSE_EXIT; c < CAUSE_COUNT; c++)

@@ -174,7 +174,7 @@ void service_kill(struct service *s, enum cause cause)
 	s->kill_cause = cause;
 	mark_down(s);
 	service_set_state(s, SERVICE_CRASHED, DEATH_DEADLINE_NS, "killed: %s", cause_name(cause));
-	x_proc_kill(s->process, -X_ECANCELED);
+	out_do(X_SYS_proc_kill, s->process, (uint64_t)-X_ECANCELED, 0, 0, 0);
 }
 
 /* --------------------------------------------------------------------- death */
@@ -187,6 +187,8 @@ static enum cause cause_of(const struct service *s, const struct x_proc_info *i)
 		return CAUSE_MEMORY;
 	if (s->kill_cause != CAUSE_NONE)
 		return s->kill_cause;
+	if (i->death == X_DEATH_KILLED && i->status == -X_ETIMEDOUT) /* by the kernel: rs itself */
+		return CAUSE_HANG;
 	return i->death == X_DEATH_EXIT ? CAUSE_EXIT : CAUSE_KILLED;
 }
 
@@ -199,7 +201,7 @@ static void describe_exception(struct service *s, const struct x_proc_info *i)
 		  (unsigned long long)i->backtrace[3], (unsigned long long)i->backtrace[4]);
 }
 
-static void record_death(struct service *s, const struct x_proc_info *i)
+void service_record_death(struct service *s, const struct x_proc_info *i)
 {
 	s->last_cause = cause_of(s, i);
 	s->cause_count[s->last_cause]++;
@@ -357,7 +359,7 @@ void service_on_death(void *service, uint64_t bits)
 	if (!was_stopping)
 		mark_down(s); /* unless it was killed: then it has been down since before */
 	x_proc_info(s->process, &i);
-	record_death(s, &i);
+	service_record_death(s, &i);
 	if (!was_stopping && restart_warm(s, &i))
 		return;
 	spawn_reap(s);
@@ -384,7 +386,7 @@ static void stop_overdue(struct service *s)
 	}
 	s->kill_cause = CAUSE_KILLED;
 	service_set_state(s, SERVICE_STOPPING, DEATH_DEADLINE_NS, "did not stop in time: killed");
-	x_proc_kill(s->process, -X_ECANCELED);
+	out_do(X_SYS_proc_kill, s->process, (uint64_t)-X_ECANCELED, 0, 0, 0);
 }
 
 void service_on_deadline(void *service)

@@ -6,6 +6,7 @@
  */
 #include "lib/ipc/file.h"
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "proto/dev.h"
 #include "servers/rs/command.h"
 #include "servers/rs/svcdev.h"
@@ -18,8 +19,9 @@
 static struct open_file {
 	uint64_t id;            /* object id, 0: free */
 	size_t length;
-	char result[RESULT_BYTES];
 } files[OPEN_MAX];
+/* Nobody misses an older one: a command that is undone is done again. */
+static REGION_SCRATCH char results[OPEN_MAX][RESULT_BYTES];
 static uint64_t opens;
 
 static struct open_file *find(uint64_t id)
@@ -28,6 +30,11 @@ static struct open_file *find(uint64_t id)
 		if (files[i].id == id)
 			return &files[i];
 	return NULL;
+}
+
+static char *result_of(const struct open_file *f)
+{
+	return results[f - files];
 }
 
 void svcdev_open(const struct x_in *in)
@@ -74,7 +81,7 @@ static void answer_moving(const struct x_in *in, int64_t status, uint64_t cursor
 static void write_command(struct open_file *f, const struct x_in *in)
 {
 	char line[LINE_BYTES];
-	struct text t = { f->result, sizeof(f->result), 0 };
+	struct text t = { result_of(f), RESULT_BYTES, 0 };
 	uint32_t len = in->win_count ? in->win[0].len : 0;
 	int64_t n = window_string(in->id, 0, len, line, sizeof(line));
 	int err;
@@ -94,7 +101,7 @@ static void read_result(struct open_file *f, const struct x_in *in)
 	uint64_t offset = at ? in->msg.a[0] : in->cursor;
 	uint64_t left = offset < f->length ? f->length - offset : 0;
 	uint32_t len = in->win_count ? in->win[0].len : 0;
-	int64_t n = window_write(in->id, 0, 0, f->result + (left ? offset : 0), len < left ? len : left);
+	int64_t n = window_write(in->id, 0, 0, result_of(f) + (left ? offset : 0), len < left ? len : left);
 
 	if (n < 0 || at)
 		out_status(in->id, n);

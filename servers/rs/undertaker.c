@@ -5,10 +5,11 @@
  * instead of waiting for ever.
  */
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "servers/rs/service.h"
 
-static struct x_in in[X_MAX_BATCH];
-static struct x_out out[X_MAX_BATCH];
+static REGION_SCRATCH struct x_in in[X_MAX_BATCH];
+static REGION_SCRATCH struct x_out out[X_MAX_BATCH];
 
 static int64_t exchange(struct service *s, uint32_t out_count)
 {

@@ -5,7 +5,7 @@
  */
 // sources: servers/rs/archive.c servers/rs/claim.c servers/rs/command.c servers/rs/elf.c servers/rs/events.c
 // sources: servers/rs/graph.c servers/rs/heartbeat.c servers/rs/init.c servers/rs/manifest_parser.c
-// sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/service.c
+// sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/self.c servers/rs/service.c
 // sources: servers/rs/spawn.c servers/rs/stats.c servers/rs/supervise.c servers/rs/svcdev.c servers/rs/undertaker.c
 // sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
 // sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c lib/c/error.c
@@ -140,8 +140,11 @@ static int64_t fake_commit(uint32_t port, struct x_commit *c)
 			signalled(&out[i]);
 		if (out[i].kind == X_OUT_START)
 			started(&out[i]);
+		if (out[i].kind == X_OUT_DO)
+			x_syscall6(out[i].id, out[i].msg.a[0], out[i].msg.a[1], out[i].msg.a[2], out[i].msg.a[3],
+				   out[i].msg.a[4], 0);
 	}
-	outbox_count = 0;
+	outbox_forget();
 	if (!queued) {
 		uint64_t until = c->deadline_ns < stop_at ? c->deadline_ns : stop_at;
 
@@ -158,13 +161,19 @@ static int64_t fake_commit(uint32_t port, struct x_commit *c)
 	return n;
 }
 
+static void granted(struct fake_process *p, uint32_t handle)
+{
+	if (handle == last_events[0])
+		p->control = handle;
+	if (handle == last_events[1])
+		p->event = handle;
+}
+
 static int64_t fake_thread_create(const struct x_thread_create *t)
 {
 	struct fake_process *p = process_of(t->process);
 
 	assert_int_equal(t->entry, 0x400000);
-	p->control = last_events[0];
-	p->event = last_events[1];
 	p->alive = true;
 	strcat(strcat(order, "+"), p->name);
 	now += 5 * MS; /* making a process takes its time */
@@ -192,6 +201,7 @@ int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, u
 		assert_true(a < HANDLES);
 		cookies[a] = c;
 		return 0;
+	case X_SYS_proc_grant: granted(process_of(a), b); return 0;
 	case X_SYS_thread_create: return fake_thread_create((void *)a);
 	case X_SYS_proc_kill: die(process_of(a), X_DEATH_KILLED, (int)b); return 0;
 	case X_SYS_proc_info: *(struct x_proc_info *)b = process_of(a)->info; return 0;
@@ -547,7 +557,8 @@ static void commands(void **state)
 	assert_int_equal(command("log x", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("status nobody", buf, sizeof(buf)), -X_ENOENT);
 	assert_string_equal(buf, "no such service: nobody\n");
-	assert_int_equal(command("kill rs", buf, sizeof(buf)), -X_EPERM);
+	assert_int_equal(command("kill rs cold", buf, sizeof(buf)), -X_EPERM);
+	assert_int_equal(command("stop rs", buf, sizeof(buf)), -X_EPERM);
 	assert_int_equal(command("start broken", buf, sizeof(buf)), -X_EPERM);
 	assert_int_equal(command("inject pm nothing", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("inject pm", buf, sizeof(buf)), -X_EINVAL);
