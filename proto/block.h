@@ -27,6 +27,13 @@
  * in the vector area of the ring memory, in the place of the request's id. The
  * driver copies them when it takes the request.
  *
+ * With BLOCK_WINDOW the data is in a window of a call that the client has taken
+ * and lent to the device (x_window_lend): struct block_window in the vector
+ * area. Who wants that gives a handle of its port at BLOCK_OPEN, and gets one of
+ * the device, good for nothing but lending. Such a request fails with -X_E2BIG,
+ * and nothing done, if the window cannot be used as it is (too scattered, not
+ * aligned, its caller gone): the client copies then.
+ *
  * Cache epoch: changes when the device may have lost what it had completed but
  * not flushed (it was unplugged, or lost its power). A client that opens again
  * tells the epoch it knows; a driver that has seen no sign of a loss since its
@@ -45,8 +52,8 @@ enum block_call {
 	                    partition of it, or a name ("sdb", "vda1"); a[0] generation, a[1] pool bytes,
 	                    a[2] cache epoch known from the session before, 0: none;
 	                    handle[0] ring memory (BLOCK_RING_BYTES, zeroed), [1] pool (contiguous),
-	                    [2] completion event (X_R_WRITE)
-	                    -> handle[0] session object, [1] doorbell event; a[0] size in bytes,
+	                    [2] completion event (X_R_WRITE), and for BLOCK_WINDOW [3] the client's port
+	                    -> handle[0] session object, [1] doorbell event, with [3] also [2] the device; a[0] size in bytes,
 	                    a[1] logical | physical block bytes << 32, a[2] max bytes of a request |
 	                    BLOCK_INFO_* << 32, a[3] cache epoch, a[4..5] name, NUL padded, a[6] identity;
 	                    struct block_limits is in the ring memory.
@@ -75,7 +82,8 @@ enum block_op {
 };
 
 /* struct block_ring_request.flags */
-#define BLOCK_FUA 1u /* WRITE, WRITE_ZEROES */
+#define BLOCK_FUA    1u /* WRITE, WRITE_ZEROES */
+#define BLOCK_WINDOW 2u /* READ, WRITE: data in a window */
 
 /* Doorbell bit; completion event's bits. */
 #define BLOCK_EVENT_RING   1u
@@ -86,7 +94,7 @@ struct block_ring_request {
 	uint16_t id;             /* < BLOCK_RING_SLOTS, not in use by another outstanding one */
 	uint16_t extent_count;   /* 0: one run at pool_offset; else in the vector area, at most BLOCK_EXTENTS */
 	uint16_t op;             /* enum block_op */
-	uint16_t flags;          /* BLOCK_FUA */
+	uint16_t flags;          /* BLOCK_FUA, BLOCK_WINDOW */
 	uint32_t length_bytes;   /* multiple of the logical block; FLUSH: 0 */
 	uint64_t offset_bytes;   /* on the disk or partition; FLUSH: 0 */
 	uint64_t pool_offset;    /* multiple of 8; 0 without data or with a vector */
@@ -98,9 +106,14 @@ struct block_extent {
 	uint32_t reserved;
 };
 
+struct block_window {            /* in the vector area, with BLOCK_WINDOW */
+	uint64_t call;           /* id of the call */
+	uint32_t window, offset; /* where in it the data begins, in bytes */
+};
+
 struct block_ring_completion {
 	uint32_t generation, id; /* as in the request */
-	int32_t status;          /* 0, -X_EIO, -X_EINVAL, -X_EROFS, -X_EOPNOTSUPP */
+	int32_t status;          /* 0, -X_EIO, -X_EINVAL, -X_EROFS, -X_EOPNOTSUPP, -X_E2BIG */
 	uint32_t reserved;
 };
 
@@ -132,6 +145,7 @@ struct block_identity {          /* as the device tells it, NUL-padded, printabl
 _Static_assert(sizeof(struct block_ring_request) == 32, "struct block_ring_request");
 _Static_assert(sizeof(struct block_ring_completion) == 16, "struct block_ring_completion");
 _Static_assert(sizeof(struct block_extent) == 16, "struct block_extent");
+_Static_assert(sizeof(struct block_window) == 16, "struct block_window");
 _Static_assert(256 + BLOCK_RING_SLOTS * 32 <= BLOCK_COMPLETIONS_OFFSET, "request ring fits");
 _Static_assert(BLOCK_COMPLETIONS_OFFSET + 256 + BLOCK_RING_SLOTS * 16 <= BLOCK_LIMITS_OFFSET,
 	       "completion ring fits");

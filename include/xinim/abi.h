@@ -490,6 +490,16 @@ struct x_dma_map { /* pin part of a memory object for a device */
 };
 struct x_dma_segment { uint64_t iova, bytes; };
 
+struct x_dma_window { /* a window of another's call, lent to the device (x_window_lend) */
+	uint32_t device, port;     /* port: any handle of that where the call is open */
+	uint64_t call;             /* id of the call */
+	uint32_t window;
+	uint32_t write;            /* the device writes to it */
+	uint64_t offset, len;      /* bytes of the window */
+	uint64_t segments;         /* out: struct x_dma_segment[]; not rounded to pages */
+	uint32_t segment_max, segment_count;
+};
+
 #define X_IOPORT_WRITE_MAX 64u /* bytes at once: the kernel lock is held meanwhile */
 
 /* x_clock */
@@ -621,7 +631,10 @@ struct x_boot_page {
 	S(waitset_wait, 72) \
 	S(notify_take, 73) \
 	S(proc_handle, 74) \
-	S(thread_affinity, 75)
+	S(thread_affinity, 75) \
+	S(window_lend, 76) \
+	S(dma_window, 77) \
+	S(dma_release, 78)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

@@ -224,6 +224,17 @@ static inline int64_t x_device_config(x_handle_t dev, uint32_t offset, uint32_t 
 static inline int64_t x_device_irq(x_handle_t dev, uint32_t index, x_handle_t event, uint64_t bits) { return X_CALL4(device_irq, dev, index, event, bits); }
 static inline int64_t x_device_ctl(x_handle_t dev, uint32_t op, uint64_t arg) { return X_CALL3(device_ctl, dev, op, arg); }
 static inline int64_t x_dma_map(struct x_dma_map *m) { return X_CALL1(dma_map, m); }
+/* The driver of the device (any handle of it) may let it reach a window of an open
+ * call of the port. -X_ENOENT: no such open call. */
+static inline int64_t x_window_lend(x_handle_t port, uint64_t call, uint32_t window, x_handle_t device)
+{ return X_CALL4(window_lend, port, call, window, device); }
+/* Use of a lent window: the device may reach it until x_dma_release, whatever
+ * becomes of the call. Returns its number. -X_ENOENT: no such open call; -X_ERIGHTS:
+ * not lent to the device, or not for this direction; -X_EBUSY: in use already;
+ * -X_EINVAL: out of the window; -X_E2BIG: too scattered; -X_ENOSPC. */
+static inline int64_t x_dma_window(struct x_dma_window *w) { return X_CALL1(dma_window, w); }
+/* The device is done with it. */
+static inline int64_t x_dma_release(x_handle_t device, uint32_t number) { return X_CALL2(dma_release, device, number); }
 static inline int64_t x_ioports_create(x_handle_t resource, uint32_t base, uint32_t count) { return X_CALL3(ioports_create, resource, base, count); }
 /* Port base+offset of the range; width 1, 2, 4; returns the value read. */
 static inline int64_t x_ioport(x_handle_t ports, uint32_t offset, uint32_t width, uint32_t value, int write)

@@ -68,15 +68,31 @@ struct call *call_create(void)
 	return c;
 }
 
+/* A device that still uses the window gets its frames. */
+static void window_pass_on(struct call_window *w)
+{
+	struct dma_window *dma = w->dma;
+
+	w->dma = NULL;
+	dma->of = NULL;
+	if (w->frames != w->inline_frames)
+		return;
+	memcpy(dma->inline_frames, w->inline_frames, sizeof(dma->inline_frames));
+	dma->frames = dma->inline_frames;
+}
+
 static void call_close_windows(struct call *c)
 {
 	for (uint32_t i = 0; i < c->win_count; i++) {
 		struct call_window *w = &c->win[i];
 
-
-		frames_unpin(w->frames, w->frame_count);
-		if (w->frames != w->inline_frames)
-			kfree(w->frames);
+		if (w->dma) {
+			window_pass_on(w);
+		} else {
+			frames_unpin(w->frames, w->frame_count);
+			if (w->frames != w->inline_frames)
+				kfree(w->frames);
+		}
 		w->frames = w->inline_frames;
 		w->frame_count = 0;
 		w->len = 0;
@@ -158,6 +174,7 @@ int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count)
 
 		w->frames = w->inline_frames;
 		w->frame_count = w->len = w->flags = w->page_offset = 0;
+		w->dma = NULL;
 		c->win_count = i + 1;
 		if (win[i].len > X_WINDOW_MAX || (win[i].flags & ~(X_WIN_READ | X_WIN_WRITE)))
 			return -X_EINVAL;

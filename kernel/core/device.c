@@ -21,29 +21,6 @@
 #include "resource.h"
 
 #define VECTORS_MAX 64u           /* MSI-X entries used of a function */
-#define BAR_COUNT   6u
-
-struct dma_pin {
-	struct list link;         /* device->pins or device->quarantine */
-	struct memory *memory;    /* referenced, which keeps all its frames */
-};
-
-struct span { uint32_t bar; uint64_t offset, bytes; }; /* part of a BAR */
-
-struct device {
-	struct object obj;
-	struct list link;         /* all_devices */
-	uint32_t bdf;
-	struct x_bar bar[BAR_COUNT];
-	uint32_t irq_gsi, irq_flags, msi_cap, msix_cap;
-	uint64_t user;            /* koid of a process, 0: none */
-	struct span msix_table, msix_pba;
-	volatile uint32_t *msix_entries;
-	struct irq_source *sources;
-	uint32_t source_count;    /* MSI-X entries, or 1 */
-	struct list pins, quarantine;
-	struct iommu_domain *domain; /* NULL: no grant yet, or no IOMMU */
-};
 
 struct mapping {                  /* device memory the kernel has mapped: for good */
 	struct list link;
@@ -295,17 +272,6 @@ static uint32_t vectors(const struct device *d)
 
 /* ---- quiescence ---- */
 
-static void pins_release(struct list *pins)
-{
-	while (!list_empty(pins)) {
-		struct dma_pin *p = list_first(pins, struct dma_pin, link);
-
-		list_remove(&p->link);
-		object_unref(&p->memory->obj);
-		kfree(p);
-	}
-}
-
 void device_quiesce(struct object *device)
 {
 	struct device *d = container_of(device, struct device, obj);
@@ -319,14 +285,9 @@ void device_quiesce(struct object *device)
 	if (d->domain != NULL) {
 		arch_domain_destroy(d->domain);
 		d->domain = NULL;
-		pins_release(&d->pins);
+		dma_release_all(d);
 	}
-	while (!list_empty(&d->pins)) {
-		struct list *pin = d->pins.next;
-
-		list_remove(pin);
-		list_push_back(&d->quarantine, pin);
-	}
+	dma_quarantine(d);
 	d->user = 0;
 }
 
@@ -358,9 +319,10 @@ static void device_destroy(struct object *o)
 	struct device *d = container_of(o, struct device, obj);
 
 	device_quiesce(o); /* masters no longer: nobody can turn it on again */
-	pins_release(&d->quarantine);
+	dma_quarantine_ends(d);
 	list_remove(&d->link);
 	kfree(d->sources);
+	kfree(d->windows);
 	kfree(d);
 }
 
@@ -390,7 +352,7 @@ static bool capability_ok(uint32_t bdf, uint32_t offset, uint32_t bytes, uint32_
 			       config_read(bdf, offset, 1) == id);
 }
 
-static bool span_from(const struct device *d, uint32_t reg, uint64_t bytes, struct span *s)
+static bool span_from(const struct device *d, uint32_t reg, uint64_t bytes, struct bar_span *s)
 {
 	uint32_t word = config_read(d->bdf, d->msix_cap + reg, 4);
 
@@ -512,22 +474,21 @@ int64_t sys_device_create(uint64_t user)
 
 /* ---- use by the driver ---- */
 
-/* A reference to a device of the caller, or NULL and *error. */
-static struct device *device_handle(uint32_t handle, uint32_t rights, int *error)
+struct device *device_handle(uint32_t handle, uint32_t rights, int *error)
 {
 	struct object *o = handle_get(handle, X_TYPE_DEVICE, rights, error);
 
 	return o != NULL ? container_of(o, struct device, obj) : NULL;
 }
 
-static void device_use(struct device *d)
+void device_use(struct device *d)
 {
 	d->user = current_process()->obj.koid;
 }
 
 /* Do pages [start, end) of a BAR hold a part of the span? */
 static bool pages_meet(const struct device *d, uint32_t bar, uint64_t start, uint64_t end,
-		       const struct span *s)
+		       const struct bar_span *s)
 {
 	uint64_t at = d->bar[bar].base + s->offset;
 
@@ -633,7 +594,7 @@ static int64_t device_ctl(struct device *d, uint32_t op)
 		return 0;
 	case X_DEV_BUS_MASTER_ON:
 		device_use(d);
-		pins_release(&d->quarantine);
+		dma_quarantine_ends(d);
 		command_change(d, 0, PCI_COMMAND_MASTER);
 		return 0;
 	case X_DEV_BUS_MASTER_OFF:
@@ -665,135 +626,4 @@ int64_t sys_device_ctl(uint32_t device, uint32_t op, uint64_t arg)
 	result = device_ctl(d, op);
 	object_unref(&d->obj);
 	return result;
-}
-
-/* ---- DMA ---- */
-
-/* Hold the memory object for as long as the device may reach it. */
-static int pin_add(struct device *d, struct memory *m)
-{
-	struct dma_pin *p;
-
-	list_for_each(known, &d->pins, struct dma_pin, link)
-		if (known->memory == m)
-			return 0;
-	p = kmalloc(sizeof(*p));
-	if (p == NULL)
-		return -X_ENOMEM;
-	object_ref(&m->obj);
-	p->memory = m;
-	list_push_back(&d->pins, &p->link);
-	return 0;
-}
-
-struct segment_writer {
-	const struct x_dma_map *map;
-	struct iommu_domain *domain;
-	struct x_dma_segment now;    /* not yet written */
-	uint32_t count;              /* written */
-};
-
-static int segment_flush(struct segment_writer *w)
-{
-	uint64_t to = w->map->segments + w->count * sizeof(w->now);
-
-	if (w->now.bytes == 0)
-		return 0;
-	if (w->count == w->map->segment_max)
-		return -X_E2BIG;
-	if (w->domain != NULL) {
-		int error = arch_domain_map(w->domain, w->now.iova, w->now.bytes);
-
-		if (error != 0)
-			return error;
-	}
-	w->count++;
-	return copy_to_user(to, &w->now, sizeof(w->now));
-}
-
-static int segment_add(struct segment_writer *w, paddr_t frame)
-{
-	int error = 0;
-
-	if (w->now.iova + w->now.bytes == frame && w->now.bytes != 0) {
-		w->now.bytes += PAGE_SIZE;
-		return 0;
-	}
-	error = segment_flush(w);
-	w->now.iova = frame; /* device addresses are physical, with an IOMMU too */
-	w->now.bytes = PAGE_SIZE;
-	return error;
-}
-
-static int write_segments(struct memory *m, struct segment_writer *w)
-{
-	uint64_t first = w->map->offset / PAGE_SIZE, pages = w->map->len / PAGE_SIZE;
-
-	if (m->run_base != NO_FRAME) { /* one run: nothing to walk */
-		w->now.iova = m->run_base + w->map->offset;
-		w->now.bytes = w->map->len;
-		return segment_flush(w);
-	}
-	for (uint64_t i = first; i < first + pages; i++) {
-		paddr_t frame;
-		int error = memory_page(m, i, &frame);
-
-		if (error != 0)
-			return error;
-		frame_unref(frame); /* the object keeps it */
-		error = segment_add(w, frame);
-		if (error != 0)
-			return error;
-	}
-	return segment_flush(w);
-}
-
-static int dma_map(struct device *d, struct memory *m, const struct x_dma_map *map, uint32_t *count)
-{
-	struct segment_writer w = { .map = map };
-	uint64_t bytes = m->pages * PAGE_SIZE;
-	int error;
-
-	if (m->physical || map->offset % PAGE_SIZE != 0 || map->len % PAGE_SIZE != 0 ||
-	    map->len == 0 || map->offset > bytes || map->len > bytes - map->offset)
-		return -X_EINVAL;
-	/* Before the driver can learn an address: held at least until it dies. */
-	error = pin_add(d, m);
-	if (error == 0 && arch_iommu_on() && d->domain == NULL) {
-		d->domain = arch_domain_create(d->bdf);
-		if (d->domain == NULL)
-			error = -X_ENOMEM;
-	}
-	if (error == 0) {
-		device_use(d);
-		w.domain = d->domain;
-		error = write_segments(m, &w);
-	}
-	*count = w.count;
-	return error;
-}
-
-int64_t sys_dma_map(uint64_t user)
-{
-	struct x_dma_map map;
-	struct object *memory;
-	struct device *d;
-	uint32_t count = 0;
-	int error = copy_from_user(&map, user, sizeof(map));
-
-	if (error != 0)
-		return error;
-	d = device_handle(map.device, X_R_READ | X_R_WRITE, &error);
-	if (d == NULL)
-		return error;
-	memory = handle_get(map.memory, X_TYPE_MEMORY, X_R_READ | X_R_WRITE, &error);
-	if (memory != NULL) {
-		error = dma_map(d, container_of(memory, struct memory, obj), &map, &count);
-		object_unref(memory);
-	}
-	object_unref(&d->obj);
-	if (error == 0)
-		error = copy_to_user(user + offsetof(struct x_dma_map, segment_count),
-				     &count, sizeof(count));
-	return error;
 }

@@ -70,22 +70,43 @@ static int enter_zeroed(struct space *s, struct region *r, uint64_t va)
 	return p != NO_FRAME ? page_enter(s, r, va, p, PT_ANON) : -X_ENOMEM;
 }
 
+/* All of [va, end), which is not there, in one run: what a device reaches is then
+ * few segments. False: not done, or not all of it. */
+static bool enter_run(struct space *s, struct region *r, uint64_t va, uint64_t end)
+{
+	uint64_t pages = (end - va) >> PAGE_SHIFT;
+	paddr_t run = frame_free_count() > frame_total() / 8 ? frame_alloc_run(pages, PAGE_SIZE, FRAME_ZERO) : NO_FRAME;
+	int error = run == NO_FRAME ? -X_ENOMEM : 0;
+
+	for (uint64_t i = 0; run != NO_FRAME && i < pages; i++) {
+		if (error == 0)
+			error = page_enter(s, r, va + i * PAGE_SIZE, run + i * PAGE_SIZE, PT_ANON); /* frees it if not */
+		else
+			frame_unref(run + i * PAGE_SIZE);
+	}
+	return error == 0;
+}
+
 /* A first touch that follows on a page already there looks like a sweep: give
  * it the rest of the aligned cluster too, as far as memory is to be had. */
 static int settle_anonymous(struct space *s, struct region *r, uint64_t va, uint32_t access)
 {
-	uint64_t end = MIN(ALIGN_DOWN(va, PAGE_CLUSTER * PAGE_SIZE) + PAGE_CLUSTER * PAGE_SIZE, r->end);
-	int error = enter_zeroed(s, r, va);
+	uint64_t end = MIN(ALIGN_DOWN(va, PAGE_CLUSTER * PAGE_SIZE) + PAGE_CLUSTER * PAGE_SIZE, r->end), next;
 	uint32_t flags;
+	int error;
 	paddr_t p;
 
-	if (error != 0 || !(access & FAULT_WRITE) || va == r->start ||
-	    !pt_get(s->page_table, va - PAGE_SIZE, &p, &flags))
-		return error;
-	for (va += PAGE_SIZE; va < end; va += PAGE_SIZE)
+	if (!(access & FAULT_WRITE) || va == r->start || !pt_get(s->page_table, va - PAGE_SIZE, &p, &flags))
+		return enter_zeroed(s, r, va);
+	for (next = va + PAGE_SIZE; next < end && !pt_get(s->page_table, next, &p, &flags); next += PAGE_SIZE)
+		;
+	if (next > va + PAGE_SIZE && enter_run(s, r, va, next))
+		return 0;
+	error = pt_get(s->page_table, va, &p, &flags) ? 0 : enter_zeroed(s, r, va);
+	for (va += PAGE_SIZE; error == 0 && va < next; va += PAGE_SIZE)
 		if (pt_get(s->page_table, va, &p, &flags) || enter_zeroed(s, r, va) != 0)
 			break;
-	return 0;
+	return error;
 }
 
 /* The first write through a shared mapping to a page that was clean. */

@@ -322,6 +322,7 @@ static void call_untake(struct call *c)
 	list_remove(&c->open_link);
 	c->port->open_count--;
 	c->state = CALL_QUEUED;
+	c->lent = 0;
 	c->tried = true;
 }
 

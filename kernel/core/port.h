@@ -88,6 +88,14 @@ struct call_window {
 	uint32_t len, flags, page_offset, frame_count;
 	paddr_t *frames;          /* frame_count of them; inline_frames if it fits */
 	paddr_t inline_frames[2];
+	struct dma_window *dma;   /* NULL, or a device's use of it */
+};
+
+struct dma_window {               /* a window lent to a device, while that may reach it (dma.c) */
+	struct call_window *of;   /* NULL: it is closed, and the frames are ours */
+	paddr_t *frames, inline_frames[2];
+	uint32_t frame_count;     /* 0: not in use */
+	bool quarantined;
 };
 
 struct call {
@@ -102,6 +110,8 @@ struct call {
 	bool tried;               /* taken by one who died of something: not for the next incarnation */
 	uint32_t win_count, handle_count;
 	uint64_t id, cookie, account, taken_ns;
+	uint64_t lent_to;         /* koid of the device that the windows `lent` (bits) are lent to */
+	uint64_t lent;
 	struct port *port;        /* referenced */
 	struct record *record;    /* referenced and counted as a handle; may be NULL */
 	struct thread *thread;    /* waiting caller, or NULL */

@@ -825,6 +825,9 @@ PASS5(device_config, sys_device_config)
 PASS4(device_irq, sys_device_irq)
 PASS3(device_ctl, sys_device_ctl)
 PASS1(dma_map, sys_dma_map)
+PASS4(window_lend, sys_window_lend)
+PASS1(dma_window, sys_dma_window)
+PASS2(dma_release, sys_dma_release)
 PASS3(ioports_create, sys_ioports_create)
 PASS5(ioport, sys_ioport)
 PASS4(ioport_write, sys_ioport_write)
@@ -903,6 +906,9 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 	[X_SYS_device_irq] = call_device_irq,
 	[X_SYS_device_ctl] = call_device_ctl,
 	[X_SYS_dma_map] = call_dma_map,
+	[X_SYS_window_lend] = call_window_lend,
+	[X_SYS_dma_window] = call_dma_window,
+	[X_SYS_dma_release] = call_dma_release,
 	[X_SYS_ioports_create] = call_ioports_create,
 	[X_SYS_ioport] = call_ioport,
 	[X_SYS_ioport_write] = call_ioport_write,

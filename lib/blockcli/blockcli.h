@@ -13,7 +13,9 @@
  * retried it), if it was outstanding in more than five incarnations of the
  * driver (twenty, if they completed others), if the session cannot be opened
  * again, or if another disk is found under the name. Data moves by DMA between
- * the device and the pool given at open.
+ * the device and the pool given at open, or (BLOCK_WINDOW) a window of a call
+ * that the caller has taken and does not answer before done(); -X_E2BIG: that
+ * window will not do, the data must be copied.
  */
 #ifndef LIB_BLOCKCLI_H
 #define LIB_BLOCKCLI_H
@@ -30,7 +32,8 @@ struct block_request {        /* owned by the caller, untouched by it until done
 	uint64_t pool_offset; /* where in the pool the data is, if there are no extents */
 	const struct block_extent *extents; /* NULL, or the data's runs in the pool ... */
 	uint32_t extent_count;              /* ... at most BLOCK_EXTENTS */
-	uint32_t flags;       /* BLOCK_FUA */
+	uint32_t flags;       /* BLOCK_FUA, BLOCK_WINDOW */
+	struct block_window window; /* BLOCK_WINDOW: where the data is instead */
 	void (*done)(struct block_request *r, int status); /* 0 or negated error */
 	void *ctx;
 	/* private to the library */
@@ -55,6 +58,8 @@ struct block_info {
 
 struct block_client;
 
+#define BLOCK_WINDOW_MIN 16384u /* bytes from which a window costs less than a copy */
+
 /* Open a session on the driver at `driver` (a boot handle to its port) for
  * disk or partition `name` ("" = the whole first disk; "1".."128" = partition
  * number). `pool` is a CONTIGUOUS memory object of pool_bytes holding all data
@@ -75,6 +80,8 @@ void block_on_cache_lost(struct block_client *c, void (*fn)(void *ctx));
 /* fn(ctx) runs when the disk has another size; block_info_of() tells it. */
 void block_on_resize(struct block_client *c, void (*fn)(void *ctx));
 const struct block_info *block_info_of(const struct block_client *c);
+/* Can requests have BLOCK_WINDOW? */
+bool block_takes_windows(const struct block_client *c);
 /* From server_ops.batch_end: one doorbell for all that was queued. */
 void block_batch_end(void);
 

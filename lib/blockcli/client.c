@@ -125,6 +125,11 @@ const struct block_info *block_info_of(const struct block_client *c)
 	return &c->info;
 }
 
+bool block_takes_windows(const struct block_client *c)
+{
+	return c->device != X_NO_HANDLE;
+}
+
 void block_submit(struct block_client *c, struct block_request *r)
 {
 	r->sequence = c->next_sequence++;

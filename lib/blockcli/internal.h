@@ -47,6 +47,7 @@ struct block_client {
 	uint32_t open_failures;    /* in a row */
 	bool failing;
 	x_handle_t object, doorbell, event;
+	x_handle_t device;         /* to lend windows to; X_NO_HANDLE: not possible */
 	uint64_t opening;          /* cookie of the BLOCK_OPEN under way */
 	uint32_t completed;        /* in this session: a driver that does something is no deadly one */
 	uint8_t *rings;            /* mapping of the ring memory */

@@ -71,6 +71,8 @@ static int check_data(const struct block_client *c, const struct block_request *
 {
 	if (r->length_bytes > c->info.max_request_bytes)
 		return -X_EINVAL;
+	if (r->flags & BLOCK_WINDOW)
+		return 0;
 	if (r->extents)
 		return check_vector(c, r);
 	return r->length_bytes > c->pool_bytes || r->pool_offset > c->pool_bytes - r->length_bytes ? -X_EINVAL : 0;

@@ -31,7 +31,7 @@ static void reset_ids(struct block_client *c)
 
 void bcli_session_init(struct block_client *c)
 {
-	c->object = c->doorbell = c->event = X_NO_HANDLE;
+	c->object = c->doorbell = c->event = c->device = X_NO_HANDLE;
 	c->retry.fn = retry;
 	c->retry.ctx = c;
 	reset_ids(c);
@@ -62,7 +62,8 @@ static void session_drop(struct block_client *c)
 	drop_bound(&c->object);
 	drop_bound(&c->event);
 	out_close(c->doorbell);
-	c->doorbell = X_NO_HANDLE;
+	out_close(c->device);
+	c->doorbell = c->device = X_NO_HANDLE;
 	unmap_retired(c);
 	c->retired = c->rings;
 	c->rings = NULL;
@@ -197,7 +198,7 @@ static int make_event(struct block_client *c, x_handle_t *for_driver)
 
 static void on_opened(void *ctx, const struct x_in *reply);
 
-static void start_open(struct block_client *c, const x_handle_t handles[3])
+static void start_open(struct block_client *c, const x_handle_t handles[4])
 {
 	struct x_out *out = out_start(c->driver, on_opened, c, &c->opening);
 
@@ -210,15 +211,15 @@ static void start_open(struct block_client *c, const x_handle_t handles[3])
 		out->win[0] = (struct x_window){ (uint64_t)(uintptr_t)c->name, c->name_bytes, X_WIN_READ };
 		out->win_count = 1;
 	}
-	memcpy(out->handles, handles, 3 * sizeof(handles[0]));
-	out->handle_count = 3;
+	out->handle_count = handles[3] == X_NO_HANDLE ? 3 : 4;
+	memcpy(out->handles, handles, out->handle_count * sizeof(handles[0]));
 }
 
 void bcli_session_open(struct block_client *c)
 {
-	x_handle_t handles[3] = { X_NO_HANDLE, X_NO_HANDLE, X_NO_HANDLE };
+	x_handle_t handles[4] = { X_NO_HANDLE, X_NO_HANDLE, X_NO_HANDLE, X_NO_HANDLE };
 	int err = make_rings(c, &handles[0]);
-	int64_t pool = -1;
+	int64_t pool = -1, port;
 
 	c->state = CLIENT_OPENING;
 	if (!err)
@@ -228,6 +229,8 @@ void bcli_session_open(struct block_client *c)
 		err = make_event(c, &handles[2]);
 	}
 	if (!err && pool >= 0) {
+		port = x_handle_dup(server_port, X_R_TRANSFER, X_SLOT_NATIVE, 0); /* names it, no more */
+		handles[3] = port < 0 ? X_NO_HANDLE : (x_handle_t)port;
 		start_open(c, handles);
 		return;
 	}
@@ -341,7 +344,7 @@ static void on_opened(void *ctx, const struct x_in *reply)
 		return;
 	}
 	unmap_retired(c);
-	if (!status && (reply->handle_count != 2 || !take_info(c, &reply->msg)))
+	if (!status && (reply->handle_count < 2 || reply->handle_count > 3 || !take_info(c, &reply->msg)))
 		status = -X_EPROTO;
 	if (status) {
 		for (uint32_t i = 0; i < reply->handle_count; i++)
@@ -351,6 +354,7 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	}
 	c->object = reply->handles[0];
 	c->doorbell = reply->handles[1];
+	c->device = reply->handle_count == 3 ? reply->handles[2] : X_NO_HANDLE;
 	status = server_bind(c->object, on_object, c);
 	if (!status && !same_disk(c, &reply->msg))
 		status = -X_ENXIO;
@@ -370,17 +374,21 @@ int bcli_session_push(struct block_client *c, struct block_request *r)
 		.generation = c->generation, .id = c->free_ids[c->free_id_count - 1], .op = r->op, .flags = r->flags,
 	};
 	bool data = r->op == BLOCK_READ || r->op == BLOCK_WRITE;
+	uint8_t *vector = c->rings + BLOCK_VECTORS_OFFSET + entry.id * BLOCK_EXTENTS * sizeof(*r->extents);
 	int err;
 
 	if (r->op != BLOCK_FLUSH) {
 		entry.length_bytes = r->length_bytes;
 		entry.offset_bytes = r->offset_bytes;
 	}
-	if (data && r->extents) {
-		/* The place of a free id: the driver looks there only after the publication. */
+	/* The vector of a free id: the driver looks there only after the publication. */
+	if (data && r->flags & BLOCK_WINDOW) {
+		if (c->device != X_NO_HANDLE) /* else, or if the caller is gone, the driver refuses it */
+			x_window_lend(server_port, r->window.call, r->window.window, c->device);
+		memcpy(vector, &r->window, sizeof(r->window));
+	} else if (data && r->extents) {
 		entry.extent_count = r->extent_count;
-		memcpy(c->rings + BLOCK_VECTORS_OFFSET + entry.id * BLOCK_EXTENTS * sizeof(*r->extents), r->extents,
-		       r->extent_count * sizeof(*r->extents));
+		memcpy(vector, r->extents, r->extent_count * sizeof(*r->extents));
 	} else if (data) {
 		entry.pool_offset = r->pool_offset;
 	}

@@ -56,6 +56,7 @@ struct blockdrv_request {
 	uint64_t accepted_ns, submitted_ns, deadline_ns;
 	struct blockdrv_request *next, *prev;
 	struct blockdrv_request *merged; /* done by this one too */
+	int window;                 /* number of the window it uses (x_dma_window), or -1 */
 	void (*done)(struct blockdrv_request *r, int status); /* the library's own */
 	/* last: the rest fits few cache lines */
 	struct x_dma_segment segments[BLOCKDRV_SEGMENTS];

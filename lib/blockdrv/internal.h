@@ -34,6 +34,7 @@ struct blockdrv_session {
 	uint32_t partition;       /* its number, 0: the disk */
 	uint64_t offset_bytes, size_bytes; /* the partition */
 	x_handle_t pool, completion_event, doorbell;
+	x_handle_t client;        /* its port, where its windows are; or X_NO_HANDLE */
 	uint8_t *ring_memory;
 	struct ring requests, completions;
 	struct dma_import import;

@@ -155,6 +155,12 @@ static void answer_open(const struct x_in *in, x_handle_t object, x_handle_t doo
 	out->handles[0] = object;
 	out->handles[1] = doorbell;
 	out->handle_count = 2;
+	if (s->client != X_NO_HANDLE) {
+		int64_t device = x_handle_dup(g->device, X_R_TRANSFER, X_SLOT_NATIVE, 0); /* to lend to, no more */
+
+		if (device >= 0)
+			out->handles[out->handle_count++] = (x_handle_t)device;
+	}
 }
 
 /* All of a session, or an error and nothing but what bdrv_session_free() undoes. */
@@ -195,7 +201,7 @@ static void open_now(const struct x_in *in, const struct wanted *w)
 	struct blockdrv_session *s = session_get();
 	int err;
 
-	if (in->handle_count != 3 || !in->msg.a[1]) {
+	if (in->handle_count < 3 || !in->msg.a[1]) {
 		refuse(in, -X_EINVAL);
 		return;
 	}
@@ -206,6 +212,7 @@ static void open_now(const struct x_in *in, const struct wanted *w)
 	*s = (struct blockdrv_session){
 		.object = ++opens.next_object, .generation = in->msg.a[0],
 		.pool = in->handles[1], .completion_event = in->handles[2], .doorbell = X_NO_HANDLE,
+		.client = in->handle_count == 4 ? in->handles[3] : X_NO_HANDLE,
 	};
 	err = session_make(s, in, w);
 	out_close(in->handles[0]); /* the mapping is enough */

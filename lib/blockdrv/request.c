@@ -57,6 +57,7 @@ struct blockdrv_request *bdrv_request_get(void)
 		r->merged = NULL;
 		r->tries = 0;
 		r->segment_count = 0;
+		r->window = -1;
 		r->alone = r->fua = r->wants_fua = false;
 	}
 	return r;
@@ -129,6 +130,8 @@ static void finish(struct disk *d, struct blockdrv_request *r, int status)
 		struct blockdrv_session *session = r->session;
 
 		count_end(&d->stats, r, status);
+		if (r->window >= 0)
+			x_dma_release(d->geometry.device, (uint32_t)r->window);
 		r->state = REQUEST_FREE;
 		r->merged = NULL;
 		bdrv_list_add(&requests.free, r);

@@ -25,6 +25,8 @@ void bdrv_session_free(struct blockdrv_session *s)
 		out_close(s->pool);
 	if (s->completion_event != X_NO_HANDLE)
 		out_close(s->completion_event);
+	if (s->client != X_NO_HANDLE)
+		out_close(s->client);
 	dma_import_drop(&s->import);
 	s->object = 0;
 }
@@ -163,12 +165,52 @@ static int translate_vector(struct blockdrv_session *s, const struct block_ring_
 	return sum == in->length_bytes ? count : -X_EINVAL;
 }
 
+/* Devices take what is aligned to words. */
+static bool window_suits(const struct blockdrv_request *r, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (r->segments[i].iova % 4 || r->segments[i].bytes % 4)
+			return false;
+	return true;
+}
+
+static int translate_window(struct blockdrv_session *s, const struct block_ring_request *in,
+			    struct blockdrv_request *r)
+{
+	struct x_dma_window use = {
+		.device = s->disk->geometry.device, .port = s->client, .write = in->op == BLOCK_READ,
+		.len = in->length_bytes, .segments = (uintptr_t)r->segments, .segment_max = BLOCKDRV_SEGMENTS,
+	};
+	struct block_window window;
+	int64_t number;
+	int count = -X_E2BIG;
+
+	memcpy(&window, s->ring_memory + BLOCK_VECTORS_OFFSET + in->id * BLOCK_EXTENTS * sizeof(window), sizeof(window));
+	use.call = window.call;
+	use.window = window.window;
+	use.offset = window.offset;
+	number = s->client == X_NO_HANDLE ? -X_E2BIG : x_dma_window(&use);
+	if (number < 0)
+		return -X_E2BIG;
+	if (window_suits(r, use.segment_count))
+		count = bdrv_request_fit_segments(s->disk, r->segments, (int)use.segment_count);
+	if (count <= 0) {
+		x_dma_release(s->disk->geometry.device, (uint32_t)number);
+		return -X_E2BIG;
+	}
+	r->window = (int)number;
+	r->segment_count = (uint32_t)count;
+	return 0;
+}
+
 static int translate_data(struct blockdrv_session *s, const struct block_ring_request *in, struct blockdrv_request *r)
 {
 	int count;
 
 	if (in->length_bytes > s->disk->geometry.max_request_bytes)
 		return -X_EINVAL;
+	if (in->flags & BLOCK_WINDOW)
+		return translate_window(s, in, r);
 	count = in->extent_count ? translate_vector(s, in, r)
 				 : add_run(s, r, 0, in->pool_offset, in->length_bytes);
 	if (count > 0)

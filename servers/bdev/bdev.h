@@ -73,7 +73,7 @@ int pool_init(void);
 x_handle_t pool_memory(void);
 uint64_t pool_bytes(void);
 uint8_t *pool_at(uint64_t offset);
-/* Extents of at least `bytes`; their number, 0: not now. */
+/* Extents of `bytes`; their number, 0: not now. */
 uint32_t pool_get(uint32_t bytes, struct block_extent extents[BLOCK_EXTENTS]);
 void pool_put(const struct block_extent *extents, uint32_t count);
 

@@ -15,6 +15,7 @@
 #include "servers/bdev/bdev.h"
 
 #define F_O_DSYNC 010000u
+#define SCATTERED_BYTES (128u << 10) /* few enough pages, wherever each is */
 
 enum op_state { OP_FREE, OP_WAITING, OP_READING, OP_FILLING, OP_WRITING, OP_CHANGING };
 
@@ -29,10 +30,11 @@ struct op {
 	uint64_t from;                /* its first byte, aligned down */
 	uint32_t head, length;        /* bytes of the first block that are not asked for; bytes that are */
 	bool partial;                 /* a write that does not cover its blocks */
-	struct block_extent extents[BLOCK_EXTENTS];
-	uint32_t extent_count;        /* as got; trimmed to the piece for the request */
-	struct block_extent trimmed[BLOCK_EXTENTS];
+	uint32_t direct_max;          /* bytes of the window that will do at once; 0: it must be copied */
+	bool direct;                  /* this piece's data is in the window */
+	uint32_t extent_count;
 	struct block_request request;
+	struct block_extent extents[BLOCK_EXTENTS]; /* last: not cleared with the rest */
 };
 
 static struct op ops[OPS_MAX];
@@ -106,6 +108,22 @@ static bool carries_data(const struct op *o)
 	return o->kind == OP_READ || o->kind == OP_WRITE;
 }
 
+/* Large pieces of whole blocks go between the disk and the program's memory. */
+static uint32_t direct_bytes(const struct op *o)
+{
+	const struct block_info *i = block_info_of(o->node->client);
+	uint64_t left = o->bytes - o->done;
+
+	if (!carries_data(o) || !block_takes_windows(o->node->client) || left < BLOCK_WINDOW_MIN ||
+	    (o->offset + o->done) % i->logical_block_bytes)
+		return 0;
+	if (left > i->max_request_bytes)
+		left = i->max_request_bytes;
+	if (left > o->direct_max)
+		left = o->direct_max;
+	return (uint32_t)(left - left % i->logical_block_bytes);
+}
+
 /* However scattered the memory is, the device's segments must do. */
 static uint64_t transfer_max(const struct block_info *i)
 {
@@ -134,9 +152,12 @@ static void cut_piece(struct op *o)
 	uint32_t block = o->node->info.logical_block_bytes;
 	uint64_t at = o->offset + o->done, left = o->bytes - o->done, most = piece_max(o);
 
+	o->length = direct_bytes(o);
+	o->direct = o->length != 0;
 	o->from = at & ~(uint64_t)(block - 1);
 	o->head = (uint32_t)(at - o->from);
-	o->length = (uint32_t)(left < most - o->head ? left : most - o->head);
+	if (!o->direct)
+		o->length = (uint32_t)(left < most - o->head ? left : most - o->head);
 	o->partial = o->kind == OP_WRITE && (o->head || o->length % block);
 }
 
@@ -164,7 +185,7 @@ static void piece_done(struct block_request *request, int status);
 
 static void submit(struct op *o, enum op_state state, uint32_t op)
 {
-	uint32_t left = blocks_bytes(o), i;
+	uint32_t bytes = blocks_bytes(o);
 
 	o->state = state;
 	o->request = (struct block_request){
@@ -172,23 +193,20 @@ static void submit(struct op *o, enum op_state state, uint32_t op)
 		.flags = o->durable && op != BLOCK_READ && op != BLOCK_FLUSH ? BLOCK_FUA : 0,
 	};
 	if (op != BLOCK_FLUSH)
-		o->request.length_bytes = left;
-	if (carries_data(o)) {
-		for (i = 0; i < o->extent_count && left; i++) {
-			o->trimmed[i] = o->extents[i];
-			if (o->trimmed[i].bytes > left)
-				o->trimmed[i].bytes = left;
-			left -= o->trimmed[i].bytes;
-		}
-		o->request.extents = o->trimmed;
-		o->request.extent_count = i;
+		o->request.length_bytes = bytes;
+	if (carries_data(o) && o->direct) {
+		o->request.flags |= BLOCK_WINDOW;
+		o->request.window = (struct block_window){ .call = o->call_id, .offset = (uint32_t)o->done };
+	} else if (carries_data(o)) {
+		o->request.extents = o->extents;
+		o->request.extent_count = o->extent_count;
 	}
 	block_submit(o->node->client, &o->request);
 }
 
 static void write_piece(struct op *o)
 {
-	int err = copy(o, false);
+	int err = o->direct ? 0 : copy(o, false);
 
 	if (err) {
 		give_memory_back(o);
@@ -211,9 +229,11 @@ static bool piece_begin(struct op *o)
 	}
 	if (!may_begin(o))
 		return false;
-	o->extent_count = pool_get(blocks_bytes(o), o->extents);
-	if (!o->extent_count)
-		return false;
+	if (!o->direct) {
+		o->extent_count = pool_get(blocks_bytes(o), o->extents);
+		if (!o->extent_count)
+			return false;
+	}
 	if (o->kind == OP_READ)
 		submit(o, OP_READING, BLOCK_READ);
 	else if (o->partial)
@@ -241,7 +261,12 @@ static void piece_done(struct block_request *request, int status)
 		write_piece(o);
 		return;
 	}
-	if (!status && o->state == OP_READING)
+	if (status == -X_E2BIG && o->direct) {
+		o->direct_max = o->length > SCATTERED_BYTES ? SCATTERED_BYTES : 0;
+		piece_next(o);
+		return;
+	}
+	if (!status && o->state == OP_READING && !o->direct)
 		status = copy(o, true);
 	if (carries_data(o))
 		give_memory_back(o);
@@ -281,15 +306,22 @@ void op_retry(void)
 static struct op *op_new(struct node *n, const struct x_in *in, enum op_kind kind)
 {
 	static uint32_t hint;
+	struct op *o;
 
 	if (count.under_way == OPS_MAX)
 		return NULL;
 	while (ops[hint % OPS_MAX].state != OP_FREE)
 		hint++;
-	ops[hint % OPS_MAX] = (struct op){ .kind = kind, .node = n, .call_id = in->id, .sequence = ++count.sequence };
+	o = &ops[hint % OPS_MAX];
+	memset(o, 0, offsetof(struct op, extents));
+	o->kind = kind;
+	o->node = n;
+	o->call_id = in->id;
+	o->sequence = ++count.sequence;
+	o->direct_max = UINT32_MAX;
 	n->ops++;
 	count.under_way++;
-	return &ops[hint % OPS_MAX];
+	return o;
 }
 
 static void start(struct op *o, uint64_t offset, uint64_t bytes)

@@ -91,13 +91,12 @@ uint32_t pool_get(uint32_t bytes, struct block_extent extents[BLOCK_EXTENTS])
 	if (!count || count > BLOCK_EXTENTS || count > pool.free_count)
 		return 0;
 	first = find_run(count);
-	if (first < pool.chunks) {
-		take(first, count, &extents[0]);
-		return 1;
-	}
-	for (uint32_t i = 0; i < pool.chunks && extent_count < count; i++)
+	if (first < pool.chunks)
+		take(first, count, &extents[extent_count++]);
+	for (uint32_t i = 0; first == pool.chunks && extent_count < count; i++)
 		if (!pool.used[i])
 			take(i, 1, &extents[extent_count++]);
+	extents[extent_count - 1].bytes -= count * CHUNK_BYTES - bytes;
 	return extent_count;
 }
 

@@ -20,7 +20,7 @@
 
 #define RIGHTS_OWN_PORT (X_R_RECEIVE | X_R_DUP | X_R_CALL | X_R_TRANSFER)
 #define RIGHTS_PEER     (X_R_CALL | X_R_DUP)
-#define RIGHTS_DEVICE   (X_R_READ | X_R_WRITE | X_R_EXEC | X_R_WAIT | X_R_DUP)
+#define RIGHTS_DEVICE   (X_R_READ | X_R_WRITE | X_R_EXEC | X_R_WAIT | X_R_DUP | X_R_TRANSFER)
 
 struct spawning {
 	struct service *s;

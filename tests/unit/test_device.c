@@ -3,8 +3,9 @@
  * Devices against a fake PCI function and a fake IOAPIC: what a driver may and
  * may not reach, and that its death leaves device, line and memory harmless.
  */
-// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/space.c kernel/core/fault.c kernel/core/device.c kernel/core/irq.c kernel/core/hardware.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/space.c kernel/core/fault.c kernel/core/device.c kernel/core/dma.c kernel/core/irq.c kernel/core/hardware.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
+#include "kernel/core/call.h"
 #include "kernel/core/device.h"
 #include "kernel/core/pci_reg.h"
 #include "kernel/core/resource.h"
@@ -194,7 +195,7 @@ void arch_msi_message(uint32_t bdf, int vector, uint64_t *address, uint32_t *dat
 }
 
 /* An IOMMU that counts what a domain may reach. */
-static struct iommu_domain { uint64_t granted; bool exists; } domain;
+static struct iommu_domain { uint64_t granted, window; uint32_t one_way; bool exists; } domain;
 static bool iommu;
 static uint64_t told;
 void binding_post(struct object *o, uint64_t bits) { (void)o; told |= bits; }
@@ -212,10 +213,36 @@ int arch_domain_map(struct iommu_domain *d, paddr_t base, uint64_t bytes)
 	d->granted += bytes;
 	return 0;
 }
+int arch_domain_window(struct iommu_domain *d, uint64_t address, const paddr_t *frames, uint32_t count, bool write)
+{
+	assert_true(d->exists && address % (2 * MIB) == 0 && frames[0] % PAGE_SIZE == 0);
+	d->window = address;
+	d->one_way = write ? 2 : 1;
+	d->granted += count * PAGE_SIZE;
+	return 0;
+}
+void arch_domain_unmap(struct iommu_domain *d, uint64_t address, uint64_t bytes)
+{
+	assert_true(d->exists);
+	assert_int_equal(address, d->window);
+	d->granted -= bytes;
+}
 void arch_domain_destroy(struct iommu_domain *d)
 {
 	assert_true(d->exists);
 	d->exists = false;
+}
+
+/* ---- one open call with a window ---- */
+
+static const struct object_ops port_ops;
+static struct port port;
+static struct call open_call;
+static bool is_open;
+
+struct call *port_find_call(struct port *p, uint64_t id)
+{
+	return p == &port && is_open && id == open_call.id ? &open_call : NULL;
 }
 
 static uint32_t command(unsigned f)
@@ -518,6 +545,123 @@ static void test_iommu(void **state)
 	iommu = false;
 }
 
+/* Three pages, the first two neighbours, data from 0x200 of the first on. */
+static uint32_t open_with_window(paddr_t frames_[3])
+{
+	struct call_window *w = &open_call.win[0];
+	paddr_t run = frame_alloc_run(2, PAGE_SIZE, 0), hole = frame_alloc(0);
+
+	open_call = (struct call){ .id = 77, .win_count = 1 };
+	*w = (struct call_window){ .len = 2 * PAGE_SIZE, .flags = X_WIN_WRITE, .page_offset = 0x200, .frame_count = 3 };
+	w->frames = kmalloc(3 * sizeof(paddr_t));
+	w->frames[0] = frames_[0] = run;
+	w->frames[1] = frames_[1] = run + PAGE_SIZE;
+	w->frames[2] = frames_[2] = frame_alloc(0);
+	frame_unref(hole);
+	is_open = true;
+	object_ref(&port.obj);
+	return (uint32_t)object_hand_out(&port.obj, X_R_RECEIVE);
+}
+
+/* As the call's end does it (call.c). */
+static void close_window(void)
+{
+	struct call_window *w = &open_call.win[0];
+
+	is_open = false;
+	if (w->dma) {
+		w->dma->of = NULL;
+	} else {
+		frames_unpin(w->frames, w->frame_count);
+		kfree(w->frames);
+	}
+}
+
+static void test_windows(void **state)
+{
+	struct x_dma_segment s[4];
+	paddr_t p[3];
+	uint32_t d = create(0, false, false), other = create(1, false, false), at = open_with_window(p);
+	struct x_dma_window use = { .device = d, .port = at, .call = 77, .write = 1, .offset = 0x100, .len = 2 * PAGE_SIZE - 0x100,
+				    .segments = (uint64_t)s, .segment_max = 4 };
+	int64_t n;
+
+	(void)state;
+	assert_int_equal(sys_dma_window((uint64_t)&use), -X_ERIGHTS); /* not lent */
+	assert_int_equal(sys_window_lend(at, 78, 0, d), -X_ENOENT);
+	assert_int_equal(sys_window_lend(at, 77, 1, d), -X_EINVAL);
+	assert_int_equal(sys_window_lend(at, 77, 0, other), 0);
+	assert_int_equal(sys_dma_window((uint64_t)&use), -X_ERIGHTS); /* to another device */
+	assert_int_equal(sys_window_lend(at, 77, 0, d), 0);
+	use.write = 0;
+	assert_int_equal(sys_dma_window((uint64_t)&use), -X_ERIGHTS); /* the wrong way */
+	use.write = 1;
+	use.segment_max = 1;
+	assert_int_equal(sys_dma_window((uint64_t)&use), -X_E2BIG);
+	use.segment_max = 4;
+	use.offset++;
+	assert_int_equal(sys_dma_window((uint64_t)&use), -X_EINVAL);
+	use.offset = UINT64_MAX;
+	assert_int_equal(sys_dma_window((uint64_t)&use), -X_EINVAL);
+	use.offset = 0x100;
+	n = sys_dma_window((uint64_t)&use);
+	assert_true(n >= 0);
+	assert_int_equal(s[0].iova, p[0] + 0x300);
+	assert_int_equal(s[0].bytes + (use.segment_count == 2 ? s[1].bytes : 0), use.len);
+	assert_int_equal(sys_dma_window((uint64_t)&use), -X_EBUSY);
+	assert_int_equal(sys_dma_release(other, (uint32_t)n), -X_ENOENT);
+	assert_int_equal(sys_dma_release(d, (uint32_t)n), 0);
+	assert_int_equal(sys_dma_release(d, (uint32_t)n), -X_ENOENT);
+
+	/* The caller goes while the device writes: the frames stay until it is done. */
+	n = sys_dma_window((uint64_t)&use);
+	close_window();
+	assert_int_equal(sys_dma_window((uint64_t)&use), -X_ENOENT);
+	assert_int_equal(frame_refs(p[2]), 1);
+	assert_int_equal(sys_dma_release(d, (uint32_t)n), 0);
+	assert_int_not_equal(frame_struct(p[2])->state, FRAME_USED);
+
+	/* ... or, if its driver dies too, until it is reset. */
+	use.port = open_with_window(p);
+	assert_int_equal(sys_window_lend(use.port, 77, 0, d), 0);
+	n = sys_dma_window((uint64_t)&use);
+	assert_true(n >= 0);
+	close_window();
+	device_process_died(&driver);
+	assert_int_equal(sys_dma_release(d, (uint32_t)n), -X_ENOENT);
+	assert_int_equal(frame_refs(p[0]), 1);
+	assert_int_equal(sys_device_ctl(d, X_DEV_BUS_MASTER_ON, 0), 0);
+	assert_int_not_equal(frame_struct(p[0])->state, FRAME_USED);
+}
+
+static void test_windows_iommu(void **state)
+{
+	struct x_dma_segment s[4];
+	paddr_t p[3];
+	uint32_t d = create(0, false, false), at = open_with_window(p);
+	struct x_dma_window use = { .device = d, .port = at, .call = 77, .write = 1, .len = 2 * PAGE_SIZE,
+				    .segments = (uint64_t)s, .segment_max = 1 };
+	int64_t n;
+
+	(void)state;
+	iommu = true;
+	assert_int_equal(sys_window_lend(at, 77, 0, d), 0);
+	n = sys_dma_window((uint64_t)&use);
+	assert_true(n >= 0);
+	assert_int_equal(use.segment_count, 1); /* scattered as it is */
+	assert_int_equal(s[0].iova, domain.window + 0x200);
+	assert_int_equal(domain.one_way, 2);
+	assert_int_equal(domain.granted, 3 * PAGE_SIZE);
+	assert_int_equal(sys_dma_release(d, (uint32_t)n), 0);
+	assert_int_equal(domain.granted, 0);
+	n = sys_dma_window((uint64_t)&use);
+	assert_true(n >= 0);
+	close_window();
+	device_process_died(&driver); /* no reset needed: it reaches nothing */
+	assert_int_not_equal(frame_struct(p[0])->state, FRAME_USED);
+	iommu = false;
+}
+
 static void test_rights(void **state)
 {
 	uint32_t d = create(0, false, false);
@@ -599,10 +743,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_create_refuses), TEST(test_config), TEST(test_map), TEST(test_msix),
 		TEST(test_msi), TEST(test_shared_line), TEST(test_dma_and_quarantine), TEST(test_iommu),
+		TEST(test_windows), TEST(test_windows_iommu),
 		TEST(test_rights), TEST(test_created_again), TEST(test_ports_and_irq),
 		TEST(test_memory_physical),
 	};
 
+	object_init(&port.obj, X_TYPE_PORT, &port_ops);
 	fake_machine(64 * MIB);
 	fake_range(0, 0xa0000, true);
 	fake_range(0xe0000, 0x20000, false);

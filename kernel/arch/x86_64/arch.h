@@ -131,6 +131,9 @@ bool arch_iommu_on(void);
 struct iommu_domain *arch_domain_create(uint32_t bdf); /* one a function; NULL: out of memory, or domains */
 int arch_domain_map(struct iommu_domain *d, paddr_t base, uint64_t bytes); /* grant; -X_ENOMEM, -X_EINVAL */
 /* When this returns the device reaches nothing, and nothing is under way. */
+/* Grant one way at an address (2 MiB aligned) that is not physical, until unmapped. */
+int arch_domain_window(struct iommu_domain *d, uint64_t address, const paddr_t *frames, uint32_t count, bool write);
+void arch_domain_unmap(struct iommu_domain *d, uint64_t address, uint64_t bytes); /* no DMA there is under way any more */
 void arch_domain_destroy(struct iommu_domain *d);
 
 /* ---- machine ---- */

@@ -380,6 +380,31 @@ int arch_domain_map(struct iommu_domain *d, paddr_t base, uint64_t bytes)
 	return 0;
 }
 
+int arch_domain_window(struct iommu_domain *d, uint64_t address, const paddr_t *frames, uint32_t count, bool write)
+{
+	bool present;
+	uint64_t *e = entry_of(d, address, 1, &present);
+
+	if (!e || address < frame_limit << 12)
+		return -X_ENOMEM;
+	for (uint32_t i = 0; i < count; i++) /* at most 512 */
+		e[i] = frames[i] | (write ? SL_WRITE : SL_READ);
+	flush(d->unit, e, count * sizeof(*e));
+	if (d->unit->cap & CAP_CACHING)
+		invalidate(d->unit, 0, IOTLB_DOMAIN | (uint64_t)d->id << 16);
+	return 0;
+}
+
+void arch_domain_unmap(struct iommu_domain *d, uint64_t address, uint64_t bytes)
+{
+	bool present;
+	uint64_t *e = entry_of(d, address, 1, &present);
+
+	memset(e, 0, bytes / PAGE_SIZE * sizeof(*e));
+	flush(d->unit, e, bytes / PAGE_SIZE * sizeof(*e));
+	invalidate(d->unit, 0, IOTLB_DOMAIN | (uint64_t)d->id << 16);
+}
+
 /* -------------------------------------------------------------- interrupts */
 
 static void interrupt_entry(struct vtd_unit *u, int vector, uint64_t low, uint64_t high)

@@ -72,6 +72,8 @@ enum { SCOPE_ENDPOINT = 1, SCOPE_BRIDGE = 2, SCOPE_IOAPIC = 3 };
 #define IRTE_LEVEL       (1u << 4)
 #define IRTE_VERIFY      (1ull << 18) /* the requester's id, all of it */
 
+#define SL_READ   1ull
+#define SL_WRITE  2ull
 #define SL_ACCESS 3ull                /* read, write */
 #define SL_LARGE  (1ull << 7)
 
