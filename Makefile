@@ -74,7 +74,15 @@ USER_CFLAGS := -std=gnu11 -g -O2 -ffreestanding -fno-pic -fno-stack-protector -f
 LIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(wildcard lib/*/*.c lib/*/*.S))
 LIBXINIM := $(BUILD)/libxinim.a
 
-MANIFESTS := $(wildcard servers/*/manifest fs/*/manifest drivers/*/*/manifest)
+# Services of your own, kept outside of this tree: `make EXTRA="/path/to/edu ..."` builds them
+# into the archive too (docs/tutorial-driver.md). local/NAME links to each.
+EXTRA ?=
+LOCAL := $(patsubst %/,%,$(dir $(wildcard $(addsuffix /manifest,$(EXTRA)))))
+$(foreach d,$(EXTRA),$(if $(wildcard $d/manifest),,$(error EXTRA: $d has no file `manifest`)))
+$(shell rm -rf $(BUILD)/local && mkdir -p $(BUILD)/local $(foreach d,$(LOCAL),&& ln -s $(abspath $d) $(BUILD)/local/$(notdir $d)); \
+	cmp -s $(BUILD)/.local - <<<"$(LOCAL)" || echo "$(LOCAL)" >$(BUILD)/.local)
+
+MANIFESTS := $(wildcard servers/*/manifest fs/*/manifest drivers/*/*/manifest $(BUILD)/local/*/manifest)
 SERVICE_DIRS := $(sort $(dir $(MANIFESTS)) servers/rs/)
 service_name = $(notdir $(patsubst %/,%,$1))
 SERVICES := $(foreach d,$(SERVICE_DIRS),$(call service_name,$d))
@@ -88,7 +96,7 @@ $(BUILD)/$1/%.S.o: $1/%.S | $(STAMP)
 	@mkdir -p $$(@D)
 	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
 endef
-$(foreach d,lib servers fs drivers tests/native bench,$(eval $(call user_rules,$d)))
+$(foreach d,lib servers fs drivers tests/native bench $(BUILD)/local,$(eval $(call user_rules,$d)))
 
 # Services whose manifest says `restart warm`: hooks at every store (lib/region/hooks.c),
 # .data and .bss where lib/region/region.h says. `make WARM=` builds without hooks.
@@ -110,7 +118,7 @@ $(BUILD)/warm/$1/%.S.o: $1/%.S | $(STAMP)
 	@mkdir -p $$(@D)
 	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
 endef
-$(foreach d,lib servers fs drivers tests/native,$(eval $(call warm_rules,$d)))
+$(foreach d,lib servers fs drivers tests/native $(BUILD)/local,$(eval $(call warm_rules,$d)))
 
 $(WARM_LIB): $(patsubst $(BUILD)/lib/%,$(BUILD)/warm/lib/%,$(LIB_OBJ))
 	@echo "  AR      $@"
@@ -224,7 +232,7 @@ $(STRIPPED)/%: $(BUILD)/bin/%
 $(STRIPPED)/personality: $(PERSONALITY)
 	@mkdir -p $(@D)
 	@strip --strip-debug $< -o $@
-$(ARCHIVE): $(BUILD)/tools/mkarchive $(foreach s,$(SERVICES),$(STRIPPED)/$s) $(STRIPPED)/personality $(MANIFESTS)
+$(ARCHIVE): $(BUILD)/tools/mkarchive $(foreach s,$(SERVICES),$(STRIPPED)/$s) $(STRIPPED)/personality $(MANIFESTS) $(BUILD)/.local
 	@echo "  ARCHIVE $@"
 	@$(BUILD)/tools/mkarchive $@ personality/linux=$(STRIPPED)/personality \
 		$(foreach s,$(SERVICES),bin/$s=$(STRIPPED)/$s) \

@@ -16,6 +16,7 @@ enum dev_op {
 	                     terminal's foreground group, and the session has no terminal any more */
 };
 
+#define DEV_NODE    0u /* a service with `node` in its manifest: /dev/<its name> */
 #define DEV_CONSOLE 1u /* tty: /dev/console, /dev/ttyS0 */
 #define DEV_CTTY    2u /* tty: /dev/tty, the opener's controlling terminal, or -X_ENXIO */
 #define DEV_SVC     3u /* rs: /dev/svc, the control channel of svc(1) */

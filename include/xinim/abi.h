@@ -539,6 +539,7 @@ struct x_system_info {
  */
 #define X_BOOT_PAGE  0x00007f7fffff0000ull
 #define X_BOOT_MAGIC 0x544f4f424d494e58ull
+#define X_BOOT_NODE "node." /* a boot handle's name: this, and that of a service that serves /dev/NAME */
 struct x_boot_handle { char name[24]; uint32_t handle; uint32_t reserved; };
 struct x_boot_page {
 	uint64_t magic;

@@ -34,6 +34,8 @@ struct manifest {
 	char args[512];              /* NUL-separated */
 	uint32_t arg_bytes;
 	bool gives_personality;
+	bool node;                   /* it serves /dev/<its name> */
+	bool takes_nodes;            /* it is given all of these: vfs */
 	uint32_t seen;               /* keys met so far, for duplicates */
 	uint32_t errors;             /* lines refused: the service is not to be started */
 };

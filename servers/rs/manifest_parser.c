@@ -192,6 +192,18 @@ static const char *key_gives(struct manifest *m, const struct words *w)
 	return NULL;
 }
 
+static const char *key_node(struct manifest *m, const struct words *w)
+{
+	m->node = true;
+	return w->count == 1 ? NULL : "expected: node";
+}
+
+static const char *key_nodes(struct manifest *m, const struct words *w)
+{
+	m->takes_nodes = true;
+	return w->count == 1 ? NULL : "expected: nodes";
+}
+
 static const struct key { const char *name; key_fn fn; bool repeatable; } keys[] = {
 	{ "kind", key_kind, false },
 	{ "needs", key_needs, true },
@@ -206,6 +218,8 @@ static const struct key { const char *name; key_fn fn; bool repeatable; } keys[]
 	{ "memory", key_memory, false },
 	{ "args", key_args, true },
 	{ "gives", key_gives, false },
+	{ "node", key_node, false },
+	{ "nodes", key_nodes, false },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 

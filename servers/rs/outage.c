@@ -31,5 +31,6 @@ struct outage_summary outage_summarise(const struct outages *o)
 		return (struct outage_summary){ 0 };
 	memcpy(v, o->sample_ns, n * sizeof(v[0]));
 	sort(v, n);
-	return (struct outage_summary){ v[0], n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2, v[n - 1] };
+	return (struct outage_summary){ v[0], n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2, v[n - 1],
+		o->sample_ns[(o->count - 1) % OUTAGE_SAMPLES] };
 }

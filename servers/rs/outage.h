@@ -11,7 +11,7 @@
 #define OUTAGE_SAMPLES 64u
 
 struct outages { uint64_t count; uint64_t sample_ns[OUTAGE_SAMPLES]; };
-struct outage_summary { uint64_t min_ns, median_ns, max_ns; }; /* zeroes if there were none */
+struct outage_summary { uint64_t min_ns, median_ns, max_ns, last_ns; }; /* zeroes if there were none */
 
 void outage_add(struct outages *o, uint64_t ns);
 struct outage_summary outage_summarise(const struct outages *o);

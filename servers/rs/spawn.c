@@ -232,6 +232,19 @@ static void give_peers(struct spawning *sp)
 			give(sp, services[i].name, services[i].port, RIGHTS_PEER);
 }
 
+/* The ports of those that serve a node of /dev, as "node.<name>". */
+static void give_nodes(struct spawning *sp)
+{
+	char name[sizeof(sp->page.handles[0].name)];
+
+	for (uint32_t i = 0; i < service_count; i++) {
+		if (!services[i].manifest->node)
+			continue;
+		snprintf(name, sizeof(name), X_BOOT_NODE "%s", services[i].name);
+		give(sp, name, services[i].port, RIGHTS_PEER);
+	}
+}
+
 static void give_control(struct spawning *sp)
 {
 	int64_t control = x_event_create(), event = x_event_create();
@@ -254,6 +267,8 @@ static void give_all(struct spawning *sp)
 	give(sp, "port", sp->s->port, RIGHTS_OWN_PORT);
 	give_control(sp);
 	give_peers(sp);
+	if (m->takes_nodes)
+		give_nodes(sp);
 	if (sp->s->device != X_NO_HANDLE)
 		give(sp, "device", sp->s->device, RIGHTS_DEVICE);
 	if (m->ioport_count)

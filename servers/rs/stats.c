@@ -57,7 +57,7 @@ static void json_service(struct text *t, const struct service *s, bool first)
 {
 	struct outage_summary o = outage_summarise(&s->outages);
 	struct figures f = figures_of(s);
-	char low[32], median[32], high[32], why[96], cause[48];
+	char low[32], median[32], high[32], last[32], why[96], cause[48];
 
 	text_print(t, "%s\n {\"name\":\"%s\",\"state\":\"%s\",\"why\":\"%s\",\"uptime_ms\":%llu,\"restarts\":%llu,"
 		   "\"warm_restarts\":%llu,\"items_failed\":%llu,\"crashes\":%llu,\"last_cause\":\"%s\",",
@@ -66,9 +66,9 @@ static void json_service(struct text *t, const struct service *s, bool first)
 		   (unsigned long long)s->restarts, (unsigned long long)s->warm_restarts,
 		   (unsigned long long)s->items_failed, (unsigned long long)f.crashes,
 		   plain(cause, sizeof(cause), cause_name(s->last_cause)));
-	text_print(t, "\"outages\":{\"count\":%llu,\"min_ms\":%s,\"median_ms\":%s,\"max_ms\":%s},\"memory_kib\":%llu,"
+	text_print(t, "\"outages\":{\"count\":%llu,\"min_ms\":%s,\"median_ms\":%s,\"max_ms\":%s,\"last_ms\":%s},\"memory_kib\":%llu,"
 		   "\"mapped_kib\":%llu,\"handles\":%llu,\"cpu_ms\":%llu}", (unsigned long long)f.outages, ms(low, sizeof(low), o.min_ns),
-		   ms(median, sizeof(median), o.median_ns), ms(high, sizeof(high), o.max_ns),
+		   ms(median, sizeof(median), o.median_ns), ms(high, sizeof(high), o.max_ns), ms(last, sizeof(last), o.last_ns),
 		   (unsigned long long)f.memory_kib, (unsigned long long)f.mapped_kib,
 		   (unsigned long long)f.handles, (unsigned long long)f.cpu_ms);
 }

@@ -34,11 +34,11 @@ enum { PTYS = 64, INODE_PTY = 0x1000, PTY_MAJOR = 136 };
 #define LNK(name, text)               { name, text, 0, F_S_IFLNK | 0777, 0, 0 }
 #define DIR(name, mode)               { name, NULL, 0, F_S_IFDIR | (mode), 0, 0 }
 
-enum { FIXED_NODES = 17, BLOCK_NODES_MAX = 48 };
+enum { FIXED_NODES = 17, BLOCK_NODES_MAX = 48, DRIVER_NODES_MAX = 8 };
 
 /* Inode n is nodes[n - 1]; all but the root lie in the root. One without a name,
  * behind the fixed ones, is not there. */
-static struct node nodes[FIXED_NODES + BLOCK_NODES_MAX] = {
+static struct node nodes[FIXED_NODES + BLOCK_NODES_MAX + DRIVER_NODES_MAX] = {
 	DIR("", 0755),
 	CHR("null", 1, 3, 0666),
 	CHR("zero", 1, 5, 0666),
@@ -188,6 +188,32 @@ void devfs_set_blocks(const struct bdev_node *list, uint32_t count)
 			.name = names[slot], .rdev = list[i].rdev, .mode = F_S_IFBLK | 0660,
 		};
 	}
+}
+
+/* Nodes of services whose manifest says `node`: rs names their ports. The minor
+ * number is the place of the handle in the list of those. */
+void devfs_init(void)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < boot->handle_count && found < DRIVER_NODES_MAX; i++) {
+		const char *name = boot->handles[i].name;
+
+		if (strncmp(name, X_BOOT_NODE, strlen(X_BOOT_NODE)))
+			continue;
+		nodes[FIXED_NODES + BLOCK_NODES_MAX + found] = (struct node){
+			.name = name + strlen(X_BOOT_NODE), .rdev = DRIVER_MAJOR << 8 | found, .mode = F_S_IFCHR | 0600,
+		};
+		found++;
+	}
+}
+
+x_handle_t devfs_driver(uint64_t rdev)
+{
+	for (uint32_t i = FIXED_NODES + BLOCK_NODES_MAX; i < NODES; i++)
+		if (nodes[i].name && nodes[i].rdev == rdev)
+			return boot_handle(nodes[i].name - strlen(X_BOOT_NODE));
+	return X_NO_HANDLE;
 }
 
 /* ---- the walk ---- */

@@ -16,7 +16,7 @@ enum { FILL_BYTES = 16384, RANDOM_BYTES = 4096, PTYS_KNOWN = 64, PTS_MAJOR = 136
 struct device_entry {
 	uint64_t rdev;
 	enum device device;
-	const char *server;     /* REMOTE: boot handle */
+	const char *server;     /* REMOTE: boot handle; NULL: a driver's node */
 	uint32_t number;        /* REMOTE: DEV_* */
 };
 
@@ -44,7 +44,7 @@ static uint64_t next_serial = 1;
 
 static void open_remote(struct request *r, const struct device_entry *d, uint32_t flags)
 {
-	x_handle_t server = boot_handle(d->server);
+	x_handle_t server = d->server ? boot_handle(d->server) : devfs_driver(d->rdev);
 	struct x_msg msg = { .op = DEV_OPEN, .a = { d->number, flags, r->koid } };
 	struct file_attr attr;
 
@@ -113,6 +113,12 @@ void device_open(struct request *r, uint64_t rdev, uint32_t flags)
 
 	for (i = 0; i < DEVICES && devices[i].rdev != rdev; i++)
 		;
+	if (i == DEVICES && rdev >> 8 == DRIVER_MAJOR) {
+		struct device_entry driver = { rdev, DEVICE_REMOTE, NULL, DEV_NODE };
+
+		open_remote(r, &driver, flags);
+		return;
+	}
 	if (i == DEVICES && rdev >> 8 == PTS_MAJOR) {
 		struct device_entry pts = { rdev, DEVICE_REMOTE, "tty", DEV_PTS + (uint32_t)(rdev & 0xff) };
 

@@ -69,6 +69,7 @@ static const struct server_ops ops = {
 void server_main(void)
 {
 	random_init();
+	devfs_init();
 	mounts_init();
 	blockdev_init();
 	server_run(&ops);

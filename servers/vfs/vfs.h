@@ -368,6 +368,9 @@ void devfs_pty_added(uint32_t n, uint32_t uid, uint32_t gid);   /* /dev/pts/n */
 void devfs_pty_gone(uint32_t n);
 int devfs_path_of_rdev(uint64_t rdev, char *text, size_t size); /* its length, 0: no such node */
 void devfs_attr_of_rdev(uint64_t rdev, struct file_attr *attr);
+#define DRIVER_MAJOR 240u /* Linux leaves 240 to 254 to local use */
+void devfs_init(void);
+x_handle_t devfs_driver(uint64_t rdev);                         /* who serves it; X_NO_HANDLE: nobody */
 void devfs_set_blocks(const struct bdev_node *list, uint32_t count);
 
 /* A device number to open, or -X_ENXIO. Answers through the request. */

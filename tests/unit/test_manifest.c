@@ -47,7 +47,7 @@ static void full(void **state)
 	assert_int_equal(parse_as("virtio_blk",
 		"# a comment\n\nkind driver # at the end\r\n\tneeds devmgr\nneeds  tty pm\nuses vfs\n"
 		"match pci:1af4:1042,1af4:1001\nioports 0x3f8 8\nirq 4\nresource processes\nband server\n"
-		"heartbeat 50 2000\nrestart never\nmemory 16\nargs a b=c\nargs d\ngives personality"), 0);
+		"heartbeat 50 2000\nrestart never\nmemory 16\nargs a b=c\nargs d\ngives personality\nnode\nnodes"), 0);
 	assert_int_equal(reported.count, 0);
 	assert_string_equal(m.name, "virtio_blk");
 	assert_int_equal(m.kind, KIND_DRIVER);
@@ -66,7 +66,7 @@ static void full(void **state)
 	assert_int_equal(m.memory_mib, 16);
 	assert_int_equal(m.arg_bytes, 8);
 	assert_memory_equal(m.args, "a\0b=c\0d", 8);
-	assert_true(m.gives_personality);
+	assert_true(m.gives_personality && m.node && m.takes_nodes);
 }
 
 static void defaults(void **state)
@@ -96,7 +96,7 @@ static void mistakes(void **state)
 		{ "kind server\nresource some\n", 2 }, { "kind server\nband program\n", 2 },
 		{ "kind server\nheartbeat 100\n", 2 }, { "kind server\nheartbeat 500 100\n", 2 },
 		{ "kind server\nrestart maybe\n", 2 }, { "kind server\nmemory 0\n", 2 },
-		{ "kind server\nmemory 99999999999999999999999\n", 2 }, { "kind server\ngives all\n", 2 },
+		{ "kind server\nmemory 99999999999999999999999\n", 2 }, { "kind server\ngives all\n", 2 }, { "kind server\nnode x\n", 2 }, { "kind server\nnodes x\n", 2 },
 		{ "kind server\n\x01\n", 2 }, { "", 0 }, { "needs a\n", 0 }, { "kind server\nmatch pci:1:2\n", 0 },
 	};
 
