@@ -39,6 +39,7 @@ bool outbox_is_high(void); /* to be committed between two items */
 struct warm_item { uint64_t kind, id, object; }; /* kind: x_in_kind, or one of these */
 #define WARM_TIMER     100u /* id: address of the timer */
 #define WARM_BATCH_END 101u
+#define WARM_PART      102u /* of batch_end: server_part() */
 /* What is being worked on from now on; true: it is to be failed instead. */
 bool warm_begin(uint64_t kind, uint64_t id, uint64_t object);
 uint32_t warm_batch_max(void);

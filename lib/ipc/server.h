@@ -59,6 +59,14 @@ __attribute__((noreturn)) void server_exit(void);
 /* The number of commits so far: what was released in this very iteration may still
  * be needed by a rollback. */
 uint64_t server_epoch(void);
+/* A part of batch_end's work that can do without being done, such as one packet
+ * received: `object` and `id` name it, the same ones after a rollback. true: it has
+ * killed the service twice and is to be dropped. server_part_end(): what follows is
+ * no longer its fault. server_careful(): after deaths of our own; one part an
+ * iteration, please, so that they can be told apart. */
+bool server_part(uint64_t object, uint64_t id);
+void server_part_end(void);
+bool server_careful(void);
 /* One line to the kernel log, prefixed by the service's name. */
 __attribute__((format(printf, 1, 2))) void server_log(const char *fmt, ...);
 /* Tell rs that the service is ready to serve (also done by server_run at its

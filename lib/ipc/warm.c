@@ -9,7 +9,8 @@
  * try, the second by failing that item to its sender, the third by a cold
  * start. So are deaths on different items with no good run between them, and a
  * state that does not hold water. After a death items are received one by one
- * for a while, so that the innocent ones are committed.
+ * for a while, so that the innocent ones are committed. Packets, and what else
+ * batch_end does in parts, are items too (server_part()).
  *
  * Also here, for tests: the verifier of the undo log, and death at the Nth
  * entry to the kernel.
@@ -19,6 +20,7 @@
 #include "proto/rs.h"
 
 #define GOOD_RUN_NS 1000000000ull
+#define PARTS_MOST 16u    /* failed without a good run between them */
 #define SLOW_COMMITS 100u /* one item each */
 #define VERIFY_BYTES (6u << 20) /* most that is compared */
 
@@ -26,6 +28,7 @@ static REGION_SCRATCH struct {
 	struct warm_item now, blamed;
 	uint32_t deaths;        /* on `blamed` */
 	bool fail_it;           /* when it comes again */
+	uint32_t parts_failed;  /* since the last good run */
 	uint32_t slow_commits;  /* left */
 	uint64_t since_ns;      /* last warm restart */
 	uint64_t restarts;
@@ -71,7 +74,28 @@ bool warm_begin(uint64_t kind, uint64_t id, uint64_t object)
 	server_log("warm restart: item of kind %u, id 0x%llx, object 0x%llx killed it twice: failed",
 		   (unsigned)kind, (unsigned long long)id, (unsigned long long)object);
 	tell_rs(RS_EVENT_GAVE_UP_ITEM);
+	/* Packets come from anywhere: the next that kills us is another one's fault,
+	 * not a sign of a state gone bad, unless there is no end of them. */
+	if (kind == WARM_PART && ++warm.parts_failed <= PARTS_MOST)
+		warm.deaths = 0;
 	return true;
+}
+
+bool server_part(uint64_t object, uint64_t id)
+{
+	return warm_begin(WARM_PART, id, object);
+}
+
+bool server_careful(void)
+{
+	return warm.slow_commits && warm.deaths;
+}
+
+/* When they come one by one, all the iteration does is the part's doing. */
+void server_part_end(void)
+{
+	if (!server_careful())
+		warm.now = (struct warm_item){ WARM_BATCH_END, 0, 0 };
 }
 
 uint32_t warm_batch_max(void)
@@ -91,10 +115,14 @@ static bool can_start_cold(void)
 static void blame(void)
 {
 	bool good_run = server_now_ns - warm.since_ns > GOOD_RUN_NS;
+	/* Where parts came many at once, which one it was is seen the next time. */
+	bool closer = warm.now.kind == WARM_PART && warm.blamed.kind == WARM_BATCH_END;
 
+	if (good_run)
+		warm.parts_failed = 0;
 	if (same(&warm.now, &warm.blamed)) {
 		warm.deaths++;
-	} else if (warm.deaths && !good_run && can_start_cold()) {
+	} else if (warm.deaths && !good_run && !closer && can_start_cold()) {
 		go_cold("deaths on different items");
 	} else {
 		warm.blamed = warm.now;
@@ -119,6 +147,7 @@ void warm_start(uint64_t arg)
 		go_cold("its state is not kept");
 	if (x_port_info(server_port, &port) < 0 || !region_rollback(port.epoch))
 		go_cold("its undo log is damaged");
+	region.mapped_end = server_memory_end();
 	outbox_forget();
 	control_warm(port.epoch);
 	server_now_ns = now;
@@ -226,12 +255,14 @@ void warm_after_commit(uint64_t epoch)
 {
 	if (region_is_open()) {
 		region_commit(epoch);
+		region.mapped_end = server_memory_end();
 		if (verify.snapshot)
 			region_snapshot(verify.snapshot, verify.bytes);
 		return;
 	}
 	if (log_memory)
 		region_open(log_memory, epoch);
+	region.mapped_end = server_memory_end();
 }
 
 uint64_t server_epoch(void)

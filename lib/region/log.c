@@ -34,6 +34,7 @@ void region_open(void *log, uint64_t epoch)
 {
 	region.log = region.head = log;
 	region.epoch = epoch;
+	region.mapped_end = REGION_END;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	region.span = REGION_END - REGION_START;
 }
@@ -96,7 +97,7 @@ static bool undo_all(uint64_t end, uint64_t shift)
 
 bool region_rollback(uint64_t epoch)
 {
-	if (epoch == region.epoch && !undo_all(REGION_END, 0))
+	if (epoch == region.epoch && !undo_all(region.mapped_end, 0))
 		return false;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	region_commit(epoch);

@@ -44,6 +44,8 @@ struct region_control {
 	struct region_entry *head; /* where the next entry goes */
 	struct region_entry *log;
 	uint64_t epoch;            /* of the port, at the last commit */
+	uint64_t mapped_end;       /* of the region at the last commit: what was mapped since is gone
+	                              when a rollback runs. REGION_END unless said otherwise */
 	uint64_t entries_max;      /* most bytes of log an iteration has needed */
 };
 extern struct region_control region;

@@ -137,6 +137,12 @@ static void received(void *ctx, const struct net_piece *pieces, uint32_t count, 
 	}
 	i->rx_packets++;
 	i->rx_bytes += bytes;
+	if (server_part(interface_index(i), i->rx_packets)) {
+		i->rx_dropped++;
+		pbuf_free(p);
+		return;
+	}
+	packet_poison(p, 14);
 	packet_deliver(&i->netif, p, false);
 	/* What the device has verified, or what never was on a wire, is not summed
 	 * again; the flags hold for this packet only. */
@@ -147,6 +153,7 @@ static void received(void *ctx, const struct net_piece *pieces, uint32_t count, 
 		NETIF_SET_CHECKSUM_CTRL(&i->netif, NETIF_CHECKSUM_ENABLE_ALL);
 	if (i->netif.input(p, &i->netif) != ERR_OK)
 		pbuf_free(p);
+	server_part_end();
 }
 
 static void sent(void *ctx, void *cookie, int status)

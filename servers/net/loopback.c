@@ -102,6 +102,17 @@ void loopback_start(struct interface *i)
 	netif_ip6_addr_set_state(&i->netif, 0, IP6_ADDR_PREFERRED);
 }
 
+static void take(struct pbuf *p)
+{
+	bool drop = server_part(interface_index(lo), lo->rx_packets) || !lo->up;
+
+	if (!drop)
+		packet_poison(p, 0);
+	if (drop || lo->netif.input(p, &lo->netif) != ERR_OK)
+		pbuf_free(p);
+	server_part_end();
+}
+
 bool loopback_run(uint32_t most)
 {
 	for (; count && most; most--) {
@@ -111,8 +122,7 @@ bool loopback_run(uint32_t most)
 		count--;
 		lo->rx_packets++;
 		lo->rx_bytes += p->tot_len;
-		if (!lo->up || lo->netif.input(p, &lo->netif) != ERR_OK)
-			pbuf_free(p);
+		take(p);
 	}
 	return count != 0;
 }

@@ -67,9 +67,11 @@ static void batch_end(void)
 	for (uint32_t round = 0; round < ROUNDS && more; round++) {
 		more = ether_poll();
 		sockets_settle();
-		more |= loopback_run(LOOPBACK_AT_ONCE);
+		more |= loopback_run(server_careful() ? 1 : LOOPBACK_AT_ONCE);
 		wake_senders();
 		more |= sockets_unsettled();
+		if (server_careful())
+			break;
 	}
 	sockets_settle();
 	net_batch_end();

@@ -234,6 +234,7 @@ int64_t packet_open_socket(struct sock *s);
 int64_t packet_bind(struct sock *s, const struct address *a);
 int64_t packet_send(struct sock *s, struct waiter *w, const struct address *a);
 void packet_deliver(struct netif *netif, const struct pbuf *p, bool outgoing);
+void packet_poison(const struct pbuf *p, uint16_t ip_at); /* tests */
 void packet_address(const struct sock *s, const struct packet *d, struct address *a);
 
 /* icmp_error.c: what ICMP says of what we sent */

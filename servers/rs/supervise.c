@@ -125,6 +125,7 @@ void service_on_event(void *service, uint64_t bits)
 		s->ping_ns = 0;
 	if (bits & RS_EVENT_GAVE_UP_ITEM) {
 		s->items_failed++;
+		s->warm_streak = 0; /* the culprit is found; lib/ipc counts how many */
 		event_announce(s->name, "failed an item on which it had died twice");
 	}
 	if (bits & RS_EVENT_FAILED) {

@@ -145,6 +145,11 @@ void server_die(const char *fmt, ...)
 	abort();
 }
 void server_exit(void) { abort(); }
+static uint64_t fake_epoch;
+static bool fake_careful;
+uint64_t server_epoch(void) { return fake_epoch; }
+bool server_careful(void) { return fake_careful; }
+
 void server_log(const char *fmt, ...)
 {
 	va_list ap;
