@@ -35,8 +35,11 @@
 #include "proto/file.h"
 
 enum fs_op {
-	FS_MOUNT = 0x200, /* a[0] mount id, a[1] FS_RDONLY; win1 (write): struct file_statfs
-	                     -> a[0] root inode (held), a[1] 1 if the fs is read-only */
+	FS_MOUNT = 0x200, /* a[0] mount id, a[1] FS_RDONLY, FS_NOATIME; win0 (read): what is to be mounted
+	                     and its options as in mount(2), each ended by NUL (may be absent: then the
+	                     filesystem knows); win1 (write): struct file_statfs
+	                     -> a[0] root inode (held), a[1] 1 if the fs is read-only.
+	                     -X_EINVAL bad options, or no such filesystem on the device */
 	FS_UNMOUNT,       /* -> -X_EBUSY while inodes are held or files open (a[1] bit 0: force) */
 	FS_LOOKUP,        /* -> a[0] inode (held if FS_HOLD), a[1] mode; win1: struct file_attr
 	                     on success (write window, may be absent) */
@@ -46,7 +49,7 @@ enum fs_op {
 	                     a[0] inode, a[1] mode. Device nodes: -X_ENXIO and a[0], a[1], a[2] = rdev.
 	                     FIFOs: -X_ENXIO likewise. O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY
 	                     as open(2) has them */
-	FS_ACCESS,        /* a[3] R_OK 4 | W_OK 2 | X_OK 1 */
+	FS_ACCESS,        /* a[3] R_OK 4 | W_OK 2 | X_OK 1 -> a[1] mode (0: no regular file) */
 	FS_READLINK,      /* win1 (write): text -> status length */
 	FS_MKDIR,         /* mode */
 	FS_MKNOD,         /* mode with type, a[3] rdev */
@@ -61,6 +64,8 @@ enum fs_op {
 	FS_SYNC,
 	FS_PATH,          /* a[0] directory inode; win1 (write): its path from the root, "/a/b", "/"
 	                     for the root -> status length */
+	FS_REMOUNT,       /* win0 as FS_MOUNT (a device is not changed); a[1] FS_RDONLY, FS_NOATIME as they are to be -> a[1] 1 if it is read-only;
+	                     -X_EBUSY: files are open for writing; -X_EROFS: it cannot be written */
 	FS_MARK_MOUNT,    /* a[0] directory inode (held), a[1] 1/0: a mount point from now on */
 };
 
@@ -73,6 +78,7 @@ struct fs_setattr { /* FS_SETATTR, win1 */
 #define FS_NOFOLLOW 1u
 #define FS_HOLD     2u
 #define FS_RDONLY   4u
+#define FS_NOATIME  8u
 
 #define FS_NAME_MAX 255u
 #define FS_PATH_MAX 4096u

@@ -11,6 +11,9 @@
 enum rs_op {
 	RS_POWEROFF = 0x800, /* a[0] 0 power off, 1 reboot: after VFS_SYNC by the caller. Answered never */
 	RS_COMPLAIN,         /* win0 (read): service name; a peer broke its protocol: probe it */
+	RS_INSTANCE_START,   /* a[0], a[1] name of a service with `instances`: a further one is started
+	                        -> a[0] its number (its port is boot handle "name.number"); -X_ENFILE */
+	RS_INSTANCE_STOP,    /* a[0], a[1] name, a[2] number: it is told to end */
 };
 
 /* Bits of the event behind every service's boot handle "rs_event" (X_R_WRITE);

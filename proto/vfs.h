@@ -55,13 +55,17 @@ enum vfs_op {
 	                     root at /, uid 0), a[2] its pid -> a[0] new session id, handle[0] session */
 	VFSCTL_CREDS,     /* a[0] session, a[1] fsuid | fsgid<<32, a[2] ruid | rgid<<32, win0 (read): groups u32[] */
 	VFSCTL_EXEC,      /* a[0] session, win0 path, win1 (write): struct file_attr; checks X_OK and
-	                     that it is a regular file -> handle[0]: file object open for reading */
-	VFSCTL_MOUNTS,    /* win0 (write): text of /proc/mounts -> length */
+	                     that it is a regular file -> handle[0]: file object open for reading.
+	                     With handle[0] and an empty path: the same about that open file, no handle */
+	VFSCTL_MOUNTS,    /* a[0] VFS_MOUNTS_*, win0 (write): text of /proc/mounts, mountinfo -> length */
 	VFSCTL_READY,     /* answered when the root filesystem is mounted (or failed: error) */
 	VFSCTL_NAME_OF,   /* handle[0] an open file, win0 (write): its path, or what it is, as
 	                     /proc/N/fd shows it, without NUL -> its length */
 	VFSCTL_CWD,       /* a[0] session, win0 (write): path of the working directory without NUL -> its length */
 };
+
+#define VFS_MOUNTS_TABLE 0u
+#define VFS_MOUNTS_INFO  1u
 
 /* VFS_LOCK, a[0] */
 #define VFS_LOCK_OP   3u

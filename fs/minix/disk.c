@@ -8,13 +8,15 @@
  * filesystem on it is understood; then READY for ever. Without the boot option
  * root=NAME ("" the whole disk, or the number of a partition) the whole disk
  * is tried, then its partitions. FAILED: there is none; we stay, so that vfs
- * gets an answer.
+ * gets an answer. A further instance (minix.1, ...) is IDLE until it is told
+ * what to mount; it looks for that disk at each driver.
  */
 
 #include "fs/minix/server.h"
 
 #include "lib/blockcli/blockcli.h"
 #include "lib/c/stdlib.h"
+#include "lib/c/string.h"
 
 enum {
 	TRANSFERS_MAX = 256,
@@ -59,6 +61,12 @@ static const struct { const char *driver, *name; } candidates[] = {
 	{ "ahci", "" }, { "ahci", "1" }, { "ahci", "2" }, { "ahci", "3" }, { "ahci", "4" },
 };
 static uint32_t candidate;
+
+static const char *const drivers[] = {
+	"virtio_blk", "virtio_blk.1", "virtio_blk.2", "virtio_blk.3", "ahci", "ahci.1",
+};
+static char chosen[16];                 /* on demand: the disk or partition, "vdb1" */
+static int failure;
 static bool any_disk;                   /* has been opened */
 
 /* ---- transfers --------------------------------------------------------------- */
@@ -282,12 +290,33 @@ static void open_candidate(void);
 
 static void fail(const char *why)
 {
+	if (!failure)
+		failure = -X_ENXIO;
 	server_log("no filesystem: %s", why);
 	set_state(DISK_FAILED);
 }
 
+/* The next driver that may have the chosen disk. */
+static bool next_driver(void)
+{
+	while (++candidate < sizeof(drivers) / sizeof(drivers[0]))
+		if (boot_handle(drivers[candidate]) != X_NO_HANDLE)
+			return true;
+	return false;
+}
+
 static void try_next(const char *why)
 {
+	if (disk_on_demand()) {
+		if (failure || !next_driver()) {
+			fail(why);
+			return;
+		}
+		set_state(DISK_OPENING);
+		block_close(client);
+		open_candidate();
+		return;
+	}
 	if (boot_option("root") ||
 	    ++candidate == sizeof(candidates) / sizeof(candidates[0])) {
 		fail(why);
@@ -314,6 +343,7 @@ void disk_step(void)
 	if (status) {
 		server_log("%s: not a usable MINIX filesystem: %s (error %d)", disk.name,
 			   fs.reason ? fs.reason : "it can't be read", status);
+		failure = -X_EINVAL;
 		try_next(no_volume);
 		return;
 	}
@@ -342,13 +372,12 @@ static void opened(void *ctx, int status, const struct block_info *info)
 
 static void open_candidate(void)
 {
-	const char *name = boot_option("root");
-
-	const char *driver = candidates[candidate].driver;
+	const char *name = disk_on_demand() ? chosen : boot_option("root");
+	const char *driver = disk_on_demand() ? drivers[candidate] : candidates[candidate].driver;
 
 	if (name && !strncmp(name, "/dev/", 5))
 		name += 5;
-	if (name && !strncmp(name, "sd", 2))
+	if (name && !disk_on_demand() && !strncmp(name, "sd", 2))
 		driver = "ahci";
 	client = block_open(boot_handle(driver), name ? name : candidates[candidate].name, pool_memory,
 			    pool_bytes, opened, NULL);
@@ -357,7 +386,7 @@ static void open_candidate(void)
 	block_on_cache_lost(client, on_cache_lost);
 }
 
-void disk_open(void)
+static void set_up(void)
 {
 	pool_memory = make_pool();
 	map_pool(pool_memory);
@@ -373,4 +402,36 @@ void disk_open(void)
 		free_transfers = &transfers[free_count];
 	}
 	open_candidate();
+}
+
+bool disk_on_demand(void)
+{
+	return strchr(boot->name, '.');
+}
+
+int disk_failure(void)
+{
+	return failure;
+}
+
+int disk_choose(const char *path)
+{
+	if (!disk_on_demand() || disk_state != DISK_IDLE)
+		return 0;
+	if (!strncmp(path, "/dev/", 5))
+		path += 5;
+	if (!*path || strlen(path) >= sizeof(chosen))
+		return -X_ENXIO;
+	strlcpy(chosen, path, sizeof(chosen));
+	set_up();
+	return 0;
+}
+
+void disk_open(void)
+{
+	disk_state = disk_on_demand() ? DISK_IDLE : DISK_OPENING;
+	if (disk_on_demand())
+		server_ready();
+	else
+		set_up();
 }

@@ -170,6 +170,8 @@ int minix_unmount(struct fsys *fs, struct cache_sync *sync, bool force);
 
 /* From now on nothing is changed. As for minix_unmount(), but all goes on. */
 int minix_make_read_only(struct fsys *fs, struct cache_sync *sync);
+/* -X_EROFS: the device is read-only, or what is on it damaged or not to be written. */
+int minix_make_writable(struct fsys *fs);
 
 /*
  * All metadata that was changed before the first call is on stable storage, and

@@ -16,12 +16,17 @@ extern struct fsys fs;
 
 /* ---- disk.c ---------------------------------------------------------------------- */
 
-enum disk_state { DISK_OPENING, DISK_MOUNTING, DISK_READY, DISK_FAILED };
+enum disk_state { DISK_IDLE, DISK_OPENING, DISK_MOUNTING, DISK_READY, DISK_FAILED };
 extern enum disk_state disk_state;
 extern struct minix_setup disk_setup;   /* for minix_init() */
 extern uint8_t *disk_slots;             /* part of the pool, for the bytes of files */
 extern uint64_t disk_slots_bytes;
 void disk_open(void);
+/* A further instance: it gets its disk with the mount, and nothing before. */
+bool disk_on_demand(void);
+/* The disk of a further instance: a path below /dev. Not heeded when there is one. */
+int disk_choose(const char *path);
+int disk_failure(void);                 /* why DISK_FAILED */
 /* Goes on mounting. */
 void disk_step(void);
 /* Gives the driver what was gathered. */

@@ -602,12 +602,29 @@ int store_sync(struct store_sync *opaque, uint32_t ino)
 
 /* ---- the mount ------------------------------------------------------------------------------ */
 
+int store_choose(const char *source, const char *options)
+{
+	if (options[0])
+		return -X_EINVAL;
+	return disk_choose(source);
+}
+
+int store_make_writable(void)
+{
+	return minix_make_writable(&fs);
+}
+
+void store_set_no_atime(bool no_atime)
+{
+	fs.limits.no_atime = no_atime;
+}
+
 int store_mount(bool read_only, struct store_sync *sync)
 {
 	int status = 0;
 
 	if (disk_state == DISK_FAILED)
-		return -X_ENODEV;
+		return disk_on_demand() ? disk_failure() : -X_ENODEV;
 	if (disk_state != DISK_READY)
 		return -X_EWAIT;
 	if (fs.state == MINIX_UNMOUNTED)

@@ -348,6 +348,17 @@ int minix_make_read_only(struct fsys *fs, struct cache_sync *sync)
 	return cache_sync(&fs->cache, sync);
 }
 
+int minix_make_writable(struct fsys *fs)
+{
+	if (!fs->limits.read_only)
+		return 0;
+	if (fs->setup.read_only || fs->damage_count ||
+	    (fs->setup.writable_block_max && fs->block_size > fs->setup.writable_block_max))
+		return -X_EROFS;
+	fs->limits.read_only = false;
+	return set_clean_flag(fs, false);
+}
+
 int minix_unmount(struct fsys *fs, struct cache_sync *sync, bool force)
 {
 	uint32_t i;

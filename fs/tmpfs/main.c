@@ -93,13 +93,21 @@ static uint64_t option(const char *key, uint64_t otherwise)
 	return value ? value : otherwise;
 }
 
-static void set_limits(void)
+uint64_t volume_memory_bytes(void)
 {
 	struct x_system_info info = { 0 };
 
 	x_system_info(&info);
-	tmpfs.pages_max = option("tmpfs.size", info.memory_bytes / 2 >> 20) * ((1 << 20) / TMPFS_PAGE);
-	tmpfs.node_count = option("tmpfs.inodes", info.memory_bytes / BYTES_PER_NODE);
+	return info.memory_bytes;
+}
+
+static void set_limits(void)
+{
+	uint64_t memory = volume_memory_bytes();
+
+	tmpfs.pages_max = option("tmpfs.size", memory / 2 >> 20) * ((1 << 20) / TMPFS_PAGE);
+	tmpfs.node_count = option("tmpfs.inodes", memory / BYTES_PER_NODE);
+	tmpfs.node_max = tmpfs.node_count;
 	tmpfs.nodes = server_memory(tmpfs.node_count * sizeof(tmpfs.nodes[0]));
 	tmpfs.extras = server_memory(tmpfs.node_count * sizeof(tmpfs.extras[0]));
 	tmpfs.keep_unlinked = content_keep_unlinked;

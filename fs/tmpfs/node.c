@@ -124,7 +124,7 @@ int inode_get_dir(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 
 int inode_alloc(struct fsys *fs, uint32_t near_ino, struct fsys_node **out)
 {
-	uint32_t ino = fs->first_free;
+	uint32_t ino = fs->nodes_used < fs->node_max ? fs->first_free : 0;
 	struct tmpfs_undo *undo;
 	int status;
 

@@ -14,6 +14,23 @@ enum { EVICT_PAGES_MAX = 64 };
 
 static REGION_SCRATCH uint8_t bounce[TMPFS_PAGE] __attribute__((aligned(TMPFS_PAGE)));
 
+int store_choose(const char *source, const char *options)
+{
+	(void)source;
+	return options_set(volume, options);
+}
+
+int store_make_writable(void)
+{
+	volume->limits.read_only = false;
+	return 0;
+}
+
+void store_set_no_atime(bool no_atime)
+{
+	volume->limits.no_atime = no_atime;
+}
+
 int store_mount(bool read_only, struct store_sync *sync)
 {
 	(void)sync;

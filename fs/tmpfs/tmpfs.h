@@ -5,6 +5,7 @@
  * back, since they stay dirty. When there are more files than contents, small
  * ones are kept here meanwhile (store.c).
  *
+ *   options.c options of mount(2)
  *   main.c    start, limits, the event loop's hooks
  *   heap.c    memory in small pieces
  *   node.c    inodes, and undoing operations
@@ -75,7 +76,7 @@ struct tmpfs_undo {
 struct fsys {
 	struct fsys_limits limits;
 	uint64_t pages_max, pages_used; /* of files and of the heap */
-	uint32_t node_count, nodes_used, first_free;
+	uint32_t node_count, node_max, nodes_used, first_free; /* count: of the table; max: allowed */
 	struct fsys_node *nodes;        /* [ino - 1] */
 	struct tmpfs_extra *extras;
 	uint32_t hash[TMPFS_HASH];
@@ -95,6 +96,12 @@ static inline struct tmpfs_extra *extra_of(struct fsys *fs, const struct fsys_no
 
 /* Sets up the volume, empty but for its root. */
 void tmpfs_init(struct fsys *fs, uint64_t time_ns);
+
+/* ---- options.c, main.c ------------------------------------------------------------ */
+
+/* -X_EINVAL: not understood, or less than what is used already. */
+int options_set(struct fsys *fs, const char *text);
+uint64_t volume_memory_bytes(void);     /* of the machine, for size=N% */
 
 /* ---- node.c ---------------------------------------------------------------------- */
 

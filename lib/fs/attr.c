@@ -51,7 +51,7 @@ static int check_setattr(const struct fsys_node *ip,
 		return -X_EPERM;
 	if (!(set->mask & times) || owner)
 		return 0;
-	if ((set->mask & times) == both_now)
+	if ((set->mask & both_now) == both_now)
 		return access_check(ip, who, FSYS_W);
 	return -X_EPERM;
 }

@@ -145,10 +145,16 @@ static int64_t do_parent(struct request *r)
 
 static int64_t do_access(struct request *r)
 {
+	struct fsys_attr attr;
 	struct fsys_walk walk;
 	int64_t status = walk_path(r, 0, &walk);
 
-	return status ? status : fsys_access(volume, &who, walk.ino, r->in.msg.a[3] & 7);
+	if (!status)
+		status = fsys_getattr(volume, walk.ino, &attr);
+	if (status)
+		return status;
+	r->reply.a[1] = attr.mode;
+	return fsys_access(volume, &who, walk.ino, r->in.msg.a[3] & 7);
 }
 
 static int64_t do_readlink(struct request *r)

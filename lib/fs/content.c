@@ -184,6 +184,7 @@ int64_t content_lend(struct content *c, bool writable)
 			return status;
 		c->held = true;
 	}
+	c->lent_writable |= writable;
 	return x_handle_dup(c->memory, writable ? rights | X_R_WRITE : rights,
 			    X_SLOT_NATIVE, 0);
 }
@@ -259,6 +260,16 @@ bool content_any_shared(void)
 
 	for (i = 0; i < contents_max; i++)
 		if (contents[i].ino && is_shared(&contents[i]))
+			return true;
+	return false;
+}
+
+bool content_any_writable(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < contents_max; i++)
+		if (contents[i].ino && contents[i].lent_writable && is_shared(&contents[i]))
 			return true;
 	return false;
 }

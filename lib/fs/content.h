@@ -22,6 +22,7 @@ struct content {
 	uint64_t bytes;                 /* the file's size */
 	uint32_t version;               /* advanced when something is cut off */
 	uint32_t busy;                  /* what the store has under way or not yet stable */
+	bool lent_writable;             /* to somebody, once */
 	bool held;                      /* mapped once: the inode is held until it isn't */
 	bool dead;                      /* its mount is gone; somebody still maps it */
 	bool spared;                    /* used since the search for a free slot came by */
@@ -58,6 +59,8 @@ void content_mode(uint32_t ino, uint32_t mode);
 bool content_keep_unlinked(uint32_t ino);
 /* Does anybody map a file, or have one as its stream? */
 bool content_any_shared(void);
+/* Does anybody map a file who may write to it? */
+bool content_any_writable(void);
 /* The mount ends: who still maps something gets no page any more. */
 void content_forget_all(void);
 /* From time to time: lets go of inodes that nobody maps any more. */

@@ -122,6 +122,16 @@ uint32_t file_open_count(void)
 	return file_count;
 }
 
+bool file_any_writable(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < files_max; i++)
+		if (files[i].used && files[i].ino && files[i].writable)
+			return true;
+	return false;
+}
+
 void file_forget_all(void)
 {
 	uint32_t i;

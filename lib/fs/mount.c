@@ -96,12 +96,34 @@ static int64_t write_statfs(struct request *r)
 	return window_write(r->in.id, 1, 0, &statfs, sizeof(statfs)) < 0 ? -X_EFAULT : 0;
 }
 
+/* Tells the store what it is to mount: two texts in window 0. */
+static int64_t choose(struct request *r)
+{
+	static char text[FS_PATH_MAX];
+	uint32_t bytes = r->in.win_count ? r->in.win[0].len : 0;
+	const char *options;
+	int64_t n;
+
+	if (!bytes)
+		return 0;
+	if (bytes > sizeof(text))
+		return -X_EINVAL;
+	n = window_read(r->in.id, 0, 0, text, bytes);
+	if (n != bytes || text[bytes - 1])
+		return -X_EINVAL;
+	options = text + strlen(text) + 1;
+	return store_choose(text, options < text + bytes ? options : "");
+}
+
 static int64_t do_mount(struct request *r)
 {
-	int64_t status = store_mount(r->in.msg.a[1] & FS_RDONLY, &r->sync);
+	int64_t status = mounted ? 0 : choose(r);
 
+	if (!status)
+		status = store_mount(r->in.msg.a[1] & FS_RDONLY, &r->sync);
 	if (status)
 		return status;
+	store_set_no_atime(r->in.msg.a[1] & FS_NOATIME);
 	if (!vfs_holds) {
 		vfs_holds = server_memory(fsys_slot_count(volume) * sizeof(*vfs_holds));
 		held_ino = server_memory(fsys_slot_count(volume) * sizeof(*held_ino));
@@ -115,6 +137,30 @@ static int64_t do_mount(struct request *r)
 	r->reply.a[0] = FSYS_ROOT_INO;
 	r->reply.a[1] = fsys_limits(volume)->read_only;
 	return write_statfs(r);
+}
+
+static int64_t do_remount(struct request *r)
+{
+	bool read_only = r->in.msg.a[1] & FS_RDONLY;
+	int64_t status = 0;
+
+	if (!r->started)
+		status = choose(r);
+	if (status)
+		return status;
+	if (read_only && !fsys_limits(volume)->read_only) {
+		if (!r->started && (file_any_writable() || content_any_writable()))
+			return -X_EBUSY;
+		r->started = true;
+		status = store_mount(true, &r->sync);
+	} else if (!read_only && fsys_limits(volume)->read_only) {
+		status = store_make_writable();
+	}
+	if (status)
+		return status;
+	store_set_no_atime(r->in.msg.a[1] & FS_NOATIME);
+	r->reply.a[1] = fsys_limits(volume)->read_only;
+	return 0;
 }
 
 /* All is written; then nothing is held any more, so that what has no link is freed. */
@@ -161,6 +207,8 @@ int64_t mount_request(struct request *r)
 	switch (r->in.msg.op) {
 	case FS_UNMOUNT:
 		return do_unmount(r);
+	case FS_REMOUNT:
+		return do_remount(r);
 	case FS_STATFS:
 		return write_statfs(r);
 	case FS_RELEASE:

@@ -91,6 +91,7 @@ int64_t file_request(struct request *r);
 int64_t file_open(uint32_t ino, uint32_t open_flags, const struct fsys_caller *who);
 void file_closure(uint64_t object, uint64_t mints);
 uint32_t file_open_count(void);
+bool file_any_writable(void);
 void file_forget_all(void);
 void file_fill_attr(const struct fsys_attr *attr, struct file_attr *out);
 /* Changes the size of a file and its content. */

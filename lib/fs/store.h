@@ -13,7 +13,13 @@
 /* Where a sync stands; begins zeroed, belongs to the store. */
 struct store_sync { uint64_t words[12]; };
 
+/* What is to be mounted (a device's path) and its options, texts of mount(2), before
+ * the first store_mount(). -X_EINVAL: options. */
+int store_choose(const char *source, const char *options);
 int store_mount(bool read_only, struct store_sync *sync);
+/* Back from read-only. -X_EROFS: the device, or what is on it, does not allow it. */
+int store_make_writable(void);
+void store_set_no_atime(bool no_atime);
 int store_unmount(struct store_sync *sync);
 /* All that was changed before the first call is stable. INO: of this file, and
  * all metadata; 0: everything. */

@@ -143,8 +143,8 @@ static void text_known(void *ctx, const struct x_in *reply)
 /* The mounts are known to vfs, disks to bdev, what concerns the network to net. */
 static void ask_text(struct procfile *f, const struct x_in *in, uint16_t asked)
 {
-	bool disks = asked >= ASKED_BDEV;
-	x_handle_t server = disks ? bdev_port : asked ? net_port : vfs_port;
+	bool mounts = !asked || asked == ASKED_MOUNTINFO, disks = !mounts && asked >= ASKED_BDEV;
+	x_handle_t server = disks ? bdev_port : mounts ? vfs_port : net_port;
 	struct x_out *out;
 
 	if (server == X_NO_HANDLE) { /* a system without */
@@ -153,8 +153,8 @@ static void ask_text(struct procfile *f, const struct x_in *in, uint16_t asked)
 	}
 	out = out_start(server, text_known, f, NULL);
 	f->opening = *in;
-	out->msg.op = disks ? (uint32_t)BDEV_TEXT : asked ? (uint32_t)SOCK_TEXT : (uint32_t)VFSCTL_MOUNTS;
-	out->msg.a[0] = disks ? asked - ASKED_BDEV : asked ? asked - 1u : 0;
+	out->msg.op = disks ? (uint32_t)BDEV_TEXT : mounts ? (uint32_t)VFSCTL_MOUNTS : (uint32_t)SOCK_TEXT;
+	out->msg.a[0] = disks ? asked - ASKED_BDEV : !mounts ? asked - 1u : asked ? VFS_MOUNTS_INFO : VFS_MOUNTS_TABLE;
 	out->win[0] = (struct x_window){ (uintptr_t)f->data, BIG_BYTES, X_WIN_WRITE };
 	out->win_count = 1;
 }

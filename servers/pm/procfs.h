@@ -31,11 +31,12 @@ struct node {
 	uint8_t type;        /* enum node_type */
 	bool big;            /* the text may need PROCFILE_BIG bytes */
 	text_fn *text;       /* NULL: a link, or a file whose text another server has: */
-	uint16_t asked;      /* of vfs if 0; of bdev: ASKED_BDEV + BDEV_TEXT_* (proto/bdev.h); else of
+	uint16_t asked;      /* of vfs if 0 or ASKED_MOUNTINFO; of bdev: ASKED_BDEV + BDEV_TEXT_* (proto/bdev.h); else of
 	                        net: SOCK_TEXT_* + 1 (proto/socket.h) */
 };
 
 #define ASKED_BDEV 0x100u
+#define ASKED_MOUNTINFO 0x200u
 #define PROC_ROOT_INODE 1ull
 
 struct place {
@@ -72,7 +73,8 @@ uint32_t procfiles_open(void);
 /* ---- texts ---- */
 text_fn text_meminfo, text_uptime, text_loadavg, text_stat, text_version, text_cpuinfo,
 	text_filesystems, text_cmdline, text_swaps, text_ostype, text_osrelease, text_hostname,
-	text_pid_max, text_ngroups_max, text_overcommit, text_file_max, text_swappiness, text_kernel;
+	text_pid_max, text_ngroups_max, text_overcommit, text_file_max, text_swappiness,
+	text_tainted, text_pipe_max_size, text_pipe_user_pages, text_cap_last_cap, text_kernel;
 text_fn text_pid_stat, text_pid_cmdline, text_pid_status, text_pid_comm, text_pid_maps,
 	text_pid_statm, text_pid_limits, text_pid_environ;
 

@@ -40,6 +40,11 @@ static const struct node system_nodes[] = {
 	{ "ngroups_max", SYSTEM_KERNEL, NODE_FILE, false, text_ngroups_max, 0 },
 	{ "overcommit_memory", SYSTEM_VM, NODE_FILE, false, text_overcommit, 0 },
 	{ "swappiness", SYSTEM_VM, NODE_FILE, false, text_swappiness, 0 },
+	{ "tainted", SYSTEM_KERNEL, NODE_FILE, false, text_tainted, 0 },
+	{ "cap_last_cap", SYSTEM_KERNEL, NODE_FILE, false, text_cap_last_cap, 0 },
+	{ "pipe-max-size", SYSTEM_FS, NODE_FILE, false, text_pipe_max_size, 0 },
+	{ "pipe-user-pages-soft", SYSTEM_FS, NODE_FILE, false, text_pipe_user_pages, 0 },
+	{ "pipe-user-pages-hard", SYSTEM_FS, NODE_FILE, false, text_pipe_user_pages, 0 },
 	{ "file-max", SYSTEM_FS, NODE_FILE, false, text_file_max, 0 },
 	NET_FILE("dev", DEV), NET_FILE("route", ROUTE), NET_FILE("arp", ARP), NET_FILE("tcp", TCP),
 	NET_FILE("tcp6", TCP6), NET_FILE("udp", UDP), NET_FILE("udp6", UDP6), NET_FILE("raw", RAW),
@@ -60,6 +65,7 @@ static const struct node process_nodes[] = {
 	{ "statm", 0, NODE_FILE, false, text_pid_statm, 0 },
 	{ "limits", 0, NODE_FILE, false, text_pid_limits, 0 },
 	{ "mounts", 0, NODE_FILE, true, NULL, 0 },
+	{ "mountinfo", 0, NODE_FILE, true, NULL, ASKED_MOUNTINFO },
 	{ "fd", 0, NODE_DIR, false, NULL, 0 },
 };
 static const struct node fd_node = { "", 0, NODE_LINK, false, NULL, 0 };

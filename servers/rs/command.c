@@ -43,7 +43,8 @@ static const char *milliseconds(char *buf, size_t size, uint64_t ns)
 
 bool service_is_hidden(const struct service *s)
 {
-	return s->instance && s->incarnation == 0; /* the instance no device was found for */
+	/* The instance no device was found for, or that nobody asked for. */
+	return s->instance && (s->incarnation == 0 || (s->manifest->instances && service_is_spare(s)));
 }
 
 static const char *uptime(char *buf, size_t size, const struct service *s)

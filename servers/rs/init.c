@@ -202,8 +202,14 @@ void init_on_death(const struct service *s)
 	again = true;
 	tries = 0;
 	try_later();
-	if (s == vfs && pm)
+	if (s != vfs)
+		return;
+	if (pm)
 		service_kill(pm, CAUSE_DEPENDENCY);
+	/* What was mounted beside the boot's filesystems. */
+	for (uint32_t i = 0; i < service_count; i++)
+		if (services[i].instance && services[i].manifest->instances && services[i].wanted)
+			service_stop(&services[i], STOP_FOR_GOOD);
 }
 
 void init_check(void)

@@ -134,6 +134,14 @@ static void judge_service(uint32_t i)
 	}
 }
 
+/* What may run several times: the first starts like any service, further ones when asked for. */
+static void add_instances(uint32_t base)
+{
+	for (uint32_t n = 1; n < manifests[base].instances; n++)
+		if (!service_add_instance(&services[base], n))
+			event_announce(services[base].name, "no room for all its instances");
+}
+
 static void make_services(void)
 {
 	read_manifests();
@@ -144,6 +152,9 @@ static void make_services(void)
 		add_service(i);
 	for (uint32_t i = 0; i < service_count; i++)
 		judge_service(i);
+	for (uint32_t i = 0; i < graph.count; i++)
+		if (!services[i].broken)
+			add_instances(i);
 }
 
 /* -------------------------------------------------------------------- the calls */
@@ -162,6 +173,43 @@ static void complain(const struct x_in *in)
 	out_status(in->id, n < 0 ? n : s ? 0 : -X_ENOENT);
 }
 
+static struct service *further_instance(const struct x_in *in, uint32_t instance)
+{
+	char name[NAME_BYTES];
+	struct service *s;
+
+	memcpy(name, in->msg.a, sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	s = service_find(name);
+	for (uint32_t i = 0; s && i < service_count; i++)
+		if (services[i].base == s->base && services[i].instance && s->manifest->instances &&
+		    (instance ? services[i].instance == instance : service_is_spare(&services[i])))
+			return &services[i];
+	return NULL;
+}
+
+static void instance_start(const struct x_in *in)
+{
+	struct service *s = shutting_down ? NULL : further_instance(in, 0);
+	struct x_msg msg = { .a = { s ? s->instance : 0 } };
+
+	if (!s) {
+		out_status(in->id, -X_ENFILE);
+		return;
+	}
+	service_start(s);
+	out_answer(in->id, &msg);
+}
+
+static void instance_stop(const struct x_in *in)
+{
+	struct service *s = in->msg.a[2] && in->msg.a[2] < SERVICE_MAX ? further_instance(in, in->msg.a[2]) : NULL;
+
+	if (s && s->state != SERVICE_STOPPING && s->state != SERVICE_DEAD)
+		service_stop(s, STOP_FOR_GOOD);
+	out_status(in->id, s ? 0 : -X_ENOENT);
+}
+
 static void port_call(const struct x_in *in)
 {
 	for (uint32_t i = 0; i < in->handle_count; i++)
@@ -175,6 +223,12 @@ static void port_call(const struct x_in *in)
 		break; /* never answered */
 	case RS_COMPLAIN:
 		complain(in);
+		break;
+	case RS_INSTANCE_START:
+		instance_start(in);
+		break;
+	case RS_INSTANCE_STOP:
+		instance_stop(in);
 		break;
 	default:
 		out_status(in->id, -X_ENOSYS);

@@ -31,6 +31,7 @@ struct manifest {
 	bool restart;                /* `restart always` (default), `warm` or `never` */
 	uint32_t warm_log_kib;       /* `restart warm`: of the undo log; 0: cold */
 	uint32_t memory_mib;         /* 0: no limit given */
+	uint32_t instances;          /* `instances`: how many there may be; further ones start when asked for */
 	char args[512];              /* NUL-separated */
 	uint32_t arg_bytes;
 	bool gives_personality;

@@ -171,6 +171,13 @@ static const char *key_memory(struct manifest *m, const struct words *w)
 	return NULL;
 }
 
+static const char *key_instances(struct manifest *m, const struct words *w)
+{
+	if (w->count != 2 || !parse_number(w->word[1], 2, 16, &m->instances))
+		return "expected: instances 2..16";
+	return NULL;
+}
+
 static const char *key_args(struct manifest *m, const struct words *w)
 {
 	for (uint32_t i = 1; i < w->count; i++) {
@@ -216,6 +223,7 @@ static const struct key { const char *name; key_fn fn; bool repeatable; } keys[]
 	{ "heartbeat", key_heartbeat, false },
 	{ "restart", key_restart, false },
 	{ "memory", key_memory, false },
+	{ "instances", key_instances, false },
 	{ "args", key_args, true },
 	{ "gives", key_gives, false },
 	{ "node", key_node, false },
@@ -296,6 +304,8 @@ static const char *check_whole(struct manifest *m, const char *name)
 		return "no `kind`";
 	if (m->match[0] && m->kind != KIND_DRIVER)
 		return "only a driver can `match` a device";
+	if (m->instances && m->match[0])
+		return "`instances` of a driver are as many as its devices";
 	if (m->warm_log_kib && m->kind == KIND_DRIVER)
 		return "a driver restarts cold: its device's state is not kept";
 	if (!manifest_name_valid(name))

@@ -114,6 +114,16 @@ void hold_drop(struct place p)
 	discard(h);
 }
 
+void hold_trim(struct place p)
+{
+	struct hold *h = find(p);
+
+	if (!h || h->fs_holds < 2)
+		return;
+	fs_release(&mounts[p.mount], p.inode, h->fs_holds - 1);
+	h->fs_holds = 1;
+}
+
 uint32_t hold_count(uint32_t mount)
 {
 	uint32_t i, count = 0;

@@ -15,6 +15,7 @@
  */
 
 #include "lib/c/stdio.h"
+#include "proto/rs.h"
 #include "servers/vfs/vfs.h"
 
 enum {
@@ -139,9 +140,54 @@ static void fail(struct mount *m, int64_t status)
 	requests_resume();
 }
 
+/* ---- processes for filesystems mounted besides those of the boot ---- */
+
+static void pack_type(struct x_msg *msg, const char *type)
+{
+	char name[16] = "";
+
+	strlcpy(name, type, sizeof(name));
+	memcpy(msg->a, name, sizeof(name));
+}
+
+void mount_ask_instance(struct request *r, uint8_t phase, const char *type)
+{
+	struct x_msg msg = { .op = RS_INSTANCE_START };
+
+	pack_type(&msg, type);
+	request_handle_call(r, REQUEST_CALL, phase, boot_handle("rs"), &msg, NULL, 0);
+}
+
+x_handle_t mount_instance_port(const char *type, uint32_t instance)
+{
+	char name[24];
+
+	snprintf(name, sizeof(name), "%s.%u", type, instance);
+	return boot_handle(name);
+}
+
+static void ended(void *ctx, const struct x_in *in)
+{
+	(void)ctx;
+	(void)in;       /* if rs died, it knows of no instances either */
+}
+
+void mount_end_instance(const char *type, uint32_t instance)
+{
+	struct x_out *out = out_start(boot_handle("rs"), ended, NULL, NULL);
+
+	out->msg.op = RS_INSTANCE_STOP;
+	pack_type(&out->msg, type);
+	out->msg.a[2] = instance;
+}
+
 void mount_detach(struct mount *m)
 {
 	timer_clear(&m->retry);
+	timer_clear(&m->leave);
+	if (m->instance)
+		mount_end_instance(m->type, m->instance);
+	m->instance = 0;
 	hold_forget_mount(mount_slot(m));
 	if (m->covered.inode)
 		hold_drop(m->covered);
@@ -184,6 +230,7 @@ void mount_lost(struct mount *m)
 /* ---- steps ---- */
 
 static void step_done(struct fs_call *call);
+static void left(struct mount *m, int64_t status);
 
 static struct fs_call *prepare(struct mount *m, struct mount *at, uint32_t op, uint64_t inode)
 {
@@ -205,12 +252,24 @@ static void submit(struct mount *m)
 		step_done(&m->call);
 }
 
+/* Source and options for the filesystem: two texts, each with its NUL. */
+static uint32_t mount_text(struct mount *m)
+{
+	uint32_t source = (uint32_t)strlen(m->source) + 1, data = (uint32_t)strlen(m->data) + 1;
+
+	memcpy(m->text, m->source, source);
+	memcpy(m->text + source, m->data, data);
+	return source + data;
+}
+
 static void step_mount(struct mount *m)
 {
 	struct fs_call *call = prepare(m, m, FS_MOUNT, m->id);
 
 	mount_enter(m, MOUNT_MOUNTING);
-	call->a[1] = m->want_rdonly ? FS_RDONLY : 0;
+	call->a[1] = (m->want_rdonly ? FS_RDONLY : 0) | (m->options & MOUNT_NOATIME ? FS_NOATIME : 0);
+	call->path = m->text;
+	call->path_bytes = mount_text(m);
 	call->data = m->buffer;
 	call->data_bytes = sizeof(struct file_statfs);
 	call->data_write = true;
@@ -348,6 +407,65 @@ static void step_lost(struct mount *m, struct mount *at)
 		lose(m);
 }
 
+/* ---- leaving: detached mounts go when nobody uses them any more ---- */
+
+enum { LEAVE_PERIOD_NS = 200 * 1000 * 1000 };
+
+static void try_to_leave(void *ctx)
+{
+	struct mount *m = ctx;
+
+	if (m->state != MOUNT_READY || mount_is_used(m, m->internal ? 0 : 1, NULL)) {
+		timer_set(&m->leave, server_now_ns + LEAVE_PERIOD_NS);
+	} else if (m->internal) {
+		mount_detach(m);
+	} else {
+		mount_enter(m, MOUNT_LEAVING);
+		hold_trim((struct place){ mount_slot(m), m->root });
+		prepare(m, m, FS_UNMOUNT, m->root);
+		submit(m);
+	}
+}
+
+static void left(struct mount *m, int64_t status)
+{
+	if (status >= 0) {
+		mount_detach(m);
+		return;
+	}
+	m->state = MOUNT_READY;         /* a file is open, or mapped */
+	timer_set(&m->leave, server_now_ns + LEAVE_PERIOD_NS);
+	requests_resume();
+}
+
+static void unmarked(void *ctx, const struct x_in *in)
+{
+	(void)ctx;
+	(void)in;       /* a filesystem that restarted has no marks left */
+}
+
+void mount_linger(struct mount *m)
+{
+	struct mount *below = &mounts[m->covered.mount];
+
+	if (below->internal) {
+		struct fs_call call = { .mount = below, .op = FS_MARK_MOUNT, .a = { m->covered.inode } };
+
+		(void)fs_submit(&call); /* devfs answers at once */
+	} else {
+		struct x_out *out = out_start(below->port, unmarked, NULL, NULL);
+
+		out->msg.op = FS_MARK_MOUNT;
+		out->msg.a[0] = m->covered.inode;
+	}
+	m->attached = false;
+	hold_drop(m->covered);
+	m->covered = (struct place){ 0, 0 };
+	m->leave.fn = try_to_leave;
+	m->leave.ctx = m;
+	timer_set(&m->leave, server_now_ns + 1);
+}
+
 static void step_done(struct fs_call *call)
 {
 	struct mount *m = call->owner;
@@ -379,6 +497,9 @@ static void step_done(struct fs_call *call)
 	case MOUNT_MARKING:
 		m->attached = call->status >= 0;
 		call->status < 0 ? fail(m, call->status) : ready(m);
+		break;
+	case MOUNT_LEAVING:
+		left(m, call->status);
 		break;
 	case MOUNT_REHOLDING:
 		hold_renewed(mount_slot(m), call->a[0], call->status >= 0);
@@ -443,26 +564,74 @@ int64_t mount_boot_status(void)
 	return boot_status > 0 && !blockdev_settled() ? 0 : boot_status;
 }
 
-/* ---- /proc/mounts ---- */
+/* ---- /proc/mounts, /proc/self/mountinfo ---- */
 
-int64_t mount_list(char *text, size_t bytes)
+struct list { char *text; size_t bytes, at; };
+
+__attribute__((format(printf, 2, 3)))
+static void list_add(struct list *l, const char *fmt, ...)
 {
-	size_t at = 0;
-	int length;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(l->text + l->at, l->bytes - l->at, fmt, ap);
+	va_end(ap);
+	l->at += n > 0 && (size_t)n < l->bytes - l->at ? (size_t)n : l->bytes - l->at - 1;
+}
+
+/* What would end a word goes as \ooo. */
+static void list_word(struct list *l, const char *word)
+{
+	for (; *word; word++)
+		if (*word == ' ' || *word == '\t' || *word == '\n' || *word == '\\')
+			list_add(l, "\\%03o", (unsigned)*word);
+		else
+			list_add(l, "%c", *word);
+}
+
+static void list_flags(struct list *l, const struct mount *m)
+{
+	list_add(l, "%s%s%s%s%s", m->rdonly ? "ro" : "rw", m->options & MOUNT_NOSUID ? ",nosuid" : "",
+		 m->options & MOUNT_NODEV ? ",nodev" : "", m->options & MOUNT_NOEXEC ? ",noexec" : "",
+		 m->options & MOUNT_NOATIME ? ",noatime" : ",relatime");
+}
+
+static void list_mount(struct list *l, const struct mount *m)
+{
+	list_word(l, m->source[0] ? m->source : "none");
+	list_add(l, " ");
+	list_word(l, m->path);
+	list_add(l, " %s ", m->type);
+	list_flags(l, m);
+	list_add(l, "%s%s 0 0\n", m->data[0] ? "," : "", m->data);
+}
+
+static void list_info(struct list *l, const struct mount *m)
+{
+	bool is_root = m == &mounts[0];
+
+	list_add(l, "%u %u 0:%u / ", m->id, is_root ? 0 : mounts[m->covered.mount].id, m->id);
+	list_word(l, m->path);
+	list_add(l, " ");
+	list_flags(l, m);
+	list_add(l, " - %s ", m->type);
+	list_word(l, m->source[0] ? m->source : "none");
+	list_add(l, " %s%s%s\n", m->rdonly ? "ro" : "rw", m->data[0] ? "," : "", m->data);
+}
+
+int64_t mount_list(char *text, size_t bytes, bool info)
+{
+	struct list l = { text, bytes, 0 };
 
 	for (uint32_t i = 0; i < MOUNTS_MAX; i++) {
-		const struct mount *m = &mounts[i];
+		size_t before = l.at;
 
-		if (!m->attached)
+		if (!mounts[i].attached)
 			continue;
-		length = snprintf(text + at, bytes - at, "%s %s %s %s%s%s%s,relatime 0 0\n", m->source,
-				  m->path, m->type, m->rdonly ? "ro" : "rw",
-				  m->options & MOUNT_NOSUID ? ",nosuid" : "",
-				  m->options & MOUNT_NODEV ? ",nodev" : "",
-				  m->options & MOUNT_NOEXEC ? ",noexec" : "");
-		if (length < 0 || (size_t)length >= bytes - at)
-			break;
-		at += (size_t)length;
+		(info ? list_info : list_mount)(&l, &mounts[i]);
+		if (l.at == bytes - 1)          /* no half lines */
+			return (int64_t)before;
 	}
-	return (int64_t)at;
+	return (int64_t)l.at;
 }

@@ -200,7 +200,7 @@ void op_session_call(struct session *s, const struct x_in *in)
 /* Mount texts are small: a line of at most ~200 bytes a mount. */
 static void answer_mounts(struct request *r)
 {
-	int64_t bytes = mount_list(r->data, BUFFER_BYTES);
+	int64_t bytes = mount_list(r->data, BUFFER_BYTES, r->in.msg.a[0] == VFS_MOUNTS_INFO);
 	uint32_t room = request_window(r, 0);
 
 	if (bytes > room)
@@ -257,6 +257,26 @@ void op_control_call(const struct x_in *in)
 
 /* ---- going on ---- */
 
+/* The filesystem allows it; a mount without programs does not. */
+static void access_checked(struct request *r)
+{
+	bool program = (r->call.r[1] & F_S_IFMT) == F_S_IFREG && r->in.msg.a[0] & 1;
+
+	request_finish(r, program && mounts[r->walk.at.mount].options & MOUNT_NOEXEC ? -X_EACCES : 0);
+}
+
+/* f_flags has the mount's options under their numbers, and says that it has. */
+static void add_mount_flags(struct request *r)
+{
+	const uint64_t valid = 0x20, relatime = 4096;
+	const struct mount *m = &mounts[r->walk.at.mount];
+	struct file_statfs fs;
+
+	memcpy(&fs, r->text, sizeof(fs));
+	fs.flags |= valid | m->options | (m->options & MOUNT_NOATIME ? 0 : relatime);
+	memcpy(r->text, &fs, sizeof(fs));
+}
+
 static void file_walked(struct request *r)
 {
 	int64_t status = r->call.status;
@@ -267,10 +287,14 @@ static void file_walked(struct request *r)
 		return;
 	}
 	switch (r->in.msg.op) {
+	case VFS_ACCESS:
+		access_checked(r);
+		break;
 	case VFS_STAT:
 		request_finish_data(r, 1, r->text, sizeof(struct file_attr), 0);
 		break;
 	case VFS_STATFS:
+		add_mount_flags(r);
 		request_finish_data(r, 1, r->text, sizeof(struct file_statfs), 0);
 		break;
 	case VFS_READLINK:

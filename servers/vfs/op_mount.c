@@ -2,34 +2,54 @@
 /*
  * VFS_MOUNT, VFS_UMOUNT and VFS_SYNC.
  *
- * What can be mounted: "proc" (once) and "devtmpfs" (also called "devfs").
- * A filesystem on a block device is a service of its own, started by rs, and
- * isn't mounted from here yet: -X_ENODEV.
+ * What can be mounted: "tmpfs" and "minix" (a disk or partition), for each of
+ * which rs starts a process that ends with the mount; "proc" (once), and
+ * "devtmpfs" (also called "devfs").
+ *
+ * mount:   TARGET is walked; for a disk SOURCE too; then PHASE_INSTANCE: rs is
+ *          asked for a process; then mount.c brings the filesystem up.
+ * umount:  FS_UNMOUNT, then the mount point is unmarked, then the process ends.
+ *          MNT_DETACH: first out of the tree, the rest when nobody uses it.
  */
 
 #include "servers/vfs/vfs.h"
 
-enum { FLAG_RDONLY = 1, FLAG_REMOUNT = 32, FLAG_BIND = 4096, FLAG_MOVE = 8192 };
-enum { UMOUNT_NOFOLLOW = 8 };
-enum { PHASE_UNMOUNT, PHASE_UNMARK };
+enum {
+	FLAG_RDONLY = 1, FLAG_REMOUNT = 32, FLAG_BIND = 4096, FLAG_MOVE = 8192,
+	FLAG_UNBINDABLE = 1 << 17, FLAG_PRIVATE = 1 << 18, FLAG_SLAVE = 1 << 19, FLAG_SHARED = 1 << 20,
+	FLAG_PROPAGATION = FLAG_UNBINDABLE | FLAG_PRIVATE | FLAG_SLAVE | FLAG_SHARED,
+};
+enum { UMOUNT_FORCE = 1, UMOUNT_DETACH = 2, UMOUNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8, UMOUNT_ALL = 15 };
+enum { STAGE_TARGET, STAGE_SOURCE };
+enum { PHASE_UNMOUNT, PHASE_UNMARK, PHASE_REMOUNT, PHASE_PATH, PHASE_INSTANCE };
+enum { TYPE_MAX = 64 };      /* r->data: the type; from here on the target's path */
 
 /* ---- start: the target is looked up first ---- */
+
+static int64_t check_flags(const struct request *r)
+{
+	uint64_t flags = r->in.msg.a[0];
+
+	if (r->in.msg.op == VFS_UMOUNT) {
+		if (flags & ~(uint64_t)UMOUNT_ALL ||
+		    (flags & UMOUNT_EXPIRE && flags & (UMOUNT_FORCE | UMOUNT_DETACH)))
+			return -X_EINVAL;
+		return 0;
+	}
+	if (flags & FLAG_MOVE || (flags & FLAG_BIND && !(flags & FLAG_REMOUNT)))
+		return -X_EINVAL;
+	return 0;
+}
 
 void mountop_start(struct request *r)
 {
 	bool mount = r->in.msg.op == VFS_MOUNT;
-	unsigned window = mount ? 1 : 0;
-	int64_t bytes;
+	int64_t bytes = r->who.uid ? -X_EPERM : check_flags(r);
 
-	if (r->who.uid) {
-		request_finish(r, -X_EPERM);
-		return;
-	}
-	if (mount && r->in.msg.a[0] & (FLAG_BIND | FLAG_MOVE)) {
-		request_finish(r, -X_EINVAL);
-		return;
-	}
-	bytes = mount ? walk_take_path(r, 2, r->data) : 0;
+	if (!bytes && mount)
+		bytes = walk_take_path(r, 2, r->data);
+	if (bytes >= TYPE_MAX)
+		bytes = -X_ENODEV;
 	if (bytes < 0) {
 		request_finish(r, bytes);
 		return;
@@ -38,7 +58,7 @@ void mountop_start(struct request *r)
 	r->walk.flags = FS_HOLD;
 	if (!mount && r->in.msg.a[0] & UMOUNT_NOFOLLOW)
 		r->walk.flags |= FS_NOFOLLOW;
-	walk_begin(r, walk_take_path(r, window, r->path), -1);
+	walk_begin(r, walk_take_path(r, mount ? 1 : 0, r->path), -1);
 }
 
 /* The mount whose root the target is. */
@@ -49,85 +69,232 @@ static struct mount *target_mount(const struct request *r)
 	return m->root == r->call.r[0] ? m : NULL;
 }
 
-/* ---- mount ---- */
+/* ---- mount -o remount ---- */
 
-/* Read-only can't be taken back or imposed while it runs; asking for what is
- * already so is fine (mount -o remount,rw /). The other options become what
- * was asked, all of them, as mount(2) says. */
-static int64_t remount(const struct request *r)
+/* Options become what was asked, all of them, as mount(2) says. */
+static void set_options(const struct request *r, struct mount *m)
+{
+	m->options = r->in.msg.a[0] & (MOUNT_OPTIONS | MOUNT_NOATIME);
+}
+
+/* With MS_BIND only the options that vfs looks at change. */
+static void remount(struct request *r)
 {
 	struct mount *m = target_mount(r);
-	bool rdonly = r->in.msg.a[0] & FLAG_RDONLY;
+	bool rdonly = r->in.msg.a[0] & FLAG_RDONLY, only_ours;
+	int64_t bytes = walk_take_path(r, 3, r->text);
+	uint32_t source;
 
-	if (!m)
-		return -X_EINVAL;
-	if (rdonly != m->rdonly)
-		return rdonly ? -X_EBUSY : -X_EROFS;
-	m->options = r->in.msg.a[0] & MOUNT_OPTIONS;
-	return 0;
+	if (!m || bytes < 0 || bytes >= (int64_t)sizeof(m->data)) {
+		request_finish(r, m && bytes < 0 ? bytes : -X_EINVAL);
+		return;
+	}
+	only_ours = m->internal || (rdonly == m->rdonly && !bytes &&
+				    !((m->options ^ r->in.msg.a[0]) & MOUNT_NOATIME));
+	if (only_ours) {
+		if (rdonly == m->rdonly)
+			set_options(r, m);
+		request_finish(r, rdonly == m->rdonly ? 0 : -X_EBUSY);
+		return;
+	}
+	source = (uint32_t)strlen(m->source) + 1;
+	memmove(r->text + source, r->text, (size_t)bytes);
+	r->text[source + (uint32_t)bytes] = 0;
+	memcpy(r->text, m->source, source);
+	request_prepare(r, m, FS_REMOUNT, m->root);
+	r->call.path = r->text;
+	r->call.path_bytes = source + (uint32_t)bytes + 1;
+	r->call.a[1] = (rdonly ? FS_RDONLY : 0) | (r->in.msg.a[0] & MOUNT_NOATIME ? FS_NOATIME : 0);
+	request_call(r, PHASE_REMOUNT);
 }
 
-static struct mount *new_mount(struct request *r, int64_t *status)
+static void remounted(struct request *r)
 {
-	const char *type = r->data;
-	bool dev = !strcmp(type, "devtmpfs") || !strcmp(type, "devfs");
-	x_handle_t port = boot_handle("pm");
+	struct mount *m = &mounts[r->walk.at.mount];
+	int64_t bytes;
+
+	if (r->call.status < 0) {
+		request_finish(r, r->call.status);
+		return;
+	}
+	m->want_rdonly = r->in.msg.a[0] & FLAG_RDONLY;
+	m->rdonly = m->want_rdonly || r->call.r[1];
+	set_options(r, m);
+	bytes = walk_take_path(r, 3, r->text);
+	if (bytes > 0)
+		strlcpy(m->data, r->text, sizeof(m->data));
+	request_finish(r, 0);
+}
+
+/* ---- mount ---- */
+
+enum kind { KIND_NONE, KIND_DEV, KIND_PROC, KIND_MEMORY, KIND_DISK };
+
+static enum kind kind_of(const char *type)
+{
+	if (!strcmp(type, "devtmpfs") || !strcmp(type, "devfs"))
+		return KIND_DEV;
+	if (!strcmp(type, "proc") && boot_handle("pm") != X_NO_HANDLE)
+		return KIND_PROC;
+	if (!strcmp(type, "tmpfs") || !strcmp(type, "ramfs"))
+		return KIND_MEMORY;
+	return !strcmp(type, "minix") ? KIND_DISK : KIND_NONE;
+}
+
+/* The service that serves such mounts. */
+static const char *service_of(enum kind kind)
+{
+	return kind == KIND_MEMORY ? "tmpfs" : "minix";
+}
+
+/* The target's place is r->first, held by the request; text has the device's path. */
+static void attach(struct request *r, struct mount *m)
+{
+	hold_share(r->first);           /* the mount's own */
+	m->covered = r->first;
+	m->waiter = r;
+	m->want_rdonly = r->in.msg.a[0] & FLAG_RDONLY;
+	set_options(r, m);
+	strlcpy(m->path, r->data + TYPE_MAX, sizeof(m->path));
+	mount_attach(m);
+}
+
+static void attach_kind(struct request *r, enum kind kind)
+{
+	const char *type = kind == KIND_DEV ? "devtmpfs" : "proc";
+	struct mount *m = NULL;
+
+	if (kind == KIND_DEV || !mount_by_type("proc"))
+		m = mount_new(type, type);
+	if (!m) {
+		request_finish(r, kind == KIND_PROC && mount_by_type("proc") ? -X_EBUSY : -X_ENFILE);
+		return;
+	}
+	m->internal = kind == KIND_DEV;
+	if (!m->internal)
+		m->port = boot_handle("pm");
+	attach(r, m);
+}
+
+/* rs has started a process for it. */
+static void instance_started(struct request *r)
+{
+	enum kind kind = kind_of(r->data);
+	const char *service = service_of(kind);
+	uint32_t instance = (uint32_t)r->call.r[0];
+	int64_t bytes = walk_take_path(r, 3, r->text);
 	struct mount *m;
 
-	*status = -X_ENODEV;
-	if (!dev && (strcmp(type, "proc") || port == X_NO_HANDLE))
-		return NULL;
-	*status = -X_EBUSY;
-	if (!dev && mount_by_type("proc"))
-		return NULL;
-	m = mount_new(dev ? "devtmpfs" : "proc", dev ? "devtmpfs" : "proc");
-	*status = m ? 0 : -X_ENFILE;
-	if (m && !dev)
-		m->port = port;
-	if (m)
-		m->internal = dev;
-	return m;
+	if (r->call.status < 0) {
+		request_finish(r, r->call.status);
+		return;
+	}
+	m = bytes < 0 || bytes >= (int64_t)sizeof(m->data) ||
+	    mount_instance_port(service, instance) == X_NO_HANDLE ? NULL : mount_new("", service);
+	if (!m) {
+		mount_end_instance(service, instance);
+		request_finish(r, bytes < 0 ? bytes : -X_EINVAL);
+		return;
+	}
+	m->instance = instance;
+	m->port = mount_instance_port(service, instance);
+	strlcpy(m->data, bytes ? r->text : "", sizeof(m->data));
+	bytes = walk_take_path(r, 0, r->text);
+	strlcpy(m->source, kind == KIND_DISK ? r->name : bytes > 0 ? r->text : "none", sizeof(m->source));
+	attach(r, m);
 }
 
-/* The text shown in /proc/mounts: as it was asked for. */
-static void set_mount_path(struct request *r, struct mount *m)
+static void look_up_source(struct request *r)
 {
-	int64_t bytes = walk_take_path(r, 1, r->path);
+	int64_t bytes = walk_take_path(r, 0, r->path);
 
-	while (bytes > 1 && r->path[bytes - 1] == '/')
-		r->path[--bytes] = 0;
-	strlcpy(m->path, bytes > 0 ? r->path : "?", sizeof(m->path));
+	memset(&r->walk, 0, sizeof(r->walk));
+	r->stage = STAGE_SOURCE;
+	r->walk.op = FS_LOOKUP;
+	walk_begin(r, bytes, -1);
+}
+
+/* Only a device that /dev has a name for can be found by a filesystem's process. */
+static void source_walked(struct request *r)
+{
+	struct file_attr attr;
+	int bytes;
+
+	if (r->call.status < 0) {
+		request_finish(r, r->call.status);
+		return;
+	}
+	memcpy(&attr, r->text, sizeof(attr));
+	if ((attr.mode & F_S_IFMT) != F_S_IFBLK) {
+		request_finish(r, -X_ENOTBLK);
+		return;
+	}
+	bytes = devfs_path_of_rdev(attr.rdev, r->name, sizeof(r->name));
+	if (bytes <= 0) {
+		request_finish(r, -X_ENXIO);
+		return;
+	}
+	for (uint32_t i = 0; i < MOUNTS_MAX; i++) {
+		if (mounts[i].state != MOUNT_FREE && !strcmp(mounts[i].source, r->name)) {
+			request_finish(r, -X_EBUSY);
+			return;
+		}
+	}
+	mount_ask_instance(r, PHASE_INSTANCE, service_of(KIND_DISK));
+}
+
+/* Of the target in its filesystem: with the path of that one's mount it is the mount's. */
+static void ask_path(struct request *r)
+{
+	struct fs_call *call = request_prepare(r, &mounts[r->first.mount], FS_PATH, r->first.inode);
+
+	call->data = r->text;
+	call->data_bytes = BUFFER_BYTES;
+	call->data_write = true;
+	request_call(r, PHASE_PATH);
+}
+
+static void path_known(struct request *r)
+{
+	enum kind kind = kind_of(r->data);
+	const char *below = mounts[r->first.mount].path;
+	int64_t bytes = r->call.status;
+	size_t at = strlen(below);
+
+	if (bytes <= 0 || bytes >= BUFFER_BYTES) {
+		request_finish(r, bytes < 0 ? bytes : -X_EIO);
+		return;
+	}
+	r->text[bytes] = 0;
+	if (at == 1)
+		at = 0;                 /* "/" */
+	strlcpy(r->data + TYPE_MAX, below, sizeof(mounts[0].path));
+	strlcpy(r->data + TYPE_MAX + at, bytes == 1 && at ? "" : r->text, sizeof(r->data) - TYPE_MAX - at);
+	if (kind == KIND_DISK)
+		look_up_source(r);
+	else if (kind == KIND_MEMORY)
+		mount_ask_instance(r, PHASE_INSTANCE, service_of(kind));
+	else
+		attach_kind(r, kind);
 }
 
 static void mount_walked(struct request *r)
 {
-	struct place p = walk_place(r);
-	int64_t status;
-	struct mount *m;
+	enum kind kind = kind_of(r->data);
 
-	if (r->in.msg.a[0] & FLAG_REMOUNT) {
-		request_finish(r, remount(r));
-		return;
-	}
-	if ((r->call.r[1] & F_S_IFMT) != F_S_IFDIR) {
+	r->first = walk_place(r);
+	if (r->in.msg.a[0] & FLAG_REMOUNT)
+		remount(r);
+	else if (r->in.msg.a[0] & FLAG_PROPAGATION) /* there is one namespace: nothing to propagate to */
+		request_finish(r, target_mount(r) ? 0 : -X_EINVAL);
+	else if (kind == KIND_NONE)
+		request_finish(r, r->data[0] ? -X_ENODEV : -X_EINVAL);
+	else if ((r->call.r[1] & F_S_IFMT) != F_S_IFDIR)
 		request_finish(r, -X_ENOTDIR);
-		return;
-	}
-	if (target_mount(r)) {          /* one mount on another's root, or on "/" */
+	else if (place_equal(r->first, mount_root_place()))
 		request_finish(r, -X_EBUSY);
-		return;
-	}
-	m = new_mount(r, &status);
-	if (!m) {
-		request_finish(r, status);
-		return;
-	}
-	hold_share(p);                  /* the mount's own */
-	m->covered = p;
-	m->waiter = r;
-	m->options = r->in.msg.a[0] & MOUNT_OPTIONS;
-	set_mount_path(r, m);
-	mount_attach(m);
+	else
+		ask_path(r);
 }
 
 /* ---- umount ---- */
@@ -140,13 +307,10 @@ static bool has_children(uint32_t slot)
 	return false;
 }
 
-/* References that are no user's: this request's, and for a remote mount its root. */
-static bool busy(struct request *r, const struct mount *m)
+bool mount_is_used(const struct mount *m, uint32_t own_holds, const struct request *except)
 {
-	uint32_t own = m->internal ? 1 : 2;
-
-	return hold_count(mount_slot(m)) > own || has_children(mount_slot(m)) ||
-	       request_uses_mount(mount_slot(m), r) || m->state != MOUNT_READY;
+	return hold_count(mount_slot(m)) > own_holds || has_children(mount_slot(m)) ||
+	       request_uses_mount(mount_slot(m), except) || m->state != MOUNT_READY;
 }
 
 static void unmark(struct request *r, struct mount *m)
@@ -156,12 +320,43 @@ static void unmark(struct request *r, struct mount *m)
 	request_call(r, PHASE_UNMARK);  /* a[1] is 0: no mount point any more */
 }
 
+/* And all that is mounted in it: those first. */
+static void detach_tree(struct mount *m)
+{
+	for (;;) {
+		struct mount *last = m;
+
+		for (uint32_t i = 1; i < MOUNTS_MAX; i++)
+			if (mounts[i].attached && mounts[i].covered.inode &&
+			    mounts[i].covered.mount == mount_slot(last)) {
+				last = &mounts[i];
+				i = 0;
+			}
+		mount_linger(last);
+		if (last == m)
+			return;
+	}
+}
+
 static void umount_walked(struct request *r)
 {
 	struct mount *m = target_mount(r);
+	uint64_t flags = r->in.msg.a[0];
+	/* References that are no user's: this request's, and for a remote mount its root. */
+	bool used = m && mount_is_used(m, m->internal ? 1 : 2, r);
 
-	if (!m || m == &mounts[0] || busy(r, m)) {
+	if (!m || m == &mounts[0]) {
 		request_finish(r, m ? -X_EBUSY : -X_EINVAL);
+		return;
+	}
+	if (flags & UMOUNT_DETACH && m->state == MOUNT_READY) {
+		detach_tree(m);
+		request_finish(r, 0);
+		return;
+	}
+	if (used || (flags & UMOUNT_EXPIRE && !m->expiring)) {
+		m->expiring = !used;
+		request_finish(r, used ? -X_EBUSY : -X_EAGAIN);
 		return;
 	}
 	/* Nothing may be held when the filesystem is asked to let go. */
@@ -170,6 +365,7 @@ static void umount_walked(struct request *r)
 		unmark(r, m);
 		return;
 	}
+	hold_trim((struct place){ mount_slot(m), m->root });
 	request_prepare(r, m, FS_UNMOUNT, m->root);
 	request_call(r, PHASE_UNMOUNT);
 }
@@ -192,6 +388,10 @@ static void umount_called(struct request *r)
 
 void mountop_walked(struct request *r)
 {
+	if (r->stage == STAGE_SOURCE) {
+		source_walked(r);
+		return;
+	}
 	if (!walk_hold(r))
 		return;
 	if (r->in.msg.op == VFS_MOUNT)
@@ -202,7 +402,14 @@ void mountop_walked(struct request *r)
 
 void mountop_called(struct request *r)
 {
-	umount_called(r);
+	if (r->in.msg.op == VFS_UMOUNT)
+		umount_called(r);
+	else if (r->phase == PHASE_REMOUNT)
+		remounted(r);
+	else if (r->phase == PHASE_PATH)
+		path_known(r);
+	else
+		instance_started(r);
 }
 
 /* ---- sync: one filesystem after the other; phase is the slot ---- */

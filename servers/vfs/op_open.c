@@ -114,15 +114,30 @@ void open_called(struct request *r)
 void exec_start(struct request *r)
 {
 	const struct session *s = session_find(r->in.msg.a[0]);
+	struct x_msg stat = { .op = FILE_STAT };
 
 	if (!s) {
 		request_finish(r, -X_ESRCH);
 		return;
 	}
 	request_act_for(r, s);
+	if (r->in.handle_count && !request_window(r, 0)) {
+		request_handle_call(r, REQUEST_CALL, EXEC_STAT, r->in.handles[0], &stat, r->data,
+				    sizeof(struct file_attr));
+		return;
+	}
 	r->walk.op = FS_LOOKUP;
 	r->walk.flags = FS_HOLD;
 	walk_begin(r, walk_take_path(r, 0, r->path), -1);
+}
+
+/* May this be run under the options of its mount? Without set-id bits where they mean nothing. */
+static bool may_run(const struct request *r, const struct mount *m, struct file_attr *attr)
+{
+	if (m && m->options & MOUNT_NOSUID)
+		attr->mode &= ~(uint32_t)(F_S_ISUID | F_S_ISGID);
+	return !(m && m->options & MOUNT_NOEXEC) && (attr->mode & F_S_IFMT) == F_S_IFREG &&
+	       creds_allow(&r->who, attr->mode, attr->uid, attr->gid, 1);
 }
 
 void exec_walked(struct request *r)
@@ -141,22 +156,37 @@ void exec_walked(struct request *r)
 	}
 	request_hold(r, p);
 	memcpy(&attr, r->text, sizeof(attr));
-	if (mounts[p.mount].options & MOUNT_NOEXEC || (attr.mode & F_S_IFMT) != F_S_IFREG ||
-	    !creds_allow(&r->who, attr.mode, attr.uid, attr.gid, 1)) {
+	if (!may_run(r, &mounts[p.mount], &attr)) {
 		request_finish(r, -X_EACCES);
 		return;
 	}
-	if (mounts[p.mount].options & MOUNT_NOSUID)
-		attr.mode &= ~(uint32_t)(F_S_ISUID | F_S_ISGID);
 	memcpy(r->data, &attr, sizeof(attr));
 	call = request_prepare(r, &mounts[p.mount], FS_OPEN, p.inode);
 	call->who = &creds_root;
 	call->a[3] = F_O_RDONLY;
-	request_call(r, 0);
+	request_call(r, EXEC_OPEN);
+}
+
+/* The program was given by descriptor. */
+static void exec_stated(struct request *r)
+{
+	struct file_attr attr;
+
+	memcpy(&attr, r->data, sizeof(attr));
+	if (r->call.status >= 0 && !may_run(r, mount_by_id(attr.dev), &attr))
+		r->call.status = -X_EACCES;
+	if (r->call.status < 0)
+		request_finish(r, r->call.status);
+	else
+		request_finish_data(r, 1, &attr, sizeof(attr), 0);
 }
 
 void exec_called(struct request *r)
 {
+	if (r->phase == EXEC_STAT) {
+		exec_stated(r);
+		return;
+	}
 	if (r->call.status >= 0 && r->call.handle != X_NO_HANDLE &&
 	    window_write(r->call_id, 1, 0, r->data, sizeof(struct file_attr)) < (int64_t)sizeof(struct file_attr)) {
 		out_close(r->call.handle);

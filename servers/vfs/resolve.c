@@ -233,7 +233,11 @@ static enum next cross_down(struct request *r, uint32_t consumed)
 	status = r->walk.path_bytes ? 0 : refuse_mount_point(r->walk.op);
 	if (status)
 		return over(r, status);
-	r->walk.at = (struct place){ mount_slot(m), m->root };
+	do {    /* one may lie on another's root */
+		m->expiring &= r->in.msg.op == VFS_UMOUNT;
+		r->walk.at = (struct place){ mount_slot(m), m->root };
+		m = mount_on(r->walk.at);
+	} while (m);
 	return NEXT_PIECE;
 }
 
@@ -331,7 +335,7 @@ void walk_identified(struct request *r)
 		request_finish(r, r->call.status);
 		return;
 	}
-	if (!m || !m->attached) {
+	if (!m) {
 		request_finish(r, -X_ENOENT);
 		return;
 	}
@@ -374,7 +378,7 @@ void walk_magic_known(struct request *r)
 	}
 	drop_front(r, r->walk.consumed);
 	m = mount_by_id(attr.dev);
-	if (m && m->attached) {
+	if (m) {
 		r->walk.at = (struct place){ mount_slot(m), attr.ino };
 		start(r);
 	} else if (r->walk.path_bytes) {

@@ -34,7 +34,7 @@
 #include "proto/vfs.h"
 
 enum {
-	MOUNTS_MAX = 16,
+	MOUNTS_MAX = 24,
 	SESSIONS_MAX = 1024,
 	REQUESTS_MAX = 128,
 	REQUESTS_PER_ACCOUNT = 64,
@@ -133,6 +133,7 @@ enum mount_state {
 	MOUNT_REMARKING,        /* restarted: mount points are being marked again */
 	MOUNT_LOST,             /* restarted: waits before FS_MOUNT is tried again */
 	MOUNT_FAILED,           /* never came up */
+	MOUNT_LEAVING,          /* detached: FS_UNMOUNT under way, which may be refused yet */
 };
 
 /* What a mount does not allow, as mount(2) numbers it. It is vfs that looks:
@@ -142,6 +143,7 @@ enum {
 	MOUNT_NODEV = 4,        /* opening a device node: -X_EACCES */
 	MOUNT_NOEXEC = 8,       /* running a program: -X_EACCES */
 	MOUNT_OPTIONS = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC,
+	MOUNT_NOATIME = 1024,   /* this one the filesystem is told */
 };
 
 struct mount {
@@ -152,7 +154,9 @@ struct mount {
 	bool was_ready;         /* a restart, not the first start */
 	bool attached;          /* covered is valid and marked, or it is the root */
 	bool make_point;        /* make the mount point if it is missing */
+	bool expiring;          /* MNT_EXPIRE was asked for, and nobody passed since */
 	uint32_t options;       /* MOUNT_NO* */
+	uint32_t instance;      /* of the service `type` that was started for it, 0: none */
 	uint32_t id;            /* told to the filesystem; st_dev */
 	x_handle_t port;
 	uint64_t root;          /* inode */
@@ -163,8 +167,10 @@ struct mount {
 	struct request *waiter; /* VFS_MOUNT to answer at the end */
 	struct fs_call call;
 	struct server_timer retry;
-	char source[32], type[16], path[128];
-	_Alignas(8) char buffer[256]; /* window of call */
+	struct server_timer leave; /* detached: when to look whether it is free */
+	char source[64], type[16], path[128], data[128]; /* data: its own options, as given */
+	_Alignas(8) char buffer[256]; /* windows of call */
+	char text[192];
 };
 extern struct mount mounts[MOUNTS_MAX];
 
@@ -177,11 +183,19 @@ static inline uint32_t mount_slot(const struct mount *m) { return (uint32_t)(m -
 /* A mount whose `covered` is held begins to mount and attach itself; answers waiter. */
 void mount_attach(struct mount *m);
 void mount_detach(struct mount *m);
+/* It is out of the tree (nothing covers anything any more), and goes when nobody uses it. */
+void mount_linger(struct mount *m);
+bool mount_is_used(const struct mount *m, uint32_t own_holds, const struct request *except);
+/* A process of its own for a filesystem of that type: the answer goes to r's phase. */
+void mount_ask_instance(struct request *r, uint8_t phase, const char *type);
+/* The port of that process, or X_NO_HANDLE. */
+x_handle_t mount_instance_port(const char *type, uint32_t instance);
+void mount_end_instance(const char *type, uint32_t instance);
 void mount_lost(struct mount *m);
 struct place mount_root_place(void);
 /* 1: root and /dev are up; 0: not yet; else why not. */
 int64_t mount_boot_status(void);
-int64_t mount_list(char *text, size_t bytes);
+int64_t mount_list(char *text, size_t bytes, bool info); /* info: as /proc/self/mountinfo has it */
 
 /* ---- holds (hold.c) --------------------------------------------------------- */
 
@@ -190,6 +204,7 @@ int64_t mount_list(char *text, size_t bytes);
 bool hold_adopt(struct place p);
 bool hold_share(struct place p);        /* one more of what is held already */
 void hold_drop(struct place p);
+void hold_trim(struct place p);         /* the filesystem counts one of ours, not many */
 uint32_t hold_count(uint32_t mount);    /* references into a mount */
 void hold_forget_mount(uint32_t mount); /* unmounted: nothing to release any more */
 void hold_lost(uint32_t mount);         /* restarted: it holds nothing for us */
@@ -329,6 +344,8 @@ void op_boot(struct request *r, int64_t status); /* a REQUEST_BOOT ended */
 
 /* Phases of VFS_OPEN. */
 enum { OPEN_FILE, OPEN_FIFO, OPEN_PTMX };
+/* Of VFSCTL_EXEC. */
+enum { EXEC_OPEN, EXEC_STAT };
 
 /* Their parts: start, go on after the walk, go on after a call. */
 void open_start(struct request *r, const struct session *s);

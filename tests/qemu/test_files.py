@@ -98,3 +98,24 @@ def test_directory_of_100000_entries(guest, image):
     assert result.text.split() == ["100000", "99997", "there", "gone"], result.text
 
 
+
+
+def test_mounts(guest, image, tmp_path, fsck):
+    """A process for each mount: memory, a second disk, over each other, read-only, detached, killed."""
+    second = tmp_path / "second.img"
+    minixfs("mkfs", second, 16)
+    result = guest("""mkdir /mnt/m /mnt/d; mount -t tmpfs -o size=1m,mode=711 none /mnt/m; ls -ld /mnt/m | cut -c1-10
+dd if=/dev/zero of=/mnt/m/x bs=64k 2>/dev/null; stat -c %s /mnt/m/x; rm /mnt/m/x; echo one >/mnt/m/x
+cd /mnt; mount -t tmpfs two m; ls m; grep -c ' /mnt/m ' /proc/mounts; umount m; cat m/x
+mount -o remount,ro,noexec /mnt/m; touch /mnt/m/y 2>/dev/null || echo ro; mount -o remount,rw /mnt/m; touch /mnt/m/y; ls m
+(cd m; umount /mnt/m 2>/dev/null || echo busy; umount -l /mnt/m; cat x; ls /mnt/m); grep -c /mnt/m /proc/self/mountinfo
+mount -t minix /dev/vdb /mnt/d || echo failed; cp /bin/busybox /mnt/d/b; /bin/svc kill minix.1; cmp /bin/busybox /mnt/d/b && echo same
+mount -t minix /dev/vdb /mnt/m 2>/dev/null || echo once; mount -o remount,ro /mnt/d; touch /mnt/d/y 2>/dev/null || echo ro
+/bin/svc restart minix.1; sleep 1; cmp /bin/busybox /mnt/d/b && echo same; cd /; umount /mnt/d || echo failed; ls /mnt/d
+mount -t minix /dev/vda1 /mnt/d 2>&1 | grep -c 'No such'; mount -t minix /tmp /mnt/d 2>&1 | grep -c 'Block device'; sleep 1
+/bin/svc list | grep -c '^tmpfs\\.\\|^minix\\.'; sync""", image=image,
+                   qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2")
+    assert result.text.split() == ["drwx--x--x", "983040", "2", "one", "ro", "x", "y", "busy", "one", "0", "same", "once", "ro",
+                                   "same", "1", "1", "0"], result.text
+    fsck(image)
+    assert b" 0 problems" in minixfs("check", second)
