@@ -528,6 +528,8 @@ struct x_system_info {
 	uint32_t tsc_khz;
 	uint64_t rsdp;             /* physical address of ACPI's root, for devmgr */
 	char version[32];
+	uint64_t lock_waits;       /* times a CPU found the kernel lock taken, and ... */
+	uint64_t lock_wait_ns;     /* ... how long it waited; sums over CPUs */
 };
 
 /* ------------------------------------------------------------------- bootstrap */
@@ -635,7 +637,8 @@ struct x_boot_page {
 	S(thread_affinity, 75) \
 	S(window_lend, 76) \
 	S(dma_window, 77) \
-	S(dma_release, 78)
+	S(dma_release, 78) \
+	S(proc_limits, 79)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

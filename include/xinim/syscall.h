@@ -175,6 +175,10 @@ static inline int64_t x_proc_reset(x_handle_t proc, const struct x_thread_create
 static inline int64_t x_proc_suspend(x_handle_t proc, int on) { return X_CALL2(proc_suspend, proc, on); }
 static inline int64_t x_proc_info(x_handle_t proc, struct x_proc_info *i) { return X_CALL2(proc_info, proc, i); }
 static inline int64_t x_proc_exit(int status) { return X_CALL1(proc_exit, status); }
+/* At most so many pages mapped (beyond: -X_ENOMEM from what maps them at once, death
+ * of memory from a fault) and so many mappings (-X_ENOMEM); 0 leaves that limit as
+ * it is. Copies (x_proc_fork) and replacements (x_proc_exec) keep them. */
+static inline int64_t x_proc_limits(x_handle_t proc, uint64_t pages, uint32_t mappings) { return X_CALL3(proc_limits, proc, pages, mappings); }
 /* The CPUs that a thread may run on, bit by bit (thread 0: the calling one, of
  * X_SELF); set 0 changes nothing. Returns what it was. -X_EINVAL if none of the
  * set is online, -X_ESRCH. */

@@ -4,6 +4,7 @@
  */
 #include "call.h"
 #include "resource.h"
+#include "span.h"
 
 static uint64_t next_call_id = 1;
 
@@ -526,120 +527,133 @@ static uint64_t window_clip(const struct call_window *w, uint64_t offset, uint64
 	return MIN(len, w->len - offset);
 }
 
-static void *window_at(const struct call_window *w, uint64_t offset, uint64_t *run)
+/* Pages of a part of the window, as far as it exists; bytes 0: nothing of it does. */
+static void window_hold(const struct call_window *w, uint64_t offset, uint64_t len, struct span *s)
 {
 	uint64_t at = w->page_offset + offset;
+	const paddr_t *frames = w->frames + at / PAGE_SIZE;
+	uint32_t pages;
 
-	*run = PAGE_SIZE - at % PAGE_SIZE;
-	return (char *)phys_to_virt(w->frames[at / PAGE_SIZE]) + at % PAGE_SIZE;
+	span_begin(s, at, window_clip(w, offset, len));
+	for (pages = s->bytes ? span_pages(s) : 0; s->count < pages; s->count++)
+		frame_ref(s->frames[s->count] = frames[s->count]);
 }
 
-/* One run within a page. The copy may block, and the call end meanwhile: the
- * frame is held, the call is not looked at again. */
-static int window_copy_run(struct call_window *w, uint64_t offset, uint64_t addr, uint64_t len,
-			   bool to_window)
+/* A window of an open call, with the rights to it. */
+static int window_find(struct port *p, uint64_t id, uint32_t window, uint32_t right, struct call_window **w)
 {
-	paddr_t frame = w->frames[(w->page_offset + offset) / PAGE_SIZE];
-	char *at = (char *)phys_to_virt(frame) + (w->page_offset + offset) % PAGE_SIZE;
-	int err;
+	struct call *c = port_find_call(p, id);
 
-	frame_ref(frame);
-	err = to_window ? copy_from_user(at, addr, len) : copy_to_user(addr, at, len);
-	frame_unref(frame);
-	return err;
+	if (!c)
+		return -X_ENOENT;
+	if (window >= c->win_count)
+		return -X_EINVAL;
+	*w = &c->win[window];
+	return (*w)->flags & right ? 0 : -X_ERIGHTS;
 }
 
+/* The copies may block, and the calls end meanwhile: they are looked up each time. */
 int64_t port_window_copy(struct port *p, uint64_t id, uint32_t window, uint64_t offset, uint64_t addr,
 			 uint64_t len, bool to_window)
 {
 	uint64_t total = 0;
 
 	for (;;) {
-		struct call *c = port_find_call(p, id);
-		uint64_t run;
 		struct call_window *w;
+		struct span s;
+		int err = window_find(p, id, window, to_window ? X_WIN_WRITE : X_WIN_READ, &w);
 
-		if (!c)
-			return total ? (int64_t)total : -X_ENOENT;
-		if (window >= c->win_count)
-			return -X_EINVAL;
-		w = &c->win[window];
-		if (!(w->flags & (to_window ? X_WIN_WRITE : X_WIN_READ)))
-			return -X_ERIGHTS;
-		run = window_clip(w, offset + total, len - total);
-		if (offset + total < offset || run == 0)
-			return total;
-		run = MIN(run, PAGE_SIZE - (w->page_offset + offset + total) % PAGE_SIZE);
-		if (window_copy_run(w, offset + total, addr + total, run, to_window))
+		if (err)
+			return total ? (int64_t)total : err;
+		if (offset + total < offset)
+			return (int64_t)total;
+		window_hold(w, offset + total, len - total, &s);
+		if (!s.bytes)
+			return (int64_t)total;
+		if (span_copy_user(&s, addr + total, to_window))
 			return -X_EFAULT;
-		total += run;
+		total += s.bytes;
 	}
 }
 
-int64_t call_window_to_window(struct call *from, uint32_t from_window, uint64_t from_offset,
-			      struct call *to, uint32_t to_window, uint64_t to_offset, uint64_t len)
+/* From the part of the window that w names to that of the window that id2 names. */
+static int64_t window_to_window(struct port *p, const struct x_window_copy *w)
 {
-	struct call_window *src = &from->win[from_window], *dst = &to->win[to_window];
 	uint64_t total = 0;
 
-	if (from_window >= from->win_count || to_window >= to->win_count)
-		return -X_EINVAL;
-	if (!(src->flags & X_WIN_READ) || !(dst->flags & X_WIN_WRITE))
-		return -X_ERIGHTS;
-	len = window_clip(dst, to_offset, window_clip(src, from_offset, len));
-	while (total < len) {
-		uint64_t run_src, run_dst, run;
-		void *s = window_at(src, from_offset + total, &run_src);
-		void *d = window_at(dst, to_offset + total, &run_dst);
+	for (;;) {
+		struct call_window *one, *other;
+		struct span s, s2;
+		int err = window_find(p, w->id, w->window, w->to_window ? X_WIN_WRITE : X_WIN_READ, &one);
 
-		run = MIN(MIN(run_src, run_dst), len - total);
-		memmove(d, s, run); /* the windows may share pages */
-		total += run;
+		if (!err)
+			err = window_find(p, w->id2, w->window2, w->to_window ? X_WIN_READ : X_WIN_WRITE, &other);
+		if (err)
+			return total ? (int64_t)total : err;
+		if (w->offset + total < w->offset || w->addr + total < w->addr)
+			return (int64_t)total;
+		window_hold(one, w->offset + total, w->len - total, &s);
+		window_hold(other, w->addr + total, w->len - total, &s2);
+		span_copy(w->to_window ? &s : &s2, w->to_window ? &s2 : &s);
+		if (!s.bytes)
+			return (int64_t)total;
+		total += s.bytes;
 	}
-	return total;
 }
 
-int64_t port_content_copy(struct port *p, struct memory *m, const struct x_window_copy *w)
+/* Between a window and the content of a paged object. */
+static int64_t window_to_content(struct port *p, struct memory *m, const struct x_window_copy *w)
 {
-	struct call *c = port_find_call(p, w->id);
-	uint64_t state = w->window2 & X_COPY_BACKED ? PAGE_BACKED : 0, total = 0, len;
-	struct call_window *win;
+	uint64_t state = w->window2 & X_COPY_BACKED ? PAGE_BACKED : 0, total = 0;
 
-	if (!c)
-		return -X_ENOENT;
-	if (w->window >= c->win_count || !(m->flags & X_MEM_PAGED) || w->addr > UINT64_MAX - w->len)
+	if (!(m->flags & X_MEM_PAGED) || w->addr > UINT64_MAX - w->len)
 		return -X_EINVAL;
-	win = &c->win[w->window];
-	if (!(win->flags & (w->to_window ? X_WIN_WRITE : X_WIN_READ)))
-		return -X_ERIGHTS;
-	for (len = window_clip(win, w->offset, w->len); total < len;) {
-		uint64_t at = w->addr + total, run, in_page = at % PAGE_SIZE;
-		char *window = window_at(win, w->offset + total, &run);
-		uint64_t *slot = memory_slot(m, at / PAGE_SIZE);
-		paddr_t frame;
-		char *page;
+	for (;;) {
+		struct call_window *win;
+		struct span window, content;
+		int err = window_find(p, w->id, w->window, w->to_window ? X_WIN_WRITE : X_WIN_READ, &win);
 
-		if (w->to_window && !slot)
-			break;
-		if (!w->to_window) {
-			int err = content_page(m, at / PAGE_SIZE, state, &frame);
-
-			if (err)
-				return err;
-			frame_unref(frame);
-		} else {
-			frame = *slot & ~PAGE_STATE;
-			*slot |= PAGE_USED;
-		}
-		page = (char *)phys_to_virt(frame) + in_page;
-		run = MIN(MIN(run, PAGE_SIZE - in_page), len - total);
+		if (err)
+			return total ? (int64_t)total : err;
+		if (w->offset + total < w->offset)
+			return (int64_t)total;
+		window_hold(win, w->offset + total, w->len - total, &window);
+		err = content_hold(m, w->addr + total, window.bytes, !w->to_window, state, &content);
 		if (w->to_window)
-			memcpy(window, page, run);
+			span_copy(&window, &content);
 		else
-			memcpy(page, window, run);
-		total += run;
+			span_copy(&content, &window);
+		total += content.bytes;
+		if (err || !content.bytes)
+			return err ? err : (int64_t)total;
 	}
-	return total;
+}
+
+int64_t sys_window_copy(uint32_t port_handle, uint64_t user_copy)
+{
+	int err;
+	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err), *m;
+	struct x_window_copy w;
+	struct port *p;
+	int64_t n;
+
+	if (!o)
+		return err;
+	p = container_of(o, struct port, obj);
+	if (copy_from_user(&w, user_copy, sizeof(w))) {
+		n = -X_EFAULT;
+	} else if (w.memory) {
+		m = handle_get(w.memory, X_TYPE_MEMORY, X_R_MANAGE, &err);
+		n = m ? window_to_content(p, container_of(m, struct memory, obj), &w) : err;
+		if (m)
+			object_unref(m);
+	} else if (w.id2) {
+		n = window_to_window(p, &w);
+	} else {
+		n = port_window_copy(p, w.id, w.window, w.offset, w.addr, w.len, w.to_window);
+	}
+	object_unref(o);
+	return n;
 }
 
 /* In the child: leave the call that forked it, with the answer meant for it. */

@@ -12,6 +12,7 @@ struct call *call_create(void);
 bool fast_call(struct call *c, uint64_t deadline, uint32_t wait_flags);
 bool fast_commit(struct port *p, struct x_commit *c, int *wait);
 void call_leave_server(struct call *c); /* it is answered: out of the port, windows closed */
+void answer_take_handles(struct call *c, const struct x_out *o); /* port.c */
 void port_commit_point(struct port *p); /* the epoch advances, a new iteration begins */
 void call_free(struct call *c);
 int call_target(struct call *c, uint32_t h);
@@ -38,9 +39,5 @@ static inline void port_unqueue(struct port *p, struct item *i)
 /* Between an open call's window and user memory: bytes, short at the window's end. */
 int64_t port_window_copy(struct port *p, uint64_t id, uint32_t window, uint64_t offset, uint64_t addr,
 			 uint64_t len, bool to_window);
-/* Between an open call's window and the content of a paged object. */
-int64_t port_content_copy(struct port *p, struct memory *m, const struct x_window_copy *w);
-int64_t call_window_to_window(struct call *from, uint32_t from_window, uint64_t from_offset,
-			      struct call *to, uint32_t to_window, uint64_t to_offset, uint64_t len);
 
 #endif

@@ -8,8 +8,8 @@
  *           sys_commit_receive   fast_commit: answer it, run the caller
  *   caller  sys_call             returns
  *
- * Nothing is allocated (calls come from call.c's reserve), no queue is walked,
- * no timer is set, the lock is not given up. What is done is what the general
+ * Nothing is allocated (calls come from call.c's reserve), no queue is walked; a
+ * timer is set only for a caller with a deadline. What is done is what the general
  * path does for the same call; what is left out is only what could not apply.
  * Both halves first look whether the case is theirs, and change nothing if not:
  * then call.c and port.c go on as if they had not been asked.
@@ -23,8 +23,10 @@ bool fast_call(struct call *c, uint64_t deadline, uint32_t wait_flags)
 	struct port *p = c->port;
 	struct thread *server = waitq_first(&p->receivers);
 
-	if (!server || deadline != X_FOREVER || !list_empty(&p->items) || !list_empty(&p->pages) ||
+	if (!server || !list_empty(&p->items) || !list_empty(&p->pages) ||
 	    !sched_may_hand_over(server) || !thread_may_wait(current(), wait_flags))
+		return false;
+	if (deadline != X_FOREVER && deadline <= arch_time_ns())
 		return false;
 	c->item.queued_ns = current()->switched_in_ns; /* near enough: it is not going to wait */
 	list_push_back(&p->items, &c->item.link);
@@ -46,19 +48,35 @@ static struct call *only_call(struct port *p, uint64_t id)
 	return c->thread && c->thread->waiting_on == &c->done ? c : NULL;
 }
 
+/* All of them may be given away; else the general path says what is wrong. */
+static bool handles_may_travel(struct x_out *o, uint64_t from)
+{
+	struct handle h;
+
+	if (o->handle_count > X_MAX_HANDLES ||
+	    copy_from_user(o->handles, from + offsetof(struct x_out, handles), sizeof(o->handles)))
+		return false;
+	for (uint32_t i = 0; i < o->handle_count; i++)
+		if (handle_lookup(o->handles[i], &h) || !handle_may_travel(&h))
+			return false;
+	return true;
+}
+
 /*
- * An outbox of one answer, without handles, to a caller that blocks. *c holds
- * the head of the commit. True: done, and the wait for the next item is over,
- * with its result in *wait.
+ * An outbox of one answer to a caller that blocks. *c holds the head of the
+ * commit. True: done, and the wait for the next item is over, with its result in
+ * *wait.
  */
 bool fast_commit(struct port *p, struct x_commit *c, int *wait)
 {
-	struct x_out o; /* up to its windows and handles: there are none */
+	struct x_out o; /* up to its windows: there are none */
 	struct call *call;
 
 	if (c->out_count != 1 || !c->in_max || current()->killed ||
 	    copy_from_user(&o, c->out, offsetof(struct x_out, win)) ||
-	    o.kind != X_OUT_ANSWER || o.win_count || o.handle_count)
+	    o.kind != X_OUT_ANSWER || o.win_count)
+		return false;
+	if (o.handle_count && !handles_may_travel(&o, c->out))
 		return false;
 	call = only_call(p, o.id);
 	if (call && o.copy_len) { /* may block: the caller may be gone, or others have come */
@@ -75,6 +93,8 @@ bool fast_commit(struct port *p, struct x_commit *c, int *wait)
 	port_commit_point(p);
 	port_unqueue(p, &call->item);
 	call_leave_server(call);
+	if (o.handle_count)
+		answer_take_handles(call, &o);
 	if ((o.flags & X_ANSWER_CURSOR) && call->record)
 		call->record->cursor = o.value;
 	call->msg = o.msg;

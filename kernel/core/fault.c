@@ -7,6 +7,7 @@
  * everything found before is looked up again afterwards.
  */
 #include "space.h"
+#include "span.h"
 
 #define PAGE_SHIFT 12
 
@@ -27,33 +28,69 @@ static int page_enter(struct space *s, struct region *r, uint64_t va, paddr_t p,
 	return error;
 }
 
-/* A copy for this space alone: refs = 1, or NO_FRAME. */
-static paddr_t frame_copy(paddr_t from)
+/* Where a fault may leave the kernel lock while it fills new pages; then what it
+ * found before must be looked at again. */
+#define FAULT_MAY_LEAVE 4u
+
+static bool access_ok(const struct region *r, uint32_t access)
+{
+	if (access & FAULT_WRITE)
+		return (r->prot & X_PROT_WRITE) != 0;
+	if (access & FAULT_EXEC)
+		return (r->prot & X_PROT_EXEC) != 0;
+	return r->prot != 0; /* the machine has no mapping that can't be read */
+}
+
+/* The region that allows this access now, or NULL; after leaving the lock. */
+static struct region *region_now(struct space *s, uint64_t va, uint32_t access)
+{
+	struct region *r = space_find(s, va);
+
+	return r != NULL && r->start <= va && access_ok(r, access) ? r : NULL;
+}
+
+/* A copy for this space alone: refs = 1, or NO_FRAME. *left: the lock was left. */
+static paddr_t frame_copy(paddr_t from, uint32_t access, bool *left)
 {
 	paddr_t p = frame_alloc(0);
 
-	if (p != NO_FRAME)
-		memcpy(phys_to_virt(p), phys_to_virt(from), PAGE_SIZE);
+	*left = false;
+	if (p == NO_FRAME)
+		return p;
+	frame_ref(from);
+	*left = (access & FAULT_MAY_LEAVE) && kernel_leave(PAGE_SIZE);
+	memcpy(phys_to_virt(p), phys_to_virt(from), PAGE_SIZE);
+	kernel_return(*left);
+	frame_unref(from);
 	return p;
 }
 
 /* ---- pages that are there ---- */
 
-static int copy_on_write(struct space *s, struct region *r, uint64_t va, paddr_t old, uint32_t flags)
+static int copy_on_write(struct space *s, struct region *r, uint64_t va, paddr_t old, uint32_t flags,
+			 uint32_t access)
 {
-	bool sole = (flags & PT_ANON) && frame_refs(old) == 1;
-	paddr_t p;
+	bool sole = (flags & PT_ANON) && frame_refs(old) == 1, left;
+	uint32_t flags_now;
+	paddr_t p, now;
 	int error;
 
-	if (!sole && memory_denied())
+	if (sole)
+		return pt_map(s->page_table, va, old, region_pte_flags(r, PT_ANON));
+	if (memory_denied())
 		return -X_ENOMEM;
-	p = sole ? old : frame_copy(old);
+	p = frame_copy(old, access, &left);
 	if (p == NO_FRAME)
 		return -X_ENOMEM;
+	if (left)
+		r = region_now(s, va, access);
+	if (left && (r == NULL || !pt_get(s->page_table, va, &now, &flags_now) || now != old || flags_now != flags)) {
+		frame_unref(p);
+		return 0; /* it will fault again, if need be */
+	}
 	error = pt_map(s->page_table, va, p, region_pte_flags(r, PT_ANON));
-	if (sole || error != 0) {
-		if (!sole)
-			frame_unref(p);
+	if (error != 0) {
+		frame_unref(p);
 		return error;
 	}
 	tlb_flush(s, va, va + PAGE_SIZE);
@@ -63,50 +100,55 @@ static int copy_on_write(struct space *s, struct region *r, uint64_t va, paddr_t
 
 /* ---- pages that are not ---- */
 
-static int enter_zeroed(struct space *s, struct region *r, uint64_t va)
+/* How many pages a first touch is to bring. One that follows on a page already
+ * there looks like a sweep: it gets the rest of the aligned cluster too. */
+static uint32_t pages_wanted(struct space *s, const struct region *r, uint64_t va, uint32_t access)
 {
-	paddr_t p = frame_alloc(FRAME_ZERO);
-
-	return p != NO_FRAME ? page_enter(s, r, va, p, PT_ANON) : -X_ENOMEM;
-}
-
-/* All of [va, end), which is not there, in one run: what a device reaches is then
- * few segments. False: not done, or not all of it. */
-static bool enter_run(struct space *s, struct region *r, uint64_t va, uint64_t end)
-{
-	uint64_t pages = (end - va) >> PAGE_SHIFT;
-	paddr_t run = frame_free_count() > frame_total() / 8 ? frame_alloc_run(pages, PAGE_SIZE, FRAME_ZERO) : NO_FRAME;
-	int error = run == NO_FRAME ? -X_ENOMEM : 0;
-
-	for (uint64_t i = 0; run != NO_FRAME && i < pages; i++) {
-		if (error == 0)
-			error = page_enter(s, r, va + i * PAGE_SIZE, run + i * PAGE_SIZE, PT_ANON); /* frees it if not */
-		else
-			frame_unref(run + i * PAGE_SIZE);
-	}
-	return error == 0;
-}
-
-/* A first touch that follows on a page already there looks like a sweep: give
- * it the rest of the aligned cluster too, as far as memory is to be had. */
-static int settle_anonymous(struct space *s, struct region *r, uint64_t va, uint32_t access)
-{
-	uint64_t end = MIN(ALIGN_DOWN(va, PAGE_CLUSTER * PAGE_SIZE) + PAGE_CLUSTER * PAGE_SIZE, r->end), next;
-	uint32_t flags;
-	int error;
+	uint64_t end = MIN(ALIGN_DOWN(va, PAGE_CLUSTER * PAGE_SIZE) + PAGE_CLUSTER * PAGE_SIZE, r->end);
+	uint64_t room = s->page_limit - s->resident_pages;
+	uint32_t flags, wanted = 1;
 	paddr_t p;
 
 	if (!(access & FAULT_WRITE) || va == r->start || !pt_get(s->page_table, va - PAGE_SIZE, &p, &flags))
-		return enter_zeroed(s, r, va);
-	for (next = va + PAGE_SIZE; next < end && !pt_get(s->page_table, next, &p, &flags); next += PAGE_SIZE)
-		;
-	if (next > va + PAGE_SIZE && enter_run(s, r, va, next))
-		return 0;
-	error = pt_get(s->page_table, va, &p, &flags) ? 0 : enter_zeroed(s, r, va);
-	for (va += PAGE_SIZE; error == 0 && va < next; va += PAGE_SIZE)
-		if (pt_get(s->page_table, va, &p, &flags) || enter_zeroed(s, r, va) != 0)
-			break;
-	return error;
+		return 1;
+	while (va + wanted * PAGE_SIZE < end && wanted < room && !pt_get(s->page_table, va + wanted * PAGE_SIZE, &p, &flags))
+		wanted++;
+	return wanted;
+}
+
+static int settle_anonymous(struct space *s, struct region *r, uint64_t va, uint32_t access)
+{
+	paddr_t fresh[PAGE_CLUSTER], run, p;
+	uint32_t wanted = pages_wanted(s, r, va, access), count = 0, flags;
+	int error = 0, first = 0;
+	bool left;
+
+	/* In one run, if there is plenty: what a device reaches is then few segments. */
+	run = wanted > 1 && frame_free_count() > frame_total() / 8 ? frame_alloc_run(wanted, PAGE_SIZE, 0) : NO_FRAME;
+	for (; run != NO_FRAME && count < wanted; count++)
+		fresh[count] = run + count * PAGE_SIZE;
+	while (count < wanted && (fresh[count] = frame_alloc(0)) != NO_FRAME)
+		count++;
+	if (count == 0)
+		return -X_ENOMEM;
+	left = (access & FAULT_MAY_LEAVE) && kernel_leave(count * PAGE_SIZE);
+	for (uint32_t i = 0; i < count; i++) {
+		memset(phys_to_virt(fresh[i]), 0, PAGE_SIZE);
+		if (left)
+			tlb_service();
+	}
+	kernel_return(left);
+	for (uint32_t i = 0; i < count; i++, va += PAGE_SIZE) {
+		if (left)
+			r = region_now(s, va, access);
+		if (error == 0 && r != NULL && r->memory == NULL && !(left && pt_get(s->page_table, va, &p, &flags)))
+			error = page_enter(s, r, va, fresh[i], PT_ANON);
+		else
+			frame_unref(fresh[i]);
+		if (i == 0)
+			first = error; /* the others are a gift */
+	}
+	return first;
 }
 
 /* The first write through a shared mapping to a page that was clean. */
@@ -150,7 +192,9 @@ static int settle_memory(struct space *s, struct region *r, uint64_t va, uint32_
 {
 	struct memory *m = r->memory;
 	uint64_t index = memory_index(r, va);
-	paddr_t p, copy;
+	paddr_t p, copy, now;
+	uint32_t flags;
+	bool left;
 	int error;
 
 	if (index >= m->pages)
@@ -175,9 +219,19 @@ static int settle_memory(struct space *s, struct region *r, uint64_t va, uint32_
 			map_neighbours(s, r, va);
 		return error;
 	}
-	copy = frame_copy(p);
-	frame_unref(p);
-	return copy != NO_FRAME ? page_enter(s, r, va, copy, PT_ANON) : -X_ENOMEM;
+	copy = frame_copy(p, access, &left);
+	if (!m->physical)
+		frame_unref(p);
+	if (copy == NO_FRAME)
+		return -X_ENOMEM;
+	if (left)
+		r = region_now(s, va, access);
+	if (left && (r == NULL || r->memory != m || !region_private(r) || memory_index(r, va) != index ||
+		     pt_get(s->page_table, va, &now, &flags))) {
+		frame_unref(copy);
+		return 0;
+	}
+	return page_enter(s, r, va, copy, PT_ANON);
 }
 
 /* Make one page of a region right for an access that the region allows: 0,
@@ -189,12 +243,12 @@ static int page_settle(struct space *s, struct region *r, uint64_t va, uint32_t 
 
 	if (pt_get(s->page_table, va, &p, &flags)) {
 		if ((access & FAULT_WRITE) && (flags & PT_COW))
-			return copy_on_write(s, r, va, p, flags);
+			return copy_on_write(s, r, va, p, flags, access);
 		if ((access & FAULT_WRITE) && (flags & PT_CLEAN))
 			return write_clean(s, r, va, p);
 		return 0; /* another thread was faster, or a stale TLB entry */
 	}
-	if (memory_denied())
+	if (memory_denied() || space_full(s))
 		return -X_ENOMEM;
 	if (r->memory == NULL)
 		return settle_anonymous(s, r, va, access);
@@ -208,7 +262,7 @@ int region_populate(struct space *s, struct region *r, uint64_t start, uint64_t 
 	if (r->prot == 0)
 		return 0;
 	/* What can't succeed must not first take all there is from everybody. */
-	if (r->memory == NULL && (end - start) >> PAGE_SHIFT > frame_free_count() + s->resident_pages)
+	if (r->memory == NULL && (end - start) >> PAGE_SHIFT > MIN(frame_free_count() + s->resident_pages, s->page_limit))
 		return -X_ENOMEM;
 	for (uint64_t va = start; va < end; va += PAGE_SIZE) {
 		int error = page_settle(s, r, va, access);
@@ -236,15 +290,6 @@ static bool grow_down(struct space *s, struct region *r, uint64_t va)
 		return false;
 	r->start = va;
 	return true;
-}
-
-static bool access_ok(const struct region *r, uint32_t access)
-{
-	if (access & FAULT_WRITE)
-		return (r->prot & X_PROT_WRITE) != 0;
-	if (access & FAULT_EXEC)
-		return (r->prot & X_PROT_EXEC) != 0;
-	return r->prot != 0; /* the machine has no mapping that can't be read */
 }
 
 /* Block until the page at va is resident in its memory object, and may be
@@ -277,7 +322,7 @@ static int fault_loop(struct space *s, uint64_t va, uint32_t access)
 			return -X_EFAULT;
 		if (r->start > va && !grow_down(s, r, va))
 			return -X_EFAULT;
-		error = page_settle(s, r, va, access);
+		error = page_settle(s, r, va, access | FAULT_MAY_LEAVE);
 		if (error == -X_EWAIT)
 			error = wait_for_page(r, va, access);
 		else
@@ -294,7 +339,7 @@ int space_fault(struct space *s, uint64_t addr, uint32_t access)
 	object_ref(&s->obj); /* an exec may drop it while this thread waits */
 	do
 		error = fault_loop(s, ALIGN_DOWN(addr, PAGE_SIZE), access);
-	while (error == -X_ENOMEM && (error = memory_shortage()) == 0);
+	while (error == -X_ENOMEM && !space_full(s) && (error = memory_shortage()) == 0);
 	object_unref(&s->obj);
 	return error;
 }
@@ -355,19 +400,18 @@ int space_copy(struct space *s, uint64_t addr, uint64_t user_buf, uint64_t len, 
 		return -X_EFAULT;
 	object_ref(&s->obj);
 	while (len > 0 && error == 0) {
-		uint64_t in_page = addr % PAGE_SIZE, n = MIN(len, PAGE_SIZE - in_page);
-		paddr_t frame;
-		char *at;
+		struct span at;
 
-		error = pin_page(s, addr - in_page, write, &frame);
-		if (error != 0)
-			break;
-		at = (char *)phys_to_virt(frame) + in_page;
-		error = write ? copy_from_user(at, user_buf, n) : copy_to_user(user_buf, at, n);
-		frame_unref(frame);
-		addr += n;
-		user_buf += n;
-		len -= n;
+		span_begin(&at, addr, len);
+		for (uint32_t pages = span_pages(&at); at.count < pages && error == 0; at.count += error == 0)
+			error = pin_page(s, ALIGN_DOWN(addr, PAGE_SIZE) + at.count * PAGE_SIZE, write,
+					 &at.frames[at.count]);
+		span_cut(&at);
+		if (span_copy_user(&at, user_buf, write) != 0)
+			error = -X_EFAULT;
+		addr += at.bytes;
+		user_buf += at.bytes;
+		len -= at.bytes;
 	}
 	object_unref(&s->obj);
 	return error;

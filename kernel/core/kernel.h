@@ -6,8 +6,7 @@
  * that say so, under the one kernel lock. It is taken at every entry (system
  * call, exception from user mode, interrupt) and given up on the way back to
  * user mode and while a CPU idles. A thread that blocks switches away holding
- * it; the lock stays with the CPU. kernel_unlock()/kernel_lock() may bracket
- * long copies between pinned frames.
+ * it; the lock stays with the CPU. Long copies are made without it: docs/locking.md.
  */
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -90,6 +89,15 @@ __attribute__((noreturn, format(printf, 1, 2))) void panic(const char *fmt, ...)
 /* ---- the kernel lock (arch: spinning answers TLB shootdowns) ---- */
 void kernel_lock(void);
 void kernel_unlock(void);
+/* In the middle of something long: a CPU that waits for the lock has its turn. */
+void kernel_lock_breathe(void);
+/* Work on so many bytes is done without the lock between these two, if it is
+ * worth that. No more than copying from, to, and clearing of frames to which we
+ * hold references, or user memory; what was looked up before must be looked up
+ * again. tlb_service() is to be called after every page or so. */
+bool kernel_leave(uint64_t bytes);
+void kernel_return(bool left);
+void tlb_service(void);              /* carry out a shoot-down asked of this CPU */
 
 /* ---- user memory: 0 or -X_EFAULT. May fault pages in and so may block: hold
  * references, not assumptions, across them. Only the current space. ---- */

@@ -13,6 +13,7 @@
  * request ends when each of its pages was supplied or failed.
  */
 #include "port.h"
+#include "span.h"
 
 #define PAGE_SHIFT  12
 #define NODE_SHIFT  6
@@ -133,7 +134,7 @@ static paddr_t page_get(const struct memory *m, uint64_t index)
 
 static int page_populate(struct memory *m, uint64_t index, paddr_t *frame)
 {
-	paddr_t p = frame_alloc(frame_flags(m));
+	paddr_t p = memory_denied() ? NO_FRAME : frame_alloc(frame_flags(m));
 	int error;
 
 	if (p == NO_FRAME)
@@ -328,25 +329,25 @@ int memory_copy(struct memory *m, uint64_t offset, uint64_t user, uint64_t len, 
 	if (!range_ok(m, offset, len) || (write && (m->flags & X_MEM_PAGED)))
 		return -X_EINVAL;
 	while (len > 0) {
-		uint64_t in_page = offset % PAGE_SIZE, n = MIN(len, PAGE_SIZE - in_page);
-		paddr_t frame;
-		char *at;
-		int error;
+		uint64_t first = offset >> PAGE_SHIFT;
+		struct span s;
+		int error = 0;
 
-		error = memory_page(m, offset >> PAGE_SHIFT, &frame);
+		span_begin(&s, offset, len);
+		for (uint32_t pages = span_pages(&s); s.count < pages && error == 0; s.count += error == 0) {
+			error = memory_page(m, first + s.count, &s.frames[s.count]);
+			if (error == 0 && m->physical && !frame_is_ram(s.frames[s.count]))
+				error = -X_EINVAL; /* only RAM is sure to be in the direct map */
+		}
+		if (error != 0)
+			span_drop(&s);
+		else
+			error = span_copy_user(&s, user, write);
 		if (error != 0)
 			return error;
-		if (m->physical && !frame_is_ram(frame))
-			return -X_EINVAL; /* only RAM is sure to be in the direct map */
-		at = (char *)phys_to_virt(frame) + in_page;
-		error = write ? copy_from_user(at, user, n) : copy_to_user(user, at, n);
-		if (!m->physical)
-			frame_unref(frame);
-		if (error != 0)
-			return error;
-		offset += n;
-		user += n;
-		len -= n;
+		offset += s.bytes;
+		user += s.bytes;
+		len -= s.bytes;
 	}
 	return 0;
 }
@@ -355,8 +356,9 @@ int memory_copy(struct memory *m, uint64_t offset, uint64_t user, uint64_t len, 
 static int supply_page(struct memory *m, uint64_t index, uint64_t user_src, uint64_t n, uint64_t state)
 {
 	uint64_t *slot = memory_slot(m, index);
-	paddr_t p;
 	int error = 0;
+	bool left;
+	paddr_t p;
 
 	if (slot != NULL) {
 		*slot |= state;
@@ -365,12 +367,14 @@ static int supply_page(struct memory *m, uint64_t index, uint64_t user_src, uint
 	p = frame_alloc(frame_flags(m) & ~FRAME_ZERO);
 	if (p == NO_FRAME)
 		return -X_ENOMEM;
-	if (user_src != 0)
-		error = copy_from_user(phys_to_virt(p), user_src, n);
-	else
+	if (user_src == 0)
 		n = 0;
+	left = kernel_leave(PAGE_SIZE);
+	if (n > 0)
+		error = copy_from_user(phys_to_virt(p), user_src, n);
 	if (n < PAGE_SIZE)
 		memset((char *)phys_to_virt(p) + n, 0, PAGE_SIZE - n);
+	kernel_return(left);
 	if (error == 0 && index < m->pages && page_get(m, index) == NO_FRAME) {
 		error = tree_insert(m, index, p | state);
 		if (error == 0)
@@ -416,6 +420,30 @@ int content_page(struct memory *m, uint64_t index, uint64_t state, paddr_t *fram
 	*frame = *slot & ~PAGE_STATE;
 	frame_ref(*frame);
 	return 0;
+}
+
+/* Pages of the content that are there, or, for a write by the pager, made so. */
+int content_hold(struct memory *m, uint64_t offset, uint64_t bytes, bool write, uint64_t state, struct span *s)
+{
+	uint32_t pages;
+	int error = 0;
+
+	span_begin(s, offset, bytes);
+	for (pages = s->bytes ? span_pages(s) : 0; s->count < pages; s->count++) {
+		uint64_t index = offset / PAGE_SIZE + s->count, *slot;
+
+		if (write && (error = content_page(m, index, state, &s->frames[s->count])) != 0)
+			break;
+		if (write)
+			continue;
+		slot = memory_slot(m, index);
+		if (slot == NULL)
+			break;
+		*slot |= PAGE_USED;
+		frame_ref(s->frames[s->count] = *slot & ~PAGE_STATE);
+	}
+	span_cut(s);
+	return error;
 }
 
 void memory_pager_gone(struct memory *m)

@@ -123,6 +123,10 @@ int64_t content_control(struct memory *m, uint32_t op, uint64_t offset, uint64_t
 int64_t content_clean(struct memory *m, struct x_dirty *d);
 /* The page for a write by its pager: made if it is missing, dirty from now on. */
 int content_page(struct memory *m, uint64_t index, uint64_t state, paddr_t *frame);
+struct span;
+/* Hold pages of the content: those that are there; write: made as by content_page().
+ * Cut at the first that is not to be had, and why, if that is an error. */
+int content_hold(struct memory *m, uint64_t offset, uint64_t bytes, bool write, uint64_t state, struct span *s);
 /* Takes back about `want` pages; returns how many. */
 uint64_t memory_reclaim(uint64_t want);
 /*
@@ -177,9 +181,12 @@ struct space {
 	uint64_t tlb_generation;  /* arch: advanced by every shoot-down */
 	uint64_t cpus_active;     /* arch: bit per CPU with it loaded and running */
 	bool wired;               /* native process: mappings are populated at once */
-	uint64_t resident_pages;
+	uint64_t resident_pages, page_limit;
+	uint32_t region_count, region_limit;
 	uint64_t map_hint;
 };
+void space_limit(struct space *s, uint64_t pages, uint32_t regions); /* 0: as it is */
+static inline bool space_full(const struct space *s) { return s->resident_pages >= s->page_limit; }
 int space_create(bool wired, struct space **out);
 /*
  * m has been copied in and its handles resolved; mem is borrowed. The system
@@ -201,7 +208,8 @@ int64_t space_move(struct space *s, uint64_t old, uint64_t old_len, uint64_t new
 		   uint64_t new_addr, uint32_t flags);
 int space_query(struct space *s, uint64_t addr, struct x_mem_region *r);
 int space_clone(struct space *s, struct space **out); /* copy on write */
-void space_clear(struct space *s);                    /* drop all mappings */
+/* Drop all mappings; breathe: others may have the kernel lock meanwhile. */
+void space_clear(struct space *s, bool breathe);
 void space_undo(struct space *s, uint32_t born);      /* drop those made since a commit */
 
 #define FAULT_WRITE 1u

@@ -4,12 +4,64 @@
  * backtrace and the last log lines on the early console, then do what the
  * command line says: panic=reboot, panic=poweroff, or (default) panic=halt.
  * Uses no lock and no memory but the stack.
+ *
+ * The report is kept in memory that is never given out. If the next kernel that
+ * starts finds it whole (the machine was reset, not switched off, and the loader
+ * did not use that memory), it begins its log with it.
  */
 #include "kernel/arch/x86_64/arch.h"
 
 #define FRAMES_MAX 24
 #define LOG_LINES 30
 #define LOG_BYTES 4096
+#define RECORD_MAGIC 0x4349504d494e4958ull
+
+static struct record_kept {
+	uint64_t magic;
+	uint32_t bytes, sum;
+	char text[PANIC_RECORD_BYTES - 16];
+} *kept_record(void)
+{
+	return phys_to_virt(PANIC_RECORD);
+}
+
+static uint32_t sum_of(const struct record_kept *k)
+{
+	uint32_t sum = k->bytes;
+
+	for (uint32_t i = 0; i < k->bytes; i++)
+		sum = (sum << 5 | sum >> 27) ^ (uint8_t)k->text[i];
+	return sum;
+}
+
+/* It is whole after each piece: there may be no next one. */
+static void report(const char *text, size_t bytes)
+{
+	struct record_kept *k = kept_record();
+	size_t kept;
+
+	if (k->magic != RECORD_MAGIC || k->bytes > sizeof(k->text))
+		k->bytes = 0;
+	kept = MIN(bytes, sizeof(k->text) - k->bytes);
+	arch_console_write(text, bytes);
+	memcpy(k->text + k->bytes, text, kept);
+	k->bytes += (uint32_t)kept;
+	k->sum = sum_of(k);
+	k->magic = RECORD_MAGIC;
+}
+
+void panic_recall(void)
+{
+	struct record_kept *k = kept_record();
+
+	if (k->magic == RECORD_MAGIC && k->bytes <= sizeof(k->text) && k->sum == sum_of(k)) {
+		klog("kept from the panic before this start:");
+		klog_text(k->text, k->bytes);
+		klog("end of what was kept");
+	}
+	k->magic = 0;
+	k->bytes = 0;
+}
 
 __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 {
@@ -20,7 +72,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 	va_start(ap, fmt);
 	n = kvsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
-	arch_console_write(line, MIN((size_t)n, sizeof line - 1));
+	report(line, MIN((size_t)n, sizeof line - 1));
 }
 
 static void show_registers(const struct x_regs *r)
@@ -64,7 +116,7 @@ static void show_log(void)
 		if (text[start - 1] == '\n' && lines++ == LOG_LINES)
 			break;
 	say("last log lines:\n");
-	arch_console_write(text + start, (size_t)n - start);
+	report(text + start, (size_t)n - start);
 }
 
 static bool policy_is(const char *word)

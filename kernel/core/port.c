@@ -475,9 +475,9 @@ static int check_out(struct port *p, const struct x_out *o)
 	return -X_EINVAL;
 }
 
-static void apply_answer(struct port *p, struct x_out *o, bool here)
+/* Moves the handles of an answer that may travel into the call; NULL: away. */
+void answer_take_handles(struct call *c, const struct x_out *o)
 {
-	struct call *c = port_find_call(p, o->id);
 	struct handle moved[X_MAX_HANDLES];
 	uint32_t count = 0;
 
@@ -485,15 +485,24 @@ static void apply_answer(struct port *p, struct x_out *o, bool here)
 		if (!handle_lookup(o->handles[i], &moved[count]) && handle_may_travel(&moved[count]) &&
 		    !handle_remove(current_process(), o->handles[i], &moved[count]))
 			count++;
-	if (!c) {
-		while (count)
-			handle_drop(moved[--count]);
+	if (c) {
+		KASSERT(c->handle_count == 0); /* delivered when it was taken */
+		memcpy(c->handles, moved, count * sizeof(moved[0]));
+		c->handle_count = count;
 		return;
 	}
-	KASSERT(c->handle_count == 0); /* delivered when it was taken */
-	if (count)
-		memcpy(c->handles, moved, count * sizeof(moved[0]));
-	c->handle_count = count;
+	while (count)
+		handle_drop(moved[--count]);
+}
+
+static void apply_answer(struct port *p, struct x_out *o, bool here)
+{
+	struct call *c = port_find_call(p, o->id);
+
+	if (o->handle_count)
+		answer_take_handles(c, o);
+	if (!c)
+		return;
 	if ((o->flags & X_ANSWER_CURSOR) && c->record)
 		c->record->cursor = o->value;
 	call_complete(c, &o->msg, here);
@@ -821,48 +830,5 @@ int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
 	if (copy_to_user(user_commit + offsetof(struct x_commit, epoch), &c.epoch,
 			 sizeof(c) - offsetof(struct x_commit, epoch)))
 		return -X_EFAULT;
-	return n;
-}
-
-int64_t sys_window_copy(uint32_t port_handle, uint64_t user_copy)
-{
-	int err;
-	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err);
-	struct x_window_copy w;
-	struct call *c, *other;
-	struct port *p;
-	int64_t n = -X_ENOENT;
-
-	if (!o)
-		return err;
-	p = container_of(o, struct port, obj);
-	if (copy_from_user(&w, user_copy, sizeof(w))) {
-		n = -X_EFAULT;
-		goto out;
-	}
-	if (w.memory != 0) {
-		struct object *m = handle_get(w.memory, X_TYPE_MEMORY, X_R_MANAGE, &err);
-
-		n = err;
-		if (m) {
-			n = port_content_copy(p, container_of(m, struct memory, obj), &w);
-			object_unref(m);
-		}
-		goto out;
-	}
-	if (w.id2 == 0) {
-		n = port_window_copy(p, w.id, w.window, w.offset, w.addr, w.len, w.to_window);
-		goto out;
-	}
-	c = port_find_call(p, w.id);
-	other = port_find_call(p, w.id2);
-	if (!c || !other)
-		goto out;
-	if (w.to_window)
-		n = call_window_to_window(other, w.window2, w.addr, c, w.window, w.offset, w.len);
-	else
-		n = call_window_to_window(c, w.window, w.offset, other, w.window2, w.addr, w.len);
-out:
-	object_unref(o);
 	return n;
 }

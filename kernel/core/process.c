@@ -92,7 +92,7 @@ int thread_create_with(struct process *p, const struct x_thread_create *c, const
 		return -X_ESRCH;
 	if (p->thread_count >= THREADS_MAX)
 		return -X_EAGAIN;
-	t = kzalloc(sizeof(*t));
+	t = (p->flags & X_PROC_LINUX) && memory_denied_to_new() ? NULL : kzalloc(sizeof(*t));
 	if (!t)
 		return -X_ENOMEM;
 	t->process = p;
@@ -200,7 +200,7 @@ static void process_end(struct process *p)
 	p->dying = true;
 	device_process_died(p);
 	handle_table_close_all(p);
-	space_clear(p->space);
+	space_clear(p->space, false);
 	waitq_wake_all(&p->ended, 0);
 	binding_post(&p->obj, 1);
 	if (!(p->flags & X_PROC_LINUX))
@@ -283,6 +283,13 @@ void thread_exit_current(void)
 	struct thread *t = current();
 	struct process *p = t->process;
 
+	if ((p->flags & X_PROC_LINUX) && p->thread_count == 1 && !p->replacing && !p->dying) {
+		p->dying = true; /* no new thread from here on */
+		p->death = X_DEATH_EXIT;
+	}
+	/* A program's memory, which no device of its own writes to: not in one go. */
+	if ((p->flags & X_PROC_LINUX) && !(p->flags & X_PROC_KEPT) && p->thread_count == 1 && p->dying)
+		space_clear(p->space, true);
 	t->state = THREAD_DEAD;
 	list_remove(&t->process_link);
 	p->user_ns += t->user_ns;
@@ -378,9 +385,10 @@ int process_exec(struct process *p, struct space *space, const struct x_proc_exe
 		return -X_ESRCH;
 	}
 	old = p->space;
+	space_limit(space, old->page_limit, old->region_limit);
 	p->space = space;
 	object_ref(&space->obj);
-	space_clear(old);
+	space_clear(old, true);
 	object_unref(&old->obj);
 	handle_table_close_cloexec(p);
 	p->personality = e->personality;

@@ -14,6 +14,7 @@
 #define PAGE_SHIFT 12
 #define MAP_TOP    (X_PERS_BASE - (1ull << 20)) /* above: the boot page */
 #define GATHER_MAX 128u
+#define REGIONS_MAX 65536u /* of one space, if nobody says less */
 
 /* Frames on their way out: freed after one flush for all. */
 struct gather {
@@ -108,6 +109,7 @@ struct region *space_find(struct space *s, uint64_t addr)
 static void region_hold_memory(struct space *s, struct region *r)
 {
 	r->space = s;
+	s->region_count++;
 	list_init(&r->mapping_link);
 	if (r->memory == NULL)
 		return;
@@ -129,6 +131,7 @@ static void region_free(struct space *s, struct region *r)
 {
 	if (s->last_hit == r)
 		s->last_hit = NULL;
+	s->region_count--;
 	list_remove(&r->link);
 	list_remove(&r->mapping_link);
 	if (r->memory != NULL)
@@ -180,7 +183,7 @@ static int split_at(struct space *s, uint64_t addr)
 
 	if (r == NULL || r->start >= addr)
 		return 0;
-	low = kmalloc(sizeof(*low));
+	low = s->region_count < s->region_limit ? kmalloc(sizeof(*low)) : NULL;
 	if (low == NULL)
 		return -X_ENOMEM;
 	*low = *r;
@@ -374,7 +377,7 @@ static struct region *region_new(const struct space *s, const struct x_mem_map *
 				 uint64_t addr, uint64_t len)
 {
 	uint32_t kept = X_MAP_PRIVATE | X_MAP_WIRED | X_MAP_GROWSDOWN;
-	struct region *r = kzalloc(sizeof(*r));
+	struct region *r = s->region_count < s->region_limit && !memory_denied() ? kzalloc(sizeof(*r)) : NULL;
 
 	if (r == NULL)
 		return NULL;
@@ -543,7 +546,7 @@ static int64_t grow_in_place(struct space *s, struct region *r, uint64_t old, ui
 static int64_t relocate(struct space *s, struct region *r, uint64_t to, uint64_t new_len)
 {
 	uint64_t from = r->start, len = region_bytes(r);
-	struct region *moved = kmalloc(sizeof(*moved));
+	struct region *moved = s->region_count < s->region_limit ? kmalloc(sizeof(*moved)) : NULL;
 	int error = 0;
 
 	if (moved == NULL)
@@ -743,6 +746,7 @@ int space_clone(struct space *s, struct space **out)
 	if (error != 0)
 		return error;
 	child->map_hint = s->map_hint;
+	space_limit(child, s->page_limit, s->region_limit);
 	list_for_each(r, &s->regions, struct region, link) {
 		error = clone_region(s, child, r);
 		if (error != 0)
@@ -758,29 +762,40 @@ int space_clone(struct space *s, struct space **out)
 
 /* ---- making and destroying ---- */
 
-/* The quick way for a space in which nothing runs any more: no flush. */
-static void drop_pages(struct space *s, const struct region *r)
+/* The quick way for a space in which nothing runs any more: no flush. Up to that
+ * many pages, and the part of the region that they were in. */
+static void drop_pages(struct space *s, struct region *r, uint32_t most)
 {
+	uint64_t va = r->start;
 	uint32_t flags;
 	paddr_t p;
 
-	for (uint64_t va = r->start; pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE) {
+	for (; most > 0 && pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE, most--) {
 		pt_clear(s->page_table, va);
 		if (!(flags & PT_PHYSICAL)) {
 			s->resident_pages--;
 			frame_unref(p);
 		}
 	}
+	if (most > 0) {
+		region_free(s, r);
+	} else {
+		r->offset += va - r->start;
+		r->start = va;
+	}
 }
 
-void space_clear(struct space *s)
+#define DROP_PAGES 256u /* between two turns for others */
+
+void space_clear(struct space *s, bool breathe)
 {
 	if (!tlb_forget(s))
 		unmap_pages(s, 0, X_USER_MAX);
-	list_for_each(r, &s->regions, struct region, link)
-		drop_pages(s, r);
-	while (!list_empty(&s->regions))
-		region_free(s, entry(s->regions.next));
+	while (!list_empty(&s->regions)) {
+		drop_pages(s, entry(s->regions.next), breathe ? DROP_PAGES : UINT32_MAX);
+		if (breathe)
+			kernel_lock_breathe();
+	}
 	s->map_hint = MAP_TOP;
 }
 
@@ -788,7 +803,7 @@ static void space_destroy(struct object *o)
 {
 	struct space *s = container_of(o, struct space, obj);
 
-	space_clear(s);
+	space_clear(s, false);
 	arch_space_gone(s);
 	pt_destroy(s->page_table);
 	kfree(s);
@@ -821,8 +836,18 @@ int space_create(bool wired, struct space **out)
 	list_init(&s->regions);
 	s->wired = wired;
 	s->map_hint = random_top(s);
+	s->page_limit = UINT64_MAX;
+	s->region_limit = REGIONS_MAX;
 	*out = s;
 	return 0;
+}
+
+void space_limit(struct space *s, uint64_t pages, uint32_t regions)
+{
+	if (pages != 0)
+		s->page_limit = pages;
+	if (regions != 0)
+		s->region_limit = regions;
 }
 
 void space_undo(struct space *s, uint32_t born)

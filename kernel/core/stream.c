@@ -6,6 +6,7 @@
  * where the last one ended, asks for what comes next before it is wanted.
  */
 #include "port.h"
+#include "span.h"
 
 #define PAGE_SHIFT  12
 #define AHEAD_PAGES 32u /* between a sequential reader and what is asked for */
@@ -73,25 +74,24 @@ static int stream_page(struct memory *m, uint64_t index, bool write, paddr_t *fr
 	return 0;
 }
 
-/* One page after the other; what is done counts, even if the rest fails. */
+/* What is done counts, even if the rest fails. */
 static int64_t transfer(struct memory *m, uint64_t buf, uint64_t len, uint64_t offset, bool write)
 {
 	uint64_t done = 0;
 
 	while (done < len) {
-		uint64_t at = offset + done, in_page = at % PAGE_SIZE, run = MIN(len - done, PAGE_SIZE - in_page);
-		paddr_t frame;
-		char *page;
-		int err = stream_page(m, at >> PAGE_SHIFT, write, &frame);
+		struct span s;
+		int err = 0;
 
-		if (!err) {
-			page = (char *)phys_to_virt(frame) + in_page;
-			err = write ? copy_from_user(page, buf + done, run) : copy_to_user(buf + done, page, run);
-			frame_unref(frame);
-		}
+		span_begin(&s, offset + done, len - done);
+		for (uint32_t pages = span_pages(&s); s.count < pages && !err; s.count += !err)
+			err = stream_page(m, ((offset + done) >> PAGE_SHIFT) + s.count, write, &s.frames[s.count]);
+		span_cut(&s);
+		if (span_copy_user(&s, buf + done, write))
+			err = -X_EFAULT;
+		done += s.bytes;
 		if (err)
 			return done ? (int64_t)done : err;
-		done += run;
 	}
 	return (int64_t)done;
 }

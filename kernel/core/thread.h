@@ -48,6 +48,7 @@ struct thread {
 
 	/* death */
 	bool killed;
+	bool away;                  /* between kernel_leave() and kernel_return() */
 	uint64_t futex_koid, futex_offset;
 	uint32_t futex_bitset;
 

@@ -118,7 +118,7 @@ static void print_process(struct text *t, const struct service *s)
 		return;
 	text_print(t, "%-12s %llu KiB", "memory", (unsigned long long)(i.resident_pages * X_PAGE_SIZE / 1024));
 	if (s->manifest->memory_mib)
-		text_print(t, " (thought right: %u MiB)", s->manifest->memory_mib);
+		text_print(t, " (at most %u MiB)", s->manifest->memory_mib);
 	text_print(t, "\n%-12s %s\n", "cpu", seconds(cpu, sizeof(cpu), i.cpu_user_ns + i.cpu_system_ns));
 	text_print(t, "%-12s %u\n", "handles", i.handles);
 	if (x_port_info(s->port, &p) == 0)

@@ -147,6 +147,7 @@ static const char *make_process(const struct service *s, struct spare *out)
 
 	if (process < 0)
 		return "out of memory";
+	x_proc_limits(process, ((uint64_t)s->manifest->memory_mib << 20) / X_PAGE_SIZE, 0); /* 0: none */
 	wrong = load(s, process, &out->entry);
 	if (wrong)
 		x_handle_close(process); /* the end of one that never ran */

@@ -75,9 +75,13 @@ static void json_service(struct text *t, const struct service *s, bool first)
 
 static void json(struct text *t)
 {
+	struct x_system_info i = { 0 };
 	bool first = true;
 
-	text_print(t, "{\"now_ms\":%llu,\"services\":[", (unsigned long long)(server_now_ns / 1000000));
+	x_system_info(&i);
+	text_print(t, "{\"now_ms\":%llu,\"lock_waits\":%llu,\"lock_wait_us\":%llu,\"services\":[",
+		   (unsigned long long)(server_now_ns / 1000000), (unsigned long long)i.lock_waits,
+		   (unsigned long long)(i.lock_wait_ns / 1000));
 	for (uint32_t i = 0; i < service_count; i++)
 		if (!service_is_hidden(&services[i])) {
 			json_service(t, &services[i], first);
@@ -88,6 +92,7 @@ static void json(struct text *t)
 
 static void table(struct text *t)
 {
+	struct x_system_info info = { 0 };
 	struct figures sum = { 0 };
 	char median[32], high[32];
 
@@ -112,6 +117,9 @@ static void table(struct text *t)
 	}
 	text_print(t, "in total: %llu crashes, %llu recoveries, %llu KiB, %llu ms of CPU\n", (unsigned long long)sum.crashes,
 		   (unsigned long long)sum.recoveries, (unsigned long long)sum.memory_kib, (unsigned long long)sum.cpu_ms);
+	x_system_info(&info);
+	text_print(t, "kernel: %u CPUs, %llu waits for its lock, %s ms in all\n", info.cpus_online,
+		   (unsigned long long)info.lock_waits, ms(median, sizeof(median), info.lock_wait_ns));
 }
 
 int command_stats(struct text *t, const char *form)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """It boots, on every machine it should, and says clearly when it can't."""
+import os
 import subprocess
+import time
 
 import pytest
 
@@ -34,6 +36,24 @@ def test_panic_has_its_own_status(root, tmp_path):
     result = run_xinim(root, "exec", "--archive", str(empty), "--timeout", "30", "--", "true")
     assert result.returncode == 125
     assert "bin/rs" in result.stderr
+
+
+def test_panic_is_told_after_the_restart(root, tmp_path):
+    """The report survives a reset in memory; the next start begins its log with it."""
+    archive, log = tmp_path / "archive", tmp_path / "log"
+    subprocess.run([str(root / "build/tools/mkarchive"), str(archive), f"nothing={root / 'README.md'}"], check=True)
+    with subprocess.Popen([os.environ.get("XINIM_QEMU", "qemu-system-x86_64"), "-M", "q35", "-m", "64", "-display", "none",
+                           "-nodefaults", "-serial", f"file:{log}", "-accel", "tcg", "-cpu", "max", "-append", "panic=reboot",
+                           "-kernel", str(root / "build/xinim.elf"), "-initrd", str(archive)]) as qemu:
+        deadline, text = time.monotonic() + 60, ""
+        while "end of what was kept" not in text and time.monotonic() < deadline:
+            time.sleep(0.2)
+            text = log.read_text(errors="replace") if log.exists() else ""
+        qemu.kill()
+    first, kept = text.split("kept from the panic before this start:")[:2]
+    assert "XINIM KERNEL PANIC" in first
+    kept = kept.split("end of what was kept")[0]
+    assert "bin/rs" in kept and "XINIM KERNEL PANIC: end of report" in kept and "backtrace:" in kept, kept
 
 
 def test_rs_that_is_no_elf(root, tmp_path):

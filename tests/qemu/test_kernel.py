@@ -23,7 +23,8 @@ def test_torture(root, tmp_path, smp):
     subprocess.run([os.environ.get("XINIM_QEMU", "qemu-system-x86_64"), "-M", "q35", "-m", "128", "-smp", str(smp),
                     "-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{log}",
                     "-accel", "tcg,thread=multi", "-cpu", "max",
-                    "-kernel", str(root / "build/xinim.elf"), "-initrd", str(root / "build/torture.archive")],
+                    "-append", f"seed={smp}", "-kernel", str(root / "build/xinim.elf"),
+                    "-initrd", str(root / "build/torture.archive")],
                    timeout=120, check=True)
     text = log.read_text(errors="replace")
     assert "torture ok\n" in text, text[-4000:]

@@ -25,7 +25,9 @@ void fake_range(uint64_t base, uint64_t bytes, bool usable);
 
 extern unsigned fake_stale;        /* translations that await a flush */
 extern int fake_pt_map_budget;     /* -1: endless; else pt_map fails after so many */
-extern int (*fake_wait)(struct waitq *q); /* what happens while a thread waits */
+extern int (*fake_wait)(struct waitq *q);
+/* What other CPUs do when the kernel lock is left next; NULL: it is not left. */
+extern void (*fake_away)(void); /* what happens while a thread waits */
 extern struct process *fake_process;      /* the current one */
 
 struct port *fake_port(void);

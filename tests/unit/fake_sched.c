@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See fake_sched.h. */
 #include "kernel/core/port.h"
+#include "kernel/core/span.h"
 #include "kernel/core/device.h"
 #include "kernel/core/resource.h"
 
@@ -265,7 +266,8 @@ int space_create(bool wired, struct space **out)
 }
 
 int space_clone(struct space *s, struct space **out) { return space_create(s->wired, out); }
-void space_clear(struct space *s) { (void)s; }
+void space_clear(struct space *s, bool breathe) { (void)s, (void)breathe; }
+void space_limit(struct space *s, uint64_t pages, uint32_t regions) { (void)s, (void)pages, (void)regions; }
 void space_undo(struct space *s, uint32_t born) { (void)s, (void)born; }
 bool syscall_may_defer(uint64_t number) { return number == X_SYS_proc_reset; }
 void syscall_deferred(uint64_t number, const uint64_t *args) { (void)number, (void)args; }
@@ -319,15 +321,24 @@ void arch_thread_copy_fpu(struct thread *to, struct thread *from) { (void)to; (v
 uint32_t arch_backtrace(const struct x_regs *r, uint64_t *out, uint32_t max) { (void)r; (void)out; (void)max; return 0; }
 void kernel_lock(void) { }
 void kernel_unlock(void) { }
+void tlb_service(void) { }
+
+/* The other CPUs go on meanwhile. */
+bool kernel_leave(uint64_t bytes)
+{
+	if (!bytes || !fake_blocking)
+		return false;
+	enter_driver();
+	return true;
+}
+
+void kernel_return(bool left) { (void)left; }
 void memory_pager_gone(struct memory *m) { list_remove(&m->pager_link); }
 bool memory_denied_to_new(void) { return false; }
-uint64_t *memory_slot(const struct memory *m, uint64_t index) { (void)m; (void)index; return NULL; }
-int content_page(struct memory *m, uint64_t index, uint64_t state, paddr_t *frame)
+int content_hold(struct memory *m, uint64_t offset, uint64_t bytes, bool write, uint64_t state, struct span *s)
 {
-	(void)m;
-	(void)index;
-	(void)state;
-	(void)frame;
+	(void)m, (void)offset, (void)bytes, (void)write, (void)state;
+	s->bytes = s->count = 0;
 	return -X_ENOMEM;
 }
 void device_process_died(struct process *p) { (void)p; }

@@ -9,7 +9,7 @@
  * reset in place: what they had received is delivered once more. The address
  * sanitizer looks for what was used after its end.
  */
-// sources: kernel/core/object.c kernel/core/call.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c
+// sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
 // cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"

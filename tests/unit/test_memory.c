@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory objects: kinds, the pager protocol, and that all comes back. */
-// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/span.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/port.h"
 

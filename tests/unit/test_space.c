@@ -3,7 +3,7 @@
  * Address spaces against a model that knows, page by page, what is mapped, with
  * which protection, and what one should read there; then cases of their own.
  */
-// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/space.c kernel/core/fault.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/span.c kernel/core/space.c kernel/core/fault.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/space.h"
 #include "kernel/core/port.h"
@@ -690,6 +690,84 @@ static void test_while_waiting(void **state)
 	assert_int_equal(space_fault(s, BASE, 0), -X_EIO);
 }
 
+/* ---- what others do while a fault has left the kernel lock ---- */
+
+static struct space *away_space;
+
+static void away_unmap(void) { assert_int_equal(space_unmap(away_space, BASE, 4 * PAGE_SIZE), 0); }
+static void away_protect(void) { assert_int_equal(space_protect(away_space, BASE, 4 * PAGE_SIZE, R), 0); }
+static void away_fault(void) { assert_int_equal(space_fault(away_space, BASE, FAULT_WRITE), 0); }
+static void away_replace(void) { map(away_space, BASE, PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0); }
+
+static void test_while_away(void **state)
+{
+	void (*const others[])(void) = { away_unmap, away_protect, away_fault, away_replace };
+	uint64_t free_frames = 0;
+	uint32_t flags;
+	paddr_t p;
+
+	(void)state;
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned what = i % 4;
+		bool copy = i / 4 % 2, there; /* copy on write, or a first touch */
+		struct space *child = NULL;
+		int error;
+
+		assert_int_equal(space_create(false, &away_space), 0);
+		map(away_space, BASE, 4 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0);
+		if (copy) {
+			assert_int_equal(space_fault(away_space, BASE, FAULT_WRITE), 0);
+			assert_int_equal(space_clone(away_space, &child), 0);
+		}
+		fake_away = others[what];
+		error = space_fault(away_space, BASE, FAULT_WRITE);
+		assert_null(fake_away);
+		assert_int_equal(error, 0);
+		/* Whose page it is now: nobody's, the others' or the fault's, never two. */
+		there = (bool[]){ false, copy, true, !copy }[what];
+		assert_int_equal(pt_get(away_space->page_table, BASE, &p, &flags), there);
+		assert_int_equal(away_space->resident_pages, there);
+		if (what >= 2 && there)
+			assert_true((flags & PT_WRITE) && frame_refs(p) == 1);
+		assert_int_equal(space_fault(away_space, BASE, FAULT_WRITE), what < 2 ? -X_EFAULT : 0);
+		object_unref(&away_space->obj);
+		if (child != NULL)
+			object_unref(&child->obj);
+		if (i == 8)
+			free_frames = frame_free_count();
+	}
+	assert_int_equal(frame_free_count(), free_frames);
+}
+
+static void test_limits(void **state)
+{
+	struct space *s, *child;
+
+	(void)state;
+	assert_int_equal(space_create(false, &s), 0);
+	space_limit(s, 5, 3);
+	assert_int_equal(map(s, BASE, 16 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0), BASE);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(space_fault(s, va_of(i), FAULT_WRITE), 0);
+	assert_int_equal(s->resident_pages, 5);
+	assert_int_equal(space_fault(s, va_of(5), FAULT_WRITE), -X_ENOMEM);
+	/* A copy may not have more either; unmapping makes room. */
+	assert_int_equal(space_clone(s, &child), 0);
+	assert_int_equal(space_fault(child, va_of(5), FAULT_WRITE), -X_ENOMEM);
+	assert_int_equal(space_fault(child, va_of(0), FAULT_WRITE), 0);
+	object_unref(&child->obj);
+	assert_int_equal(space_unmap(s, BASE, PAGE_SIZE), 0);
+	assert_int_equal(space_fault(s, va_of(5), FAULT_WRITE), 0);
+	/* Mappings: two splits make three, and no more. */
+	assert_int_equal(space_protect(s, va_of(8), PAGE_SIZE, R), 0);
+	assert_int_equal(s->region_count, 3);
+	assert_int_equal(space_protect(s, va_of(12), PAGE_SIZE, R), -X_ENOMEM);
+	assert_int_equal(map(s, va_of(40), PAGE_SIZE, R, X_MAP_FIXED, NULL, 0), -X_ENOMEM);
+	assert_int_equal(space_unmap(s, va_of(8), 8 * PAGE_SIZE), 0);
+	assert_int_equal(map(s, va_of(40), PAGE_SIZE, R, X_MAP_FIXED, NULL, 0), va_of(40));
+	object_unref(&s->obj);
+}
+
 static void test_physical(void **state)
 {
 	struct space *s = spaces[0];
@@ -751,7 +829,8 @@ int main(void)
 		TEST(test_model), TEST(test_placement), TEST(test_personality_range), TEST(test_rights),
 		TEST(test_stack), TEST(test_pin_and_fork), TEST(test_sole_owner_keeps_its_frame),
 		TEST(test_fault_around), TEST(test_wired), TEST(test_no_memory_for_tables),
-		TEST(test_while_waiting), TEST(test_physical), TEST(test_identify_and_query),
+		TEST(test_while_waiting), TEST(test_while_away), TEST(test_limits),
+		TEST(test_physical), TEST(test_identify_and_query),
 	};
 
 	srand(3);

@@ -23,6 +23,7 @@ struct cpu {                      /* at gs:0 in kernel mode */
 	uint64_t space_generation;
 	struct run_queue *rq;     /* sched.c */
 	uint64_t idle_ns, switches;
+	uint64_t lock_waits, lock_wait_ns; /* for the kernel lock */
 	void *arch;               /* TSS, GDT, double-fault and NMI stacks */
 };
 extern struct cpu cpus[MAX_CPUS];
@@ -137,6 +138,9 @@ void arch_domain_unmap(struct iommu_domain *d, uint64_t address, uint64_t bytes)
 void arch_domain_destroy(struct iommu_domain *d);
 
 /* ---- machine ---- */
+#define PANIC_RECORD       0x1fc000ull /* physical, below the image: panic.c */
+#define PANIC_RECORD_BYTES 0x4000u
+void panic_recall(void);               /* panic.c: into the log what the last panic left */
 uint64_t arch_pci_ecam(uint32_t bus);  /* physical base of a bus's config space, 0: use ports */
 uint32_t arch_io_read(uint16_t port, uint32_t width);
 void arch_io_write(uint16_t port, uint32_t width, uint32_t value);

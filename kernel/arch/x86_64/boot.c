@@ -124,6 +124,7 @@ static void extend_direct_map(void)
 static void keep_what_is_used(void)
 {
 	carve_out(0, 1 << 20);
+	carve_out(PANIC_RECORD, PANIC_RECORD + PANIC_RECORD_BYTES);
 	carve_out((uint64_t)kernel_start - KERNEL_BASE, (uint64_t)kernel_end - KERNEL_BASE);
 	if (boot_info.archive_bytes)
 		carve_out(boot_info.archive_paddr, boot_info.archive_paddr + boot_info.archive_bytes);
@@ -163,6 +164,7 @@ void arch_start(uint64_t info_paddr, uint32_t loader_magic)
 	keep_what_is_used();
 	extend_direct_map();
 	drop_empty_ranges();
+	panic_recall();
 	log_boot_info();
 	acpi_init();
 	time_init();

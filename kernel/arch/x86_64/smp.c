@@ -12,7 +12,8 @@
  *   - spinning for the kernel lock: serves the mark in the loop. The asker
  *     sees `spinning`, which cannot end before it unlocks, and sends nothing;
  *   - on its way between user mode and the lock, or copying without it: comes
- *     to one of the above soon, for there it waits for nothing and nobody;
+ *     to one of the above soon, for there it waits for nothing and nobody, and
+ *     looks at the mark itself after each page;
  *   - idle: is not marked. Its bit in cpus_active went when it left the space,
  *     and the generation, advanced under the lock, tells it on return.
  * Pausing (for changes of the memory map) goes the same way: a paused CPU waits
@@ -32,6 +33,7 @@ volatile bool panicking;
 uint64_t ap_stack;
 
 struct kernel_lock the_kernel_lock;
+static uint32_t lock_waiters __attribute__((aligned(64)));
 
 /* Written by the asker before it marks anyone (x86 keeps stores in order; the
  * mark is a release, pairing with the acquire in tlb_service). */
@@ -45,8 +47,11 @@ static void stop_here(void)
 
 void kernel_lock_contended(void)
 {
-	struct cpu_arch *a = cpu_arch(this_cpu());
+	struct cpu *c = this_cpu();
+	struct cpu_arch *a = cpu_arch(c);
+	uint64_t start = arch_time_ns();
 
+	__atomic_fetch_add(&lock_waiters, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&a->spinning, true, __ATOMIC_SEQ_CST);
 	for (uint32_t spins = 0; !kernel_try_lock(); spins++) {
 		tlb_service();
@@ -56,6 +61,22 @@ void kernel_lock_contended(void)
 			cpu_pause();
 	}
 	__atomic_store_n(&a->spinning, false, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&lock_waiters, 1, __ATOMIC_RELAXED);
+	c->lock_waits++;
+	c->lock_wait_ns += arch_time_ns() - start;
+}
+
+#define TURN_SPINS 2000u /* within that a waiting CPU has seen that the lock is free */
+
+void kernel_lock_breathe(void)
+{
+	if (!__atomic_load_n(&lock_waiters, __ATOMIC_RELAXED))
+		return;
+	kernel_unlock_inline();
+	for (uint32_t i = 0; i < TURN_SPINS; i++)
+		if (__atomic_load_n(&the_kernel_lock.held, __ATOMIC_RELAXED))
+			break;
+	kernel_lock_inline();
 }
 
 void kernel_lock(void)
@@ -67,6 +88,8 @@ void kernel_unlock(void)
 {
 	kernel_unlock_inline();
 }
+
+#define LEAVE_BYTES 1024u /* below, it costs more than it gives */
 
 static void flush_local(uint64_t start, uint64_t end)
 {
@@ -143,6 +166,23 @@ void tlb_flush(struct space *s, uint64_t start, uint64_t end)
 		}
 		cpus[i].space_generation = s->tlb_generation;
 	}
+}
+
+bool kernel_leave(uint64_t bytes)
+{
+	if (bytes < LEAVE_BYTES || cpus_online == 1)
+		return false;
+	current()->away = true;
+	kernel_unlock_inline();
+	return true;
+}
+
+void kernel_return(bool left)
+{
+	if (!left)
+		return;
+	kernel_lock_inline();
+	current()->away = false;
 }
 
 bool tlb_forget(struct space *s)

@@ -55,8 +55,13 @@ static void kernel_exception(struct x_regs *regs, const struct trap_frame *f, ui
 	const char *name = exception_names[f->vector];
 
 	if (f->vector == VECTOR_PAGE && address < X_USER_MAX && in_user_copy(regs->rip)) {
+		bool away = current()->away;
+
+		kernel_return(away);
 		if (!trap_exception(regs, VECTOR_PAGE, f->error, address, false))
 			regs->rip = (uint64_t)user_copy_fault;
+		if (away)
+			kernel_leave(UINT64_MAX);
 		return;
 	}
 	panic_at(regs, "%s in the kernel (vector %u, error %#llx, address %#llx)", name ? name : "exception",

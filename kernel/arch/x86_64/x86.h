@@ -236,7 +236,6 @@ static inline void kernel_unlock_inline(void)
 {
 	__atomic_store_n(&the_kernel_lock.held, 0, __ATOMIC_RELEASE);
 }
-void tlb_service(void);              /* carry out a shoot-down asked of this CPU */
 void smp_start(void);
 
 /* ---- acpi.c ---- */
