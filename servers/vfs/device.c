@@ -7,6 +7,7 @@
  *   kind << 56 | device << 48 | access mode << 46 | serial
  */
 
+#include "lib/region/region.h"
 #include "servers/vfs/vfs.h"
 
 enum device { DEVICE_NULL, DEVICE_ZERO, DEVICE_FULL, DEVICE_RANDOM, DEVICE_REMOTE };
@@ -37,7 +38,8 @@ static const struct device_entry devices[] = {
 enum { DEVICES = sizeof(devices) / sizeof(devices[0]) };
 
 static const uint8_t zeros[FILL_BYTES];
-static uint8_t random_buffer[RANDOM_BYTES];
+/* Not rolled back: of no use behind the copy into the window. Logging it would fill the log. */
+static REGION_SCRATCH uint8_t random_buffer[RANDOM_BYTES];
 static uint64_t next_serial = 1;
 
 /* ---- opening ---- */

@@ -119,3 +119,9 @@ mount -t minix /dev/vda1 /mnt/d 2>&1 | grep -c 'No such'; mount -t minix /tmp /m
                                    "same", "1", "1", "0"], result.text
     fsck(image)
     assert b" 0 problems" in minixfs("check", second)
+
+
+def test_a_large_read_of_random_bytes(guest):
+    """Its buffer is not in the undo log: a mebibyte in one call filled that."""
+    text = guest("dd if=/dev/urandom of=/root/r bs=1M count=4 2>/dev/null; echo $?; wc -c </root/r; /bin/svc status vfs").text
+    assert text.split()[:2] == ["0", "4194304"] and "restarts     0" in text, text
