@@ -17,6 +17,8 @@ MAKEFLAGS += -r
 SHELL := /bin/bash
 
 WARN := -Wall -Wextra -Werror
+# No directory of the builder's in what is built: the same bytes everywhere.
+REPRODUCIBLE := -ffile-prefix-map=$(CURDIR)=.
 INCLUDE := -I. -Iinclude
 DEPFLAGS = -MMD -MP
 
@@ -37,7 +39,7 @@ $(STAMP): Makefile
 KERNEL_SRC := $(wildcard kernel/core/*.c kernel/arch/x86_64/*.c)
 KERNEL_ASM := $(wildcard kernel/arch/x86_64/*.S)
 KERNEL_OBJ := $(patsubst %,$(BUILD)/%.o,$(KERNEL_SRC) $(KERNEL_ASM))
-KERNEL_CFLAGS := -std=gnu11 -g -O2 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+KERNEL_CFLAGS := -std=gnu11 -g $(REPRODUCIBLE) -O2 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-pic -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fstack-protector-strong \
 	-mstack-protector-guard=global $(WARN) $(INCLUDE)
 KERNEL_LD := kernel/arch/x86_64/kernel.ld
@@ -69,7 +71,7 @@ $(BUILD)/xinim.elf: $(KERNEL_OBJ) $(KERNEL_LD) tools/ksyms.py
 	@$(KERNEL_LINK) $(KERNEL_OBJ) $(BUILD)/ksyms2.o -o $@
 
 # ---------------------------------------------------------------- user space
-USER_CFLAGS := -std=gnu11 -g -O2 -ffreestanding -fno-pic -fno-stack-protector -fno-omit-frame-pointer \
+USER_CFLAGS := -std=gnu11 -g $(REPRODUCIBLE) -O2 -ffreestanding -fno-pic -fno-stack-protector -fno-omit-frame-pointer \
 	-fno-asynchronous-unwind-tables $(WARN) $(INCLUDE)
 LIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(wildcard lib/*/*.c lib/*/*.S))
 LIBXINIM := $(BUILD)/libxinim.a
@@ -176,7 +178,7 @@ $(BUILD)/bin/net: $(LWIP_OBJ)
 PERS_SRC := $(wildcard personality/linux/*.c)
 PERS_ASM := $(wildcard personality/linux/*.S)
 PERS_OBJ := $(patsubst %,$(BUILD)/%.o,$(PERS_SRC) $(PERS_ASM))
-PERS_CFLAGS := -std=gnu11 -g -O2 -ffreestanding -fpie -mgeneral-regs-only -fno-stack-protector \
+PERS_CFLAGS := -std=gnu11 -g $(REPRODUCIBLE) -O2 -ffreestanding -fpie -mgeneral-regs-only -fno-stack-protector \
 	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fvisibility=hidden $(WARN) $(INCLUDE)
 PERSONALITY := $(BUILD)/personality/linux.elf
 
@@ -270,7 +272,7 @@ $(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-
 	@tools/mkrootfs $(BUILD) $@
 
 # ----------------------------------------------------------------- targets
-.PHONY: all soak iso demo run rootfs test unit check help clean compdb bench bench-kernel
+.PHONY: all docs dist coverage soak iso demo run rootfs test unit check help clean compdb bench bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -281,8 +283,14 @@ run: all ## boot to a shell in QEMU (Ctrl-A X or `poweroff` leaves)
 docs/linux-abi.md: personality/linux/syscalls.h tools/linuxabi.py
 	@tools/linuxabi.py
 
-check: ## compare what is generated with what it is generated from
+docs: ## make the generated pages of docs/ anew
+	@tools/linuxabi.py
+	@tools/reference.py
+
+check: ## documents: generated ones are fresh; links, files and commands they name exist
 	@tools/linuxabi.py --check
+	@tools/reference.py --check
+	@tools/checkdocs.py
 
 rootfs: all $(ROOTFS) ## a larger disk with Debian's own programs: ./xinim run --rootfs
 
@@ -320,10 +328,18 @@ bench-kernel: all $(BUILD)/kbench.archive $(BUILD)/bench/costs ## exact costs of
 compdb: ## compile_commands.json for editors
 	@$(PYTHON) tools/compdb.py >compile_commands.json
 
+VERSION := $(shell sed -n 's/.*XINIM_VERSION "\(.*\)".*/\1/p' kernel/core/*.[ch])
+dist: all ## what is given out: build/dist with ISO, kernel, archive, disk, checksums; reproducible
+	@tools/install-packages $(ISO_PACKAGES)
+	@tools/mkdist $(BUILD) $(VERSION)
+
+coverage: $(STAMP) ## lines and branches that the unit tests reach: build/coverage/report.md
+	@tools/coverage
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
 
 -include $(shell find $(BUILD) \( -path $(BUILD)/peer -o -path $(BUILD)/rootfs-debian \) -prune -o -name '*.d' -type f -print 2>/dev/null)
