@@ -54,3 +54,18 @@ def expect(block, output):
         match = re.compile(pattern, re.M).search(output, at)
         assert match, f"line {block.line}: no {pattern!r} in\n{output[at:][-4000:]}"
         at = match.end()
+
+
+def same_kind(shown, output):
+    """Every line of a captured `output` block is found in order; numbers, checksums and blanks may differ."""
+    at = 0
+    for line in shown.splitlines():
+        if line.strip() in ("", "…"):
+            continue
+        pattern = re.escape(line.strip()).replace("\\ ", " ")
+        pattern = re.sub(r"[0-9a-f]{64}", "[0-9a-f]{64}", pattern)
+        pattern = re.sub(r"(?<![{\[0-9a-f-])\d+(\\\.\d+)?", r"[\\d.]+", pattern)
+        pattern = re.sub(r" +", r" +", pattern)
+        match = re.compile(rf"^\s*{pattern}", re.M).search(output, at)
+        assert match, f"no line like {line!r} ({pattern}) in\n{output[at:][-4000:]}"
+        at = match.end()

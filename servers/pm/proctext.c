@@ -133,7 +133,7 @@ void text_stat(struct text *t, const struct proc *p, uint64_t reader)
 	text_add(t, "procs_running %u\nprocs_blocked 0\n", proc_by_koid(reader) ? 1u : 0u);
 }
 
-/* What the kernel holds: a name and a number a line (docs/pm.md). */
+/* What the kernel holds: a name and a number a line (docs/debugging.md). */
 void text_kernel(struct text *t, const struct proc *p, uint64_t reader)
 {
 	static const char *const names[] = {
