@@ -287,10 +287,11 @@ docs: ## make the generated pages of docs/ anew
 	@tools/linuxabi.py
 	@tools/reference.py
 
-check: ## documents: generated ones are fresh; links, files and commands they name exist
+check: ## documents: generated ones are fresh; what they name exists; functions of headers have comments
 	@tools/linuxabi.py --check
 	@tools/reference.py --check
 	@tools/checkdocs.py
+	@tools/checkapi.py
 
 rootfs: all $(ROOTFS) ## a larger disk with Debian's own programs: ./xinim run --rootfs
 

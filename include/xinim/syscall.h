@@ -45,6 +45,7 @@ static inline int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c,
 #define X_CALL5(n, a, b, c, d, e) \
 	x_syscall6(X_SYS_##n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), 0)
 
+/* Does nothing: what entering the kernel costs. */
 static inline int64_t x_null(void) { return X_CALL0(null); }
 
 /* ---- handles ---- */
@@ -208,6 +209,7 @@ static inline int64_t x_futex_wait(uint32_t *word, uint32_t expected, uint64_t d
 static inline int64_t x_futex_wake(uint32_t *word, uint32_t count, uint32_t bitset, uint32_t *word2, uint32_t requeue)
 { return X_CALL5(futex_wake, word, count, bitset, word2, requeue); }
 
+/* Others of the same band that are runnable go first. */
 static inline int64_t x_yield(void) { return X_CALL0(yield); }
 
 /* ---- log and system ---- */

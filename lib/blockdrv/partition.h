@@ -55,12 +55,14 @@ struct partition_scan {
 	struct partition partitions[PARTITION_MAX];
 };
 
+/* Starts a scan of a disk; then partition_scan_wants() and _give() in turn until it is done. */
 void partition_scan_begin(struct partition_scan *s, uint64_t size_bytes, uint32_t block_bytes);
 /* false: the scan is done. *bytes <= PARTITION_READ_MAX, both multiples of the block. */
 bool partition_scan_wants(const struct partition_scan *s, uint64_t *offset_bytes, uint32_t *bytes);
 /* What was wanted; status < 0: it could not be read. */
 void partition_scan_give(struct partition_scan *s, const uint8_t *data, int status);
 
+/* For people: "gpt", "mbr", "none"; the checksum that GPT uses (CRC-32 of IEEE 802.3). */
 const char *partition_scheme_name(enum partition_scheme scheme);
 uint32_t partition_crc32(const uint8_t *data, uint32_t bytes);
 

@@ -62,6 +62,7 @@ struct dma_pool {
 	uint64_t used[DMA_POOL_OBJECTS_MAX / 64];      /* catches double frees */
 };
 
+/* COUNT objects (at most DMA_POOL_OBJECTS_MAX) in one buffer: as dma_alloc(). */
 int dma_pool_init(struct dma_pool *p, x_handle_t device, uint32_t object_bytes, uint32_t align,
 		  uint32_t count, uint32_t flags);
 int dma_pool_get(struct dma_pool *p);                  /* index, or -X_EAGAIN */

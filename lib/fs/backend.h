@@ -13,6 +13,7 @@
 
 /* ---- the transaction ---- */
 
+/* Begins an operation: what it changes from now on is undone or committed by op_end(). */
 void op_begin(struct fsys *fs);
 /* Commits if STATUS >= 0, undoes otherwise; gives STATUS back. */
 int64_t op_end(struct fsys *fs, int64_t status);
@@ -26,6 +27,7 @@ int op_modify_inode(struct fsys *fs, struct fsys_node *ip);
 
 /* ---- inodes ---- */
 
+/* The inode, read if need be. -X_EWAIT (run again), -X_EUCLEAN: it is nonsense, -X_EIO; _dir: -X_ENOTDIR. */
 int inode_get(struct fsys *fs, uint32_t ino, struct fsys_node **out);
 int inode_get_dir(struct fsys *fs, uint32_t ino, struct fsys_node **out);
 /* A new inode near its directory, all zero but for its number. */
@@ -33,6 +35,8 @@ int inode_alloc(struct fsys *fs, uint32_t near_ino, struct fsys_node **out);
 
 /* ---- directories ---- */
 
+/* The entry of that name: its inode and slot, -X_ENOENT. dir_add(): -X_ENOSPC, and -X_EEXIST is
+ * the caller's to find. All: -X_EWAIT, -X_EUCLEAN, -X_EIO. */
 int dir_lookup(struct fsys *fs, struct fsys_node *dir, struct fsys_name name,
 	       uint32_t *ino, uint32_t *slot);
 int dir_add(struct fsys *fs, struct fsys_node *dir, struct fsys_name name,
@@ -83,6 +87,7 @@ int fsys_damaged(struct fsys *fs, const char *reason);
 
 /* ---- access.c ---- */
 
+/* 0 if WHO may do WANT (4 read, 2 write, 1 execute) by mode, owner and groups; -X_EACCES. */
 int access_check(const struct fsys_node *ip, const struct fsys_caller *who,
 		 uint32_t want);
 bool access_in_group(const struct fsys_caller *who, uint32_t gid);
@@ -106,6 +111,7 @@ int attr_dev_encode(uint32_t major, uint32_t minor, uint32_t *encoded);
 
 /* ---- path.c ---- */
 
+/* `.` and `..`, which are no entries to be made or removed. */
 bool name_is_dot(struct fsys_name name);
 bool name_is_dot_dot(struct fsys_name name);
 

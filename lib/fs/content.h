@@ -36,6 +36,7 @@ struct content {
 enum { CONTENTS_MAX = 2048 };
 #define CONTENT_PAGE ((uint64_t)X_PAGE_SIZE)
 
+/* That of an inode, of a place in the table, of a pager's object; NULL: there is none. */
 struct content *content_find(uint32_t ino);
 struct content *content_at(uint32_t index);     /* of CONTENTS_MAX; NULL: free */
 uint64_t content_id(const struct content *c);

@@ -139,6 +139,7 @@ int fsys_path_of(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity);
 
 /* ---- holding ----------------------------------------------------------- */
 
+/* Keeps the inode, also when its last name goes. -X_EWAIT, -X_ENFILE, or what reading it gives. */
 int fsys_hold(struct fsys *fs, uint32_t ino);
 /* False if the inode wasn't held that often: the caller's fault. */
 bool fsys_release(struct fsys *fs, uint32_t ino, uint32_t count);
@@ -184,6 +185,7 @@ int fsys_rmdir(struct fsys *fs, const struct fsys_caller *who,
 	       uint32_t dir_ino, struct fsys_name name);
 
 enum { FSYS_RENAME_NOREPLACE = 1 };
+/* rename(2), with its errors; FLAGS: FSYS_RENAME_NOREPLACE gives -X_EEXIST. */
 int fsys_rename(struct fsys *fs, const struct fsys_caller *who,
 		uint32_t old_dir_ino, struct fsys_name old_name,
 		uint32_t new_dir_ino, struct fsys_name new_name,
@@ -198,6 +200,7 @@ struct fsys_attr {
 	uint32_t block_size;
 	uint64_t atime_ns, mtime_ns, ctime_ns;
 };
+/* What stat(2) tells; -X_EWAIT, -X_EUCLEAN, -X_EIO. */
 int fsys_getattr(struct fsys *fs, uint32_t ino, struct fsys_attr *out);
 
 enum {
@@ -209,6 +212,7 @@ struct fsys_setattr {
 	uint32_t mask, mode, uid, gid;
 	uint64_t atime_ns, mtime_ns;
 };
+/* chmod(2), chown(2), utimensat(2) in one, with their rules: -X_EPERM, -X_EROFS. */
 int fsys_setattr(struct fsys *fs, const struct fsys_caller *who,
 		 uint32_t ino, const struct fsys_setattr *set);
 
@@ -273,6 +277,7 @@ struct fsys_statfs {
 	uint64_t blocks, blocks_free, inodes, inodes_free;
 	bool read_only;
 };
+/* What statfs(2) tells. */
 void fsys_statfs(const struct fsys *fs, struct fsys_statfs *out);
 /* One bounded step of freeing. 0: nothing left to do. -X_EAGAIN: there is. */
 int fsys_reap(struct fsys *fs);

@@ -60,6 +60,7 @@ struct request {
 
 typedef int64_t (*request_fn)(struct request *r);
 
+/* A call has come: it is run, or waits for its turn. */
 void request_take(const struct x_in *in);
 /* The caller has lost patience: what waits is answered. */
 void request_cancel(uint64_t call_id);
@@ -72,6 +73,8 @@ bool request_writer_ahead(const struct request *r);
 
 /* ---- calls.c, mount.c --------------------------------------------------------- */
 
+/* What a request is answered with, -X_EWAIT: run it again later. fs_request: vfs's calls on the
+ * mount; mount_request: FS_MOUNT and the like; mount_statfs: the figures of the filesystem. */
 int64_t fs_request(struct request *r);
 int64_t mount_request(struct request *r);
 extern bool mounted;
@@ -86,6 +89,7 @@ bool mount_stopping(void);
 
 /* ---- files.c -------------------------------------------------------------------- */
 
+/* The same for calls on open files (proto/file.h). */
 int64_t file_request(struct request *r);
 /* Opens: a handle, or an error. */
 int64_t file_open(uint32_t ino, uint32_t open_flags, const struct fsys_caller *who);

@@ -121,6 +121,7 @@ int net_send(struct net_client *c, const struct net_piece *pieces, uint32_t coun
 /* Pieces that can be sent now. */
 uint32_t net_send_room(const struct net_client *c);
 
+/* What the device is to be set to; told again to each new driver. */
 void net_configure(struct net_client *c, const struct net_config *wanted);
 
 /* Last known, also while the driver is away; link is down until first told. */

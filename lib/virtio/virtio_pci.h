@@ -35,6 +35,7 @@ struct virtio_pci {
  * virtio device; or the kernel's error. */
 int virtio_pci_probe(struct virtio_pci *v, x_handle_t device);
 
+/* Writes 0 to the device's status; virtio_pci_reset_finished() tells when it has taken effect. */
 void virtio_pci_reset_begin(struct virtio_pci *v);
 /* 0: it is over, DMA is allowed again (ends the kernel's quarantine);
  * -X_EAGAIN: ask again a little later; or the kernel's error. */

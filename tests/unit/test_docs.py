@@ -19,5 +19,9 @@ def test_what_documents_speak_of_exists():
     check("tools/checkdocs.py")
 
 
+def test_public_functions_have_comments():
+    check("tools/checkapi.py")
+
+
 def test_table_of_system_calls():
     check("tools/linuxabi.py", "--check")
