@@ -23,7 +23,7 @@ struct pm_ids {
 };
 
 enum pm_op {
-	PM_FORK = 0x500, /* a[0] PM_FORK_* -> a[0] child's pid (0 in the child). With
+	PM_FORK = 0x500, /* a[0] PM_FORK_*, a[1] signal to the parent at the end -> a[0] child's pid (0 in the child). With
 	                    PM_FORK_WAIT (vfork) answered when the child has exec'd or ended */
 	PM_EXEC,         /* win0 path, win1 argv strings (NUL after each), win2 envp strings;
 	                    a[0] argc, a[1] envc, a[2] 1 = handle[0] is the file (fexecve,
@@ -72,6 +72,16 @@ enum pm_op {
 	PM_EVENTFD,      /* a[0] count, a[1] 1 = semaphore, a[2] O_NONBLOCK or 0 -> handle[0] */
 	PM_TIMERFD,      /* a[1] Linux's clock, a[2] O_NONBLOCK or 0 -> handle[0]: FILE_TIMER_* */
 
+	PM_PIDFD,        /* a[0] pid, a[1] O_NONBLOCK or 0 -> handle[0]: PIDFD_* */
+	PM_VM,           /* a[0] pid, a[1] 1 = write there, a[2] its address; win0 the caller's side
+	                    -> status: bytes */
+	PM_KCMP,         /* a[0], a[1] pids, a[2] what, a[3], a[4] descriptors -> a[0] 0 the same, 1, 2 */
+	PM_SETTIME,      /* a[0] ns since 1970 that it is now: needs uid 0 */
+	PM_PRCTL,        /* a[0] enum pm_prctl, a[1] 1 = set, a[2] value -> a[0] value */
+	PM_SHM,          /* System V IPC: proto/sysv.h */
+	PM_SEM,
+	PM_MSG,
+
 	PMCTL_SPAWN = 0x580, /* win0 path, win1 argv strings, win2 envp strings, a[0] argc, a[1] envc:
 	                    the first Linux process, pid 1, with descriptors 0-2 on /dev/console */
 	PMCTL_WHO,       /* a[0] koid -> a[0] pid | pgrp<<32, a[1] sid, a[2] uid, a[3] 1 = its group is
@@ -82,11 +92,22 @@ enum pm_op {
 	                    group a[1] (the terminal's foreground group) unless 0 */
 };
 
-#define PM_FORK_WAIT 1u
+#define PM_FORK_WAIT   1u
+#define PM_FORK_PARENT 2u /* the child of the caller's parent (CLONE_PARENT) */
+
+enum pm_prctl { PM_PRCTL_SUBREAPER, PM_PRCTL_DEATH_SIGNAL };
+
+/* Calls on a pidfd. -X_ESRCH: its process has been waited for. */
+enum pidfd_op {
+	PIDFD_PID = 0x5c0, /* -> a[0] */
+	PIDFD_SIGNAL,      /* a[0] signal; with a[1] = 1 a[2] si_code, a[3] si_value */
+	PIDFD_GETFD,       /* a[0] a descriptor of the process -> handle[0]; -X_EPERM, -X_EBADF */
+};
 
 #define PM_CHILDREN_REAP    1u /* no zombies are left */
 #define PM_CHILDREN_NO_STOP 2u /* no SIGCHLD when they stop or go on */
 
+#define PM_SCHED_RESET 0x40000000u /* in a policy: not for children (SCHED_RESET_ON_FORK) */
 enum pm_sched_op { PM_SCHED_GET, PM_SCHED_SET_POLICY, PM_SCHED_SET_AFFINITY };
 enum pm_timer_op { PM_TIMER_CREATE, PM_TIMER_SET, PM_TIMER_GET, PM_TIMER_OVERRUN, PM_TIMER_DELETE };
 

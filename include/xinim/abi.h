@@ -27,6 +27,7 @@ typedef uint32_t x_handle_t;
 #define X_SLOT_NATIVE 1032u       /* first slot for everything else */
 #define X_SLOT_MAX    4096u       /* slots a process may have */
 
+#define X_CPU_SELECTOR 0x4bu /* a segment whose limit (LSL) is the number of the CPU */
 #define X_PAGE_SIZE 4096u
 #define X_FOREVER   UINT64_MAX /* deadline: never */
 
@@ -512,6 +513,7 @@ enum x_system_op {
 	X_SYS_POWEROFF, X_SYS_REBOOT, X_SYS_PANIC,
 	X_SYS_PCI_COMMAND, /* (devmgr, at first sight of a function) write its command
 	                      register, other CPUs paused: arg is bdf << 16 | value */
+	X_SYS_SET_REALTIME, /* arg: ns since 1970 that it is now (a resource for processes will do) */
 	X_SYS_LOG_MIRROR, /* arg 0/1: the log also goes to the early console */
 };
 

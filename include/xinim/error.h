@@ -46,6 +46,8 @@
 	E(EDOM, 33, "argument out of domain") \
 	E(ERANGE, 34, "result out of range") \
 	E(EDEADLK, 35, "deadlock") \
+	E(ENOMSG, 42, "no message of the desired type") \
+	E(EIDRM, 43, "identifier removed") \
 	E(ENAMETOOLONG, 36, "name too long") \
 	E(ENOLCK, 37, "no locks available") \
 	E(ENOSYS, 38, "not implemented") \

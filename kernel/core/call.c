@@ -688,6 +688,8 @@ static int fork_thread(struct process *child, struct thread *parent, const struc
 	if (!answer)
 		return -X_ENOMEM;
 	err = thread_create_with(child, &create, parent->regs, fork_child, &t);
+	if (!err)
+		t->affinity = parent->affinity;
 	if (err) {
 		kfree(answer);
 		return err;

@@ -113,6 +113,10 @@ int thread_create_with(struct process *p, const struct x_thread_create *c, const
 	t->upcall_stack = c->upcall_stack;
 	t->thread_word = c->thread_word;
 	t->mask = c->mask;
+	/* its maker's CPUs; of a program that replaces another: the first thread's */
+	list_for_each(it, &p->threads, struct thread, process_link)
+		if (!t->affinity || it == current())
+			t->affinity = it->affinity;
 	p->next_thread_id++;
 	p->thread_count++;
 	list_push_back(&p->threads, &t->process_link);

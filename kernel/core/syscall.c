@@ -189,11 +189,14 @@ int64_t call_log_read(const struct args *a)
 
 int64_t call_system(const struct args *a)
 {
-	int err = resource_check(a->a, X_R_MANAGE);
+	int err = resource_check(a->a, a->b == X_SYS_SET_REALTIME ? X_R_EXEC : X_R_MANAGE);
 
 	if (err)
 		return err;
 	switch (a->b) {
+	case X_SYS_SET_REALTIME:
+		arch_set_realtime(a->c);
+		return 0;
 	case X_SYS_POWEROFF:
 		klog("power off\n");
 		arch_poweroff();

@@ -120,8 +120,12 @@ int64_t linux_setgroups(struct sys *s)
 	struct x_call c;
 	int64_t error;
 
-	if (count > 32)
+	if (ids()->euid != 0)
+		return -X_EPERM;
+	if (count > 65536)
 		return -X_EINVAL;
+	if (count > 32) /* as many as there is room for in a process's page */
+		return user_probe(s->a[1], 4, false) || user_probe(s->a[1] + count * 4 - 4, 4, false) ? -X_EFAULT : -X_EINVAL;
 	if (copy_in(groups, s->a[1], count * 4))
 		return -X_EFAULT;
 	call_init(&c, PM_SETIDS);
@@ -132,7 +136,8 @@ int64_t linux_setgroups(struct sys *s)
 	return error < 0 ? error : 0;
 }
 
-/* Capabilities are all or none: those of uid 0. */
+/* Capabilities give nothing here: servers look at the ids. What a process says it
+ * has, of all that uid 0 has, is kept and told. */
 #define CAPABILITY_VERSION_1 0x19980330u
 #define CAPABILITY_VERSION_2 0x20071026u
 #define CAPABILITY_VERSION_3 0x20080522u
@@ -152,6 +157,31 @@ static int64_t capability_words(uint64_t header, uint32_t *words)
 	return copy_out(header, &preferred, 4) ? -X_EFAULT : -X_EINVAL;
 }
 
+/* The header's pid names a process that there is; -X_ESRCH. */
+static int64_t capability_target(uint64_t header)
+{
+	struct x_call c;
+	int32_t pid;
+
+	if (copy_in(&pid, header + 4, 4))
+		return -X_EFAULT;
+	if (pid < 0)
+		return -X_EINVAL;
+	return pid == 0 || (uint32_t)pid == ids()->pid ? 0 :
+	       call_pm(&c, PM_GETPGID, (uint32_t)pid, 0, 0, 0) < 0 ? -X_ESRCH : 0;
+}
+
+enum { EFFECTIVE, PERMITTED, INHERITABLE };
+
+/* They begin, and change, with the effective uid. */
+static void capabilities_follow(void)
+{
+	if (process.capable_uid == ids()->euid + 1ull)
+		return;
+	process.capable_uid = ids()->euid + 1ull;
+	process.capabilities[EFFECTIVE] = process.capabilities[PERMITTED] = ids()->euid == 0 ? CAPABILITIES : 0;
+}
+
 int64_t linux_capget(struct sys *s)
 {
 	uint32_t words, data[6] = { 0 };
@@ -161,11 +191,13 @@ int64_t linux_capget(struct sys *s)
 		return error == -X_EINVAL && !s->a[1] ? 0 : error;
 	if (!s->a[1])
 		return 0;
-	for (uint32_t i = 0; i < words; i++) {
-		uint32_t part = ids()->euid == 0 ? (uint32_t)(CAPABILITIES >> 32 * i) : 0;
-
-		data[i * 3] = data[i * 3 + 1] = part;
-	}
+	error = capability_target(s->a[0]);
+	if (error)
+		return error;
+	capabilities_follow();
+	for (uint32_t i = 0; i < words; i++)
+		for (uint32_t set = 0; set < 3; set++)
+			data[i * 3 + set] = (uint32_t)(process.capabilities[set] >> 32 * i);
 	return copy_out(s->a[1], data, words * 12);
 }
 
@@ -178,7 +210,23 @@ int64_t linux_capset(struct sys *s)
 		error = copy_in(data, s->a[1], words * 12);
 	if (error)
 		return error;
-	return ids()->euid == 0 || !(data[0] | data[1]) ? 0 : -X_EPERM;
+	{
+		uint64_t new[3];
+		int32_t pid;
+
+		if (copy_in(&pid, s->a[0] + 4, 4))
+			return -X_EFAULT;
+		if (pid && (uint32_t)pid != ids()->pid)
+			return -X_EPERM;
+		capabilities_follow();
+		for (uint32_t set = 0; set < 3; set++)
+			new[set] = (data[set] | (words == 2 ? (uint64_t)data[set + 3] << 32 : 0)) & CAPABILITIES;
+		if ((new[PERMITTED] & ~process.capabilities[PERMITTED]) || (new[EFFECTIVE] & ~new[PERMITTED]) ||
+		    (new[INHERITABLE] & ~(process.capabilities[INHERITABLE] | process.capabilities[PERMITTED])))
+			return -X_EPERM;
+		memcpy(process.capabilities, new, sizeof(new));
+		return 0;
+	}
 }
 
 /* ----------------------------------------------------------------------- limits */
@@ -267,6 +315,17 @@ static int64_t set_name(struct pers_thread *t, uint64_t addr)
 	return copy_in(t->name, addr, (uint64_t)len);
 }
 
+#define PR_SET_CHILD_SUBREAPER 36
+#define PR_GET_CHILD_SUBREAPER 37
+
+static int64_t prctl_of_pm(uint64_t what, bool set, uint64_t value)
+{
+	struct x_call c;
+	int64_t error = call_pm(&c, PM_PRCTL, what, set, value, 0);
+
+	return error < 0 ? error : (int64_t)c.msg.a[0];
+}
+
 int64_t linux_prctl(struct sys *s)
 {
 	struct pers_thread *t = s->thread;
@@ -278,9 +337,18 @@ int64_t linux_prctl(struct sys *s)
 	case PR_SET_PDEATHSIG:
 		if (arg > SIGNAL_MAX)
 			return -X_EINVAL;
-		process.death_signal = (uint32_t)arg;
-		return 0;
-	case PR_GET_PDEATHSIG: return copy_out(arg, &process.death_signal, 4);
+		return prctl_of_pm(PM_PRCTL_DEATH_SIGNAL, true, arg) < 0 ? -X_EIO : 0;
+	case PR_GET_PDEATHSIG: {
+		int32_t value = (int32_t)prctl_of_pm(PM_PRCTL_DEATH_SIGNAL, false, 0);
+
+		return copy_out(arg, &value, 4);
+	}
+	case PR_SET_CHILD_SUBREAPER: return prctl_of_pm(PM_PRCTL_SUBREAPER, true, arg != 0) < 0 ? -X_EIO : 0;
+	case PR_GET_CHILD_SUBREAPER: {
+		int32_t value = (int32_t)prctl_of_pm(PM_PRCTL_SUBREAPER, false, 0);
+
+		return copy_out(arg, &value, 4);
+	}
 	case PR_GET_DUMPABLE: return process.dumpable;
 	case PR_SET_DUMPABLE:
 		if (arg > 1)
@@ -288,9 +356,9 @@ int64_t linux_prctl(struct sys *s)
 		process.dumpable = (uint32_t)arg;
 		return 0;
 	case PR_CAPBSET_READ: return arg <= 40 ? 1 : -X_EINVAL;
-	case PR_GET_TIMERSLACK: return (int64_t)t->timer_slack_ns + 50000;
+	case PR_GET_TIMERSLACK: return (int64_t)(t->timer_slack_ns + process.timer_slack_ns) + 50000;
 	case PR_SET_TIMERSLACK:
-		t->timer_slack_ns = (int64_t)arg > 0 ? arg - 50000 : 0;
+		t->timer_slack_ns = (int64_t)arg > 0 ? arg - 50000 - process.timer_slack_ns : 0;
 		return 0;
 	case PR_GET_KEEPCAPS: return process.keep_caps;
 	case PR_SET_KEEPCAPS:

@@ -72,11 +72,13 @@ struct pers_process {
 	struct linux_sigaction actions[SIGNAL_MAX + 1]; /* [L] to write */
 	uint64_t ignore;         /* [L] as given to x_notify_ignore */
 	uint64_t brk;            /* [L] as the program sees it */
-	uint32_t death_signal;   /* PR_SET_PDEATHSIG, kept only */
+	uint64_t capabilities[3], capable_uid; /* capset, kept only; of which effective uid, + 1 */
+	uint64_t timer_slack_ns; /* of the maker, kept only: difference to the default */
 	uint32_t dumpable;
 	uint32_t keep_caps, no_new_privs; /* prctl, kept only */
 	uint32_t xsave;          /* 0: not known, 1: no, 2: yes */
-	uint32_t io_priority;    /* ioprio_set, kept only */
+	uint32_t io_priority;    /* ioprio_set + 1, kept only; 0: never set */
+	uint32_t barriers;       /* membarrier commands registered for */
 	uint32_t persona;        /* personality(2), kept only */
 	bool record_locks, file_locks; /* such locks were asked for: closing matters */
 	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
@@ -200,7 +202,13 @@ struct ioctl_shape ioctl_shape(uint32_t command);
 /* More memory that a socket's ioctl points to, as window 1. 0 or -X_EFAULT. */
 int64_t socket_ioctl_window(struct x_call *c, uint32_t command, uint64_t arg);
 
+/* ---- pidfd.c ---- */
+int64_t pidfd_open(uint32_t pid, uint32_t flags);
+/* For waitid: the pid; WNOHANG is added if the pidfd does not wait. */
+int64_t pidfd_waited(uint32_t fd, int64_t *pid, uint32_t *options);
+
 /* ---- time.c ---- */
+int64_t set_realtime(uint64_t ns);
 uint64_t now_ns(void);
 bool clock_can_wake(uint32_t id);                          /* for timers */
 int64_t deadline_from_timespec(uint64_t addr, uint64_t *deadline_ns); /* relative; 0: forever */

@@ -16,6 +16,8 @@
 #define EXEC_BUFFERS (PERS_SCRATCH + 0x10000000ull)
 
 struct fork_args { uint64_t flags, stack, child_tid, tls; bool wait; };
+#define CLONE_PARENT 0x8000ull
+#define CLONE_SIGNAL_BITS 0xffull
 
 /* The child runs on from here with its own copy of everything. Calls under the
  * lock, so that the copy of what the lock guards is whole; but not while the
@@ -28,7 +30,8 @@ static int64_t fork_process(struct sys *s, const struct fork_args *f)
 
 	if (!f->wait)
 		process_lock();
-	error = call_pm(&c, PM_FORK, f->wait ? PM_FORK_WAIT : 0, 0, 0, 0);
+	error = call_pm(&c, PM_FORK, (f->wait ? PM_FORK_WAIT : 0) | (f->flags & CLONE_PARENT ? PM_FORK_PARENT : 0),
+			f->flags & CLONE_SIGNAL_BITS, 0, 0);
 	if (error < 0 || c.msg.a[0] != 0) {
 		if (!f->wait)
 			process_unlock();
@@ -49,8 +52,12 @@ static int64_t fork_process(struct sys *s, const struct fork_args *f)
 	return 0;
 }
 
-int64_t linux_fork(struct sys *s) { return fork_process(s, &(struct fork_args){ 0 }); }
-int64_t linux_vfork(struct sys *s) { return fork_process(s, &(struct fork_args){ .wait = true }); }
+int64_t linux_fork(struct sys *s) { return fork_process(s, &(struct fork_args){ .flags = SIGCHLD }); }
+int64_t linux_vfork(struct sys *s) { return fork_process(s, &(struct fork_args){ .flags = SIGCHLD, .wait = true }); }
+
+#define CLONE_NEWNS   0x20000ull
+#define CLONE_PIDFD   0x1000ull
+#define CLONE_DETACHED 0x400000ull
 
 /* Four patterns: fork, vfork, posix_spawn, pthread. */
 int64_t linux_clone(struct sys *s)
@@ -63,8 +70,15 @@ int64_t linux_clone(struct sys *s)
 	const uint64_t thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 	int64_t pid;
 
+	if ((flags & (CLONE_SIGHAND | CLONE_VM)) == CLONE_SIGHAND ||
+	    (flags & (CLONE_THREAD | CLONE_SIGHAND)) == CLONE_THREAD ||
+	    (flags & (CLONE_FS | CLONE_NEWNS)) == (CLONE_FS | CLONE_NEWNS) ||
+	    ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED | CLONE_PARENT_SETTID))))
+		return -X_EINVAL;
 	if (flags & CLONE_NEW_ANY)
 		return -X_EPERM;
+	if ((flags & CLONE_PIDFD) && user_probe(s->a[2], 4, true))
+		return -X_EFAULT;
 	if (flags & CLONE_THREAD) {
 		if ((flags & thread) != thread || s->a[1] == 0)
 			return -X_EINVAL;
@@ -78,6 +92,11 @@ int64_t linux_clone(struct sys *s)
 
 		copy_out(s->a[2], &tid, sizeof(tid));
 	}
+	if (pid > 0 && (flags & CLONE_PIDFD)) {
+		int32_t fd = (int32_t)pidfd_open((uint32_t)pid, 0);
+
+		copy_out(s->a[2], &fd, sizeof(fd));
+	}
 	return pid;
 }
 
@@ -86,9 +105,6 @@ struct linux_clone_args {
 	uint64_t set_tid, set_tid_size, cgroup;
 };
 #define CLONE_ARGS_SIZE_0 64u
-#define CLONE_PIDFD   0x00001000ull
-#define CLONE_DETACHED 0x00400000ull
-#define CLONE_SIGNAL_BITS 0xffull
 
 int64_t linux_clone3(struct sys *s)
 {
@@ -101,7 +117,16 @@ int64_t linux_clone3(struct sys *s)
 		return -X_E2BIG;
 	if (copy_in(&args, s->a[0], size < sizeof(args) ? size : sizeof(args)))
 		return -X_EFAULT;
-	if ((args.flags & (CLONE_SIGNAL_BITS | CLONE_DETACHED | CLONE_PIDFD)) || args.exit_signal > SIGNAL_MAX ||
+	for (uint64_t at = sizeof(args); at < size; at++) { /* what this system does not know must be 0 */
+		uint8_t byte;
+
+		if (copy_in(&byte, s->a[0] + at, 1))
+			return -X_EFAULT;
+		if (byte)
+			return -X_E2BIG;
+	}
+	if ((args.flags & (CLONE_SIGNAL_BITS | CLONE_DETACHED)) ||
+	    ((args.flags & CLONE_PIDFD) && (args.flags & CLONE_PARENT_SETTID) && args.pidfd == args.parent_tid) || args.exit_signal > SIGNAL_MAX ||
 	    args.set_tid_size || !args.stack != !args.stack_size ||
 	    ((args.flags & CLONE_THREAD) && args.exit_signal))
 		return -X_EINVAL;
@@ -109,7 +134,7 @@ int64_t linux_clone3(struct sys *s)
 		return -X_EINVAL;
 	s->a[0] = args.flags | args.exit_signal;
 	s->a[1] = args.stack ? args.stack + args.stack_size : 0;
-	s->a[2] = args.parent_tid;
+	s->a[2] = args.flags & CLONE_PIDFD ? args.pidfd : args.parent_tid;
 	s->a[3] = args.child_tid;
 	s->a[4] = args.tls;
 	return linux_clone(s);
@@ -266,6 +291,8 @@ static int64_t put_rusage(uint64_t addr, uint64_t user_ns, uint64_t system_ns, u
 	return copy_out(addr, &usage, sizeof(usage));
 }
 
+#define WNOTHREAD 0x20000000u /* of the calling thread only: there is no such difference */
+
 int64_t linux_wait4(struct sys *s)
 {
 	uint32_t options = (uint32_t)s->a[2], status;
@@ -277,7 +304,7 @@ int64_t linux_wait4(struct sys *s)
 	error = s->a[1] ? user_probe(s->a[1], 4, true) : 0;
 	if (error)
 		return error;
-	error = wait_for((int32_t)s->a[0], options & 0xf, false, &c);
+	error = wait_for((int32_t)s->a[0], options & ~WNOTHREAD, false, &c);
 	if (error < 0)
 		return error;
 	status = (uint32_t)c.msg.a[1];
@@ -309,14 +336,19 @@ int64_t linux_waitid(struct sys *s)
 	if ((options & ~(WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | 0xe0000000u)) ||
 	    !(options & (WUNTRACED | WEXITED | WCONTINUED)))
 		return -X_EINVAL;
-	error = waitid_pid((uint32_t)s->a[0], (int32_t)s->a[1], &pid);
+	if ((uint32_t)s->a[0] == 3) /* P_PIDFD */
+		error = pidfd_waited((uint32_t)s->a[1], &pid, &options);
+	else
+		error = waitid_pid((uint32_t)s->a[0], (int32_t)s->a[1], &pid);
 	if (!error && s->a[2])
 		error = user_probe(s->a[2], sizeof(info), true);
 	if (error)
 		return error;
-	error = wait_for(pid, options & ~0xe0000000u, true, &c);
+	error = wait_for(pid, options & ~WNOTHREAD, true, &c);
 	if (error < 0)
 		return error;
+	if (!c.msg.a[0] && (uint32_t)s->a[0] == 3 && !((uint32_t)s->a[3] & WNOHANG))
+		return -X_EAGAIN; /* the pidfd does not wait */
 	convert_wait_status(&info, (uint32_t)c.msg.a[0], (uint32_t)c.msg.a[1]);
 	if (c.msg.a[0])
 		info.child.uid = (uint32_t)c.msg.a[4];

@@ -42,7 +42,7 @@ int64_t linux_sched_getaffinity(struct sys *s)
 
 	if ((uint32_t)s->a[1] < 8 || (s->a[1] & 7))
 		return -X_EINVAL;
-	error = sched_call(PM_SCHED_GET, s->a[0], 0, 0, &c);
+	error = sched_call(PM_SCHED_GET, (uint32_t)s->a[0] ? s->a[0] : s->thread->tid, 0, 0, &c);
 	if (error < 0)
 		return (int32_t)s->a[0] < 0 ? -X_ESRCH : error;
 	mask = c.msg.a[2] ? c.msg.a[2] & all_cpus() : all_cpus();
@@ -62,15 +62,18 @@ int64_t linux_sched_setaffinity(struct sys *s)
 		return (int32_t)s->a[0] < 0 ? -X_ESRCH : error;
 	if (!(mask & all_cpus()))
 		return -X_EINVAL;
-	error = sched_call(PM_SCHED_SET_AFFINITY, s->a[0], 0, mask & all_cpus(), &c);
+	error = sched_call(PM_SCHED_SET_AFFINITY, (uint32_t)s->a[0] ? s->a[0] : s->thread->tid, 0, mask & all_cpus(), &c);
 	return error < 0 ? error : 0;
 }
 
+/* The kernel tells the number of the CPU as the limit of a segment (kernel/arch/x86_64/cpu.c). */
 int64_t linux_getcpu(struct sys *s)
 {
-	static const uint32_t zero;
+	static const uint32_t node;
+	uint32_t cpu = 0;
 
-	if ((s->a[0] && copy_out(s->a[0], &zero, 4)) || (s->a[1] && copy_out(s->a[1], &zero, 4)))
+	__asm__ volatile("lsll %1, %0" : "+r"(cpu) : "r"(X_CPU_SELECTOR) : "cc");
+	if ((s->a[0] && copy_out(s->a[0], &cpu, 4)) || (s->a[1] && copy_out(s->a[1], &node, 4)))
 		return -X_EFAULT;
 	return 0;
 }
@@ -93,7 +96,7 @@ static int64_t set_policy(uint64_t pid, uint32_t policy, int32_t priority)
 
 	if (!valid(policy & ~RESET_ON_FORK, priority))
 		return -X_EINVAL;
-	error = sched_call(PM_SCHED_SET_POLICY, pid, policy & ~RESET_ON_FORK, (uint32_t)priority, &c);
+	error = sched_call(PM_SCHED_SET_POLICY, pid, policy, (uint32_t)priority, &c);
 	return error < 0 ? error : 0;
 }
 
@@ -232,7 +235,7 @@ int64_t linux_ioprio_set(struct sys *s)
 	error = which == 1 ? sched_call(PM_SCHED_GET, s->a[1], 0, 0, &c) : 0;
 	if (error < 0)
 		return -X_ESRCH;
-	process.io_priority = priority;
+	process.io_priority = priority + 1;
 	return 0;
 }
 
@@ -245,5 +248,5 @@ int64_t linux_ioprio_get(struct sys *s)
 		return -X_EINVAL;
 	if (which == 1 && sched_call(PM_SCHED_GET, s->a[1], 0, 0, &c) < 0)
 		return -X_ESRCH;
-	return process.io_priority ? (int64_t)process.io_priority : 4 /* class none, the middle */;
+	return process.io_priority ? (int64_t)process.io_priority - 1 : 4 /* class none, the middle */;
 }

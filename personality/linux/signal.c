@@ -459,8 +459,12 @@ int64_t linux_rt_sigtimedwait(struct sys *s)
 	if (copy_in(&set, s->a[0], 8))
 		return -X_EFAULT;
 	set &= ~UNMASKABLE;
-	if (s->a[2] && deadline_from_timespec(s->a[2], &deadline))
-		return -X_EINVAL;
+	if (s->a[2]) {
+		int64_t error = deadline_from_timespec(s->a[2], &deadline);
+
+		if (error)
+			return error;
+	}
 	pending = wait_for_signals(s, set, deadline);
 	if (!(pending & set))
 		return (pending & ~s->frame->mask & ~process.ignore) ? -X_EINTR : -X_EAGAIN;

@@ -35,9 +35,9 @@ L(mremap, 25, PARTLY) /* only what lies in one mapping; no MREMAP_DONTUNMAP */
 L(msync, 26, PARTLY) /* the range is checked; dirty pages are written by fsync and with time */
 L(mincore, 27, DONE)
 L(madvise, 28, PARTLY) /* only MADV_DONTNEED on anonymous memory does something */
-N(shmget, 29)
-N(shmat, 30)
-N(shmctl, 31)
+L(shmget, 29, DONE)
+L(shmat, 30, DONE)
+L(shmctl, 31, DONE)
 L(dup, 32, DONE)
 L(dup2, 33, DONE)
 L(pause, 34, DONE)
@@ -70,14 +70,14 @@ L(exit, 60, DONE)
 L(wait4, 61, DONE)
 L(kill, 62, DONE)
 L(uname, 63, DONE)
-N(semget, 64)
-N(semop, 65)
-N(semctl, 66)
-N(shmdt, 67)
-N(msgget, 68)
-N(msgsnd, 69)
-N(msgrcv, 70)
-N(msgctl, 71)
+L(semget, 64, DONE)
+L(semop, 65, DONE)
+L(semctl, 66, DONE)
+L(shmdt, 67, DONE)
+L(msgget, 68, DONE)
+L(msgsnd, 69, DONE)
+L(msgrcv, 70, PARTLY) /* no MSG_COPY: ENOSYS */
+L(msgctl, 71, DONE)
 L(fcntl, 72, PARTLY) /* no leases, owners of signals, seals */
 L(flock, 73, DONE)
 L(fsync, 74, DONE)
@@ -145,7 +145,7 @@ L(personality, 135, DONE)
 N(ustat, 136)
 L(statfs, 137, DONE)
 L(fstatfs, 138, DONE)
-N(sysfs, 139)
+L(sysfs, 139, DONE)
 L(getpriority, 140, PARTLY) /* kept and told */
 L(setpriority, 141, PARTLY) /* kept and told */
 L(sched_setparam, 142, PARTLY) /* kept and told: one band for all programs */
@@ -165,12 +165,12 @@ N(pivot_root, 155)
 N(_sysctl, 156)
 L(prctl, 157, PARTLY) /* names, death signal, dumpable, timer slack, keepcaps, no_new_privs (kept only); others EINVAL */
 L(arch_prctl, 158, PARTLY) /* ARCH_SET_GS has no effect */
-L(adjtimex, 159, PARTLY) /* tells; the clock cannot be steered: EPERM */
+L(adjtimex, 159, PARTLY) /* sets the offset at once; rates are kept and told */
 L(setrlimit, 160, DONE)
 L(chroot, 161, DONE)
 L(sync, 162, DONE)
 L(acct, 163, PARTLY) /* ENOSYS for uid 0, EPERM for others */
-L(settimeofday, 164, PARTLY) /* EPERM: the clock cannot be set */
+L(settimeofday, 164, PARTLY) /* as clock_settime; no time zone */
 L(mount, 165, DONE)
 L(umount2, 166, DONE)
 L(swapon, 167, PARTLY) /* EINVAL: there is no swap */
@@ -209,8 +209,8 @@ L(fremovexattr, 199, PARTLY) /* EOPNOTSUPP: no filesystem has any */
 L(tkill, 200, DONE)
 L(time, 201, DONE)
 L(futex, 202, PARTLY) /* no priority inheritance, no FUTEX_FD; robust lists of killed processes are not walked */
-L(sched_setaffinity, 203, PARTLY) /* of the process, kept and told */
-L(sched_getaffinity, 204, PARTLY) /* as set */
+L(sched_setaffinity, 203, DONE)
+L(sched_getaffinity, 204, DONE)
 N(set_thread_area, 205)
 N(io_setup, 206)
 N(io_destroy, 207)
@@ -226,14 +226,14 @@ N(remap_file_pages, 216)
 L(getdents64, 217, DONE)
 L(set_tid_address, 218, DONE)
 L(restart_syscall, 219, DONE)
-N(semtimedop, 220)
+L(semtimedop, 220, DONE)
 L(fadvise64, 221, PARTLY) /* does nothing */
 L(timer_create, 222, DONE)
 L(timer_settime, 223, DONE)
 L(timer_gettime, 224, DONE)
 L(timer_getoverrun, 225, DONE)
 L(timer_delete, 226, DONE)
-L(clock_settime, 227, PARTLY) /* EPERM: the clock cannot be set */
+L(clock_settime, 227, PARTLY) /* who sleeps until a time of day does not notice */
 L(clock_gettime, 228, DONE)
 L(clock_getres, 229, DONE)
 L(clock_nanosleep, 230, DONE)
@@ -253,7 +253,7 @@ N(mq_timedreceive, 243)
 N(mq_notify, 244)
 N(mq_getsetattr, 245)
 N(kexec_load, 246)
-L(waitid, 247, PARTLY) /* no P_PIDFD */
+L(waitid, 247, DONE)
 N(add_key, 248)
 N(request_key, 249)
 N(keyctl, 250)
@@ -278,7 +278,7 @@ L(fchmodat, 268, DONE)
 L(faccessat, 269, DONE)
 L(pselect6, 270, DONE)
 L(ppoll, 271, DONE)
-N(unshare, 272)
+L(unshare, 272, PARTLY) /* of a process with one thread; no namespaces: EPERM */
 L(set_robust_list, 273, DONE)
 L(get_robust_list, 274, DONE)
 N(splice, 275)
@@ -315,10 +315,10 @@ L(clock_adjtime, 305, PARTLY) /* as adjtimex */
 L(syncfs, 306, PARTLY) /* as fsync */
 L(sendmmsg, 307, DONE)
 N(setns, 308)
-L(getcpu, 309, PARTLY) /* 0 */
-N(process_vm_readv, 310)
-N(process_vm_writev, 311)
-N(kcmp, 312)
+L(getcpu, 309, DONE)
+L(process_vm_readv, 310, DONE)
+L(process_vm_writev, 311, DONE)
+L(kcmp, 312, PARTLY) /* no KCMP_EPOLL_TFD; threads of a process share everything */
 N(finit_module, 313)
 L(sched_setattr, 314, PARTLY) /* policy and priority, kept and told */
 L(sched_getattr, 315, PARTLY) /* policy and priority */
@@ -330,7 +330,7 @@ N(kexec_file_load, 320)
 N(bpf, 321)
 L(execveat, 322, PARTLY) /* a path only relative to the working directory */
 N(userfaultfd, 323)
-N(membarrier, 324)
+L(membarrier, 324, PARTLY) /* no rseq commands */
 L(mlock2, 325, PARTLY) /* as mlock */
 L(copy_file_range, 326, PARTLY) /* no flags; by way of a buffer */
 L(preadv2, 327, PARTLY) /* no flags */
@@ -341,7 +341,7 @@ N(pkey_free, 331)
 L(statx, 332, DONE)
 N(io_pgetevents, 333)
 N(rseq, 334)
-N(pidfd_send_signal, 424)
+L(pidfd_send_signal, 424, DONE)
 N(io_uring_setup, 425)
 N(io_uring_enter, 426)
 N(io_uring_register, 427)
@@ -351,11 +351,11 @@ N(fsopen, 430)
 N(fsconfig, 431)
 N(fsmount, 432)
 N(fspick, 433)
-N(pidfd_open, 434)
-L(clone3, 435, PARTLY) /* as clone; no pidfd, set_tid, cgroup */
+L(pidfd_open, 434, DONE)
+L(clone3, 435, PARTLY) /* as clone; no set_tid, cgroup */
 L(close_range, 436, DONE)
 L(openat2, 437, PARTLY) /* no RESOLVE_* flags: EOPNOTSUPP */
-N(pidfd_getfd, 438)
+L(pidfd_getfd, 438, DONE)
 L(faccessat2, 439, DONE)
 N(process_madvise, 440)
 L(epoll_pwait2, 441, DONE)

@@ -104,9 +104,89 @@ int64_t linux_syslog(struct sys *s)
 			return -X_EINVAL;
 		return read_log(s, s->a[1], (uint32_t)s->a[2]);
 	case 10: return LOG_BYTES; /* SYSLOG_ACTION_SIZE_BUFFER */
-	case 0: case 1: case 5: case 6: case 7: case 8: case 9:
+	case 2: /* wait for more: there is never more than can be read at once */
+	case 0: case 1:
 		return 0;
+	case 5: case 6: case 7: case 8: case 9:
+		if (ids()->euid != 0)
+			return -X_EPERM;
+		return (uint32_t)s->a[0] == 8 && ((int32_t)s->a[2] < 1 || (int32_t)s->a[2] > 8) ? -X_EINVAL : 0;
 	default: return -X_EINVAL;
+	}
+}
+
+/* The filesystems by number, as /proc/filesystems has them. */
+int64_t linux_sysfs(struct sys *s)
+{
+	static const char *const names[] = { "proc", "devtmpfs", "tmpfs", "minix" };
+	const uint32_t count = sizeof(names) / sizeof(names[0]);
+	char name[16];
+	int64_t len;
+
+	switch ((uint32_t)s->a[0]) {
+	case 1:
+		len = user_string_length(s->a[1], sizeof(name) - 1);
+		memset(name, 0, sizeof(name));
+		if (len < 0 || copy_in(name, s->a[1], (uint64_t)len))
+			return -X_EFAULT;
+		for (uint32_t i = 0; i < count; i++)
+			if (strcmp(names[i], name) == 0)
+				return i;
+		return -X_EINVAL;
+	case 2:
+		if (s->a[1] >= count)
+			return -X_EINVAL;
+		return copy_out(s->a[2], names[s->a[1]], strlen(names[s->a[1]]) + 1);
+	case 3: return count;
+	default: return -X_EINVAL;
+	}
+}
+
+enum { BARRIER_QUERY = 0, BARRIER_GLOBAL = 1, BARRIER_GLOBAL_EXPEDITED = 2, BARRIER_REGISTER_GLOBAL = 4,
+       BARRIER_PRIVATE = 8, BARRIER_REGISTER_PRIVATE = 16, BARRIER_PRIVATE_CORE = 32,
+       BARRIER_REGISTER_PRIVATE_CORE = 64 };
+
+#define BARRIER_PAGE (PERS_SCRATCH + 0x30000000ull)
+
+/* All CPUs that run this process meet: mapping another page where one is, that may be
+ * in their TLBs, makes the kernel interrupt them. */
+static int64_t meet(void)
+{
+	struct x_mem_map m = {
+		.space = X_SELF, .memory = X_NO_HANDLE, .addr = BARRIER_PAGE, .len = X_PAGE_SIZE,
+		.prot = X_PROT_READ | X_PROT_WRITE, .flags = X_MAP_FIXED | X_MAP_PRIVATE | X_MAP_PERSONALITY,
+	};
+	int64_t error;
+
+	process_lock();
+	error = x_mem_map(&m);
+	if (error >= 0) {
+		*(volatile uint8_t *)BARRIER_PAGE = 1;
+		error = x_mem_map(&m);
+	}
+	process_unlock();
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return error < 0 ? linux_error(error) : 0;
+}
+
+int64_t linux_membarrier(struct sys *s)
+{
+	int32_t command = (int32_t)s->a[0];
+
+	if ((uint32_t)s->a[1])
+		return -X_EINVAL;
+	switch (command) {
+	case BARRIER_QUERY:
+		return BARRIER_PRIVATE | BARRIER_REGISTER_PRIVATE | BARRIER_PRIVATE_CORE | BARRIER_REGISTER_PRIVATE_CORE;
+	case BARRIER_REGISTER_PRIVATE:
+	case BARRIER_REGISTER_PRIVATE_CORE:
+		__atomic_fetch_or(&process.barriers, (uint32_t)command, __ATOMIC_RELAXED);
+		return 0;
+	case BARRIER_PRIVATE:
+	case BARRIER_PRIVATE_CORE:
+		return process.barriers & (uint32_t)command * 2 ? meet() : -X_EPERM;
+	default:
+		return -X_EINVAL;
 	}
 }
 

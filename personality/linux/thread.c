@@ -42,6 +42,8 @@ void threads_after_fork(struct pers_thread *t)
 	t->tkilled = 0;
 	t->clear_tid = 0;
 	t->robust_list = 0;
+	process.timer_slack_ns += t->timer_slack_ns;
+	t->timer_slack_ns = 0;
 }
 
 struct pers_thread *thread_by_tid(uint32_t tid)

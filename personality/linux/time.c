@@ -104,9 +104,46 @@ int64_t linux_time(struct sys *s)
 	return s->a[0] && copy_out(s->a[0], &seconds, 8) ? -X_EFAULT : seconds;
 }
 
-/* The clock is the system's; programs cannot set it. */
-int64_t linux_settimeofday(struct sys *s) { (void)s; return -X_EPERM; }
-int64_t linux_clock_settime(struct sys *s) { (void)s; return -X_EPERM; }
+/* ---------------------------------------------------------------- setting the clock */
+
+int64_t set_realtime(uint64_t ns)
+{
+	struct x_call c;
+	int64_t error = call_pm(&c, PM_SETTIME, ns, 0, 0, 0);
+
+	return error < 0 ? error : 0;
+}
+
+int64_t linux_settimeofday(struct sys *s)
+{
+	struct linux_timezone zone;
+	struct linux_timeval t;
+	uint64_t ns;
+
+	if (s->a[0] && copy_in(&t, s->a[0], sizeof(t)))
+		return -X_EFAULT;
+	if (s->a[1] && copy_in(&zone, s->a[1], sizeof(zone)))
+		return -X_EFAULT;
+	if (s->a[0] && !convert_timeval(&t, &ns))
+		return -X_EINVAL;
+	if (ids()->euid != 0)
+		return -X_EPERM;
+	return s->a[0] ? set_realtime(ns) : 0;
+}
+
+int64_t linux_clock_settime(struct sys *s)
+{
+	int32_t id = (int32_t)s->a[0];
+	uint64_t ns;
+	int64_t error;
+
+	if (id != REALTIME)
+		return -X_EINVAL;
+	error = get_timespec(s->a[1], &ns);
+	if (error)
+		return error;
+	return set_realtime(ns);
+}
 
 struct linux_timex {
 	uint32_t modes, pad0;
@@ -121,19 +158,86 @@ _Static_assert(sizeof(struct linux_timex) == 208, "struct timex");
 #define STA_UNSYNC 0x40
 #define TIME_ERROR 5 /* not synchronised */
 
-/* The clock cannot be set or steered: this only tells. */
+
+enum { ADJ_OFFSET = 1, ADJ_FREQUENCY = 2, ADJ_MAXERROR = 4, ADJ_ESTERROR = 8, ADJ_STATUS = 0x10, ADJ_TIMECONST = 0x20,
+       ADJ_TAI = 0x80, ADJ_SETOFFSET = 0x100, ADJ_MICRO = 0x1000, ADJ_NANO = 0x2000, ADJ_TICK = 0x4000,
+       ADJ_SINGLESHOT = 0x8000, ADJ_READONLY = 0x2000 | 0x8000 };
+#define TICK_LOWEST 9000
+#define TICK_HIGHEST 11000
+#define FREQUENCY_HIGHEST 32768000
+#define STA_NANO 0x2000
+
+/* What was asked for, told again; only for the process itself. */
+static struct linux_timex kept = {
+	.maxerror = 16000000, .esterror = 16000000, .status = STA_UNSYNC, .constant = 2, .precision = 1,
+	.tolerance = FREQUENCY_HIGHEST, .tick = 10000,
+};
+
+/* A jump of the offset given in `offset` (old style) or `time`. */
+static int64_t jump(const struct linux_timex *t)
+{
+	int64_t unit = t->modes & ADJ_NANO ? 1 : 1000, ns = 0;
+
+	if (t->modes & ADJ_SETOFFSET) {
+		if (t->time.usec < 0 || t->time.usec * unit >= 1000000000)
+			return -X_EINVAL;
+		ns = t->time.sec * 1000000000 + t->time.usec * unit;
+	} else if (t->modes == (ADJ_OFFSET | ADJ_SINGLESHOT)) {
+		ns = t->offset * 1000;
+	}
+	return ns ? set_realtime((uint64_t)(x_clock(X_CLOCK_REALTIME) + ns)) : 0;
+}
+
+/* The rate of the clock is the machine's: what sets it is kept and told. */
 static int64_t adjust_clock(uint64_t addr)
 {
+	bool single = false;
 	struct linux_timex t;
+	int64_t error;
 
 	if (copy_in(&t, addr, sizeof(t)))
 		return -X_EFAULT;
-	if (t.modes)
+	single = t.modes & ADJ_SINGLESHOT;
+	if (single && (t.modes & ~(uint32_t)ADJ_READONLY) != ADJ_OFFSET)
+		return -X_EINVAL;
+	if (t.modes && t.modes != (ADJ_OFFSET | ADJ_READONLY) && ids()->euid != 0)
 		return -X_EPERM;
-	t = (struct linux_timex){
-		.maxerror = 16000000, .esterror = 16000000, .status = STA_UNSYNC, .constant = 2, .precision = 1,
-		.tolerance = 32768000, .time = to_timeval((uint64_t)x_clock(X_CLOCK_REALTIME)), .tick = 10000,
-	};
+	if (!single && (t.modes & ADJ_TICK) && (t.tick < TICK_LOWEST || t.tick > TICK_HIGHEST))
+		return -X_EINVAL;
+	error = t.modes == (ADJ_OFFSET | ADJ_READONLY) ? 0 : jump(&t);
+	if (error)
+		return error;
+	if (!single) {
+		if (t.modes & ADJ_FREQUENCY)
+			kept.freq = t.freq > FREQUENCY_HIGHEST ? FREQUENCY_HIGHEST :
+				    t.freq < -FREQUENCY_HIGHEST ? -FREQUENCY_HIGHEST : t.freq;
+		if (t.modes & ADJ_MAXERROR)
+			kept.maxerror = t.maxerror;
+		if (t.modes & ADJ_ESTERROR)
+			kept.esterror = t.esterror;
+		if (t.modes & ADJ_STATUS)
+			kept.status = t.status;
+		if (t.modes & ADJ_TIMECONST)
+			kept.constant = t.constant;
+		if (t.modes & ADJ_TICK)
+			kept.tick = t.tick;
+		if (t.modes & ADJ_NANO)
+			kept.status |= STA_NANO;
+		else if (t.modes & ADJ_MICRO)
+			kept.status &= ~STA_NANO;
+	}
+	t.offset = kept.offset;
+	t.freq = kept.freq;
+	t.maxerror = kept.maxerror;
+	t.esterror = kept.esterror;
+	t.status = kept.status;
+	t.constant = kept.constant;
+	t.precision = kept.precision;
+	t.tolerance = kept.tolerance;
+	t.tick = kept.tick;
+	t.time = to_timeval((uint64_t)x_clock(X_CLOCK_REALTIME));
+	if (kept.status & STA_NANO)
+		t.time.usec = x_clock(X_CLOCK_REALTIME) % 1000000000;
 	return copy_out(addr, &t, sizeof(t)) ? -X_EFAULT : TIME_ERROR;
 }
 
@@ -186,8 +290,10 @@ int64_t linux_clock_nanosleep(struct sys *s)
 	uint64_t ns;
 	int64_t error;
 
-	if (clock < 0 || clock == X_CLOCK_PROCESS)
+	if (clock < 0)
 		return -X_EINVAL;
+	if (!clock_can_wake((uint32_t)s->a[0]) && (uint32_t)s->a[0] != TAI)
+		return -X_EOPNOTSUPP;
 	error = get_timespec(s->a[2], &ns);
 	if (error)
 		return error;

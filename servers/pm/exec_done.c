@@ -265,6 +265,7 @@ int exec_switch(struct exec *e)
 	remember(p, e);
 	change_ids(p, n);
 	threads_drop(p);
+	sysv_drop(p, false);
 	timers_drop(p, false);
 	p->stop_call = 0;
 	fork_release_parent(p);

@@ -61,7 +61,13 @@ void proc_reap(struct proc *p)
 static void give_children_away(struct proc *p)
 {
 	struct proc *init = proc_init();
+	struct signal_info info = { .code = INFO_USER, .pid = p->ids.pid, .uid = p->ids.uid };
 
+	for (struct proc *q = p->parent; q && q != init; q = q->parent)
+		if (q->subreaper && proc_alive(q)) {
+			init = q;
+			break;
+		}
 	if (init == p)
 		init = NULL;
 	for_each_proc(child) {
@@ -73,6 +79,9 @@ static void give_children_away(struct proc *p)
 		}
 		child->parent = init;
 		child->ids.ppid = init ? init->ids.pid : 0;
+		child->exit_signal = SIGNAL_CHLD;
+		if (child->death_signal && proc_alive(child))
+			signal_post(child, 0, child->death_signal, &info);
 		if (child->state != PROC_ZOMBIE)
 			ids_publish(child);
 		else if (init)
@@ -149,6 +158,7 @@ static void died(void *ctx, uint64_t bits)
 	signals_drop(p);
 	waits_drop(p);
 	threads_drop(p);
+	sysv_drop(p, true);
 	fork_release_parent(p);
 	if (p->ids.sid == p->ids.pid)
 		job_leader_died(p);
@@ -158,6 +168,7 @@ static void died(void *ctx, uint64_t bits)
 	wake_orphaned_groups(p);
 	give_children_away(p);
 	proc_enter(p, PROC_ZOMBIE);
+	pidfds_ended(p);
 	if (was_init)
 		init_died(p->wait_status, session);
 	tell_parent(p);

@@ -13,9 +13,13 @@ static void inherit(struct proc *child, const struct proc *parent)
 	child->ids.pid = 0; /* not a number yet */
 	child->ids.ppid = parent->ids.pid;
 	child->nice = parent->nice;
-	child->policy = parent->policy;
-	child->rt_priority = parent->rt_priority;
-	child->affinity = parent->affinity;
+	child->oom_adjust = parent->oom_adjust;
+	if (!parent->sched_reset || parent->policy == 0) {
+		child->policy = parent->policy;
+		child->rt_priority = parent->rt_priority;
+	}
+	if (parent->sched_reset && child->nice < 0)
+		child->nice = 0;
 	child->children = parent->children;
 	child->code_start = parent->code_start;
 	child->code_end = parent->code_end;
@@ -46,6 +50,7 @@ static void fork_undo(struct proc *child, int64_t status)
 static void fork_finish(struct proc *child)
 {
 	proc_enter(child, PROC_RUNNING);
+	shm_inherit(child, child->maker);
 	if (child->fork_waits)
 		child->vfork_call = child->fork_call;
 	else
@@ -61,7 +66,7 @@ static void fork_session(void *ctx, const struct x_in *reply)
 
 	if (err >= 0 && reply->handle_count == 0)
 		err = -X_EPROTO;
-	if (err >= 0 && (!child->parent || !proc_alive(child->parent)))
+	if (err >= 0 && (!child->parent || !proc_alive(child->maker) || child->maker->generation != child->maker_generation))
 		err = -X_ESRCH;
 	if (err >= 0) {
 		child->vfs_session = reply->msg.a[0];
@@ -88,7 +93,7 @@ static void ask_session(struct proc *child)
 
 	out->msg.op = VFSCTL_SESSION;
 	out->msg.a[0] = child->koid;
-	out->msg.a[1] = child->parent->vfs_session;
+	out->msg.a[1] = child->maker->vfs_session;
 	out->msg.a[2] = child->ids.pid;
 }
 
@@ -115,7 +120,14 @@ void fork_call(struct proc *p, const struct x_in *in)
 		return;
 	}
 	inherit(child, p);
+	child->maker = p;
+	child->maker_generation = p->generation;
 	child->parent = p;
+	if ((in->msg.a[0] & PM_FORK_PARENT) && p->parent) {
+		child->parent = p->parent;
+		child->ids.ppid = p->parent->ids.pid;
+	}
+	child->exit_signal = (uint32_t)in->msg.a[1] <= SIGNAL_MAX ? (uint32_t)in->msg.a[1] : 0;
 	child->fork_call = in->id;
 	child->fork_waits = (in->msg.a[0] & PM_FORK_WAIT) != 0;
 	child->ids.pid = pid_allocate();

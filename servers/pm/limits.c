@@ -142,19 +142,21 @@ void priority_call(struct proc *caller, const struct x_in *in)
 
 /* ---- policies and affinities ---- */
 
-static int sched_set(const struct proc *caller, struct proc *p, const struct x_in *in)
+static int sched_set(const struct proc *caller, struct proc *p, uint32_t id, const struct x_in *in)
 {
 	uint32_t policy = (uint32_t)in->msg.a[2], priority = (uint32_t)in->msg.a[3];
 
 	if (caller->ids.euid != 0 && caller->ids.euid != p->ids.uid && caller->ids.euid != p->ids.euid)
 		return -X_EPERM;
 	if (in->msg.a[0] == PM_SCHED_SET_AFFINITY) {
-		p->affinity = in->msg.a[3];
-		return 0;
+		int64_t was = x_thread_affinity(p->process, thread_number(p, id), in->msg.a[3]);
+
+		return was < 0 ? (int)was : 0;
 	}
 	if (caller->ids.euid != 0 && priority > p->rt_priority && priority > p->rlimit[RLIMIT_RTPRIO].soft)
 		return -X_EPERM;
-	p->policy = policy;
+	p->policy = policy & ~PM_SCHED_RESET;
+	p->sched_reset = policy & PM_SCHED_RESET;
 	p->rt_priority = priority;
 	return 0;
 }
@@ -172,24 +174,38 @@ void sched_call(struct proc *caller, const struct x_in *in)
 	if (!p)
 		err = -X_ESRCH;
 	else if (in->msg.a[0] != PM_SCHED_GET)
-		err = sched_set(caller, p, in);
+		err = sched_set(caller, p, pid ? pid : p->ids.pid, in);
 	if (err) {
 		out_status(in->id, err);
 		return;
 	}
-	msg.a[0] = p->policy;
+	msg.a[0] = p->policy | (p->sched_reset ? PM_SCHED_RESET : 0);
 	msg.a[1] = p->rt_priority;
-	msg.a[2] = p->affinity;
+	msg.a[2] = proc_alive(p) ? (uint64_t)x_thread_affinity(p->process, thread_number(p, pid ? pid : p->ids.pid), 0) : 0;
 	out_answer(in->id, &msg);
+}
+
+/* ---- prctl ---- */
+
+void prctl_call(struct proc *p, const struct x_in *in)
+{
+	bool death = in->msg.a[0] == PM_PRCTL_DEATH_SIGNAL;
+	uint64_t was = death ? p->death_signal : p->subreaper;
+
+	if (in->msg.a[1] == 1 && death)
+		p->death_signal = in->msg.a[2] <= SIGNAL_MAX ? (uint32_t)in->msg.a[2] : 0;
+	else if (in->msg.a[1] == 1)
+		p->subreaper = in->msg.a[2] != 0;
+	answer_value(in->id, was);
 }
 
 /* ---- names of the system ---- */
 
-static char names[2][65] = { "xinim", "(none)" };
+char system_names[2][SYSTEM_NAME_BYTES] = { "xinim", "(none)" };
 
 void hostname_call(struct proc *p, const struct x_in *in)
 {
-	char *name = names[in->msg.a[1] == 1], new[65] = { 0 };
+	char *name = system_names[in->msg.a[1] == 1], new[SYSTEM_NAME_BYTES] = { 0 };
 	uint32_t bytes = in->win_count ? in->win[0].len : 0;
 
 	if (in->msg.a[0] == 1 && p->ids.euid != 0) {

@@ -7,7 +7,7 @@
  * files of /proc (FILE_*).
  */
 #include "servers/pm/exec.h"
-#include "servers/pm/procfs.h"
+#include "servers/pm/sysctl.h"
 
 x_handle_t vfs_port, tty_port, rs_port, net_port, bdev_port;
 
@@ -43,6 +43,14 @@ static session_fn *const session_ops[] = {
 	[PM_TIMER - PM_FORK] = timer_call,
 	[PM_SIGFLUSH - PM_FORK] = sigflush_call,
 	[PM_TIMERFD - PM_FORK] = timerfd_call,
+	[PM_PIDFD - PM_FORK] = pidfd_call,
+	[PM_VM - PM_FORK] = vm_call,
+	[PM_KCMP - PM_FORK] = kcmp_call,
+	[PM_SETTIME - PM_FORK] = settime_call,
+	[PM_PRCTL - PM_FORK] = prctl_call,
+	[PM_SHM - PM_FORK] = shm_call,
+	[PM_SEM - PM_FORK] = sem_call,
+	[PM_MSG - PM_FORK] = msg_call,
 };
 
 static void refuse(const struct x_in *in, int status)
@@ -105,6 +113,9 @@ void pm_call(const struct x_in *in)
 	} else if (object_kind(in->object) == OBJECT_COUNTER) {
 		close_handles(in);
 		counter_call(in);
+	} else if (object_kind(in->object) == OBJECT_PIDFD) {
+		close_handles(in);
+		pidfd_file_call(in);
 	} else {
 		refuse(in, -X_ESTALE_HANDLE);
 	}
@@ -118,13 +129,15 @@ void pm_closure(uint64_t object, uint64_t mints)
 		procfile_closed(object);
 	else if (object_kind(object) == OBJECT_COUNTER)
 		counter_closed(object);
+	else if (object_kind(object) == OBJECT_PIDFD)
+		pidfd_closed(object);
 	out_closure_ack(object);
 }
 
 /* Calls that park otherwise end by themselves, or with their process. */
 void pm_cancel(uint64_t call_id)
 {
-	if (!wait_cancel(call_id) && !counter_cancel(call_id))
+	if (!wait_cancel(call_id) && !counter_cancel(call_id) && !sysv_cancel(call_id))
 		procfs_cancel(call_id);
 }
 
@@ -142,5 +155,6 @@ void server_main(void)
 	table_init();
 	pers_init(boot_handle("personality"));
 	procfs_init();
+	sysctl_init();
 	server_run(&ops);
 }

@@ -10,6 +10,8 @@
  *   signal.c job.c          signals, groups, sessions, stop and continue
  *   thread.c ids.c timer.c limits.c power.c the smaller calls
  *   counter.c               eventfd and timerfd
+ *   sysv*.c                 System V IPC
+ *   sysctl.c                /proc/sys
  *   proctree.c procfs.c procfile.c proctext*.c   the filesystem /proc
  *
  * All state is static and bounded; a call that has to wait is remembered by
@@ -58,7 +60,7 @@ enum {
 };
 
 /* ---- object ids: kind << 56 | generation << 16 | index ---- */
-enum object_kind { OBJECT_SESSION = 1, OBJECT_PROCFILE, OBJECT_COUNTER };
+enum object_kind { OBJECT_SESSION = 1, OBJECT_PROCFILE, OBJECT_COUNTER, OBJECT_PIDFD };
 
 static inline uint64_t object_id(enum object_kind kind, uint32_t generation, uint32_t index)
 {
@@ -93,11 +95,16 @@ struct proc {
 	uint32_t generation;
 	uint32_t stop_signal;
 	int32_t wait_status;     /* ZOMBIE: as wait4 gives it */
-	int32_t nice;
+	int32_t nice, oom_adjust;
 	uint32_t policy, rt_priority; /* PM_SCHED */
-	uint64_t affinity;       /* 0: all CPUs */
+	bool sched_reset;        /* its children have the usual policy */
+	bool subreaper;          /* PM_PRCTL_SUBREAPER: its orphans become its children */
+	uint32_t exit_signal;    /* for the parent, when it ends; 0: none */
+	uint32_t death_signal;   /* for itself, when its parent ends; 0: none */
 	uint32_t children;       /* PM_CHILDREN_* */
 	struct proc *parent;     /* NULL: none (the first process) */
+	struct proc *maker;      /* FORKING: who asked for it */
+	uint32_t maker_generation;
 	struct pm_ids ids;       /* what the ids page shows */
 
 	x_handle_t process;
@@ -249,8 +256,12 @@ void rusage_call(struct proc *p, const struct x_in *in);
 void sysinfo_call(struct proc *p, const struct x_in *in);
 void priority_call(struct proc *p, const struct x_in *in);
 void sched_call(struct proc *p, const struct x_in *in);
+#define SYSTEM_NAME_BYTES 65
+extern char system_names[2][SYSTEM_NAME_BYTES]; /* of the host, of the domain */
 void hostname_call(struct proc *p, const struct x_in *in);
 void reboot_call(struct proc *p, const struct x_in *in);
+void settime_call(struct proc *p, const struct x_in *in);
+void prctl_call(struct proc *p, const struct x_in *in);
 void power_off(x_handle_t session);          /* the first process is gone; its vfs session */
 
 /* ---- counter.c: eventfd, timerfd ---- */
@@ -266,6 +277,22 @@ bool counter_cancel(uint64_t call_id);
 
 /* ---- random.c ---- */
 void random_bytes(void *out, size_t bytes);
+
+/* ---- pidfd.c ---- */
+void pidfd_call(struct proc *p, const struct x_in *in);
+void pidfd_file_call(const struct x_in *in);
+void pidfd_closed(uint64_t object);
+void pidfds_ended(const struct proc *p);
+void vm_call(struct proc *p, const struct x_in *in);
+void kcmp_call(struct proc *p, const struct x_in *in);
+
+/* ---- sysv*.c: System V IPC ---- */
+void shm_call(struct proc *p, const struct x_in *in);
+void sem_call(struct proc *p, const struct x_in *in);
+void msg_call(struct proc *p, const struct x_in *in);
+void shm_inherit(const struct proc *child, const struct proc *parent);
+void sysv_drop(struct proc *p, bool ends);   /* at exec and at the end */
+bool sysv_cancel(uint64_t call_id);
 
 /* ---- answers ---- */
 static inline void answer_value(uint64_t call_id, uint64_t value)

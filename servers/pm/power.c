@@ -66,6 +66,15 @@ void power_off(x_handle_t session)
 	begin(0, session);
 }
 
+/* The offset is the kernel's; who sleeps until a time of day is not woken by it. */
+void settime_call(struct proc *p, const struct x_in *in)
+{
+	if (p->ids.euid != 0)
+		out_status(in->id, -X_EPERM);
+	else
+		out_status(in->id, x_system(boot_handle("resource"), X_SYS_SET_REALTIME, in->msg.a[0]));
+}
+
 void reboot_call(struct proc *p, const struct x_in *in)
 {
 	struct proc *init = proc_init();

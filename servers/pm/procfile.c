@@ -8,7 +8,7 @@
 #include "lib/ipc/file.h"
 #include "proto/bdev.h"
 #include "proto/socket.h"
-#include "servers/pm/procfs.h"
+#include "servers/pm/sysctl.h"
 
 enum { FILES_MAX = 64, SMALL_BYTES = 4096, BIG_FILES = 8, BIG_BYTES = 32768, LIST_BYTES = 4096 };
 
@@ -173,12 +173,15 @@ void procfile_open(const struct x_in *in, const struct place *at, uint32_t flags
 		file_opened(f, in, F_S_IFDIR | 0555);
 		return;
 	}
-	if (!at->node->text) {
+	t = (struct text){ f->data, f->big >= 0 ? BIG_BYTES : SMALL_BYTES, 0 };
+	if (at->node->sysctl) {
+		sysctl_text(&t, at->node->sysctl);
+	} else if (at->node->text) {
+		at->node->text(&t, at->proc, in->msg.a[5]);
+	} else {
 		ask_text(f, in, at->node->asked);
 		return;
 	}
-	t = (struct text){ f->data, f->big >= 0 ? BIG_BYTES : SMALL_BYTES, 0 };
-	at->node->text(&t, at->proc, in->msg.a[5]);
 	f->length = t.length;
 	file_opened(f, in, F_S_IFREG | 0444);
 }
@@ -218,6 +221,27 @@ static void read_call(const struct procfile *f, const struct place *at, const st
 		n = length ? window_write(in->id, 0, 0, f->data + from, length) : 0;
 	}
 	answer_cursor(in, n, from + (uint64_t)n, !positioned);
+}
+
+/* The whole is written at once, as programs do. */
+static void write_call(const struct procfile *f, const struct place *at, const struct x_in *in)
+{
+	const struct proc *writer = proc_by_koid(in->account);
+	uint32_t bytes = in->win_count ? in->win[0].len : 0;
+	char data[256];
+	int err;
+
+	if ((f->flags & F_O_ACCMODE) == F_O_RDONLY || !node_writable(at->node)) {
+		out_status(in->id, -X_EBADF);
+		return;
+	}
+	if (!writer || bytes > sizeof(data) || (bytes && window_read(in->id, 0, 0, data, bytes) != bytes)) {
+		out_status(in->id, bytes > sizeof(data) ? -X_EINVAL : -X_EFAULT);
+		return;
+	}
+	err = at->node->sysctl ? sysctl_write(at->node->sysctl, data, bytes) :
+	      at->node->write(at->proc, writer, data, bytes);
+	answer_cursor(in, err ? err : (int64_t)bytes, in->cursor + bytes, !(in->msg.status & FILE_AT));
 }
 
 /* One entry into the buffer: its bytes, 0 if it does not fit. */
@@ -307,8 +331,10 @@ static void place_call(const struct procfile *f, const struct place *at, const s
 		answer_value(in->id, 0);
 		break;
 	case FILE_WRITE:
+		write_call(f, at, in);
+		break;
 	case FILE_TRUNCATE:
-		out_status(in->id, -X_EBADF); /* none is open for writing */
+		out_status(in->id, (f->flags & F_O_ACCMODE) == F_O_RDONLY ? -X_EBADF : 0);
 		break;
 	default:
 		out_status(in->id, file_default(in->msg.op));

@@ -308,14 +308,23 @@ static void statfs_op(const struct x_in *in)
 		   window_write(in->id, 1, 0, &statfs, sizeof(statfs)) == sizeof(statfs) ? 0 : -X_EFAULT);
 }
 
-static int access_result(const struct place *at, uint64_t want)
+/* Files of the system are uid 0's, those of a process its own. */
+static bool may_write(const struct place *at, uint64_t koid)
 {
-	if (want & 2)
+	const struct proc *who = proc_by_koid(koid);
+
+	return node_writable(at->node) && who &&
+	       (who->ids.fsuid == 0 || (at->proc && who->ids.fsuid == at->proc->ids.euid));
+}
+
+static int access_result(const struct place *at, uint64_t want, uint64_t koid)
+{
+	if ((want & 2) && !may_write(at, koid))
 		return -X_EACCES;
 	return (want & 1) && at->node->type == NODE_FILE ? -X_EACCES : 0;
 }
 
-static int open_result(const struct place *at, uint32_t flags)
+static int open_result(const struct place *at, uint32_t flags, uint64_t koid)
 {
 	bool writes = (flags & F_O_ACCMODE) != F_O_RDONLY;
 
@@ -327,13 +336,13 @@ static int open_result(const struct place *at, uint32_t flags)
 		return writes ? -X_EISDIR : 0;
 	if (flags & F_O_DIRECTORY)
 		return -X_ENOTDIR;
-	return writes ? -X_EACCES : 0;
+	return writes && !may_write(at, koid) ? -X_EACCES : 0;
 }
 
 static void open_op(const struct x_in *in, const struct place *at)
 {
 	uint32_t flags = (uint32_t)in->msg.a[3];
-	int err = open_result(at, flags);
+	int err = open_result(at, flags, in->msg.a[5]);
 
 	if (err)
 		out_status(in->id, err);
@@ -405,7 +414,7 @@ static void found_op(const struct x_in *in, const struct place *at)
 		open_op(in, at);
 		break;
 	case FS_ACCESS:
-		out_status(in->id, access_result(at, in->msg.a[3]));
+		out_status(in->id, access_result(at, in->msg.a[3], in->msg.a[5]));
 		break;
 	case FS_READLINK:
 		if (at->node->type == NODE_LINK)

@@ -22,6 +22,9 @@ __attribute__((format(printf, 2, 3))) void text_add(struct text *t, const char *
 
 typedef void text_fn(struct text *t, const struct proc *p, uint64_t reader_koid);
 
+/* Something was written to a file of p (NULL: of the system) by `writer`: 0 or an error. */
+typedef int write_fn(struct proc *p, const struct proc *writer, const char *data, size_t bytes);
+
 /* ---- proctree.c ---- */
 enum node_type { NODE_DIR, NODE_FILE, NODE_LINK };
 
@@ -33,6 +36,8 @@ struct node {
 	text_fn *text;       /* NULL: a link, or a file whose text another server has: */
 	uint16_t asked;      /* of vfs if 0 or ASKED_MOUNTINFO; of bdev: ASKED_BDEV + BDEV_TEXT_* (proto/bdev.h); else of
 	                        net: SOCK_TEXT_* + 1 (proto/socket.h) */
+	uint8_t sysctl;      /* enum sysctl: what the text is, and what can be written */
+	write_fn *write;     /* NULL: can not be written */
 };
 
 #define ASKED_BDEV 0x100u
@@ -47,6 +52,7 @@ struct place {
 	uint32_t fd;
 };
 
+static inline bool node_writable(const struct node *n) { return n->sysctl || n->write; }
 bool place_find(uint64_t inode, struct place *out);
 bool place_is_fd_dir(const struct place *at);
 static inline bool place_is_dir(const struct place *at) { return at->node->type == NODE_DIR; }
@@ -72,10 +78,12 @@ uint32_t procfiles_open(void);
 
 /* ---- texts ---- */
 text_fn text_meminfo, text_uptime, text_loadavg, text_stat, text_version, text_cpuinfo,
-	text_filesystems, text_cmdline, text_swaps, text_ostype, text_osrelease, text_hostname,
-	text_pid_max, text_ngroups_max, text_overcommit, text_file_max, text_swappiness,
-	text_tainted, text_pipe_max_size, text_pipe_user_pages, text_cap_last_cap, text_kernel;
+	text_filesystems, text_cmdline, text_swaps, text_ostype, text_osrelease,
+	text_ngroups_max, text_file_max, text_kernel, text_os_version, text_zero, text_sem, text_msgmax, text_msgmnb,
+	text_threads_max, text_last_capability, text_nr_open, text_entropy, text_pipe_max_size, shm_text, sem_text, msg_text;
 text_fn text_pid_stat, text_pid_cmdline, text_pid_status, text_pid_comm, text_pid_maps,
-	text_pid_statm, text_pid_limits, text_pid_environ;
+	text_pid_statm, text_pid_limits, text_pid_environ, text_pid_cgroup, text_pid_oom_adjust, text_pid_oom_score,
+	text_pid_io, text_pid_wchan;
+write_fn write_pid_comm, write_pid_oom_adjust;
 
 #endif

@@ -20,8 +20,8 @@ static struct x_proc_info process_info(const struct proc *p)
 	return info;
 }
 
-/* Whoever reads is running; of the others pm knows only that they are alive. */
-static char state_letter(const struct proc *p, uint64_t reader)
+/* Whoever reads is running; the others are if the kernel says so. */
+static char state_letter(const struct proc *p, const struct x_proc_info *info, uint64_t reader)
 {
 	switch (p->state) {
 	case PROC_STOPPED:
@@ -30,7 +30,7 @@ static char state_letter(const struct proc *p, uint64_t reader)
 	case PROC_ZOMBIE:
 		return 'Z';
 	}
-	return p->koid == reader ? 'R' : 'S';
+	return p->koid == reader || info->runnable ? 'R' : 'S';
 }
 
 static const char *state_name(char letter)
@@ -53,7 +53,7 @@ void text_pid_stat(struct text *t, const struct proc *p, uint64_t reader)
 	const struct pm_ids *i = &p->ids;
 
 	/* 1 pid .. 8 tpgid */
-	text_add(t, "%u (%.15s) %c %u %u %u 0 -1 ", i->pid, p->comm, state_letter(p, reader), i->ppid,
+	text_add(t, "%u (%.15s) %c %u %u %u 0 -1 ", i->pid, p->comm, state_letter(p, &info, reader), i->ppid,
 		 i->pgrp, i->sid);
 	/* 9 flags, 10-13 faults, 14-17 times */
 	text_add(t, "0 0 0 0 0 %llu %llu %llu %llu ", (ull)(info.cpu_user_ns / TICK_NS),
@@ -128,7 +128,7 @@ void text_pid_status(struct text *t, const struct proc *p, uint64_t reader)
 {
 	struct x_proc_info info = process_info(p);
 	const struct pm_ids *i = &p->ids;
-	char letter = state_letter(p, reader);
+	char letter = state_letter(p, &info, reader);
 	const char *caps = i->euid == 0 ? "000001ffffffffff" : "0000000000000000";
 
 	text_add(t, "Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\n", p->comm, letter, state_name(letter));
@@ -221,4 +221,75 @@ void text_pid_maps(struct text *t, const struct proc *p, uint64_t reader)
 		add_region(t, p, &r);
 		addr = r.end;
 	}
+}
+
+/* There is one group of everything. */
+void text_pid_cgroup(struct text *t, const struct proc *p, uint64_t reader)
+{
+	(void)p, (void)reader;
+	text_add(t, "0::/\n");
+}
+
+/* The share of the memory it uses, in thousandths, and what was asked to add. */
+void text_pid_oom_score(struct text *t, const struct proc *p, uint64_t reader)
+{
+	struct x_proc_info info = process_info(p);
+	struct x_system_info system = { .memory_bytes = 1 };
+	int64_t score;
+
+	(void)reader;
+	x_system_info(&system);
+	score = (int64_t)(info.resident_pages * X_PAGE_SIZE * 1000 / system.memory_bytes) + p->oom_adjust;
+	text_add(t, "%lld\n", (long long)(score < 0 ? 0 : score));
+}
+
+void text_pid_oom_adjust(struct text *t, const struct proc *p, uint64_t reader)
+{
+	(void)reader;
+	text_add(t, "%d\n", p->oom_adjust);
+}
+
+/* Kept and told: the kernel ends the largest program whatever it asked for. */
+int write_pid_oom_adjust(struct proc *p, const struct proc *writer, const char *data, size_t bytes)
+{
+	bool negative = bytes && data[0] == '-';
+	int value = 0;
+	size_t i = negative;
+
+	for (; i < bytes && data[i] >= '0' && data[i] <= '9' && value <= 1000; i++)
+		value = value * 10 + (data[i] - '0');
+	if (i == negative || (i < bytes && data[i] != '\n' && data[i] != '\0') || value > 1000)
+		return -X_EINVAL;
+	value = negative ? -value : value;
+	if (value < p->oom_adjust && writer->ids.euid != 0)
+		return -X_EACCES;
+	p->oom_adjust = value;
+	return 0;
+}
+
+/* Reads and writes are not counted. */
+void text_pid_io(struct text *t, const struct proc *p, uint64_t reader)
+{
+	(void)p, (void)reader;
+	text_add(t, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\n"
+		 "cancelled_write_bytes: 0\n");
+}
+
+void text_pid_wchan(struct text *t, const struct proc *p, uint64_t reader)
+{
+	(void)p, (void)reader;
+	text_add(t, "0");
+}
+
+int write_pid_comm(struct proc *p, const struct proc *writer, const char *data, size_t bytes)
+{
+	size_t n = bytes < COMM_BYTES - 1 ? bytes : COMM_BYTES - 1;
+
+	if (writer != p)
+		return -X_EINVAL;
+	while (n && (data[n - 1] == '\n' || data[n - 1] == '\0'))
+		n--;
+	memset(p->comm, 0, sizeof(p->comm));
+	memcpy(p->comm, data, n);
+	return 0;
 }

@@ -5,70 +5,97 @@
  */
 #include "proto/bdev.h"
 #include "proto/socket.h"
-#include "servers/pm/procfs.h"
+#include "servers/pm/sysctl.h"
 
-enum { SYSTEM_SYS = 1, SYSTEM_KERNEL, SYSTEM_VM, SYSTEM_FS, SYSTEM_NET, SYSTEM_XINIM };
+enum { SYSTEM_SYS = 1, SYSTEM_KERNEL, SYSTEM_VM, SYSTEM_FS, SYSTEM_NET, SYSTEM_XINIM,
+       SYSTEM_SYSVIPC, SYSTEM_RANDOM };
 
-#define NET_FILE(name, which) { name, SYSTEM_NET, NODE_FILE, true, NULL, SOCK_TEXT_##which + 1 }
+#define SYSCTL(name, dir, which) { name, dir, NODE_FILE, false, NULL, 0, which, NULL }
+#define NET_FILE(name, which) { name, SYSTEM_NET, NODE_FILE, true, NULL, SOCK_TEXT_##which + 1, 0, NULL }
 
 static const struct node system_nodes[] = {
-	{ "", 0, NODE_DIR, false, NULL, 0 },
-	[SYSTEM_SYS] = { "sys", 0, NODE_DIR, false, NULL, 0 },
-	[SYSTEM_KERNEL] = { "kernel", SYSTEM_SYS, NODE_DIR, false, NULL, 0 },
-	[SYSTEM_VM] = { "vm", SYSTEM_SYS, NODE_DIR, false, NULL, 0 },
-	[SYSTEM_FS] = { "fs", SYSTEM_SYS, NODE_DIR, false, NULL, 0 },
-	[SYSTEM_NET] = { "net", 0, NODE_DIR, false, NULL, 0 },
-	[SYSTEM_XINIM] = { "xinim", 0, NODE_DIR, false, NULL, 0 },
-	{ "partitions", 0, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_PARTITIONS },
-	{ "block", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_STATS },
-	{ "kernel", SYSTEM_XINIM, NODE_FILE, false, text_kernel, 0 },
-	{ "self", 0, NODE_LINK, false, NULL, 0 },
-	{ "mounts", 0, NODE_LINK, false, NULL, 0 },
-	{ "meminfo", 0, NODE_FILE, false, text_meminfo, 0 },
-	{ "uptime", 0, NODE_FILE, false, text_uptime, 0 },
-	{ "loadavg", 0, NODE_FILE, false, text_loadavg, 0 },
-	{ "stat", 0, NODE_FILE, true, text_stat, 0 },
-	{ "version", 0, NODE_FILE, false, text_version, 0 },
-	{ "cpuinfo", 0, NODE_FILE, true, text_cpuinfo, 0 },
-	{ "filesystems", 0, NODE_FILE, false, text_filesystems, 0 },
-	{ "cmdline", 0, NODE_FILE, false, text_cmdline, 0 },
-	{ "swaps", 0, NODE_FILE, false, text_swaps, 0 },
-	{ "ostype", SYSTEM_KERNEL, NODE_FILE, false, text_ostype, 0 },
-	{ "osrelease", SYSTEM_KERNEL, NODE_FILE, false, text_osrelease, 0 },
-	{ "hostname", SYSTEM_KERNEL, NODE_FILE, false, text_hostname, 0 },
-	{ "pid_max", SYSTEM_KERNEL, NODE_FILE, false, text_pid_max, 0 },
-	{ "ngroups_max", SYSTEM_KERNEL, NODE_FILE, false, text_ngroups_max, 0 },
-	{ "overcommit_memory", SYSTEM_VM, NODE_FILE, false, text_overcommit, 0 },
-	{ "swappiness", SYSTEM_VM, NODE_FILE, false, text_swappiness, 0 },
-	{ "tainted", SYSTEM_KERNEL, NODE_FILE, false, text_tainted, 0 },
-	{ "cap_last_cap", SYSTEM_KERNEL, NODE_FILE, false, text_cap_last_cap, 0 },
-	{ "pipe-max-size", SYSTEM_FS, NODE_FILE, false, text_pipe_max_size, 0 },
-	{ "pipe-user-pages-soft", SYSTEM_FS, NODE_FILE, false, text_pipe_user_pages, 0 },
-	{ "pipe-user-pages-hard", SYSTEM_FS, NODE_FILE, false, text_pipe_user_pages, 0 },
-	{ "file-max", SYSTEM_FS, NODE_FILE, false, text_file_max, 0 },
+	{ "", 0, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_SYS] = { "sys", 0, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_KERNEL] = { "kernel", SYSTEM_SYS, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_VM] = { "vm", SYSTEM_SYS, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_FS] = { "fs", SYSTEM_SYS, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_NET] = { "net", 0, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_XINIM] = { "xinim", 0, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_SYSVIPC] = { "sysvipc", 0, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_RANDOM] = { "random", SYSTEM_KERNEL, NODE_DIR, false, NULL, 0, 0, NULL },
+	{ "shm", SYSTEM_SYSVIPC, NODE_FILE, true, shm_text, 0, 0, NULL },
+	{ "sem", SYSTEM_SYSVIPC, NODE_FILE, true, sem_text, 0, 0, NULL },
+	{ "msg", SYSTEM_SYSVIPC, NODE_FILE, true, msg_text, 0, 0, NULL },
+	{ "partitions", 0, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_PARTITIONS, 0, NULL },
+	{ "block", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_STATS, 0, NULL },
+	{ "kernel", SYSTEM_XINIM, NODE_FILE, false, text_kernel, 0, 0, NULL },
+	{ "self", 0, NODE_LINK, false, NULL, 0, 0, NULL },
+	{ "mounts", 0, NODE_LINK, false, NULL, 0, 0, NULL },
+	{ "meminfo", 0, NODE_FILE, false, text_meminfo, 0, 0, NULL },
+	{ "uptime", 0, NODE_FILE, false, text_uptime, 0, 0, NULL },
+	{ "loadavg", 0, NODE_FILE, false, text_loadavg, 0, 0, NULL },
+	{ "stat", 0, NODE_FILE, true, text_stat, 0, 0, NULL },
+	{ "version", 0, NODE_FILE, false, text_version, 0, 0, NULL },
+	{ "cpuinfo", 0, NODE_FILE, true, text_cpuinfo, 0, 0, NULL },
+	{ "filesystems", 0, NODE_FILE, false, text_filesystems, 0, 0, NULL },
+	{ "cmdline", 0, NODE_FILE, false, text_cmdline, 0, 0, NULL },
+	{ "swaps", 0, NODE_FILE, false, text_swaps, 0, 0, NULL },
+	{ "ostype", SYSTEM_KERNEL, NODE_FILE, false, text_ostype, 0, 0, NULL },
+	{ "osrelease", SYSTEM_KERNEL, NODE_FILE, false, text_osrelease, 0, 0, NULL },
+	{ "version", SYSTEM_KERNEL, NODE_FILE, false, text_os_version, 0, 0, NULL },
+	{ "tainted", SYSTEM_KERNEL, NODE_FILE, false, text_zero, 0, 0, NULL },
+	{ "sem", SYSTEM_KERNEL, NODE_FILE, false, text_sem, 0, 0, NULL },
+	{ "msgmax", SYSTEM_KERNEL, NODE_FILE, false, text_msgmax, 0, 0, NULL },
+	{ "msgmnb", SYSTEM_KERNEL, NODE_FILE, false, text_msgmnb, 0, 0, NULL },
+	{ "threads-max", SYSTEM_KERNEL, NODE_FILE, false, text_threads_max, 0, 0, NULL },
+	{ "cap_last_cap", SYSTEM_KERNEL, NODE_FILE, false, text_last_capability, 0, 0, NULL },
+	{ "entropy_avail", SYSTEM_RANDOM, NODE_FILE, false, text_entropy, 0, 0, NULL },
+	{ "nr_open", SYSTEM_FS, NODE_FILE, false, text_nr_open, 0, 0, NULL },
+	SYSCTL("hostname", SYSTEM_KERNEL, SYSCTL_HOSTNAME), SYSCTL("domainname", SYSTEM_KERNEL, SYSCTL_DOMAINNAME),
+	SYSCTL("pid_max", SYSTEM_KERNEL, SYSCTL_PID_MAX), SYSCTL("shmmax", SYSTEM_KERNEL, SYSCTL_SHMMAX),
+	SYSCTL("shmall", SYSTEM_KERNEL, SYSCTL_SHMALL), SYSCTL("shmmni", SYSTEM_KERNEL, SYSCTL_SHMMNI),
+	SYSCTL("msgmni", SYSTEM_KERNEL, SYSCTL_MSGMNI), SYSCTL("core_pattern", SYSTEM_KERNEL, SYSCTL_CORE_PATTERN),
+	SYSCTL("printk", SYSTEM_KERNEL, SYSCTL_PRINTK),
+	SYSCTL("sched_rr_timeslice_ms", SYSTEM_KERNEL, SYSCTL_RR_SLICE),
+	SYSCTL("sched_rt_period_us", SYSTEM_KERNEL, SYSCTL_RT_PERIOD),
+	SYSCTL("sched_rt_runtime_us", SYSTEM_KERNEL, SYSCTL_RT_RUNTIME),
+	SYSCTL("overcommit_memory", SYSTEM_VM, SYSCTL_OVERCOMMIT),
+	SYSCTL("overcommit_ratio", SYSTEM_VM, SYSCTL_OVERCOMMIT_RATIO),
+	SYSCTL("swappiness", SYSTEM_VM, SYSCTL_SWAPPINESS), SYSCTL("drop_caches", SYSTEM_VM, SYSCTL_DROP_CACHES),
+	SYSCTL("max_map_count", SYSTEM_VM, SYSCTL_MAX_MAP_COUNT),
+	{ "ngroups_max", SYSTEM_KERNEL, NODE_FILE, false, text_ngroups_max, 0, 0, NULL },
+	{ "file-max", SYSTEM_FS, NODE_FILE, false, text_file_max, 0, 0, NULL },
+	{ "pipe-max-size", SYSTEM_FS, NODE_FILE, false, text_pipe_max_size, 0, 0, NULL },
+	{ "pipe-user-pages-soft", SYSTEM_FS, NODE_FILE, false, text_zero, 0, 0, NULL },
+	{ "pipe-user-pages-hard", SYSTEM_FS, NODE_FILE, false, text_zero, 0, 0, NULL },
 	NET_FILE("dev", DEV), NET_FILE("route", ROUTE), NET_FILE("arp", ARP), NET_FILE("tcp", TCP),
 	NET_FILE("tcp6", TCP6), NET_FILE("udp", UDP), NET_FILE("udp6", UDP6), NET_FILE("raw", RAW),
 	NET_FILE("resolv", RESOLV), NET_FILE("raw6", RAW6), NET_FILE("if_inet6", IF_INET6), NET_FILE("packet", PACKET),
 };
 
 static const struct node process_nodes[] = {
-	{ "", 0, NODE_DIR, false, NULL, 0 },
-	{ "stat", 0, NODE_FILE, false, text_pid_stat, 0 },
-	{ "cmdline", 0, NODE_FILE, false, text_pid_cmdline, 0 },
-	{ "status", 0, NODE_FILE, false, text_pid_status, 0 },
-	{ "comm", 0, NODE_FILE, false, text_pid_comm, 0 },
-	{ "environ", 0, NODE_FILE, true, text_pid_environ, 0 },
-	{ "exe", 0, NODE_LINK, false, NULL, 0 },
-	{ "cwd", 0, NODE_LINK, false, NULL, 0 },
-	{ "root", 0, NODE_LINK, false, NULL, 0 },
-	{ "maps", 0, NODE_FILE, true, text_pid_maps, 0 },
-	{ "statm", 0, NODE_FILE, false, text_pid_statm, 0 },
-	{ "limits", 0, NODE_FILE, false, text_pid_limits, 0 },
-	{ "mounts", 0, NODE_FILE, true, NULL, 0 },
-	{ "mountinfo", 0, NODE_FILE, true, NULL, ASKED_MOUNTINFO },
-	{ "fd", 0, NODE_DIR, false, NULL, 0 },
+	{ "", 0, NODE_DIR, false, NULL, 0, 0, NULL },
+	{ "stat", 0, NODE_FILE, false, text_pid_stat, 0, 0, NULL },
+	{ "cmdline", 0, NODE_FILE, false, text_pid_cmdline, 0, 0, NULL },
+	{ "status", 0, NODE_FILE, false, text_pid_status, 0, 0, NULL },
+	{ "comm", 0, NODE_FILE, false, text_pid_comm, 0, 0, write_pid_comm },
+	{ "cgroup", 0, NODE_FILE, false, text_pid_cgroup, 0, 0, NULL },
+	{ "oom_score", 0, NODE_FILE, false, text_pid_oom_score, 0, 0, NULL },
+	{ "oom_score_adj", 0, NODE_FILE, false, text_pid_oom_adjust, 0, 0, write_pid_oom_adjust },
+	{ "io", 0, NODE_FILE, false, text_pid_io, 0, 0, NULL },
+	{ "wchan", 0, NODE_FILE, false, text_pid_wchan, 0, 0, NULL },
+	{ "environ", 0, NODE_FILE, true, text_pid_environ, 0, 0, NULL },
+	{ "exe", 0, NODE_LINK, false, NULL, 0, 0, NULL },
+	{ "cwd", 0, NODE_LINK, false, NULL, 0, 0, NULL },
+	{ "root", 0, NODE_LINK, false, NULL, 0, 0, NULL },
+	{ "maps", 0, NODE_FILE, true, text_pid_maps, 0, 0, NULL },
+	{ "statm", 0, NODE_FILE, false, text_pid_statm, 0, 0, NULL },
+	{ "limits", 0, NODE_FILE, false, text_pid_limits, 0, 0, NULL },
+	{ "mounts", 0, NODE_FILE, true, NULL, 0, 0, NULL },
+	{ "mountinfo", 0, NODE_FILE, true, NULL, ASKED_MOUNTINFO, 0, NULL },
+	{ "fd", 0, NODE_DIR, false, NULL, 0, 0, NULL },
 };
-static const struct node fd_node = { "", 0, NODE_LINK, false, NULL, 0 };
+static const struct node fd_node = { "", 0, NODE_LINK, false, NULL, 0, 0, NULL };
 
 enum {
 	SYSTEM_NODES = sizeof(system_nodes) / sizeof(system_nodes[0]),
@@ -186,6 +213,8 @@ void place_attr(const struct place *at, struct file_attr *attr)
 	attr->dev = procfs_mount_id;
 	attr->ino = at->inode;
 	attr->mode = place_is_fd_dir(at) ? F_S_IFDIR | 0500 : modes[at->node->type];
+	if (node_writable(at->node))
+		attr->mode |= 0200;
 	attr->nlink = place_is_dir(at) ? 2 : 1;
 	attr->block_bytes = 1024;
 	if (at->proc) {

@@ -19,7 +19,7 @@ bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t sig
 /* ---- what goes with a signal ----
  * Of one below SIGNAL_QUEUED only the first is told, until it is taken. */
 
-enum { QUEUED_MAX = 4096 };
+enum { QUEUED_MAX = 4096, RLIMIT_SIGPENDING = 11 };
 
 static struct queued {
 	struct proc *proc;       /* NULL: free */
@@ -69,6 +69,15 @@ bool signal_queued(const struct proc *p, uint32_t signal, const struct signal_in
 	return false;
 }
 
+static uint64_t queued_count(const struct proc *p)
+{
+	uint64_t count = 0;
+
+	for_each_queued(q)
+		count += q->proc == p;
+	return count;
+}
+
 /* The oldest for the thread itself, or else for the process. */
 static struct queued *queue_first(const struct proc *p, uint32_t thread, uint32_t signal)
 {
@@ -102,10 +111,12 @@ void signal_parent(struct proc *child, int code, int status)
 	struct proc *parent = child->parent;
 	struct signal_info info = { code, child->ids.pid, child->ids.uid, (uint32_t)status };
 
+	uint32_t signal = code >= CHILD_STOPPED ? SIGNAL_CHLD : child->exit_signal;
+
 	if (!parent)
 		return;
-	if (proc_alive(parent) && !(code >= CHILD_STOPPED && (parent->children & PM_CHILDREN_NO_STOP)))
-		notify(parent, 0, SIGNAL_CHLD, &info);
+	if (signal && proc_alive(parent) && !(code >= CHILD_STOPPED && (parent->children & PM_CHILDREN_NO_STOP)))
+		signal_post(parent, 0, signal, &info);
 	waits_check(parent);
 }
 
@@ -174,8 +185,8 @@ static bool kill_means(const struct proc *sender, int32_t who, const struct proc
 {
 	if (!proc_visible(p))
 		return false;
-	if (who > 0)
-		return p->ids.pid == (uint32_t)who;
+	if (who > 0) /* any of its threads names a process */
+		return p->ids.pid == (uint32_t)who || thread_number(p, (uint32_t)who);
 	if (who == 0)
 		return p->ids.pgrp == sender->ids.pgrp;
 	if (who == -1)
@@ -236,7 +247,11 @@ void tgkill_call(struct proc *p, const struct x_in *in)
 		out_status(in->id, to && thread ? -X_EPERM : -X_ESRCH);
 		return;
 	}
-	out_status(in->id, signal >= SIGNAL_QUEUED && signals_full() ? -X_EAGAIN : 0);
+	if (signal >= SIGNAL_QUEUED && (signals_full() || queued_count(to) >= p->rlimit[RLIMIT_SIGPENDING].soft)) {
+		out_status(in->id, -X_EAGAIN);
+		return;
+	}
+	out_status(in->id, 0);
 	signal_post(to, thread, (uint32_t)signal, &info);
 }
 

@@ -5,7 +5,7 @@
  * The ids pages of all slots are one memory object, of which each process has
  * its own page mapped for reading. pm writes there what p->ids says.
  */
-#include "servers/pm/pm.h"
+#include "servers/pm/sysctl.h"
 
 struct proc procs[PROCS_MAX];
 uint32_t procs_end;
@@ -116,8 +116,10 @@ static bool pid_in_use(uint32_t pid)
 
 uint32_t pid_allocate(void)
 {
+	uint32_t end = (uint32_t)sysctl_value(SYSCTL_PID_MAX);
+
 	for (uint32_t tries = 0; tries < PID_MAX; tries++) {
-		last_pid = last_pid + 1 < PID_MAX ? last_pid + 1 : 2;
+		last_pid = last_pid + 1 < end ? last_pid + 1 : 2;
 		if (!pid_in_use(last_pid))
 			return last_pid;
 	}

@@ -11,6 +11,8 @@
 #define WAIT_EXITED    4u
 #define WAIT_CONTINUED 8u
 #define WAIT_NOWAIT    0x1000000u
+#define WAIT_ALL       0x40000000u /* whatever their exit signal is */
+#define WAIT_CLONE     0x80000000u /* only those with another one than SIGCHLD */
 
 static struct wait {
 	uint64_t call_id;        /* 0: free */
@@ -40,7 +42,11 @@ void children_call(struct proc *p, const struct x_in *in)
 
 static bool is_meant(const struct wait *w, const struct proc *child)
 {
+	bool other = child->exit_signal != SIGNAL_CHLD;
+
 	if (!proc_visible(child) || child->parent != w->waiter)
+		return false;
+	if (!(w->options & WAIT_ALL) && other != ((w->options & WAIT_CLONE) != 0))
 		return false;
 	if (w->who > 0)
 		return child->ids.pid == (uint32_t)w->who;

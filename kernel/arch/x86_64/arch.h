@@ -109,6 +109,7 @@ static inline uint64_t arch_time_ns(void) /* monotonic since kernel entry, same 
 	return (uint64_t)((unsigned __int128)(rdtsc() - tsc_base) * ns_per_tsc_32 >> 32);
 }
 #endif
+void arch_set_realtime(uint64_t ns);
 uint64_t arch_realtime_ns(void);  /* RTC at boot + monotonic; ns since 1970 */
 uint32_t arch_tsc_khz(void);
 void arch_timer_arm(uint64_t deadline_ns); /* this CPU; UINT64_MAX: off */

@@ -81,6 +81,7 @@ static void load_tables(struct cpu *c, struct cpu_arch *a)
 	a->gdt[SEL_TSS / 8] = (sizeof a->tss - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 |
 			      (tss >> 24 & 0xff) << 56;
 	a->gdt[SEL_TSS / 8 + 1] = tss >> 32;
+	a->gdt[X_CPU_SELECTOR / 8] = 0x0040f00000000000ull | (c->id & 0xffff); /* data, for all rings */
 	a->tss.iomap_offset = sizeof a->tss;
 	/* double_fault_entry finds the struct cpu above its frame */
 	a->tss.ist[IST_FAULT - 1] = (uint64_t)(a->fault_stack + FAULT_STACK_SIZE - 16);

@@ -126,7 +126,7 @@ struct arch_thread {
 #define FAULT_STACK_SIZE 8192
 #define NMI_STACK_SIZE 512
 struct cpu_arch {
-	uint64_t gdt[9];
+	uint64_t gdt[10];
 	struct tss tss;
 	struct arch_thread *fpu_owner; /* whose state the FPU registers hold */
 	bool ts_set;
