@@ -104,9 +104,12 @@ int64_t linux_syslog(struct sys *s)
 			return -X_EINVAL;
 		return read_log(s, s->a[1], (uint32_t)s->a[2]);
 	case 10: return LOG_BYTES; /* SYSLOG_ACTION_SIZE_BUFFER */
-	case 2: /* wait for more: there is never more than can be read at once */
 	case 0: case 1:
 		return 0;
+	case 2: /* wait for more: there is never more than can be read at once */
+		if (ids()->euid != 0)
+			return -X_EPERM;
+		return !s->a[1] || (int32_t)s->a[2] < 0 ? -X_EINVAL : 0;
 	case 5: case 6: case 7: case 8: case 9:
 		if (ids()->euid != 0)
 			return -X_EPERM;

@@ -140,6 +140,9 @@ static int64_t operate(const struct sys *s, uint64_t deadline, bool only_try)
 	c.deadline_ns = deadline;
 	call_window_at(&c, s->a[1], count * sizeof(struct sysv_sembuf), X_WIN_READ);
 	error = ipc_wait(&c, PM_SEM);
+	/* pm, hurried by the deadline, says that it was interrupted */
+	if (error == -RESTART_NOHAND && deadline != X_FOREVER && now_ns() >= deadline)
+		return -X_EAGAIN;
 	return error == -X_ETIMEDOUT ? -X_EAGAIN : error;
 }
 
