@@ -26,7 +26,7 @@ enum rs_op {
 #define RS_EVENT_PONG 4u
 #define RS_EVENT_GAVE_UP_ITEM 8u /* warm: one item was failed, having killed the service twice */
 /* fault injection by `svc inject`, acted on by lib/ipc */
-#define RS_CONTROL_HANG 0x10u      /* spin for ever without receiving */
+#define RS_CONTROL_HANG 0x10u      /* wait for ever, and not at its port */
 #define RS_CONTROL_EXCEPTION 0x20u /* store to an unmapped address */
 #define RS_CONTROL_EXIT 0x40u      /* exit(1) */
 #define RS_CONTROL_SLOW 0x80u      /* 20 ms for each item from now on; until its next death */
@@ -34,7 +34,9 @@ enum rs_op {
 #define RS_CONTROL_VERIFY 0x200u   /* check its undo log at each commit from now on */
 #define RS_CONTROL_ENTRY 0x400u    /* die at the Nth entry to the kernel from now: N in bits 32.. */
 #define RS_CONTROL_ENTRY_SHIFT 32
-#define RS_CONTROL_FAULTS 0xffffffff000007f0ull
+#define RS_CONTROL_LOOP 0x800u     /* spin for ever */
+#define RS_CONTROL_GARBAGE 0x1000u /* answers of nonsense from now on; until its next death */
+#define RS_CONTROL_FAULTS 0xffffffff00001ff0ull
 
 /* x_proc_exit status of a service that was restarted warm and wants to start cold:
  * its state is unsound, or one and the same piece of work keeps killing it. */

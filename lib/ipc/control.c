@@ -57,6 +57,14 @@ void control_ready_again(void)
 
 __attribute__((noreturn)) static void hang(void)
 {
+	uint32_t word = 0;
+
+	for (;;)
+		x_futex_wait(&word, 0, X_FOREVER, ~0u);
+}
+
+__attribute__((noreturn)) static void loop(void)
+{
 	for (;;)
 		__asm__ volatile("pause");
 }
@@ -69,19 +77,32 @@ void control_warm(uint64_t epoch)
 	struck.again = struck.epoch == epoch ? struck.faults : 0;
 }
 
+/* Touched, or it would cost nothing. */
+static void leak(size_t bytes)
+{
+	char *memory = server_memory_payload(bytes);
+
+	for (size_t i = 0; i < bytes; i += X_PAGE_SIZE)
+		memory[i] = 1;
+}
+
 /* Returns when the fault is one that shows later. */
 static void strike(uint64_t bits)
 {
 	if (bits & RS_CONTROL_HANG)
 		hang();
+	if (bits & RS_CONTROL_LOOP)
+		loop();
 	if (bits & RS_CONTROL_EXCEPTION)
 		*(volatile uint32_t *)unmapped_address = 0;
 	if (bits & RS_CONTROL_EXIT)
 		x_proc_exit(1);
 	if (bits & RS_CONTROL_SLOW)
 		server_delay_ns = 20000000;
+	if (bits & RS_CONTROL_GARBAGE)
+		outbox_garbage = true;
 	if (bits & RS_CONTROL_LEAK)
-		server_memory_payload(1u << 20);
+		leak(1u << 20);
 	if (bits & RS_CONTROL_VERIFY)
 		warm_verify();
 	if (bits & RS_CONTROL_ENTRY)

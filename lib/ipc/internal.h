@@ -33,6 +33,8 @@ uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns);
 
 /* Nothing of it is to be sent any more. */
 void outbox_forget(void);
+void outbox_spoil(void);   /* `svc inject NAME garbage`: nonsense in all answers */
+extern bool outbox_garbage;
 bool outbox_is_high(void); /* to be committed between two items */
 
 /* warm.c */

@@ -20,6 +20,8 @@ uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns)
 	};
 	int64_t n;
 
+	if (outbox_garbage)
+		outbox_spoil();
 	warm_before_commit();
 	n = x_commit_receive(server_port, &c);
 	if (n == -X_EPROTO && c.out_error_at < outbox_count)

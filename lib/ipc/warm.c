@@ -141,6 +141,7 @@ void warm_start(uint64_t arg)
 
 	x_entries_left = 0;
 	server_delay_ns = 0;
+	outbox_garbage = false;
 	if (verify.epoch == region.epoch) /* its memory is gone */
 		verify.snapshot = NULL;
 	if (!region_is_open())

@@ -289,10 +289,26 @@ static int command_kill(struct text *t, struct service *s, const char *how)
 static const struct fault { const char *name; uint64_t bit; } faults[] = {
 	{ "hang", RS_CONTROL_HANG }, { "exception", RS_CONTROL_EXCEPTION }, { "exit", RS_CONTROL_EXIT },
 	{ "slow", RS_CONTROL_SLOW }, { "leak", RS_CONTROL_LEAK }, { "entry", RS_CONTROL_ENTRY },
-	{ "verify", RS_CONTROL_VERIFY },
+	{ "verify", RS_CONTROL_VERIFY }, { "loop", RS_CONTROL_LOOP }, { "garbage", RS_CONTROL_GARBAGE },
 };
 #define FAULTS (sizeof(faults) / sizeof(faults[0]))
-#define FAULTS_THAT_END (RS_CONTROL_HANG | RS_CONTROL_EXCEPTION | RS_CONTROL_EXIT)
+#define FAULTS_THAT_END (RS_CONTROL_HANG | RS_CONTROL_LOOP | RS_CONTROL_EXCEPTION | RS_CONTROL_EXIT)
+
+/* Killed at an instant that has nothing to do with what it does: in the next 5 ms. */
+static void kill_at_random(void *service)
+{
+	service_kill(service, CAUSE_REQUESTED);
+}
+
+static int command_inject_random(struct text *t, struct service *s)
+{
+	if (s->is_rs || s->process == X_NO_HANDLE)
+		return not_running(t, s);
+	s->random_kill.fn = kill_at_random;
+	s->random_kill.ctx = s;
+	timer_set(&s->random_kill, server_now_ns + (uint64_t)x_clock(X_CLOCK_MONOTONIC) * 0x9e3779b97f4a7c15ull % 5000000);
+	return 0;
+}
 
 /* number: of the entry to the kernel at which it is to die. */
 static int command_inject(struct text *t, struct service *s, const char *fault, const char *number)
@@ -300,17 +316,20 @@ static int command_inject(struct text *t, struct service *s, const char *fault, 
 	uint64_t bits = 0;
 	char *end = NULL;
 
+	if (!strcmp(fault, "random") && !number)
+		return command_inject_random(t, s);
 	for (uint32_t i = 0; i < FAULTS; i++)
 		if (!strcmp(faults[i].name, fault))
 			bits = faults[i].bit;
 	if (bits == RS_CONTROL_ENTRY && number)
 		bits |= (uint64_t)(uint32_t)strtoul(number, &end, 10) << RS_CONTROL_ENTRY_SHIFT;
 	if (!bits || (bits != RS_CONTROL_ENTRY && number && (!end || *end)) || (bits == RS_CONTROL_ENTRY)) {
-		text_print(t, "inject: the fault is one of hang, exception, exit, slow, leak, verify, entry N\n");
+		text_print(t, "inject: the fault is one of exit, exception, hang, loop, slow, leak, garbage, random, "
+			   "verify, entry N\n");
 		return -X_EINVAL;
 	}
 	if (s->is_rs) {
-		server_inject(bits);
+		server_inject(bits == RS_CONTROL_HANG ? RS_CONTROL_LOOP : bits); /* it never waits but at its port */
 		return 0;
 	}
 	if (s->process == X_NO_HANDLE)

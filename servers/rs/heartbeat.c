@@ -101,6 +101,8 @@ static void look(void *ctx)
 			hung(s, s->seen_iteration_ns);
 		else if (ping_overdue(s, now))
 			hung(s, s->ping_ns);
+		else
+			budget_look(s);
 	}
 	expected_ns = now + TICK_NS;
 	timer_set(&tick, expected_ns);

@@ -32,6 +32,8 @@ struct manifest {
 	uint32_t warm_log_kib;       /* `restart warm`: of the undo log; 0: cold */
 	uint32_t memory_mib;         /* 0: no limit given */
 	uint32_t instances;          /* `instances`: how many there may be; further ones start when asked for */
+	uint32_t cpu_percent, cpu_seconds; /* more of a CPU for so long is too much; 0: no limit */
+	uint32_t answer_ms;          /* how long a call may be open, 0: as long as it likes */
 	char args[512];              /* NUL-separated */
 	uint32_t arg_bytes;
 	bool gives_personality;

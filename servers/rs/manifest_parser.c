@@ -178,6 +178,21 @@ static const char *key_instances(struct manifest *m, const struct words *w)
 	return NULL;
 }
 
+static const char *key_cpu(struct manifest *m, const struct words *w)
+{
+	if (w->count != 3 || !parse_number(w->word[1], 1, 100, &m->cpu_percent) ||
+	    !parse_number(w->word[2], 1, 3600, &m->cpu_seconds))
+		return "expected: cpu percent seconds";
+	return NULL;
+}
+
+static const char *key_answers(struct manifest *m, const struct words *w)
+{
+	if (w->count != 2 || !parse_number(w->word[1], 10, 600000, &m->answer_ms))
+		return "expected: answers ms";
+	return NULL;
+}
+
 static const char *key_args(struct manifest *m, const struct words *w)
 {
 	for (uint32_t i = 1; i < w->count; i++) {
@@ -224,6 +239,8 @@ static const struct key { const char *name; key_fn fn; bool repeatable; } keys[]
 	{ "restart", key_restart, false },
 	{ "memory", key_memory, false },
 	{ "instances", key_instances, false },
+	{ "cpu", key_cpu, false },
+	{ "answers", key_answers, false },
 	{ "args", key_args, true },
 	{ "gives", key_gives, false },
 	{ "node", key_node, false },

@@ -37,6 +37,13 @@ struct policy_decision policy_crash(struct policy *p, uint64_t now_ns, uint64_t 
 	return d;
 }
 
+bool policy_is_shaky(const struct policy *p, uint64_t now_ns)
+{
+	uint32_t back = POLICY_CRASHES / 2;
+
+	return p->crashes >= back && now_ns - p->crash_ns[(p->crashes - back) % POLICY_CRASHES] <= POLICY_WINDOW_NS;
+}
+
 void policy_reset(struct policy *p)
 {
 	*p = (struct policy){ 0 };

@@ -28,6 +28,8 @@ struct policy_decision { enum policy_verdict verdict; uint64_t delay_ns; };
 
 /* A crash at now_ns after uptime_ns of service (0: it never became ready). */
 struct policy_decision policy_crash(struct policy *p, uint64_t now_ns, uint64_t uptime_ns, bool requested);
+/* Half as many crashes in the window as make it be given up. */
+bool policy_is_shaky(const struct policy *p, uint64_t now_ns);
 void policy_reset(struct policy *p);
 
 #endif

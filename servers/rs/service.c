@@ -28,6 +28,7 @@ const char *cause_name(enum cause c)
 		[CAUSE_MEMORY] = "memory", [CAUSE_HANG] = "hang", [CAUSE_TIMEOUT] = "start-up timeout",
 		[CAUSE_KILLED] = "killed", [CAUSE_REQUESTED] = "requested",
 		[CAUSE_DEPENDENCY] = "dependency", [CAUSE_DMA] = "forbidden DMA",
+		[CAUSE_CPU] = "CPU time",
 	};
 
 	return names[c];

@@ -37,7 +37,7 @@ enum service_state {
 
 enum cause {
 	CAUSE_NONE, CAUSE_EXIT, CAUSE_EXCEPTION, CAUSE_MEMORY, CAUSE_HANG, CAUSE_TIMEOUT,
-	CAUSE_KILLED, CAUSE_REQUESTED, CAUSE_DEPENDENCY, CAUSE_DMA, CAUSE_COUNT,
+	CAUSE_KILLED, CAUSE_REQUESTED, CAUSE_DEPENDENCY, CAUSE_DMA, CAUSE_CPU, CAUSE_COUNT,
 };
 
 enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
@@ -66,7 +66,7 @@ struct service {
 
 	enum service_state state;
 	uint64_t state_since_ns;
-	char why[112];                  /* of the state: shown by status and tree */
+	char why[128];                  /* of the state: shown by status and tree */
 	bool wanted;                    /* to be started as soon as its needs are met */
 	enum stop_goal stop_goal;
 
@@ -74,6 +74,7 @@ struct service {
 	char device_name[16];
 	uint64_t incarnation;
 	struct server_timer deadline;   /* of the state */
+	struct server_timer random_kill; /* `svc inject NAME random` */
 	struct spare spare;             /* the next incarnation's process, memory only */
 
 	/* claiming a device */
@@ -87,6 +88,9 @@ struct service {
 	uint64_t seen_iteration_ns;     /* heartbeat: iteration at the last look ... */
 	uint32_t seen_looks;            /* ... and how often it was the same */
 	uint64_t last_look_ns, last_ran_ns; /* time and its running time then */
+	uint64_t cpu_window_ns, cpu_ran_ns; /* budget.c: a second, and its running time then */
+	uint32_t cpu_over;              /* windows over its budget, one after the other */
+	char budget_text[80];           /* what it was killed for, "": not for that */
 	bool cannot_start;              /* it said so: RS_EVENT_FAILED */
 	bool injected;                  /* a fault was asked for: does not count */
 	bool was_ready;                 /* so there is a state to go on with */
@@ -168,6 +172,7 @@ static inline bool service_is_spare(const struct service *s)
 	return s->state == SERVICE_DEAD && s->instance && s->device == X_NO_HANDLE && !s->wanted;
 }
 bool self_restarted(void);                            /* self.c: rs has died; is the table sound? */
+void budget_look(struct service *s);                  /* budget.c: kills it if it takes too much */
 void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
 void init_check(void);                                /* init.c: first Linux process */
 void init_on_death(const struct service *s);          /* init.c: programs end with pm and vfs */

@@ -344,6 +344,8 @@ static void new_life(struct service *s)
 	s->ready_ns = s->ping_ns = s->seen_iteration_ns = 0;
 	s->last_ping_ns = s->last_look_ns = x_clock(X_CLOCK_MONOTONIC);
 	s->cannot_start = s->injected = false;
+	s->cpu_window_ns = s->cpu_over = 0;
+	s->budget_text[0] = '\0';
 	s->kill_cause = CAUSE_NONE;
 }
 

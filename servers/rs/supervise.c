@@ -206,6 +206,10 @@ void service_record_death(struct service *s, const struct x_proc_info *i)
 {
 	s->last_cause = cause_of(s, i);
 	s->cause_count[s->last_cause]++;
+	if (s->budget_text[0] && s->last_cause == s->kill_cause) {
+		strlcpy(s->last_text, s->budget_text, sizeof(s->last_text));
+		return;
+	}
 	switch (s->last_cause) {
 	case CAUSE_EXCEPTION:
 		describe_exception(s, i);
@@ -285,8 +289,30 @@ static bool restart_warm(struct service *s, const struct x_proc_info *i)
 	return true;
 }
 
-/* What the policy makes of a crash. */
-static void decide(struct service *s)
+/* One that it needs or uses and that does no better, or NULL: perhaps the reason. */
+static const struct service *fellow_sufferer(const struct service *s)
+{
+	uint64_t now = x_clock(X_CLOCK_MONOTONIC);
+
+	for (uint32_t i = 0; i < graph.count; i++)
+		if ((s->needs | s->uses) & 1ull << i && policy_is_shaky(&services[i].policy, now))
+			return &services[i];
+	return NULL;
+}
+
+static void give_up(struct service *s)
+{
+	const struct service *other = fellow_sufferer(s);
+	char why[sizeof(s->why)];
+
+	snprintf(why, sizeof(why), "more than %u crashes in %u s, last: %s (%.40s)%s%s%s", POLICY_CRASHES,
+		 (unsigned)(POLICY_WINDOW_NS / 1000000000), cause_name(s->last_cause), s->last_text,
+		 other ? "; " : "", other ? other->name : "", other ? ", which it uses, crashes too" : "");
+	service_fail(s, why);
+}
+
+/* What the policy makes of a crash. done: it ended of itself, with status 0. */
+static void decide(struct service *s, bool done)
 {
 	uint64_t now = x_clock(X_CLOCK_MONOTONIC);
 	bool requested = s->last_cause == CAUSE_REQUESTED || s->last_cause == CAUSE_DEPENDENCY || s->injected;
@@ -294,7 +320,10 @@ static void decide(struct service *s)
 	struct policy_decision d = policy_crash(&s->policy, now, uptime, requested);
 	char why[112];
 
-	if (shutting_down || (!s->manifest->restart && !requested)) {
+	if (!shutting_down && !s->manifest->restart && !requested && !done) {
+		snprintf(why, sizeof(why), "not to be restarted after %s: %.60s", cause_name(s->last_cause), s->last_text);
+		service_fail(s, why);
+	} else if (shutting_down || (!s->manifest->restart && !requested)) {
 		s->wanted = false;
 		service_set_state(s, SERVICE_DEAD, 0, "%s: %s", cause_name(s->last_cause), s->last_text);
 	} else if (s->cannot_start) {
@@ -302,9 +331,7 @@ static void decide(struct service *s)
 	} else if (s->last_cause == CAUSE_TIMEOUT && s->policy.streak >= STARTUP_TRIES) {
 		service_fail(s, "it does not become ready");
 	} else if (d.verdict == POLICY_GIVE_UP) {
-		snprintf(why, sizeof(why), "more than %u crashes in %u s, last: %s (%.60s)", POLICY_CRASHES,
-			 (unsigned)(POLICY_WINDOW_NS / 1000000000), cause_name(s->last_cause), s->last_text);
-		service_fail(s, why);
+		give_up(s);
 	} else if (d.delay_ns) {
 		service_set_state(s, SERVICE_CRASHED, d.delay_ns, "restart in %llu ms",
 				  (unsigned long long)(d.delay_ns / 1000000));
@@ -373,7 +400,7 @@ void service_on_death(void *service, uint64_t bits)
 	if (s->last_cause != CAUSE_REQUESTED && !s->cannot_start)
 		event_announce(s->name, "crashed: %s, %s", cause_name(s->last_cause), s->last_text);
 	init_on_death(s);
-	decide(s);
+	decide(s, i.death == X_DEATH_EXIT && i.status == 0);
 }
 
 /* ----------------------------------------------------------------- deadlines */

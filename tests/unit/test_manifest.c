@@ -95,6 +95,8 @@ static void mistakes(void **state)
 		{ "kind server\nioports 8\n", 2 }, { "kind server\nioports 8 0\n", 2 },
 		{ "kind server\nresource some\n", 2 }, { "kind server\nband program\n", 2 },
 		{ "kind server\nheartbeat 100\n", 2 }, { "kind server\nheartbeat 500 100\n", 2 },
+		{ "kind server\ncpu 50\n", 2 }, { "kind server\ncpu 0 1\n", 2 }, { "kind server\ncpu 101 1\n", 2 },
+		{ "kind server\nanswers 5\n", 2 }, { "kind server\nanswers 100 ms\n", 2 },
 		{ "kind server\nrestart maybe\n", 2 }, { "kind server\nmemory 0\n", 2 },
 		{ "kind server\nmemory 99999999999999999999999\n", 2 }, { "kind server\ngives all\n", 2 }, { "kind server\nnode x\n", 2 }, { "kind server\nnodes x\n", 2 },
 		{ "kind server\n\x01\n", 2 }, { "", 0 }, { "needs a\n", 0 }, { "kind server\nmatch pci:1:2\n", 0 },

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Mock services that fail in each way at each point of their lives under each policy: what becomes of them, what
+rs writes down, and what their clients see."""
+import re
+import subprocess
+
+import pytest
+
+FAULTS = ["exit", "exception", "hang", "loop", "kill"]
+POINTS = ["start", "idle", "call", "recovery", "stop"]
+CASES = {f"c_{i:02}": (fault, point) for i, (fault, point) in enumerate((f, p) for f in FAULTS for p in POINTS)}
+MANIFEST = """kind server
+heartbeat 100 100
+restart {restart}
+args fault={fault} at={at}
+{more}
+"""
+
+
+@pytest.fixture
+def chaos(guest, root, archive, tmp_path):
+    """Boots with services {name: (restart, fault, point, more lines)} and their clients; returns what the script says."""
+    def run(services, script, clients=True, **options):
+        subprocess.run(["make", "-s", "build/bin/chaos", "build/bin/chaoscli"], cwd=root, check=True)
+        files = {}
+        for name, (restart, fault, at, more) in services.items():
+            path = tmp_path / f"manifest.{name}"
+            path.write_text(MANIFEST.format(restart=restart, fault=fault, at=at, more=more), encoding="ascii")
+            files |= {f"bin/{name}": "build/bin/chaos", f"manifest/{name}": path}
+        names = sorted(services)
+        for i in range(0, len(names) if clients else 0, 16):
+            path = tmp_path / f"manifest.cli{i}"
+            path.write_text(f"kind server\nuses {' '.join(names[i:i + 16])}\nheartbeat off\n", encoding="ascii")
+            files |= {f"bin/cli{i}": "build/bin/chaoscli", f"manifest/cli{i}": path}
+        return guest(script, archive=archive(files), **options).text
+    return run
+
+
+def seen(text, name):
+    """The states, figures and events of one service, and what its client saw of it."""
+    status = re.search(rf"^name +{name}\r?\nstate +(\w+)(?:.*\n)*?restarts +(\d+)(.*)", text, re.M)
+    assert status, text
+    causes = {k: int(v) for k, v in re.findall(r"([a-z][a-z -]*?) (\d+)", status[3])}
+    client = [line for line in re.findall(rf"cli\d+ +{name}: (.*)", text) if not line.startswith("waited")]
+    events = re.findall(rf"^\[ *[\d.]+\] {name} +(\w+ -> \w+)", text, re.M)
+    return status[1], int(status[2]), causes, client, events
+
+
+def settle(count, seconds=3):
+    return f"""sleep {seconds}
+i=0; while /bin/svc list | grep -Eq "^c_.* (starting|recovering|crashed)" && [ $i -lt {count} ]; do usleep 300000; i=$((i + 1)); done
+sleep 1
+"""
+
+
+TABLE = """
+{stop}
+{settle}
+for s in {names}; do /bin/svc status $s; done
+/bin/svc log
+/bin/svc log -k | grep cli
+"""
+
+CAUSE = {"exit": "exit", "exception": "exception", "hang": "hang", "loop": "hang", "kill": "killed"}
+
+
+def expected(policy, fault, point):
+    """State, restarts, causes and changes of state."""
+    hangs, warm = fault in ("hang", "loop"), policy.startswith("warm")
+    early = "start-up timeout" if hangs else CAUSE[fault]  # before it is ready
+    up, again = ["dead -> starting", "starting -> running"], ["crashed -> recovering", "recovering -> running"]
+    if point == "stop":
+        cause = {"exit": "requested", "kill": "requested", "exception": "exception"}.get(fault, "killed")
+        return "dead", 0, {cause: 1}, [*up, "running -> stopping", *(["stopping -> stopping"] if hangs else []), "stopping -> dead"]
+    if point == "start":
+        died = ["dead -> starting", "starting -> crashed"]
+        if policy == "never":
+            return "failed", 0, {early: 1}, [*died, "crashed -> failed"]
+        return "running", 1, {early: 1}, [*died, *again]
+    if policy == "never":
+        return "failed", 0, {CAUSE[fault]: 1}, [*up, "running -> crashed", "crashed -> failed"]
+    in_place = ["running -> recovering"] if warm and not hangs else ["running -> crashed", "crashed -> recovering"]
+    if point != "recovery":
+        return "running", 1, {CAUSE[fault]: 1}, [*up, *in_place, "recovering -> running"]
+    if not warm:  # once more, then after a pause
+        causes = {CAUSE[fault]: 1, early: 1} if hangs else {CAUSE[fault]: 2}
+        return "running", 2, causes, [*up, *in_place, "recovering -> crashed", "crashed -> crashed", *again]
+    if not hangs:
+        return "running", 2, {CAUSE[fault]: 2}, [*up, *in_place, "recovering -> recovering", "recovering -> running"]
+    # It does not get on warm, therefore cold, and there it meets the point once more.
+    return "running", 3, {"hang": 1, early: 2}, [*up, *in_place, "recovering -> crashed", "crashed -> recovering",
+                                                 "recovering -> crashed", "crashed -> crashed", *again]
+
+
+def check_client(client, policy, fault, point):
+    """Statuses: 0; -512: the service died with the call; -19: there is no such service any more."""
+    kept = policy.startswith("warm") and (point != "recovery" or fault not in ("hang", "loop"))
+    assert client and "WRONG" not in client, client
+    if point != "stop":
+        last = ["status -19"] if policy == "never" else ["status 0", "anew"]
+        assert client[-1] in last, (fault, point, client)
+    if point == "stop":  # perhaps with a call taken, if it does not end in good order
+        assert client in (["status 0"], ["status 0", "status -512"]), (fault, point, client)
+    elif kept:
+        assert client == ["status 0"], (fault, point, client)
+    elif point == "call":
+        assert "status -512" in client, (fault, client)
+
+
+@pytest.mark.parametrize("policy", ["warm 64", "always", "never"])
+def test_table(chaos, policy):
+    stop = "sleep 1; for s in " + " ".join(n for n, (_, p) in CASES.items() if p == "stop") + "; do /bin/svc stop $s; done"
+    text = chaos({name: (policy, fault, point, "") for name, (fault, point) in CASES.items()},
+                 TABLE.format(stop=stop, names=" ".join(CASES), settle=settle(100)), timeout=150)
+    for name, case in CASES.items():
+        *was, client, changes = seen(text, name)
+        assert (*was, changes) == expected(policy, *case), (case, text)
+        check_client(client, policy, *case)
+
+
+def test_budgets(chaos):
+    """More memory, CPU time and time for an answer than the manifest grants."""
+    text = chaos({"c_leak": ("always", "leak", "idle", "memory 8"), "c_burn": ("always", "burn", "idle", "cpu 40 2"),
+                  "c_slow": ("always", "slow", "idle", "answers 400")},
+                 settle(20, 8) + "for s in c_leak c_burn c_slow; do /bin/svc status $s; done; /bin/svc log -k | grep cli")
+    for name, cause, why in [("c_leak", "(?:memory|exit)", ""),
+                             ("c_burn", "CPU time", "took more than 40 % of a CPU for 2 s"),
+                             ("c_slow", "hang", "has not answered a call for 400 ms")]:
+        assert re.search(rf"name +{name}\r?\nstate +running(?:.*\n)*?last cause +{cause}: {why}", text), text
+    assert re.search("c_slow: status -512", text), text
+
+
+def test_those_that_crash_each_other_are_given_up(chaos):
+    """They settle in failed, with the reason; whoever calls them is told; the rest goes on."""
+    text = chaos({"c_one": ("always", "murder", "always", "uses c_two"), "c_two": ("always", "murder", "always", "uses c_one")},
+                 settle(100, 6) + "/bin/svc status c_one; /bin/svc status c_two; /bin/svc log -k | grep cli; /bin/svc list")
+    for name, other in [("c_one", "c_two"), ("c_two", "c_one")]:
+        assert re.search(rf"name +{name}\r?\nstate +failed: more than 10 crashes in 30 s, last: exit \(exit status 4\); "
+                         rf"{other}, which it uses, crashes too", text), text
+        assert re.findall(rf"{name}: (status -?\d+)", text)[-1] == "status -19", text
+    others = re.findall(r"^(?!c_)(\w+) +running +\S+ s +(\d+)", text, re.M)
+    assert len(others) >= 10 and all(restarts == "0" for _, restarts in others), text
+
+
+def test_hang_is_found_within_two_periods(chaos):
+    """Of 100 ms, from the beginning of the iteration that does not end to service again."""
+    text = chaos({"c_one": ("warm 64", "none", "idle", ""), "c_two": ("always", "none", "idle", "")},
+                 "for i in 1 2 3 4 5 6; do for f in hang loop; do for s in c_one c_two; do /bin/svc inject $s $f; usleep 600000;"
+                 "done; done; done; /bin/svc status c_one; /bin/svc status c_two", clients=False)
+    outages = re.findall(r"outages +12 +min (\S+) ms +median (\S+) ms", text)
+    print(outages)
+    # A busy host may take longer over some of them.
+    assert len(outages) == 2 and all(float(median) < 230 for _, median in outages), text
+
+
+def test_garbage_and_random(chaos):
+    """Nonsense in answers harms none but the caller; death at a random instant, many times over."""
+    text = chaos({"c_one": ("warm 64", "none", "idle", ""), "c_two": ("always", "none", "idle", "")},
+                 "/bin/svc inject c_one garbage; i=0; while [ $i -lt 30 ]; do /bin/svc inject c_two random; usleep 30000;"
+                 "i=$((i + 1)); done; /bin/svc log -k | grep cli; sleep 1; /bin/svc list")
+    assert re.search(r"c_one: status (?!0|-512)-?\d+", text), text
+    assert re.search(r"^c_one +running +\S+ s +0", text, re.M), text
+    assert int(re.search(r"^c_two +running +\S+ s +(\d+)", text, re.M)[1]) >= 20, text
