@@ -24,6 +24,7 @@ static void claim_failed(struct service *s, int32_t status)
 	}
 	if (status == -X_ENODEV) { /* no mishap: most machines lack most devices */
 		snprintf(why, sizeof(why), "no matching device (%.60s)", s->manifest->match);
+		s->absent = true;
 		service_absent(s, why);
 		return;
 	}
@@ -83,6 +84,7 @@ void claim_device(struct service *s)
 		return;
 	}
 	s->claiming = true;
+	s->absent = false;
 	memset(s->device_name, 0, sizeof(s->device_name));
 	o = out_start(devmgr->port, claim_answered, s, NULL);
 	o->msg.op = DEVMGR_CLAIM;

@@ -64,7 +64,7 @@ static int command_list(struct text *t)
 
 		if (service_is_hidden(s))
 			continue;
-		text_print(t, "%-15s %-10s %12s %8llu  %s\n", s->name, service_state_name(s->state),
+		text_print(t, "%-15s %-10s %12s %8llu  %s\n", s->name, service_shown_state(s),
 		      uptime(up, sizeof(up), s), (unsigned long long)s->restarts,
 		      s->state == SERVICE_RUNNING ? "" : s->why);
 	}
@@ -131,7 +131,7 @@ static int command_status(struct text *t, struct service *s)
 	char up[32];
 
 	text_print(t, "%-12s %s\n", "name", s->name);
-	text_print(t, "%-12s %s%s%s\n", "state", service_state_name(s->state), s->why[0] ? ": " : "", s->why);
+	text_print(t, "%-12s %s%s%s\n", "state", service_shown_state(s), s->why[0] ? ": " : "", s->why);
 	text_print(t, "%-12s %llu\n", "incarnation", (unsigned long long)(s->is_rs ? boot->incarnation : s->incarnation));
 	text_print(t, "%-12s %s\n", "uptime", uptime(up, sizeof(up), s));
 	if (s->device != X_NO_HANDLE)
@@ -151,7 +151,7 @@ static void print_branch(struct text *t, uint32_t index, uint64_t path, uint32_t
 	const struct service *s = &services[index];
 	uint64_t below = s->needs | s->uses;
 
-	text_print(t, "%*s%s (%s)%s\n", (int)(2 * depth), "", s->name, service_state_name(s->state),
+	text_print(t, "%*s%s (%s)%s\n", (int)(2 * depth), "", s->name, service_shown_state(s),
 	      path & 1ull << index ? " ..." : "");
 	if ((path & 1ull << index) || depth > 8)
 		return;
@@ -225,7 +225,7 @@ static int command_log(struct text *t, const char *arg)
 static int command_start(struct text *t, struct service *s)
 {
 	if (s->state != SERVICE_DEAD && s->state != SERVICE_FAILED) {
-		text_print(t, "%s is %s\n", s->name, service_state_name(s->state));
+		text_print(t, "%s is %s\n", s->name, service_shown_state(s));
 		return -X_EBUSY;
 	}
 	if (s->broken || s->process != X_NO_HANDLE) {
@@ -260,7 +260,7 @@ static int command_restart(struct text *t, struct service *s)
 
 static int not_running(struct text *t, const struct service *s)
 {
-	text_print(t, "%s is not running: %s\n", s->name, service_state_name(s->state));
+	text_print(t, "%s is not running: %s\n", s->name, service_shown_state(s));
 	return -X_ESRCH;
 }
 
@@ -421,6 +421,10 @@ int command_run(char *line, struct text *t)
 
 		if (n == 1 && (!strcmp(word[0], "list") || !strcmp(word[0], "status")))
 			return command_list(t);
+		if (n == 1 && !strcmp(word[0], "figures")) { /* of `svc top` */
+			command_figures(t);
+			return 0;
+		}
 		if (n == 1 && !strcmp(word[0], "tree"))
 			return command_tree(t);
 		if (n <= 2 && !strcmp(word[0], "stats") && command_stats(t, word[1]) == 0)

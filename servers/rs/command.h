@@ -18,6 +18,9 @@ int command_run(char *line, struct text *out);
 
 /* `svc stats`: form NULL, or "--json"; else -X_EINVAL, nothing written. (stats.c) */
 int command_stats(struct text *out, const char *form);
+/* For `svc top`: microseconds, then a line a service: name, state, CPU us, memory KiB,
+ * restarts, items its port has delivered. (stats.c) */
+void command_figures(struct text *out);
 __attribute__((format(printf, 2, 3))) void text_print(struct text *t, const char *fmt, ...); /* cut if full */
 
 #endif

@@ -21,6 +21,11 @@ const char *service_state_name(enum service_state s)
 	return names[s];
 }
 
+const char *service_shown_state(const struct service *s)
+{
+	return s->state == SERVICE_FAILED && s->absent ? "absent" : service_state_name(s->state);
+}
+
 const char *cause_name(enum cause c)
 {
 	static const char *const names[CAUSE_COUNT] = {

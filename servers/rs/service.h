@@ -79,6 +79,7 @@ struct service {
 
 	/* claiming a device */
 	bool claiming;
+	bool absent;                    /* no such device: failed, but no mishap */
 	uint32_t claim_tries;
 
 	/* this incarnation */
@@ -117,6 +118,8 @@ extern bool shutting_down;
 /* ---- service.c: the table ---- */
 struct service *service_find(const char *name);
 const char *service_state_name(enum service_state s);
+/* For people: "absent" for a driver whose device is not there. */
+const char *service_shown_state(const struct service *s);
 const char *cause_name(enum cause c);
 /* The one setter: logs old -> new, arms the deadline (0: none). */
 __attribute__((format(printf, 4, 5)))

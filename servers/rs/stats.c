@@ -10,7 +10,7 @@
 #include "servers/rs/service.h"
 
 struct figures {
-	uint64_t crashes, recoveries, outages, memory_kib, mapped_kib, handles, cpu_ms;
+	uint64_t crashes, recoveries, outages, memory_kib, mapped_kib, handles, cpu_us;
 };
 
 static struct figures figures_of(const struct service *s)
@@ -24,7 +24,7 @@ static struct figures figures_of(const struct service *s)
 		f.memory_kib = i.resident_pages * X_PAGE_SIZE / 1024;
 		f.mapped_kib = i.mapped_pages * X_PAGE_SIZE / 1024;
 		f.handles = i.handles;
-		f.cpu_ms = (i.cpu_user_ns + i.cpu_system_ns) / 1000000;
+		f.cpu_us = (i.cpu_user_ns + i.cpu_system_ns) / 1000;
 	}
 	return f;
 }
@@ -61,7 +61,7 @@ static void json_service(struct text *t, const struct service *s, bool first)
 
 	text_print(t, "%s\n {\"name\":\"%s\",\"state\":\"%s\",\"why\":\"%s\",\"uptime_ms\":%llu,\"restarts\":%llu,"
 		   "\"warm_restarts\":%llu,\"items_failed\":%llu,\"crashes\":%llu,\"last_cause\":\"%s\",",
-		   first ? "" : ",", s->name, service_state_name(s->state),
+		   first ? "" : ",", s->name, service_shown_state(s),
 		   plain(why, sizeof(why), s->state == SERVICE_RUNNING ? "" : s->why), (unsigned long long)uptime_ms(s),
 		   (unsigned long long)s->restarts, (unsigned long long)s->warm_restarts,
 		   (unsigned long long)s->items_failed, (unsigned long long)f.crashes,
@@ -70,7 +70,7 @@ static void json_service(struct text *t, const struct service *s, bool first)
 		   "\"mapped_kib\":%llu,\"handles\":%llu,\"cpu_ms\":%llu}", (unsigned long long)f.outages, ms(low, sizeof(low), o.min_ns),
 		   ms(median, sizeof(median), o.median_ns), ms(high, sizeof(high), o.max_ns), ms(last, sizeof(last), o.last_ns),
 		   (unsigned long long)f.memory_kib, (unsigned long long)f.mapped_kib,
-		   (unsigned long long)f.handles, (unsigned long long)f.cpu_ms);
+		   (unsigned long long)f.handles, (unsigned long long)f.cpu_us / 1000);
 }
 
 static void json(struct text *t)
@@ -109,17 +109,35 @@ static void table(struct text *t)
 		text_print(t, "%-12s %8llu %6llu %8llu %11s %9s %10llu %9llu\n", s->name, (unsigned long long)f.crashes,
 			   (unsigned long long)s->warm_restarts, (unsigned long long)s->restarts,
 			   ms(median, sizeof(median), o.median_ns), ms(high, sizeof(high), o.max_ns),
-			   (unsigned long long)f.memory_kib, (unsigned long long)f.cpu_ms);
+			   (unsigned long long)f.memory_kib, (unsigned long long)f.cpu_us / 1000);
 		sum.crashes += f.crashes;
 		sum.recoveries += f.recoveries;
 		sum.memory_kib += f.memory_kib;
-		sum.cpu_ms += f.cpu_ms;
+		sum.cpu_us += f.cpu_us;
 	}
 	text_print(t, "in total: %llu crashes, %llu recoveries, %llu KiB, %llu ms of CPU\n", (unsigned long long)sum.crashes,
-		   (unsigned long long)sum.recoveries, (unsigned long long)sum.memory_kib, (unsigned long long)sum.cpu_ms);
+		   (unsigned long long)sum.recoveries, (unsigned long long)sum.memory_kib, (unsigned long long)sum.cpu_us / 1000);
 	x_system_info(&info);
 	text_print(t, "kernel: %u CPUs, %llu waits for its lock, %s ms in all\n", info.cpus_online,
 		   (unsigned long long)info.lock_waits, ms(median, sizeof(median), info.lock_wait_ns));
+}
+
+void command_figures(struct text *t)
+{
+	text_print(t, "%llu\n", (unsigned long long)(server_now_ns / 1000));
+	for (uint32_t i = 0; i < service_count; i++) {
+		const struct service *s = &services[i];
+		struct x_port_info p = { 0 };
+		struct figures f;
+
+		if (service_is_hidden(s))
+			continue;
+		f = figures_of(s);
+		x_port_info(s->port, &p);
+		text_print(t, "%s %s %llu %llu %llu %llu\n", s->name, service_shown_state(s),
+			   (unsigned long long)f.cpu_us, (unsigned long long)f.memory_kib,
+			   (unsigned long long)s->restarts, (unsigned long long)p.delivered);
+	}
 }
 
 int command_stats(struct text *t, const char *form)

@@ -3,7 +3,7 @@
  * rs over a kernel and services played by the test, with a time of its own:
  * order of start, restart, hangs, back-off, giving up, stop, switching off.
  */
-// sources: servers/rs/archive.c servers/rs/claim.c servers/rs/command.c servers/rs/elf.c servers/rs/events.c
+// sources: servers/rs/archive.c servers/rs/budget.c servers/rs/claim.c servers/rs/command.c servers/rs/elf.c servers/rs/events.c
 // sources: servers/rs/graph.c servers/rs/heartbeat.c servers/rs/init.c servers/rs/manifest_parser.c
 // sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/self.c servers/rs/service.c
 // sources: servers/rs/spawn.c servers/rs/stats.c servers/rs/supervise.c servers/rs/svcdev.c servers/rs/undertaker.c

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "user/svc/svc.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_NO_SERVICE };
 
@@ -18,6 +19,7 @@ static const char usage[] =
 	"       svc status [NAME]           one service in detail\n"
 	"       svc tree                    who needs and uses whom\n"
 	"       svc stats [--json]          crashes, outages, memory and CPU of each\n"
+	"       svc top                     the same, live: keys to sort and to kill\n"
 	"       svc start|stop|restart NAME\n"
 	"       svc kill NAME [cold]        end its process; it is restarted at once\n"
 	"       svc inject NAME FAULT       make it fail, to see it recover; FAULT is one of\n"
@@ -34,6 +36,7 @@ struct verb { const char *name; int min_args, max_args; };
 static const struct verb verbs[] = {
 	{ "list", 0, 0 }, { "status", 0, 1 }, { "tree", 0, 0 }, { "stats", 0, 1 }, { "start", 1, 1 }, { "stop", 1, 1 },
 	{ "restart", 1, 1 }, { "kill", 1, 2 }, { "inject", 2, 3 }, { "log", 0, 1 },
+	{ "top", 0, 0 },
 };
 
 static int wrong_usage(const char *what, const char *arg)
@@ -71,6 +74,23 @@ static void print_result(int fd, FILE *out)
 		fwrite(buf, 1, n, out);
 	if (n < 0)
 		fprintf(stderr, "svc: reading the result: %s\n", strerror(errno));
+}
+
+int svc_ask(const char *command, char *result, size_t size)
+{
+	int fd = open("/dev/svc", O_RDWR | O_CLOEXEC), error = 0;
+	size_t length = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, command, strlen(command)) < 0)
+		error = errno;
+	while (length + 1 < size && (n = read(fd, result + length, size - 1 - length)) > 0)
+		length += n;
+	result[length] = '\0';
+	close(fd);
+	return error;
 }
 
 static int run(const char *line)
@@ -112,6 +132,13 @@ int main(int argc, char **argv)
 		return wrong_usage("unknown command", argv[1]);
 	if (argc - 2 < v->min_args || argc - 2 > v->max_args)
 		return wrong_usage("wrong number of arguments", argv[1]);
+	if (!strcmp(argv[1], "top")) {
+		int status = svc_top();
+
+		if (status)
+			fputs("svc: /dev/svc does not answer\n", stderr);
+		return status;
+	}
 	for (int i = 1; i < argc; i++) {
 		const char *word = !strcmp(argv[1], "log") && !strcmp(argv[i], "-k") ? "kernel" : argv[i];
 
