@@ -16,17 +16,21 @@
 
 static struct server_timer tick;
 
-bool heartbeat_had_a_chance(struct service *s, uint64_t elapsed_ns)
+bool heartbeat_had_a_chance(struct service *s)
 {
+	uint64_t elapsed_ns = server_now_ns - s->last_asked_ns, ran_ns;
 	struct x_proc_info i;
-	uint64_t ran_ns;
 
 	if (x_proc_info(s->process, &i) < 0)
 		return true;
 	ran_ns = i.ran_ns - s->last_ran_ns;
 	s->last_ran_ns = i.ran_ns;
-	if (i.runnable == 0 || ran_ns > elapsed_ns / 4)
+	s->last_asked_ns = server_now_ns;
+	s->little_ns += ran_ns;
+	if (i.runnable == 0 || ran_ns > elapsed_ns / 4 || s->little_ns >= elapsed_ns) {
+		s->little_ns = 0;
 		return true;
+	}
 	if (s->ping_ns)
 		s->ping_ns += elapsed_ns;
 	return false;
@@ -42,7 +46,7 @@ static bool iteration_too_old(struct service *s, uint64_t now)
 	if (elapsed_ns < period_ns)
 		return false;
 	s->last_look_ns = now;
-	if (!heartbeat_had_a_chance(s, elapsed_ns) || x_port_info(s->port, &i) < 0)
+	if (!heartbeat_had_a_chance(s) || x_port_info(s->port, &i) < 0)
 		return false;
 	if (i.iteration_ns == 0 || i.iteration_ns != s->seen_iteration_ns) {
 		s->seen_iteration_ns = i.iteration_ns;

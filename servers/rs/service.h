@@ -88,7 +88,9 @@ struct service {
 	uint64_t last_ping_ns;
 	uint64_t seen_iteration_ns;     /* heartbeat: iteration at the last look ... */
 	uint32_t seen_looks;            /* ... and how often it was the same */
-	uint64_t last_look_ns, last_ran_ns; /* time and its running time then */
+	uint64_t last_look_ns;
+	uint64_t last_asked_ns, last_ran_ns; /* for its chance to run: when, and its running time then */
+	uint64_t little_ns;             /* running time in looks without a chance */
 	uint64_t cpu_window_ns, cpu_ran_ns; /* budget.c: a second, and its running time then */
 	uint32_t cpu_over;              /* windows over its budget, one after the other */
 	char budget_text[80];           /* what it was killed for, "": not for that */
@@ -166,9 +168,9 @@ void claim_device(struct service *s);                 /* claim.c */
 bool service_is_hidden(const struct service *s);      /* of `svc list`: a spare instance */
 void heartbeat_start(void);                           /* heartbeat.c */
 /* In the time since it was last asked: did the service wait for something, or run
- * for a good part of it? If others kept the CPU from it, or the host the whole
+ * for a good part of it, or for as much as all of it since there was a chance? If others kept the CPU from it, or the host the whole
  * machine, its deadlines move. */
-bool heartbeat_had_a_chance(struct service *s, uint64_t elapsed_ns);
+bool heartbeat_had_a_chance(struct service *s);
 /* An instance for a further device, of which there is none. */
 static inline bool service_is_spare(const struct service *s)
 {

@@ -341,8 +341,8 @@ static void new_life(struct service *s)
 	struct x_proc_info i;
 
 	s->last_ran_ns = x_proc_info(s->process, &i) < 0 ? 0 : i.ran_ns;
-	s->ready_ns = s->ping_ns = s->seen_iteration_ns = 0;
-	s->last_ping_ns = s->last_look_ns = x_clock(X_CLOCK_MONOTONIC);
+	s->ready_ns = s->ping_ns = s->seen_iteration_ns = s->little_ns = 0;
+	s->last_ping_ns = s->last_look_ns = s->last_asked_ns = x_clock(X_CLOCK_MONOTONIC);
 	s->cannot_start = s->injected = false;
 	s->cpu_window_ns = s->cpu_over = 0;
 	s->budget_text[0] = '\0';

@@ -430,7 +430,7 @@ void service_on_deadline(void *service)
 		}
 		/* fall through */
 	case SERVICE_RECOVERING:
-		if (heartbeat_had_a_chance(s, server_now_ns - s->state_since_ns))
+		if (heartbeat_had_a_chance(s))
 			service_kill(s, CAUSE_TIMEOUT);
 		else
 			timer_set(&s->deadline, server_now_ns + WARM_DEADLINE_NS);
