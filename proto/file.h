@@ -18,6 +18,9 @@
 /* msg.status of READ, WRITE and IOCTL: the caller ignores or blocks SIGTTIN, SIGTTOU */
 #define FILE_NO_TTIN 2
 #define FILE_NO_TTOU 4
+/* msg.status of READ and WRITE, pipes only: */
+#define FILE_PEEK 8    /* what is read stays; nothing there: -X_EAGAIN */
+#define FILE_NOWAIT 16 /* as if it were open with O_NONBLOCK */
 
 enum file_op {
 	FILE_READ = 0x100, /* win0 (write): data. -> status bytes. a[0] offset if FILE_AT */
@@ -90,6 +93,7 @@ struct file_statfs {
 #define F_O_DIRECT    040000u
 #define F_O_DIRECTORY 0200000u
 #define F_O_NOFOLLOW  0400000u
+#define F_O_NOATIME   01000000u
 #define F_O_CLOEXEC   02000000u
 #define F_O_PATH      010000000u
 

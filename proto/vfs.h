@@ -33,7 +33,7 @@ enum vfs_op {
 	VFS_LINK,         /* win0 old, win1 (read) new; handle[0]/[1] dirs if a[1] bit 0 / bit 1;
 	                     a[0] 1 = follow old */
 	VFS_RENAME,       /* win0 old, win1 (read) new; handles as LINK; a[0] RENAME_* flags */
-	VFS_SETATTR,      /* win0 path, win1 (read) struct fs_setattr, a[0] 1 = don't follow */
+	VFS_SETATTR,      /* win0 path (empty with a handle: that descriptor), win1 (read) struct fs_setattr, a[0] 1 = don't follow */
 	VFS_STATFS,       /* win0, win1 (write) struct file_statfs */
 	VFS_PIPE,         /* a[0] F_O_NONBLOCK|F_O_CLOEXEC -> handle[0] read end, [1] write end */
 	VFS_SYNC,

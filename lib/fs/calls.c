@@ -237,6 +237,8 @@ static int64_t check_open(uint32_t ino, const struct fsys_attr *attr, uint32_t f
 		return -X_ELOOP;
 	if (FSYS_ISDIR(attr->mode) && (flags & F_O_CREAT || want & FSYS_W))
 		return -X_EISDIR;
+	if (flags & F_O_NOATIME && who.uid && who.uid != attr->uid)
+		return -X_EPERM;
 	if (flags & F_O_DIRECTORY && !FSYS_ISDIR(attr->mode))
 		return -X_ENOTDIR;
 	return fsys_access(volume, &who, ino, want);

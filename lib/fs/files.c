@@ -13,6 +13,7 @@ struct open_file {
 	bool used;
 	bool readable, writable;
 	bool is_dir;
+	bool no_atime;                  /* O_NOATIME: reads are calls, which are not noted */
 	bool streams;                   /* it has the content as its stream */
 	uint32_t generation;
 	uint32_t ino;                   /* 0: its mount is gone */
@@ -90,6 +91,7 @@ int64_t file_open(uint32_t ino, uint32_t open_flags, const struct fsys_caller *w
 	file->ino = ino;
 	file->is_dir = FSYS_ISDIR(attr.mode);
 	file->streams = false;
+	file->no_atime = open_flags & F_O_NOATIME;
 	file->readable = access != F_O_WRONLY;
 	file->writable = access != F_O_RDONLY;
 	keep_opener(file, who);
@@ -166,7 +168,7 @@ static int get_content(const struct request *r, struct open_file *file,
 	if (status || file->streams)
 		return status;
 	file->streams = true;
-	content_attach(*c, r->in.object, file->readable, file->writable);
+	content_attach(*c, r->in.object, file->readable && !file->no_atime, file->writable);
 	return 0;
 }
 
@@ -226,7 +228,7 @@ static int64_t do_read(struct request *r, struct open_file *file,
 		if (n <= 0)
 			return n ? n : -X_EWAIT;
 	}
-	if (r->done_bytes)
+	if (r->done_bytes && !file->no_atime)
 		(void)fsys_touch(volume, file->ino, who->time_ns, 0);
 	return finish_transfer(r);
 }

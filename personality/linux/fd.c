@@ -11,20 +11,21 @@
 
 #define GATHER_BYTES 4096u /* vectors up to this size travel as one call (PIPE_BUF) */
 
-static int64_t sigpipe(struct sys *s, int64_t result)
+int64_t broken_pipe(struct sys *s, int64_t result)
 {
 	if (result == -X_EPIPE)
 		post_signal_self(s->thread, SIGPIPE);
 	return result;
 }
 
-/* One FILE_READ or FILE_WRITE; offset < 0: at the cursor. buf is trusted. */
-static int64_t transfer_by_call(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+/* One FILE_READ or FILE_WRITE; offset < 0: at the cursor; flags: FILE_*. buf is trusted. */
+static int64_t transfer_by_call(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset,
+				int32_t flags)
 {
 	struct x_call c;
 
 	call_init(&c, op);
-	c.msg.status = job_flags();
+	c.msg.status = job_flags() | flags;
 	call_window(&c, buf, len, op == FILE_READ ? X_WIN_WRITE : X_WIN_READ);
 	if (offset >= 0) {
 		c.msg.status |= FILE_AT;
@@ -36,17 +37,22 @@ static int64_t transfer_by_call(uint64_t fd, uint32_t op, uint64_t buf, uint64_t
 }
 
 /* What the kernel has at hand needs no call. It may settle only the first part. */
-static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+int64_t file_transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, int32_t flags)
 {
 	uint32_t way = op == FILE_READ ? X_STREAM_READ : X_STREAM_WRITE;
 	int64_t n = x_stream((x_handle_t)fd, way, (void *)buf, len, offset), more;
 
 	if (n == -X_EWAIT)
-		return transfer_by_call(fd, op, buf, len, offset);
+		return transfer_by_call(fd, op, buf, len, offset, flags);
 	if (n <= 0 || (uint64_t)n == len || (op == FILE_READ && (uint64_t)n < X_STREAM_MAX))
 		return linux_error(n);
-	more = transfer(fd, op, buf + (uint64_t)n, len - (uint64_t)n, offset < 0 ? offset : offset + n);
+	more = file_transfer(fd, op, buf + (uint64_t)n, len - (uint64_t)n, offset < 0 ? offset : offset + n, flags);
 	return more > 0 ? n + more : n;
+}
+
+static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+{
+	return file_transfer(fd, op, buf, len, offset, 0);
 }
 
 /* As transfer, for a buffer of the program of any length: split at the window
@@ -113,7 +119,7 @@ int64_t linux_write(struct sys *s)
 {
 	int64_t error = below_size_limit(s, s->a[0], -1, &s->a[2]);
 
-	return error ? error : sigpipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], -1));
+	return error ? error : broken_pipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], -1));
 }
 
 int64_t linux_pread64(struct sys *s)
@@ -130,7 +136,7 @@ int64_t linux_pwrite64(struct sys *s)
 	if ((int64_t)s->a[3] < 0)
 		return -X_EINVAL;
 	error = below_size_limit(s, s->a[0], (int64_t)s->a[3], &s->a[2]);
-	return error ? error : sigpipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], (int64_t)s->a[3]));
+	return error ? error : broken_pipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], (int64_t)s->a[3]));
 }
 
 /* ------------------------------------------------------------------- vectors */
@@ -239,7 +245,7 @@ static int64_t transfer_vectors(struct sys *s, uint32_t op, int64_t offset)
 }
 
 int64_t linux_readv(struct sys *s) { return transfer_vectors(s, FILE_READ, -1); }
-int64_t linux_writev(struct sys *s) { return sigpipe(s, transfer_vectors(s, FILE_WRITE, -1)); }
+int64_t linux_writev(struct sys *s) { return broken_pipe(s, transfer_vectors(s, FILE_WRITE, -1)); }
 
 int64_t linux_preadv(struct sys *s)
 {
@@ -250,22 +256,32 @@ int64_t linux_pwritev(struct sys *s)
 {
 	if ((int64_t)s->a[3] < 0)
 		return -X_EINVAL;
-	return sigpipe(s, transfer_vectors(s, FILE_WRITE, (int64_t)s->a[3]));
+	return broken_pipe(s, transfer_vectors(s, FILE_WRITE, (int64_t)s->a[3]));
 }
 
-/* Offset -1 means the cursor; the RWF_ flags are not known here. */
+#define RWF_HIPRI 1u
+#define RWF_DSYNC 2u
+#define RWF_SYNC  4u
+
+/* Offset -1 means the cursor. RWF_NOWAIT and RWF_APPEND are not known here. */
 int64_t linux_preadv2(struct sys *s)
 {
-	if (s->a[5])
+	if (s->a[5] & ~(uint64_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
 		return -X_EOPNOTSUPP;
 	return s->a[3] == UINT64_MAX ? linux_readv(s) : linux_preadv(s);
 }
 
 int64_t linux_pwritev2(struct sys *s)
 {
-	if (s->a[5])
+	int64_t written, error;
+
+	if (s->a[5] & ~(uint64_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
 		return -X_EOPNOTSUPP;
-	return s->a[3] == UINT64_MAX ? linux_writev(s) : linux_pwritev(s);
+	written = s->a[3] == UINT64_MAX ? linux_writev(s) : linux_pwritev(s);
+	if (written <= 0 || !(s->a[5] & (RWF_DSYNC | RWF_SYNC)))
+		return written;
+	error = s->a[5] & RWF_SYNC ? linux_fsync(s) : linux_fdatasync(s);
+	return error < 0 ? error : written;
 }
 
 /* ------------------------------------------------------------- file positions */
@@ -341,6 +357,14 @@ int64_t linux_ftruncate(struct sys *s)
 	return fd_call(s->a[0], FILE_TRUNCATE, s->a[1], &c);
 }
 
+/* Flags of an open file that data can be asked of: -X_EBADF otherwise. */
+static int64_t data_flags(uint64_t fd)
+{
+	int64_t flags = check_fd(fd) ? -X_EBADF : x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0);
+
+	return flags < 0 || flags & F_O_PATH ? -X_EBADF : flags;
+}
+
 /* Only "make it at least so long"; blocks are not reserved. */
 int64_t linux_fallocate(struct sys *s)
 {
@@ -350,10 +374,14 @@ int64_t linux_fallocate(struct sys *s)
 
 	if ((int64_t)s->a[2] < 0 || (int64_t)s->a[3] <= 0)
 		return -X_EINVAL;
-	error = fd_size(s->a[0], &size);
+	error = data_flags(s->a[0]);
+	if (error >= 0)
+		error = (error & F_O_ACCMODE) == F_O_RDONLY ? -X_EBADF : fd_size(s->a[0], &size);
 	if (error)
 		return error;
 	end = s->a[2] + s->a[3];
+	if (end > INT64_MAX)
+		return -X_EFBIG;
 	if ((uint32_t)s->a[1] & ~1u) /* all but FALLOC_FL_KEEP_SIZE */
 		return -X_EOPNOTSUPP;
 	if (((uint32_t)s->a[1] & 1) || end <= size)
@@ -376,7 +404,24 @@ int64_t linux_fdatasync(struct sys *s)
 }
 
 int64_t linux_syncfs(struct sys *s) { return linux_fsync(s); }
-int64_t linux_sync_file_range(struct sys *s) { return linux_fdatasync(s); }
+
+int64_t linux_sync_file_range(struct sys *s)
+{
+	int64_t offset = (int64_t)s->a[1], len = (int64_t)s->a[2], end;
+	struct file_attr attr;
+	int64_t error = data_flags(s->a[0]);
+
+	if (error >= 0)
+		error = fd_attributes(s->a[0], &attr);
+	if (error < 0)
+		return error;
+	if ((uint32_t)s->a[3] & ~7u || offset < 0 || len < 0 || __builtin_add_overflow(offset, len, &end))
+		return -X_EINVAL;
+	if ((attr.mode & F_S_IFMT) == F_S_IFIFO || (attr.mode & F_S_IFMT) == F_S_IFSOCK ||
+	    (attr.mode & F_S_IFMT) == F_S_IFCHR)
+		return -X_ESPIPE;
+	return linux_fdatasync(s);
+}
 
 static int64_t fd_exists(uint64_t fd)
 {
@@ -385,8 +430,33 @@ static int64_t fd_exists(uint64_t fd)
 	return check_fd(fd) || x_handle_info((x_handle_t)fd, &info) < 0 ? -X_EBADF : 0;
 }
 
-int64_t linux_fadvise64(struct sys *s) { return fd_exists(s->a[0]); }
-int64_t linux_readahead(struct sys *s) { return fd_exists(s->a[0]); }
+/* Advice is checked, and not needed: see how files are read ahead (docs/files.md). */
+int64_t linux_fadvise64(struct sys *s)
+{
+	struct file_attr attr;
+	int64_t error = data_flags(s->a[0]);
+
+	if (error >= 0)
+		error = fd_attributes(s->a[0], &attr);
+	if (error < 0)
+		return error;
+	if ((attr.mode & F_S_IFMT) == F_S_IFIFO || (attr.mode & F_S_IFMT) == F_S_IFSOCK)
+		return -X_ESPIPE;
+	return (int64_t)s->a[2] < 0 || (uint32_t)s->a[3] > 5 ? -X_EINVAL : 0;
+}
+
+int64_t linux_readahead(struct sys *s)
+{
+	struct file_attr attr;
+	int64_t flags = data_flags(s->a[0]), error;
+
+	if (flags < 0 || (flags & F_O_ACCMODE) == F_O_WRONLY)
+		return -X_EBADF;
+	error = fd_attributes(s->a[0], &attr);
+	if (error < 0)
+		return error;
+	return (attr.mode & F_S_IFMT) == F_S_IFREG || (attr.mode & F_S_IFMT) == F_S_IFBLK ? 0 : -X_EINVAL;
+}
 
 int64_t linux_getdents64(struct sys *s)
 {
@@ -432,98 +502,6 @@ int64_t linux_getdents(struct sys *s)
 	int64_t bytes = linux_getdents64(s);
 
 	return bytes > 0 ? old_dirents(s->a[1], bytes) : bytes;
-}
-
-/* ----------------------------------------------------------------- copying */
-
-/* Copy between two files through the thread's buffer. Negative offsets stand
- * for the cursor. What was read and could not be written is given back. */
-static int64_t copy_files(struct sys *s, uint64_t in, int64_t in_off, uint64_t out, int64_t out_off,
-			  uint64_t len)
-{
-	uint8_t *buf = thread_scratch(s->thread);
-	int64_t total = 0;
-
-	if (!buf)
-		return -X_ENOMEM;
-	while ((uint64_t)total < len) {
-		uint64_t part = len - (uint64_t)total;
-		int64_t n, written;
-
-		if (part > PERS_SCRATCH_BUFFER)
-			part = PERS_SCRATCH_BUFFER;
-		n = transfer(in, FILE_READ, (uint64_t)buf, part, in_off < 0 ? in_off : in_off + total);
-		if (n <= 0)
-			return total ? total : n;
-		written = transfer(out, FILE_WRITE, (uint64_t)buf, (uint64_t)n,
-				   out_off < 0 ? out_off : out_off + total);
-		if (written < n && in_off < 0)
-			x_object_ctl((x_handle_t)in, X_OBJ_ADD_CURSOR,
-				     (uint64_t)((written < 0 ? 0 : written) - n));
-		if (written < 0)
-			return total ? total : written;
-		total += written;
-		if (written < n)
-			break;
-	}
-	return total;
-}
-
-/* An offset the caller keeps in its own memory: read, and written back moved. */
-static int64_t get_offset(uint64_t addr, int64_t *offset)
-{
-	*offset = -1;
-	if (!addr)
-		return 0;
-	if (copy_in(offset, addr, 8))
-		return -X_EFAULT;
-	return *offset < 0 ? -X_EINVAL : 0;
-}
-
-static int64_t put_offset(uint64_t addr, int64_t offset, int64_t moved)
-{
-	if (!addr || moved <= 0)
-		return moved;
-	offset += moved;
-	return copy_out(addr, &offset, 8) ? -X_EFAULT : moved;
-}
-
-int64_t linux_sendfile(struct sys *s)
-{
-	uint64_t size;
-	int64_t offset, error = check_fd(s->a[0]), moved;
-
-	if (!error)
-		error = fd_size(s->a[1], &size);
-	if (error)
-		return error == -X_ESPIPE ? -X_EINVAL : error;
-	error = get_offset(s->a[2], &offset);
-	if (error)
-		return error;
-	moved = copy_files(s, s->a[1], offset, s->a[0], -1, s->a[3]);
-	return sigpipe(s, put_offset(s->a[2], offset, moved));
-}
-
-int64_t linux_copy_file_range(struct sys *s)
-{
-	int64_t in_off, out_off, error, moved;
-	uint64_t size;
-
-	if (s->a[5])
-		return -X_EINVAL;
-	error = fd_size(s->a[0], &size);
-	if (!error)
-		error = fd_size(s->a[2], &size);
-	if (error)
-		return error == -X_ESPIPE ? -X_EINVAL : error;
-	error = get_offset(s->a[1], &in_off);
-	if (!error)
-		error = get_offset(s->a[3], &out_off);
-	if (error)
-		return error;
-	moved = copy_files(s, s->a[0], in_off, s->a[2], out_off, s->a[4]);
-	moved = put_offset(s->a[1], in_off, moved);
-	return put_offset(s->a[3], out_off, moved);
 }
 
 /* ------------------------------------------------------- descriptors themselves */

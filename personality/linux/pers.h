@@ -194,6 +194,11 @@ int64_t wait_interrupted(struct sys *s, const uint64_t *mask); /* a signal ended
 int64_t install_fd(int64_t handle, bool cloexec);          /* a new handle (or error) becomes a descriptor */
 int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags);
 
+int64_t fd_attributes(uint64_t fd, struct file_attr *attr);
+/* As read or write; the buffer is trusted; offset < 0: at the cursor; flags: FILE_*. */
+int64_t file_transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, int32_t flags);
+int64_t broken_pipe(struct sys *s, int64_t result); /* SIGPIPE if it is -X_EPIPE */
+
 /* ---- ioctl.c ---- */
 struct ioctl_shape { uint32_t bytes, flags; }; /* X_WIN_READ: the server reads the argument */
 struct ioctl_shape ioctl_shape(uint32_t command);

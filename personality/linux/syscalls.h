@@ -281,10 +281,10 @@ L(ppoll, 271, DONE)
 L(unshare, 272, PARTLY) /* of a process with one thread; no namespaces: EPERM */
 L(set_robust_list, 273, DONE)
 L(get_robust_list, 274, DONE)
-N(splice, 275)
-N(tee, 276)
+L(splice, 275, DONE)
+L(tee, 276, DONE)
 L(sync_file_range, 277, PARTLY) /* as fdatasync */
-N(vmsplice, 278)
+L(vmsplice, 278, PARTLY) /* copies */
 N(move_pages, 279)
 L(utimensat, 280, DONE)
 L(epoll_pwait, 281, DONE)
@@ -333,8 +333,8 @@ N(userfaultfd, 323)
 L(membarrier, 324, PARTLY) /* no rseq commands */
 L(mlock2, 325, PARTLY) /* as mlock */
 L(copy_file_range, 326, PARTLY) /* no flags; by way of a buffer */
-L(preadv2, 327, PARTLY) /* no flags */
-L(pwritev2, 328, PARTLY) /* no flags */
+L(preadv2, 327, PARTLY) /* no RWF_NOWAIT, RWF_APPEND */
+L(pwritev2, 328, PARTLY) /* no RWF_NOWAIT, RWF_APPEND */
 N(pkey_mprotect, 329)
 N(pkey_alloc, 330)
 N(pkey_free, 331)

@@ -286,9 +286,3 @@ int64_t linux_vhangup(struct sys *s) { (void)s; return ids()->euid == 0 ? 0 : -X
 int64_t linux_acct(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_ENOSYS : -X_EPERM; }
 int64_t linux_swapon(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_EINVAL : -X_EPERM; }
 int64_t linux_swapoff(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_EINVAL : -X_EPERM; }
-
-#define NO_XATTR(name) int64_t linux_##name(struct sys *s) { (void)s; return -X_EOPNOTSUPP; }
-NO_XATTR(setxattr) NO_XATTR(lsetxattr) NO_XATTR(fsetxattr)
-NO_XATTR(getxattr) NO_XATTR(lgetxattr) NO_XATTR(fgetxattr)
-NO_XATTR(listxattr) NO_XATTR(llistxattr) NO_XATTR(flistxattr)
-NO_XATTR(removexattr) NO_XATTR(lremovexattr) NO_XATTR(fremovexattr)

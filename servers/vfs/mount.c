@@ -592,9 +592,9 @@ static void list_word(struct list *l, const char *word)
 
 static void list_flags(struct list *l, const struct mount *m)
 {
-	list_add(l, "%s%s%s%s%s", m->rdonly ? "ro" : "rw", m->options & MOUNT_NOSUID ? ",nosuid" : "",
+	list_add(l, "%s%s%s%s%s%s", m->rdonly ? "ro" : "rw", m->options & MOUNT_NOSUID ? ",nosuid" : "",
 		 m->options & MOUNT_NODEV ? ",nodev" : "", m->options & MOUNT_NOEXEC ? ",noexec" : "",
-		 m->options & MOUNT_NOATIME ? ",noatime" : ",relatime");
+		 m->options & MOUNT_NOSYMFOLLOW ? ",nosymfollow" : "", m->options & MOUNT_NOATIME ? ",noatime" : ",relatime");
 }
 
 static void list_mount(struct list *l, const struct mount *m)

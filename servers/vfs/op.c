@@ -8,6 +8,7 @@
 #include "servers/vfs/vfs.h"
 
 enum { ACCESS_ALL = 7 };
+enum { DESCRIPTOR_STAT, DESCRIPTOR_SET }; /* phases of what is about a descriptor itself */
 
 enum last path_last(const char *path, int64_t bytes)
 {
@@ -72,7 +73,7 @@ static bool start_descriptor(struct request *r)
 
 	if (!r->in.handle_count || request_window(r, 0))
 		return false;
-	request_handle_call(r, REQUEST_CALL, 0, r->in.handles[0], &stat, r->text,
+	request_handle_call(r, REQUEST_CALL, DESCRIPTOR_STAT, r->in.handles[0], &stat, r->text,
 			    sizeof(struct file_attr));
 	return true;
 }
@@ -136,6 +137,8 @@ static void start_setattr(struct request *r)
 		return;
 	}
 	memcpy(r->data, &set, sizeof(set));
+	if (start_descriptor(r))
+		return;
 	r->walk.data = r->data;
 	r->walk.data_bytes = sizeof(set);
 	r->walk.a4 = set.mask & ATTR_SIZE ? set.size : set.gid;
@@ -268,12 +271,13 @@ static void access_checked(struct request *r)
 /* f_flags has the mount's options under their numbers, and says that it has. */
 static void add_mount_flags(struct request *r)
 {
-	const uint64_t valid = 0x20, relatime = 4096;
+	const uint64_t valid = 0x20, relatime = 4096, nosymfollow = 0x2000;
 	const struct mount *m = &mounts[r->walk.at.mount];
 	struct file_statfs fs;
 
 	memcpy(&fs, r->text, sizeof(fs));
-	fs.flags |= valid | m->options | (m->options & MOUNT_NOATIME ? 0 : relatime);
+	fs.flags |= valid | (m->options & ~(uint32_t)MOUNT_NOSYMFOLLOW) |
+		    (m->options & MOUNT_NOSYMFOLLOW ? nosymfollow : 0) | (m->options & MOUNT_NOATIME ? 0 : relatime);
 	memcpy(r->text, &fs, sizeof(fs));
 }
 
@@ -327,11 +331,41 @@ static void statfs_walked(struct request *r)
 	request_call(r, 0);
 }
 
+/* The file's server said where it is: there it is changed, with the caller's rights. What
+ * is in no filesystem (a pipe, a socket) changes itself. */
+static void descriptor_setattr(struct request *r, const struct file_attr *attr)
+{
+	struct mount *m = mount_by_id(attr->dev);
+	struct fs_setattr set;
+	struct fs_call *call;
+
+	memcpy(&set, r->data, sizeof(set));
+	if (!m) {
+		struct x_msg msg = {
+			.op = FILE_SETATTR,
+			.a = { set.mask, set.mode | (uint64_t)set.uid << 32, set.gid, set.size, set.atime_ns, set.mtime_ns },
+		};
+
+		request_handle_call(r, REQUEST_CALL, DESCRIPTOR_SET, r->in.handles[0], &msg, NULL, 0);
+		return;
+	}
+	call = request_prepare(r, m, FS_SETATTR, attr->ino);
+	call->a[3] = set.mask | (uint64_t)set.uid << 32;
+	call->a[4] = set.gid;
+	call->data = r->data;
+	call->data_bytes = sizeof(set);
+	request_call(r, DESCRIPTOR_SET);
+}
+
 static void descriptor_called(struct request *r)
 {
 	struct file_attr attr;
 
 	memcpy(&attr, r->text, sizeof(attr));
+	if (r->call.status >= 0 && r->in.msg.op == VFS_SETATTR && r->phase != DESCRIPTOR_SET) {
+		descriptor_setattr(r, &attr);
+		return;
+	}
 	if (r->call.status >= 0 && r->in.msg.op == VFS_ACCESS &&
 	    !creds_allow(&r->who, attr.mode, attr.uid, attr.gid, r->in.msg.a[0] & ACCESS_ALL))
 		r->call.status = -X_EACCES;

@@ -74,7 +74,7 @@ static struct mount *target_mount(const struct request *r)
 /* Options become what was asked, all of them, as mount(2) says. */
 static void set_options(const struct request *r, struct mount *m)
 {
-	m->options = r->in.msg.a[0] & (MOUNT_OPTIONS | MOUNT_NOATIME);
+	m->options = r->in.msg.a[0] & (MOUNT_OPTIONS | MOUNT_NOSYMFOLLOW | MOUNT_NOATIME);
 }
 
 /* With MS_BIND only the options that vfs looks at change. */

@@ -192,9 +192,28 @@ static void pump(struct pipe *p)
 
 /* ---- read, write ---- */
 
+static bool never_waits(const struct x_in *in)
+{
+	return in->status_flags & F_O_NONBLOCK || in->msg.status & FILE_NOWAIT;
+}
+
+static int64_t peek_pipe(const struct pipe *p, const struct x_in *in, uint32_t bytes)
+{
+	uint32_t count = p->ring.count;
+
+	if (!bytes || (!count && !p->writers))
+		return 0;
+	return count ? ring_peek(&p->ring, 0, in->id, 0, 0, bytes < count ? bytes : count) : -X_EAGAIN;
+}
+
 static void read_pipe(struct pipe *p, const struct x_in *in)
 {
 	uint32_t bytes = in_window(in, 0, X_WIN_WRITE);
+
+	if (in->msg.status & FILE_PEEK) {
+		out_status(in->id, peek_pipe(p, in, bytes));
+		return;
+	}
 
 	if (!bytes || (!p->ring.count && !p->writers)) {
 		out_status(in->id, 0);
@@ -204,7 +223,7 @@ static void read_pipe(struct pipe *p, const struct x_in *in)
 		else
 			ring_answer(&p->ring, in->id, bytes);
 		pipe_tell(p, p->writing.first ? pump_writers(p) : false);
-	} else if (in->status_flags & F_O_NONBLOCK || !park(in, &p->reading, in->object, bytes, 0)) {
+	} else if (never_waits(in) || !park(in, &p->reading, in->object, bytes, 0)) {
 		out_status(in->id, -X_EAGAIN);
 	}
 }
@@ -229,7 +248,7 @@ static int64_t hand_over(struct pipe *p, const struct x_in *in, uint32_t bytes)
 static void write_pipe(struct pipe *p, const struct x_in *in)
 {
 	uint32_t bytes = in_window(in, 0, X_WIN_READ);
-	bool blocks = !(in->status_flags & F_O_NONBLOCK);
+	bool blocks = !never_waits(in);
 	int64_t done = 0, put = 0;
 
 	if (!p->readers || !bytes) {

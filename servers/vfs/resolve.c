@@ -185,6 +185,8 @@ static enum next met_link(struct request *r)
 
 	if (!call->r[1] || call->r[1] > r->walk.piece_bytes)
 		return over(r, -X_EIO);
+	if (mounts[r->walk.at.mount].options & MOUNT_NOSYMFOLLOW)
+		return over(r, -X_ELOOP);
 	r->walk.consumed = (uint32_t)call->r[1];
 	r->walk.at.inode = call->r[0];
 	if (call->handle != X_NO_HANDLE)

@@ -143,6 +143,7 @@ enum {
 	MOUNT_NODEV = 4,        /* opening a device node: -X_EACCES */
 	MOUNT_NOEXEC = 8,       /* running a program: -X_EACCES */
 	MOUNT_OPTIONS = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC,
+	MOUNT_NOSYMFOLLOW = 256, /* symbolic links are not followed: -X_ELOOP */
 	MOUNT_NOATIME = 1024,   /* this one the filesystem is told */
 };
 
