@@ -189,7 +189,7 @@ struct x_commit {
 	uint32_t out_error_at; /* out: index of that entry */
 };
 #define X_MAX_BATCH 64u  /* items received at once */
-#define X_MAX_OUT  256u  /* entries of one outbox */
+#define X_MAX_OUT  1024u /* entries of one outbox: a batch half full, and one item for all processes */
 
 /* x_window_copy: between an open call's window and the server's memory */
 struct x_window_copy {

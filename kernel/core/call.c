@@ -573,6 +573,8 @@ int64_t port_window_copy(struct port *p, uint64_t id, uint32_t window, uint64_t 
 		if (span_copy_user(&s, addr + total, to_window))
 			return -X_EFAULT;
 		total += s.bytes;
+		if (total == len)
+			return (int64_t)total;
 	}
 }
 

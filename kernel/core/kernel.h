@@ -95,6 +95,7 @@ void kernel_lock_breathe(void);
  * worth that. No more than copying from, to, and clearing of frames to which we
  * hold references, or user memory; what was looked up before must be looked up
  * again. tlb_service() is to be called after every page or so. */
+#define LEAVE_BYTES 1024u /* below, it costs more than it gives */
 bool kernel_leave(uint64_t bytes);
 void kernel_return(bool left);
 void tlb_service(void);              /* carry out a shoot-down asked of this CPU */

@@ -20,7 +20,7 @@ static char *span_at(const struct span *s, uint64_t done, uint64_t *run)
 	return (char *)phys_to_virt(s->frames[at / PAGE_SIZE]) + at % PAGE_SIZE;
 }
 
-int span_copy_user(struct span *s, uint64_t user, bool to_span)
+int span_copy_user_long(struct span *s, uint64_t user, bool to_span)
 {
 	bool left = kernel_leave(s->bytes);
 	uint64_t done = 0, run;

@@ -37,9 +37,22 @@ static inline void span_cut(struct span *s)
 }
 
 void span_drop(struct span *s);
+int span_copy_user_long(struct span *s, uint64_t user, bool to_span);
 /* Copies from or to the current process's memory and drops the span. May block.
  * 0 or -X_EFAULT; s->bytes is what was copied. */
-int span_copy_user(struct span *s, uint64_t user, bool to_span);
+static inline int span_copy_user(struct span *s, uint64_t user, bool to_span)
+{
+	char *at = (char *)phys_to_virt(s->frames[0]) + s->offset;
+	int err;
+
+	if (s->count != 1 || s->bytes >= LEAVE_BYTES)
+		return span_copy_user_long(s, user, to_span);
+	err = to_span ? copy_from_user(at, user, s->bytes) : copy_to_user(user, at, s->bytes);
+	frame_unref(s->frames[0]);
+	s->count = 0;
+	s->bytes = err ? 0 : s->bytes;
+	return err;
+}
 /* As many bytes as both have. Both are dropped, both `bytes` are what was copied. */
 void span_copy(struct span *to, struct span *from);
 

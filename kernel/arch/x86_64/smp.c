@@ -89,8 +89,6 @@ void kernel_unlock(void)
 	kernel_unlock_inline();
 }
 
-#define LEAVE_BYTES 1024u /* below, it costs more than it gives */
-
 static void flush_local(uint64_t start, uint64_t end)
 {
 	if (end - start > FLUSH_PAGES_MAX * PAGE_SIZE) {
