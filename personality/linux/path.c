@@ -358,7 +358,7 @@ int64_t linux_getcwd(struct sys *s)
 	struct x_call c;
 	int64_t len;
 
-	if (size == 0)
+	if (size < 2) /* not even "/" */
 		return -X_ERANGE;
 	len = user_probe(s->a[0], size, true);
 	if (len)
@@ -457,6 +457,14 @@ static int64_t fd_setattr(uint64_t fd, const struct fs_setattr *set)
 	return vfs(&c);
 }
 
+/* Not by a descriptor that is only a place. */
+static int64_t open_file_setattr(uint64_t fd, const struct fs_setattr *set)
+{
+	int64_t flags = check_fd(fd) ? -X_EBADF : x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0);
+
+	return flags < 0 || flags & F_O_PATH ? -X_EBADF : fd_setattr(fd, set);
+}
+
 static struct fs_setattr mode_change(uint64_t mode)
 {
 	return (struct fs_setattr){ .mask = ATTR_MODE, .mode = (uint32_t)mode & 07777 };
@@ -492,7 +500,7 @@ int64_t linux_fchmod(struct sys *s)
 {
 	struct fs_setattr set = mode_change(s->a[1]);
 
-	return fd_setattr(s->a[0], &set);
+	return open_file_setattr(s->a[0], &set);
 }
 
 int64_t linux_chown(struct sys *s)
@@ -513,7 +521,7 @@ int64_t linux_fchown(struct sys *s)
 {
 	struct fs_setattr set = owner_change(s->a[1], s->a[2]);
 
-	return fd_setattr(s->a[0], &set);
+	return open_file_setattr(s->a[0], &set);
 }
 
 int64_t linux_fchownat(struct sys *s)
@@ -569,7 +577,7 @@ static int64_t set_times(uint64_t dirfd, uint64_t path, const struct linux_times
 	if (!path && is_cwd(dirfd))
 		return -X_EFAULT;
 	if (!path)
-		return fd_setattr(dirfd, &set);
+		return open_file_setattr(dirfd, &set);
 	return path_setattr(dirfd, path, flags & AT_SYMLINK_NOFOLLOW, &set);
 }
 

@@ -19,10 +19,6 @@ void chdir_start(struct request *r)
 {
 	int64_t bytes = walk_take_path(r, 0, r->path);
 
-	if (r->in.msg.op == VFS_CHROOT && r->who.uid) {
-		request_finish(r, -X_EPERM);
-		return;
-	}
 	if (!bytes && r->in.handle_count) {
 		r->path[0] = '.';
 		bytes = 1;
@@ -44,9 +40,9 @@ void chdir_walked(struct request *r)
 		request_finish(r, status);
 		return;
 	}
-	if (!s) {
+	if (!s || (r->in.msg.op == VFS_CHROOT && r->who.uid)) {
 		fs_release(r->call.mount, r->call.r[0], 1);
-		request_finish(r, -X_ESRCH);
+		request_finish(r, s ? -X_EPERM : -X_ESRCH);
 		return;
 	}
 	status = session_set_place(r->in.msg.op == VFS_CHROOT ? &s->root : &s->cwd, walk_place(r));

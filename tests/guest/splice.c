@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,6 +148,10 @@ static void by_descriptor(void)
 	CHECK(wait(&status) > 0 && status == 0);
 	CHECK(fchown(fd, 7, 8) == 0 && futimens(fd, then) == 0);
 	CHECK(fstat(fd, &st) == 0 && st.st_uid == 7 && st.st_gid == 8 && st.st_mtime == 6);
+	close(fd);
+	fd = open(NAME, O_PATH);
+	FAILS(syscall(SYS_fchmod, fd, 0600), EBADF);
+	FAILS(syscall(SYS_fchown, fd, 7, 8), EBADF);
 	FAILS(utimensat(AT_FDCWD, NULL, then, 0), EFAULT);
 	close(fd);
 }
