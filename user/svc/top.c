@@ -135,7 +135,7 @@ static void draw(void)
 	shown = height > 4 ? height - 4 : 1;
 	if (selected >= shown)
 		first = selected - shown + 1;
-	printf("\033[H%.*s\033[K\r\n", width, "svc top   sort: c CPU, m memory, r restarts, a calls, n name   j k: select, K: kill, q: quit");
+	printf("\033[H%.*s\033[K\r\n", width, "sort: c CPU m memory r restarts a calls n name | j k select, K kill, q quit");
 	print_head(width);
 	for (int i = first; i < row_count && i < first + shown; i++) {
 		printf("\033[K\r\n%s", i == selected ? "\033[7m" : "");
