@@ -272,7 +272,7 @@ $(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-
 	@tools/mkrootfs $(BUILD) $@
 
 # ----------------------------------------------------------------- targets
-.PHONY: all docs dist coverage soak iso demo run rootfs test unit check help clean compdb bench bench-kernel
+.PHONY: all docs dist coverage soak iso demo run rootfs test unit check help clean compdb bench bench-net bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -314,14 +314,19 @@ soak: all ## everything at once for 600 s: load, kills, shortage (SECONDS=N SEED
 unit: ## only the unit tests on the host
 	@tests/run --unit
 
-$(BUILD)/bench/costs: bench/programs/costs.c | $(STAMP)
+BENCH_PROGRAMS := $(patsubst bench/programs/%.c,$(BUILD)/bench/%,$(wildcard bench/programs/*.c))
+$(BUILD)/bench/%: bench/programs/%.c | $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -O1 $(WARN) -Wno-unused-result $< -o $@
 
-bench: all $(BUILD)/bench/costs ## XINIM and Linux in turn on the same virtual machine
+bench: all $(BENCH_PROGRAMS) ## XINIM and Linux in turn on the same virtual machine
 	@tools/install-packages $(BENCH_PACKAGES)
 	@bench/run
+
+bench-net: all $(BENCH_PROGRAMS) ## only the network's rows of it (as root)
+	@tools/install-packages $(BENCH_PACKAGES)
+	@bench/run net
 
 bench-kernel: all $(BUILD)/kbench.archive $(BUILD)/bench/costs ## exact costs of the kernel's paths
 	@bench/kernel/run $(BUILD)
