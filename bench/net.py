@@ -127,7 +127,8 @@ def net(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None):
                 measure(cable, name, seconds, results)
                 subprocess.run([*cable.inside, "timeout", "5", "/usr/bin/python3", "-c",
                                 f"import socket; socket.create_connection(('{GUEST}', {END_PORT})).close()"], check=False)
-            system.run(job(system), programs, mem=1024, smp=smp, wrap=cable.inside, while_running=follow, append="net.dhcp=off",
+            system.run(job(system), programs, mem=1024, smp=smp, wrap=cable.inside, while_running=follow,
+                       append="net.dhcp=off " + os.environ.get("XINIM_BENCH_APPEND", ""),
                        qemu=["-netdev", "tap,id=bench,ifname=tap0,script=no,downscript=no",
                              "-device", f"{DEVICES[name]},netdev=bench"])
     return results
