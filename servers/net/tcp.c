@@ -128,6 +128,8 @@ static void begin_connection(struct sock *s, struct tcp_pcb *pcb)
 	if (limit > TCP_WND_MAX(pcb))
 		limit = TCP_WND_MAX(pcb);
 	pcb->rcv_wnd = pcb->rcv_ann_wnd = limit;
+	/* What a SYN can tell of lwIP's own, larger window; an edge once told would never be taken back. */
+	pcb->rcv_ann_right_edge = pcb->rcv_nxt + (limit < 0xffff ? limit : 0xffff);
 	size_to_way(pcb);
 	s->connecting = false;
 	s->connected = s->was_connected = true;

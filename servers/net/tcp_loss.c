@@ -78,19 +78,30 @@ static void read_options(struct sock *s, const struct tcp_pcb *pcb, const uint8_
 	}
 }
 
+/* lwIP keeps a segment that comes too early as it is, and ends (an assertion) when it turns out
+ * later that its end was beyond the window: one that overruns it is not taken at all. */
+static bool out_of_window(const struct tcp_pcb *pcb, uint32_t seqno, uint32_t bytes)
+{
+	return pcb->state >= ESTABLISHED && TCP_SEQ_GT(seqno, pcb->rcv_nxt) &&
+	       TCP_SEQ_GT(seqno + bytes, pcb->rcv_nxt + pcb->rcv_wnd);
+}
+
 int hook_tcp_input(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t option_bytes, u16_t first_bytes,
 		   u8_t *second, struct pbuf *p)
 {
 	uint8_t options[40];
 	struct sock *s;
 
-	(void)p;
 	if (pcb->state == LISTEN || pcb->state == TIME_WAIT)
 		return ERR_OK;
 	s = owner(pcb);
 	if (!s)
 		return ERR_OK;
 	sock_mark(s, 0); /* windows may have moved */
+	if (out_of_window(pcb, header->seqno, p->tot_len)) {
+		tcp_ack_now(pcb);
+		return ERR_VAL;
+	}
 	if (!(pcb->flags & TF_SACK) || !pcb->unacked)
 		return ERR_OK;
 	pcb->dupacks = 0; /* counting them is our affair */
