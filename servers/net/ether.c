@@ -110,12 +110,59 @@ static bool is_fragment(const struct pbuf *p)
 	return p->len >= 34 && b[12] == 8 && b[13] == 0 && ((b[20] & 0x3f) || b[21]);
 }
 
+/* Into the stack. What the device or join.c has verified, or what never was on a
+ * wire, is not summed again; the flags hold for this packet only. */
+static void deliver(struct interface *i, struct pbuf *p, bool verified)
+{
+	if (server_part(interface_index(i), i->delivered++)) {
+		i->rx_dropped++;
+		pbuf_free(p);
+		return;
+	}
+	packet_poison(p, 14);
+	packet_deliver(&i->netif, p, false);
+	if (verified && !is_fragment(p))
+		NETIF_SET_CHECKSUM_CTRL(&i->netif, NETIF_CHECKSUM_ENABLE_ALL &
+					~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP));
+	else
+		NETIF_SET_CHECKSUM_CTRL(&i->netif, NETIF_CHECKSUM_ENABLE_ALL);
+	if (i->netif.input(p, &i->netif) != ERR_OK)
+		pbuf_free(p);
+	server_part_end();
+}
+
+void ether_deliver_joined(struct interface *i, const uint8_t *head, uint32_t head_bytes, struct chunk *c,
+			  const uint8_t *data, uint32_t bytes)
+{
+	struct pbuf *p = copy_of(head, head_bytes), *rest = p ? chunk_pbuf(c, data, bytes) : NULL;
+
+	chunk_drop(c);
+	if (!rest || !i->up) {
+		i->rx_dropped++;
+		if (p)
+			pbuf_free(p);
+		if (rest)
+			pbuf_free(rest);
+		return;
+	}
+	pbuf_cat(p, rest);
+	deliver(i, p, true);
+}
+
 static void received(void *ctx, const struct net_piece *pieces, uint32_t count, const struct net_meta *meta)
 {
 	struct interface *i = ctx;
 	struct pbuf *p = NULL;
 	uint32_t bytes = 0;
-	bool lost = false;
+	bool lost = false, verified = meta->flags & (NET_CSUM_VALID | NET_CSUM_PARTIAL);
+
+	if (count == 1 && !(i->info.features & NET_F_RX_GSO) && i->up &&
+	    join_frame(i, pieces->cookie, pool.virt + pieces->offset, pieces->length, verified)) {
+		i->posted--;
+		i->rx_packets++;
+		i->rx_bytes += pieces->length;
+		return;
+	}
 
 	for (uint32_t k = 0; k < count; k++) {
 		struct pbuf *part = take_piece(&pieces[k], k == 0);
@@ -137,23 +184,7 @@ static void received(void *ctx, const struct net_piece *pieces, uint32_t count, 
 	}
 	i->rx_packets++;
 	i->rx_bytes += bytes;
-	if (server_part(interface_index(i), i->rx_packets)) {
-		i->rx_dropped++;
-		pbuf_free(p);
-		return;
-	}
-	packet_poison(p, 14);
-	packet_deliver(&i->netif, p, false);
-	/* What the device has verified, or what never was on a wire, is not summed
-	 * again; the flags hold for this packet only. */
-	if (meta->flags & (NET_CSUM_VALID | NET_CSUM_PARTIAL) && !is_fragment(p))
-		NETIF_SET_CHECKSUM_CTRL(&i->netif, NETIF_CHECKSUM_ENABLE_ALL &
-					~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP));
-	else
-		NETIF_SET_CHECKSUM_CTRL(&i->netif, NETIF_CHECKSUM_ENABLE_ALL);
-	if (i->netif.input(p, &i->netif) != ERR_OK)
-		pbuf_free(p);
-	server_part_end();
+	deliver(i, p, verified);
 }
 
 static void sent(void *ctx, void *cookie, int status)
@@ -302,6 +333,7 @@ bool ether_poll(void)
 	for (uint32_t k = 1; k < interface_count; k++)
 		if (interfaces[k].client && interfaces[k].present)
 			more |= net_poll(interfaces[k].client, POLL_AT_ONCE);
+	joins_deliver();
 	for_each_client(post_buffers);
 	return more;
 }

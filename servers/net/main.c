@@ -77,7 +77,7 @@ static void batch_end(void)
 	net_batch_end();
 	pool_iteration_ends();
 	/* What drivers had finished may have been seen only at the very end. */
-	if (more || may_go || sockets_unsettled() || (pool_is_short() && pool_has_given_back())) {
+	if (more || may_go || joins_pending() || sockets_unsettled() || (pool_is_short() && pool_has_given_back())) {
 		again_timer.fn = again;
 		timer_set(&again_timer, server_now_ns);
 	}

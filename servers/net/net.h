@@ -24,6 +24,7 @@
 
 /* ---- checksum.c: sums, not inverted ---- */
 uint16_t checksum_add(uint16_t a, uint16_t b);
+uint16_t checksum_copy(void *to, const void *from, uint32_t length); /* to payload, that is */
 
 /* ---- random.c ---- */
 void random_start(void);
@@ -50,6 +51,7 @@ void chunk_hold(struct chunk *c);
 void chunk_drop(struct chunk *c);
 struct chunk *chunk_of(const void *address); /* NULL: not in the pool */
 uint32_t chunks_free_large(void);
+bool chunks_are_plenty(void);    /* a large one may be used for what might do with less */
 bool pool_is_short(void);
 bool chunks_were_short(void);    /* chunk_get() failed since the last time this was asked, and
                                     there are some now */
@@ -260,6 +262,7 @@ struct interface {
 	struct tx_packet *tx_free;
 	bool tx_stalled;         /* something was refused for want of room */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped;
+	uint64_t delivered;      /* packets given to lwIP: names one whose delivery kills */
 };
 #define INTERFACES_MAX 8u
 extern struct interface interfaces[INTERFACES_MAX]; /* 0: lo */
@@ -282,6 +285,14 @@ bool loopback_run(uint32_t most);  /* true: there is more */
 void ether_start(void);
 bool ether_poll(void);             /* true: there may be more */
 void ether_filters_changed(struct interface *i);
+/* Takes the reference of c, in which the data lies. */
+void ether_deliver_joined(struct interface *i, const uint8_t *head, uint32_t head_bytes, struct chunk *c,
+			  const uint8_t *data, uint32_t bytes);
+
+/* join.c */
+bool join_frame(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t length, bool verified);
+void joins_deliver(void);
+bool joins_pending(void);
 
 /* edge.c, frame.c: packets out */
 err_t edge_output(struct netif *netif, struct pbuf *p);

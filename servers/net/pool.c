@@ -97,6 +97,8 @@ void pool_start(void)
 
 uint32_t chunks_free_large(void) { return large_free_count; }
 
+bool chunks_are_plenty(void) { return large_free_count > large_count / 4; }
+
 /* Somebody waits for a chunk. */
 bool pool_is_short(void) { return were_short; }
 

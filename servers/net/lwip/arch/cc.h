@@ -24,7 +24,9 @@
 #define SSIZE_MAX INT64_MAX
 typedef int64_t ssize_t;
 #define atoi(text) ((int)strtoul(text, NULL, 10))
+#ifndef BYTE_ORDER /* a host's headers, in unit tests */
 #define BYTE_ORDER LITTLE_ENDIAN
+#endif
 
 __attribute__((noreturn, format(printf, 1, 2))) void server_die(const char *fmt, ...);
 #define LWIP_PLATFORM_DIAG(x) do { } while (0)

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Joining of TCP segments that arrive one by one, before lwIP sees them: what
+ * devices do that have NET_F_RX_GSO, for those that don't. Segments of a stream
+ * that follow each other in one round of ether_poll() become one packet of up to
+ * 64 KiB; its payload is copied together into one chunk (summed on the way, where
+ * the device has not), which frees the receive buffers and makes one copy to the
+ * program of many.
+ *
+ *   (nothing) --segment--> ONE, in its buffer --next--> JOINED, in a chunk of ours
+ *        ^                  |                            |
+ *        +---- the round ends, or something else of this stream arrives: delivered
+ *
+ * Only plain data segments are taken: IPv4 without options or fragments, no flags
+ * but ACK and PSH, right checksums. All else goes its own way, behind what is
+ * held of its stream, so the order within a stream is kept. A joined packet has
+ * the headers of its first segment, with the length, window and PSH of all; its
+ * TCP checksum is that of the first and is not looked at again.
+ */
+#include "lib/c/string.h"
+#include "servers/net/net.h"
+
+#define ETHERNET   14u
+#define IP_BYTES   20u
+#define HEADERS    (ETHERNET + IP_BYTES)
+#define HEAD_MOST  (HEADERS + 60u)
+#define FLOWS      16u
+#define WORTH      256u            /* bytes of payload: less is not held back */
+#define JOINED_MOST (65535u - 80u) /* of payload */
+#define ACK_FLAG   0x10u
+#define PSH_FLAG   0x08u
+
+struct flow {
+	struct interface *interface; /* NULL: free */
+	uint8_t head[HEAD_MOST];
+	uint32_t head_bytes;
+	struct chunk *chunk;     /* held; ours alone if joined */
+	const uint8_t *data;
+	uint32_t bytes, first_bytes, next_seq;
+	bool joined;
+};
+
+static struct flow flows[FLOWS];
+static uint32_t pending, next_victim;
+
+static uint32_t get16(const uint8_t *p) { return (uint32_t)p[0] << 8 | p[1]; }
+static uint32_t get32(const uint8_t *p) { return get16(p) << 16 | get16(p + 2); }
+static void put16(uint8_t *p, uint32_t n) { p[0] = (uint8_t)(n >> 8); p[1] = (uint8_t)n; }
+
+bool joins_pending(void) { return pending != 0; }
+
+static void deliver(struct flow *f)
+{
+	struct interface *i = f->interface;
+	uint8_t *ip = f->head + ETHERNET;
+	uint16_t sum;
+
+	f->interface = NULL;
+	pending--;
+	if (f->joined) {
+		put16(ip + 2, f->head_bytes - ETHERNET + f->bytes);
+		put16(ip + 10, 0);
+		sum = (uint16_t)~checksum_of(ip, IP_BYTES);
+		memcpy(ip + 10, &sum, 2);
+	}
+	ether_deliver_joined(i, f->head, f->head_bytes, f->chunk, f->data, f->bytes);
+}
+
+void joins_deliver(void)
+{
+	for (struct flow *f = flows; pending && f < flows + FLOWS; f++)
+		if (f->interface)
+			deliver(f);
+}
+
+/* Of the same two ends. */
+static struct flow *find(const struct interface *i, const uint8_t *frame)
+{
+	for (struct flow *f = flows; pending && f < flows + FLOWS; f++)
+		if (f->interface == i && !memcmp(f->head + ETHERNET + 12, frame + ETHERNET + 12, 8) &&
+		    !memcmp(f->head + HEADERS, frame + HEADERS, 4))
+			return f;
+	return NULL;
+}
+
+static struct flow *free_flow(void)
+{
+	for (struct flow *f = flows; f < flows + FLOWS; f++)
+		if (!f->interface)
+			return f;
+	deliver(&flows[next_victim % FLOWS]);
+	return &flows[next_victim++ % FLOWS];
+}
+
+/* Bytes of all headers if the frame is one to be joined, else 0. */
+static uint32_t plain_segment(const uint8_t *b, uint32_t length, uint32_t *payload)
+{
+	uint32_t total = get16(b + ETHERNET + 2), head = HEADERS + (b[HEADERS + 12] >> 4) * 4u;
+
+	if (b[ETHERNET] != 0x45 || get16(b + ETHERNET + 6) & 0x3fff || ETHERNET + total > length || head < HEADERS + 20 ||
+	    ETHERNET + total < head + WORTH || (b[HEADERS + 13] | PSH_FLAG) != (ACK_FLAG | PSH_FLAG) ||
+	    b[HEADERS + 12] & 15 || checksum_of(b + ETHERNET, IP_BYTES) != 0xffff)
+		return 0;
+	*payload = ETHERNET + total - head;
+	return head;
+}
+
+/* What of the sum is not payload. */
+static uint16_t header_sum(const uint8_t *b, uint32_t head, uint32_t payload)
+{
+	struct headers h = { .l3 = ETHERNET, .l4 = HEADERS, .protocol = L_IPPROTO_TCP };
+
+	return checksum_add(pseudo_sum(b, &h, head - HEADERS + payload), checksum_of(b + HEADERS, (int)(head - HEADERS)));
+}
+
+/* Headers that differ in nothing but lengths, identification, sequence, window, PSH and sums. */
+static bool follows(const struct flow *f, const uint8_t *b, uint32_t head, uint32_t payload)
+{
+	const uint8_t *was = f->head;
+
+	return head == f->head_bytes && get32(b + HEADERS + 4) == f->next_seq && payload <= f->first_bytes &&
+	       f->bytes + payload <= JOINED_MOST && b[ETHERNET + 1] == was[ETHERNET + 1] &&
+	       b[ETHERNET + 8] == was[ETHERNET + 8] && !((b[ETHERNET + 6] ^ was[ETHERNET + 6]) & 0x40) &&
+	       !memcmp(b + HEADERS + 8, was + HEADERS + 8, 4) &&
+	       !memcmp(b + HEADERS + 20, was + HEADERS + 20, head - HEADERS - 20);
+}
+
+/* Room for `payload` more in a chunk of ours; false: there is none to be had. */
+static bool make_room(struct flow *f, uint32_t payload)
+{
+	struct chunk *c;
+
+	if (f->joined && f->bytes + payload <= f->chunk->size)
+		return true;
+	if (f->bytes + payload > CHUNK_SMALL && !chunks_are_plenty())
+		return false;
+	c = chunk_get(f->bytes + payload);
+	if (!c)
+		return false;
+	if (c->size < f->bytes + payload) {
+		chunk_drop(c);
+		return false;
+	}
+	memcpy(c->data, f->data, f->bytes);
+	chunk_drop(f->chunk);
+	f->chunk = c;
+	f->data = c->data;
+	f->joined = true;
+	return true;
+}
+
+static bool append(struct flow *f, const uint8_t *b, uint32_t head, uint32_t payload, bool verified)
+{
+	uint8_t *to;
+
+	if (!follows(f, b, head, payload) || !make_room(f, payload))
+		return false;
+	to = f->chunk->data + f->bytes;
+	if (verified)
+		memcpy(to, b + head, payload);
+	else if (checksum_add(checksum_copy(to, b + head, payload), header_sum(b, head, payload)) != 0xffff)
+		return false;
+	f->bytes += payload;
+	f->next_seq += payload;
+	f->head[HEADERS + 13] |= b[HEADERS + 13] & PSH_FLAG;
+	memcpy(f->head + HEADERS + 14, b + HEADERS + 14, 2);
+	if (b[HEADERS + 13] & PSH_FLAG || payload < f->first_bytes || f->bytes + payload > JOINED_MOST)
+		deliver(f);
+	return true;
+}
+
+static void begin(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t head, uint32_t payload)
+{
+	struct flow *f = free_flow();
+
+	memcpy(f->head, b, head);
+	f->interface = i;
+	f->head_bytes = head;
+	f->chunk = c;
+	f->data = b + head;
+	f->bytes = f->first_bytes = payload;
+	f->next_seq = get32(b + HEADERS + 4) + payload;
+	f->joined = false;
+	pending++;
+	if (b[HEADERS + 13] & PSH_FLAG)
+		deliver(f);
+}
+
+/* A frame in the chunk c, whose reference is taken if the answer is true: it is
+ * held for now, or delivered. False: it is to go its own way. */
+bool join_frame(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t length, bool verified)
+{
+	uint32_t head, payload;
+	struct flow *f;
+
+	if (length < HEADERS + 20 || get16(b + 12) != 0x0800 || b[ETHERNET + 9] != L_IPPROTO_TCP)
+		return false;
+	f = find(i, b);
+	head = plain_segment(b, length, &payload);
+	if (head && f && append(f, b, head, payload, verified)) {
+		chunk_drop(c);
+		return true;
+	}
+	if (f && f->interface)
+		deliver(f);
+	if (!head || (!verified && checksum_add(header_sum(b, head, payload), checksum_of(b + head, (int)payload)) != 0xffff))
+		return false;
+	begin(i, c, b, head, payload);
+	return true;
+}
