@@ -143,7 +143,8 @@ enum x_out_kind {
 	X_OUT_ANSWER = 1, /* id, msg, handles (always moved), copy, cursor */
 	X_OUT_START,      /* target, id = cookie, msg, windows, handles, flags */
 	X_OUT_CANCEL,     /* id = cookie of a started call: ask its server to hurry */
-	X_OUT_SIGNAL,     /* target = event, value = bits */
+	X_OUT_SIGNAL,     /* target = event, value = bits; with addr only if the step of an index from
+	                     mask to pulse went past *(u32 *)addr, read after the stores before (lib/ring) */
 	X_OUT_CLOSE,      /* target = handle */
 	X_OUT_READY,      /* id = object id on this port, value = levels now,
 	                     mask = which bits to set so; bits set in `pulse` are pulsed */

@@ -542,6 +542,18 @@ static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 
 /* The entry may have been read a second time, and changed since it was checked:
  * what could harm the kernel or exceed rights is checked again, the rest is not. */
+/* Did an index go past the one that its reader wants to be told of? A full fence between the
+ * store of the index and this: the reader stores what it wants, then looks at the index. */
+static bool signal_wanted(const struct x_out *o)
+{
+	uint32_t event;
+
+	if (!o->addr)
+		return true;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return copy_from_user(&event, o->addr, sizeof(event)) || o->pulse - event - 1 < o->pulse - o->mask;
+}
+
 static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool here)
 {
 	struct handle h;
@@ -561,7 +573,8 @@ static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool 
 		call_cancel_started(p, o->id);
 		break;
 	case X_OUT_SIGNAL:
-		if (!handle_lookup(o->target, &h) && h.object->type == X_TYPE_EVENT && (h.rights & X_R_WRITE))
+		if (signal_wanted(o) && !handle_lookup(o->target, &h) && h.object->type == X_TYPE_EVENT &&
+		    (h.rights & X_R_WRITE))
 			event_signal(h.object, o->value);
 		break;
 	case X_OUT_CLOSE:

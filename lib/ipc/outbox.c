@@ -95,6 +95,17 @@ void out_signal(x_handle_t event, uint64_t bits)
 	o->value = bits;
 }
 
+void out_signal_past(x_handle_t event, uint64_t bits, const uint32_t *word, uint32_t old, uint32_t now)
+{
+	struct x_out *o = out_entry(X_OUT_SIGNAL);
+
+	o->target = event;
+	o->value = bits;
+	o->addr = (uintptr_t)word;
+	o->mask = old;
+	o->pulse = now;
+}
+
 void out_close(x_handle_t h)
 {
 	struct x_out *o;

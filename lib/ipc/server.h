@@ -87,6 +87,9 @@ void out_answer(uint64_t call_id, const struct x_msg *msg);
  * copy_*, flags/value (X_ANSWER_CURSOR). */
 struct x_out *out_answer_entry(uint64_t call_id);
 void out_signal(x_handle_t event, uint64_t bits);
+/* Only if the step of an index from old to now goes past *word, as that is when the stores
+ * ahead of this in the outbox have been made. */
+void out_signal_past(x_handle_t event, uint64_t bits, const uint32_t *word, uint32_t old, uint32_t now);
 void out_close(x_handle_t h);
 void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse);
 void out_store32(volatile uint32_t *addr, uint32_t value);

@@ -370,15 +370,22 @@ static void show(struct ring *r, bool producer)
 		out_store32(ring_index_word(r, producer), ring_index_take(r));
 }
 
+/* What the driver is to look at; it is woken if it has asked for that. */
+static void show_and_tell(struct net_client *c, struct ring *r)
+{
+	uint32_t old = r->published;
+
+	if (!ring_unpublished(r))
+		return;
+	show(r, true);
+	out_signal_past(c->doorbell, NET_EVENT_RING, ring_event_word(r, true), old, r->published);
+}
+
 /* Release before publish: proto/net.h. */
 void ncli_session_publish(struct net_client *c)
 {
-	bool ring = ring_unpublished(&c->rx_post) || ring_unpublished(&c->tx);
-
 	show(&c->rx_done, false);
 	show(&c->tx_done, false);
-	show(&c->rx_post, true);
-	show(&c->tx, true);
-	if (ring)
-		out_signal(c->doorbell, NET_EVENT_RING);
+	show_and_tell(c, &c->rx_post);
+	show_and_tell(c, &c->tx);
 }

@@ -132,6 +132,11 @@ uint32_t *ring_index_word(struct ring *r, bool producer)
 	return producer ? &r->shared->tail : &r->shared->head;
 }
 
+const uint32_t *ring_event_word(const struct ring *r, bool producer)
+{
+	return producer ? &r->shared->consumer_event : &r->shared->producer_event;
+}
+
 uint32_t ring_index_take(struct ring *r)
 {
 	r->published = r->mine;

@@ -84,10 +84,11 @@ bool ring_arm_consumer_after(struct ring *r, uint32_t more);
 
 /*
  * For a side whose stores take effect at a commit (X_OUT_STORE32): the word
- * and the value to store instead of calling ring_publish() or ring_release().
- * The peer's wish to be notified cannot be known before the store is visible,
- * so such a side always notifies, after the store.
+ * and the value to store instead of calling ring_publish() or ring_release(). The
+ * peer's wish to be notified is looked at by the kernel, after the store: the word
+ * it is in, and `published` from before the taking (out_signal_past()).
  */
+const uint32_t *ring_event_word(const struct ring *r, bool producer);
 uint32_t *ring_index_word(struct ring *r, bool producer);
 uint32_t ring_index_take(struct ring *r); /* the value; counts as published */
 bool ring_unpublished(const struct ring *r);

@@ -109,6 +109,14 @@ struct x_out *out_answer_entry(uint64_t call_id)
 void out_answer(uint64_t call_id, const struct x_msg *msg) { out_answer_entry(call_id)->msg = *msg; }
 void out_status(uint64_t call_id, int64_t status) { out_answer_entry(call_id)->msg.status = (int32_t)status; }
 void out_signal(x_handle_t e, uint64_t bits) { (void)e; (void)bits; }
+void out_signal_past(x_handle_t e, uint64_t bits, const uint32_t *word, uint32_t old, uint32_t now)
+{
+	(void)e;
+	(void)bits;
+	(void)word;
+	(void)old;
+	(void)now;
+}
 void out_close(x_handle_t h) { fake_closes += h != X_NO_HANDLE; }
 void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse)
 {

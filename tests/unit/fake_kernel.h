@@ -175,6 +175,21 @@ struct x_out *out_answer_entry(uint64_t id) { struct x_out *o = fake_out(X_OUT_A
 void out_answer(uint64_t id, const struct x_msg *msg) { out_answer_entry(id)->msg = *msg; }
 void out_status(uint64_t id, int64_t status) { out_answer_entry(id)->msg.status = status; }
 void out_signal(x_handle_t h, uint64_t bits) { struct x_out *o = fake_out(X_OUT_SIGNAL); o->target = h; o->value = bits; }
+void out_signal_past(x_handle_t h, uint64_t bits, const uint32_t *word, uint32_t old, uint32_t now)
+{
+	struct x_out *o = fake_out(X_OUT_SIGNAL);
+
+	o->target = h;
+	o->value = bits;
+	o->addr = (uintptr_t)word;
+	o->mask = old;
+	o->pulse = now;
+}
+/* As the kernel decides it. */
+static bool fake_signal_wanted(const struct x_out *o)
+{
+	return !o->addr || o->pulse - *(const uint32_t *)(uintptr_t)o->addr - 1 < o->pulse - o->mask;
+}
 void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
 {
 	x_syscall6(number, a, b, c, d, e, 0);
@@ -277,7 +292,7 @@ static inline void fake_commit(void)
 			fake_on_answer(o);
 		else if (o->kind == X_OUT_START && fake_on_start)
 			fake_on_start(o, fake_started[o->id].done, fake_started[o->id].ctx);
-		else if (o->kind == X_OUT_SIGNAL && fake_handle[o->target])
+		else if (o->kind == X_OUT_SIGNAL && fake_handle[o->target] && fake_signal_wanted(o))
 			fake_handle[o->target]->bits |= o->value;
 		else if (o->kind == X_OUT_CLOSE)
 			fake_close(o->target);
