@@ -17,6 +17,11 @@
 #define RESETS_MAX    3u
 #define ITERATION_NS  2000000ull /* of polling at most, before calls have their turn */
 #define ROUNDS_MAX    64u
+#define HOLD_NS       400000u    /* see hold() */
+#define HOLD_MAX_NS   2000000u
+#define DENSE_BYTES   32768u
+#define DENSE_PACKETS 8u
+#define DENSE_NS      1000000u
 
 struct driver ndrv;
 
@@ -25,7 +30,10 @@ static struct {
 	bool start_wanted;      /* ops->start() is to run at the end of the batch */
 	bool ready_told;
 	x_handle_t again;       /* event: come back without waiting */
-	uint64_t poll_ns;
+	uint64_t poll_ns, hold_ns;
+	struct server_timer hold;
+	uint64_t held_ns;       /* end of the last iteration with work */
+	uint64_t bytes_seen, packets_seen; /* then */
 	uint64_t sent_seen;     /* tx_packets at the last tick */
 	uint32_t stalled_ticks;
 } loop;
@@ -177,6 +185,34 @@ static uint64_t clock_ns(void)
 	return (uint64_t)x_clock(X_CLOCK_MONOTONIC);
 }
 
+static void held_long_enough(void *ctx)
+{
+	(void)ctx;
+}
+
+/*
+ * Much has come, and not long after the last: more will come at once. Then nobody
+ * is asked to wake us; a timer does, and what has come by then, from both sides,
+ * is one batch: one switch to here, one to the client, where it would be one for
+ * each packet. The first time that little has come we ask to be woken again. So a
+ * packet of a dense stream waits for hold_ns at most, and a lone one not at all.
+ */
+static bool hold(void)
+{
+	const struct net_counters *c = &ndrv.counters;
+	uint64_t bytes = c->rx_bytes + c->tx_bytes, packets = c->rx_packets + c->tx_packets;
+	bool dense = bytes - loop.bytes_seen >= DENSE_BYTES || packets - loop.packets_seen >= DENSE_PACKETS;
+	uint64_t now = server_now_ns, since = now - loop.held_ns;
+
+	loop.bytes_seen = bytes;
+	loop.packets_seen = packets;
+	loop.held_ns = now;
+	if (!loop.hold_ns || !dense || since > DENSE_NS || !ndrv_serving() || loop.start_wanted)
+		return false;
+	timer_set(&loop.hold, now + loop.hold_ns);
+	return true;
+}
+
 static void on_batch_end(void)
 {
 	uint64_t begin = 0, idle_since = 0, now = 0;
@@ -199,7 +235,7 @@ static void on_batch_end(void)
 		}
 		if (worked || now - idle_since < loop.poll_ns)
 			continue;
-		if (!arm())
+		if (hold() || !arm())
 			break;
 		rounds++;
 	}
@@ -227,11 +263,14 @@ static void on_stop(void)
 
 static void read_options(void)
 {
-	const char *poll = boot_option("net_poll_us");
+	const char *poll = boot_option("net_poll_us"), *hold_us = boot_option("net_hold_us");
 
 	loop.poll_ns = poll ? strtoul(poll, NULL, 10) * 1000 : ndrv.ops->poll_ns;
 	if (loop.poll_ns > ITERATION_NS)
 		loop.poll_ns = ITERATION_NS;
+	loop.hold_ns = hold_us ? strtoul(hold_us, NULL, 10) * 1000 : HOLD_NS;
+	if (loop.hold_ns > HOLD_MAX_NS)
+		loop.hold_ns = HOLD_MAX_NS;
 }
 
 void netdrv_run(const struct netdrv_ops *ops)
@@ -245,6 +284,7 @@ void netdrv_run(const struct netdrv_ops *ops)
 	ndrv.ops = ops;
 	read_options();
 	loop.tick.fn = tick;
+	loop.hold.fn = held_long_enough;
 	again = x_event_create();
 	if (again < 0)
 		server_die("no event: %d", (int)again);
