@@ -132,7 +132,7 @@ static bool make_room(struct flow *f, uint32_t payload)
 
 	if (f->joined && f->bytes + payload <= f->chunk->size)
 		return true;
-	if (f->bytes + payload > CHUNK_SMALL && !chunks_are_plenty())
+	if (!chunks_are_plenty(f->bytes + payload))
 		return false;
 	c = chunk_get(f->bytes + payload);
 	if (!c)

@@ -51,7 +51,7 @@ void chunk_hold(struct chunk *c);
 void chunk_drop(struct chunk *c);
 struct chunk *chunk_of(const void *address); /* NULL: not in the pool */
 uint32_t chunks_free_large(void);
-bool chunks_are_plenty(void);    /* a large one may be used for what might do with less */
+bool chunks_are_plenty(uint32_t bytes); /* of that size: one may be used for what can do without */
 bool pool_is_short(void);
 bool chunks_were_short(void);    /* chunk_get() failed since the last time this was asked, and
                                     there are some now */

@@ -28,7 +28,7 @@
 struct net_pool pool;
 static uint8_t *small_area, *large_area;
 static struct chunk small[SMALL_MAX], large[LARGE_MAX];
-static uint32_t small_count, large_count, large_free_count;
+static uint32_t small_count, large_count, small_free_count, large_free_count;
 static struct chunk *small_free, *large_free;
 static struct chunk *given_back, *committing;
 static uint16_t header_stack[HEADERS];
@@ -91,13 +91,17 @@ void pool_start(void)
 	make_chunks(small, small_count, small_area, CHUNK_SMALL, &small_free);
 	make_chunks(large, large_count, large_area, CHUNK_LARGE, &large_free);
 	large_free_count = large_count;
+	small_free_count = small_count;
 	for (headers_free = 0; headers_free < HEADERS; headers_free++)
 		header_stack[headers_free] = (uint16_t)headers_free;
 }
 
 uint32_t chunks_free_large(void) { return large_free_count; }
 
-bool chunks_are_plenty(void) { return large_free_count > large_count / 4; }
+bool chunks_are_plenty(uint32_t bytes)
+{
+	return bytes > CHUNK_SMALL ? large_free_count > large_count / 4 : small_free_count > small_count / 4;
+}
 
 /* Somebody waits for a chunk. */
 bool pool_is_short(void) { return were_short; }
@@ -115,6 +119,7 @@ struct chunk *chunk_get(uint32_t bytes)
 	}
 	*free = c->next;
 	large_free_count -= c->size == CHUNK_LARGE;
+	small_free_count -= c->size == CHUNK_SMALL;
 	c->next = NULL;
 	c->used = c->unacked = 0;
 	c->refs = 1;
@@ -150,6 +155,7 @@ void pool_iteration_begins(void)
 		c->next = *free;
 		*free = c;
 		large_free_count += c->size == CHUNK_LARGE;
+		small_free_count += c->size == CHUNK_SMALL;
 	}
 }
 

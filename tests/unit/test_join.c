@@ -47,7 +47,7 @@ void chunk_drop(struct chunk *c)
 	chunks_out--;
 }
 
-bool chunks_are_plenty(void) { return plenty; }
+bool chunks_are_plenty(uint32_t bytes) { return plenty || bytes <= CHUNK_SMALL; }
 
 void ether_deliver_joined(struct interface *i, const uint8_t *head, uint32_t head_bytes, struct chunk *c,
 			  const uint8_t *data, uint32_t bytes)
