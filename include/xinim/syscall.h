@@ -59,6 +59,8 @@ static inline int64_t x_handle_cloexec(x_handle_t h, int set) { return X_CALL2(h
 static inline int64_t x_handle_info(x_handle_t h, struct x_handle_info *info) { return X_CALL2(handle_info, h, info); }
 
 /* ---- ports and calls ---- */
+/* A program's port is for the answers of calls that it starts, nothing else; at most
+ * 1024 are under way at once (then the outbox is refused). */
 static inline int64_t x_port_create(void) { return X_CALL0(port_create); }
 /* X_R_RECEIVE. */
 static inline int64_t x_port_info(x_handle_t port, struct x_port_info *i) { return X_CALL2(port_info, port, i); }
@@ -72,7 +74,8 @@ static inline int64_t x_mint(x_handle_t port, uint64_t id, uint32_t flags, uint3
 /* Call and wait for the answer. Returns answer status (msg.status). */
 static inline int64_t x_call(x_handle_t h, struct x_call *c) { return X_CALL2(call, h, c); }
 /* End the iteration: apply the outbox all at once, then receive. Returns the
- * number of items in `in`, 0 at the deadline; -X_EPROTO with out_error set if
+ * number of items in `in`, 0 at the deadline, -X_EINTR (programs) when a
+ * notification is pending; -X_EPROTO with out_error set if
  * an entry is malformed (then nothing of the outbox was applied). */
 static inline int64_t x_commit_receive(x_handle_t port, struct x_commit *c) { return X_CALL2(commit_receive, port, c); }
 /* Returns bytes copied (short at the end of a window); -X_ENOENT: no such open call. */

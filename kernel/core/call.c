@@ -155,8 +155,10 @@ void call_free(struct call *c)
 		port_unqueue(c->origin, &c->reply_item);
 	if (c->handle_count)
 		call_drop_handles(c);
-	if (c->origin)
+	if (c->origin) {
+		c->origin->started_count--;
 		object_unref(&c->origin->obj);
+	}
 	if (c->record)
 		handle_drop((struct handle){ .object = &c->record->obj });
 	if (c->port)
@@ -300,8 +302,10 @@ void call_orphan(struct call *c)
 {
 	c->thread = NULL;
 	list_remove(&c->origin_link);
-	if (c->origin)
+	if (c->origin) {
+		c->origin->started_count--;
 		object_unref(&c->origin->obj);
+	}
 	c->origin = NULL;
 	if (call_cancel(c)) {
 		call_free(c);

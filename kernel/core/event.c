@@ -112,7 +112,7 @@ int64_t sys_bind(uint32_t h, uint32_t port_handle, uint64_t cookie)
 			return err;
 		if (port.object->type != X_TYPE_PORT)
 			return -X_EWRONGTYPE;
-		if (!(port.rights & X_R_RECEIVE))
+		if ((port.rights & (X_R_RECEIVE | X_R_CALL)) != (X_R_RECEIVE | X_R_CALL)) /* a program's */
 			return -X_ERIGHTS;
 	}
 	/* After a warm restart a server binds again what it had bound: no news. */

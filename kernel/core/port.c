@@ -81,7 +81,7 @@ static void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, u
 int64_t sys_mint(uint32_t port_handle, uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags)
 {
 	int err;
-	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE, &err);
+	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE | X_R_CALL, &err);
 	struct port *p;
 	struct record *r;
 	struct handle h;
@@ -454,6 +454,8 @@ static int check_out(struct port *p, const struct x_out *o)
 	case X_OUT_ANSWER:
 		return check_answer(p, o);
 	case X_OUT_START:
+		if (p->started_count >= STARTED_MAX && (current_process()->flags & X_PROC_LINUX))
+			return -X_EAGAIN;
 		for (uint32_t i = 0; i < o->handle_count; i++)
 			if (handle_lookup(o->handles[i], &h))
 				return -X_EBADF;
@@ -528,6 +530,7 @@ static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 		return;
 	}
 	c->origin = p;
+	p->started_count++;
 	object_ref(&p->obj);
 	list_push_back(&p->started, &c->origin_link);
 	if (!err)
@@ -832,8 +835,10 @@ int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
 	while (n == 0 && c.in_max && !waited) {
 		n = receive(p, &c);
 		if (n == 0)
-			waited = c.deadline_ns ? thread_wait(&p->receivers, c.deadline_ns, 0) : -X_ETIMEDOUT;
+			waited = c.deadline_ns ? thread_wait(&p->receivers, c.deadline_ns, WAIT_INTERRUPTIBLE) : -X_ETIMEDOUT;
 	}
+	if (n == 0 && waited == -X_EINTR) /* of a program; services have no notifications */
+		n = -X_EINTR;
 	/* The deadline passing also begins an iteration: timers are run in it. */
 	c.now_ns = arch_time_ns();
 	if (n >= 0)

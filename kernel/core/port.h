@@ -24,6 +24,7 @@
 #include "kernel/arch/x86_64/arch.h"
 
 #define CALL_BUCKETS 64u
+#define STARTED_MAX  1024u /* calls under way that one port of a program may have started */
 
 struct port {
 	struct object obj;
@@ -36,6 +37,7 @@ struct port {
 	uint32_t open_count;
 	struct list records[CALL_BUCKETS];    /* by object id */
 	struct list started;      /* calls this port made: struct call.origin_link */
+	uint32_t started_count;
 	struct list bindings;
 	struct list paged;        /* memory objects paged by this port */
 	struct list dirty;        /* those with dirty pages: struct memory.dirty_link */

@@ -48,7 +48,7 @@ int64_t call_mem_create(const struct args *a)
 	if (copy_from_user(&c, a->a, sizeof(c)))
 		return -X_EFAULT;
 	if (c.flags & X_MEM_PAGED) {
-		port = handle_get(c.port, X_TYPE_PORT, X_R_RECEIVE, &err);
+		port = handle_get(c.port, X_TYPE_PORT, X_R_RECEIVE | X_R_CALL, &err);
 		if (!port)
 			return err;
 	}

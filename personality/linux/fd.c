@@ -57,7 +57,7 @@ static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, in
 
 /* As transfer, for a buffer of the program of any length: split at the window
  * size; ends at a short count. Only the first part may fail or be repeated. */
-static int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
 {
 	int64_t total = 0, error = check_fd(fd);
 
@@ -87,7 +87,7 @@ static int64_t fd_size(uint64_t fd, uint64_t *size);
 
 /* RLIMIT_FSIZE: how much of `len` may be written to a file; offset < 0: at its
  * cursor. -X_EFBIG, and SIGXFSZ, if nothing. Objects without a cursor are no files. */
-static int64_t below_size_limit(struct sys *s, uint64_t fd, int64_t offset, uint64_t *len)
+int64_t below_size_limit(struct sys *s, uint64_t fd, int64_t offset, uint64_t *len)
 {
 	uint64_t limit = ids()->rlimit_fsize, at;
 	int64_t cursor;

@@ -62,6 +62,16 @@ struct pers_thread { /* at the bottom of its upcall stack slot */
 
 #define PERS_SCRATCH_BUFFER 65536u
 
+#define AIO_CONTEXTS 64u
+
+struct aio_context {
+	uint64_t address;        /* its memory, and its id; 0: unused */
+	x_handle_t port;
+	uint32_t count;          /* of slots */
+	uint32_t next;           /* where to look for a free one */
+	uint32_t under_way, ended;
+};
+
 struct pers_process {
 	uint32_t lock;           /* 0 free, 1 held, 2 held and waited for */
 	bool started;            /* [I] */
@@ -80,6 +90,7 @@ struct pers_process {
 	uint32_t io_priority;    /* ioprio_set + 1, kept only; 0: never set */
 	uint32_t barriers;       /* membarrier commands registered for */
 	uint32_t persona;        /* personality(2), kept only */
+	struct aio_context aio[AIO_CONTEXTS]; /* [L] to make and end */
 	bool record_locks, file_locks; /* such locks were asked for: closing matters */
 	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
 };
@@ -198,6 +209,11 @@ int64_t fd_attributes(uint64_t fd, struct file_attr *attr);
 /* As read or write; the buffer is trusted; offset < 0: at the cursor; flags: FILE_*. */
 int64_t file_transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, int32_t flags);
 int64_t broken_pipe(struct sys *s, int64_t result); /* SIGPIPE if it is -X_EPIPE */
+int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset);
+int64_t below_size_limit(struct sys *s, uint64_t fd, int64_t offset, uint64_t *len);
+
+/* ---- aio.c ---- */
+void aio_after_fork(void);
 
 /* ---- ioctl.c ---- */
 struct ioctl_shape { uint32_t bytes, flags; }; /* X_WIN_READ: the server reads the argument */

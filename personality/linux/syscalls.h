@@ -212,11 +212,11 @@ L(futex, 202, PARTLY) /* no priority inheritance, no FUTEX_FD; robust lists of k
 L(sched_setaffinity, 203, DONE)
 L(sched_getaffinity, 204, DONE)
 N(set_thread_area, 205)
-N(io_setup, 206)
-N(io_destroy, 207)
-N(io_getevents, 208)
-N(io_submit, 209)
-N(io_cancel, 210)
+L(io_setup, 206, PARTLY) /* 64 contexts */
+L(io_destroy, 207, DONE)
+L(io_getevents, 208, DONE)
+L(io_submit, 209, PARTLY) /* no IOCB_FLAG_RESFD, no polling, no flags of single requests */
+L(io_cancel, 210, PARTLY) /* EINVAL: reads and writes cannot be, as on Linux */
 N(get_thread_area, 211)
 N(lookup_dcookie, 212)
 L(epoll_create, 213, DONE)
@@ -339,7 +339,7 @@ N(pkey_mprotect, 329)
 N(pkey_alloc, 330)
 N(pkey_free, 331)
 L(statx, 332, DONE)
-N(io_pgetevents, 333)
+L(io_pgetevents, 333, PARTLY) /* ENOSYS with a signal mask */
 N(rseq, 334)
 L(pidfd_send_signal, 424, DONE)
 N(io_uring_setup, 425)

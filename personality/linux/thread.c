@@ -37,6 +37,7 @@ void threads_after_fork(struct pers_thread *t)
 		process.slot_used[slot] = slot == t->slot;
 	process.threads = 1;
 	process.lock = 0;
+	aio_after_fork();
 	t->tid = ids()->pid;
 	t->number = 1;
 	t->tkilled = 0;

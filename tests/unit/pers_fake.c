@@ -191,6 +191,8 @@ int64_t x_wait(struct x_wait_item *items, uint32_t count, uint64_t deadline, con
 	return fake.wait ? fake.wait(items, count, deadline, mask) : 0;
 }
 
+int64_t x_port_create(void) { return X_SLOT_NATIVE; }
+int64_t x_commit_receive(x_handle_t port, struct x_commit *c) { (void)port; (void)c; return 0; }
 int64_t x_waitset_create(void) { return X_SLOT_NATIVE; }
 int64_t x_waitset_ctl(x_handle_t s, uint32_t op, x_handle_t h, uint64_t what, uint64_t data) { (void)s; (void)op; (void)h; (void)what; (void)data; return 0; }
 int64_t x_waitset_wait(x_handle_t s, struct x_waitset_event *e, uint32_t max, uint64_t d, const uint64_t *mask) { (void)s; (void)e; (void)max; (void)d; (void)mask; return 0; }

@@ -23,6 +23,8 @@ int64_t x_handle_info(x_handle_t h, struct x_handle_info *info);
 int64_t x_object_ctl(x_handle_t h, uint32_t op, uint64_t value);
 int64_t x_stream(x_handle_t h, uint32_t op, void *buf, uint64_t len, int64_t offset);
 int64_t x_wait(struct x_wait_item *items, uint32_t count, uint64_t deadline_ns, const uint64_t *mask);
+int64_t x_port_create(void);
+int64_t x_commit_receive(x_handle_t port, struct x_commit *c);
 int64_t x_waitset_create(void);
 int64_t x_waitset_ctl(x_handle_t set, uint32_t op, x_handle_t h, uint64_t what, uint64_t data);
 int64_t x_waitset_wait(x_handle_t set, struct x_waitset_event *events, uint32_t max, uint64_t deadline_ns,
