@@ -28,6 +28,7 @@ static REGION_SCRATCH struct {
 	struct warm_item now, blamed;
 	uint32_t deaths;        /* on `blamed` */
 	bool fail_it;           /* when it comes again */
+	bool found;             /* the guilty part is being dropped: over at the commit */
 	uint32_t parts_failed;  /* since the last good run */
 	uint32_t slow_commits;  /* left */
 	uint64_t since_ns;      /* last warm restart */
@@ -77,7 +78,7 @@ bool warm_begin(uint64_t kind, uint64_t id, uint64_t object)
 	/* Packets come from anywhere: the next that kills us is another one's fault,
 	 * not a sign of a state gone bad, unless there is no end of them. */
 	if (kind == WARM_PART && ++warm.parts_failed <= PARTS_MOST)
-		warm.deaths = 0;
+		warm.found = true;
 	return true;
 }
 
@@ -254,6 +255,9 @@ void warm_before_commit(void)
  * was before is a cold start's, and may be as large as it likes. */
 void warm_after_commit(uint64_t epoch)
 {
+	if (warm.found)
+		warm.deaths = 0;
+	warm.found = false;
 	if (region_is_open()) {
 		region_commit(epoch);
 		region.mapped_end = server_memory_end();

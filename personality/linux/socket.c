@@ -18,7 +18,16 @@ int64_t socket_result(int64_t result)
 
 int64_t socket_call(uint64_t fd, struct x_call *c)
 {
-	return check_fd(fd) ? -X_EBADF : socket_result(call_interruptible((x_handle_t)fd, c));
+	struct x_handle_info info;
+	int64_t result;
+
+	if (check_fd(fd))
+		return -X_EBADF;
+	result = socket_result(call_interruptible((x_handle_t)fd, c));
+	/* An epoll set, an eventfd, a timerfd: nobody is there to be called. */
+	if (result == -X_EINVAL && x_handle_info((x_handle_t)fd, &info) >= 0 && info.type != X_TYPE_OBJECT)
+		return -X_ENOTSOCK;
+	return result;
 }
 
 /* ---- addresses ---- */
@@ -58,7 +67,9 @@ int64_t give_address(const struct x_call *c, struct socket_address *a, uint64_t 
 	if (bytes <= SOCK_ADDRESS_INLINE)
 		memcpy(a->bytes, &c->msg.a[2], bytes);
 	*length = (uint32_t)bytes;
-	return copy_out(addr, a->bytes, bytes < room ? bytes : room) ? -X_EFAULT : 0;
+	if (bytes > room)
+		bytes = room;
+	return bytes && copy_out(addr, a->bytes, bytes) ? -X_EFAULT : 0;
 }
 
 /* With the room and then the length at `length_addr`, as accept(2) has it. */

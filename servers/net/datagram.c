@@ -330,24 +330,44 @@ static int64_t send_errno(err_t err)
 	return err == ERR_VAL ? -X_EINVAL : errno_of(err);
 }
 
+/* What the call has to send, behind what earlier ones with MSG_MORE had: in *out. */
+static int64_t gather(struct sock *s, struct waiter *w, const ip_addr_t *ip, uint16_t port, struct chunk **out)
+{
+	struct chunk *c = s->gathered;
+	int64_t n;
+
+	if (w->total > UDP_MOST - (c ? c->used : 0))
+		return -X_EMSGSIZE;
+	if (!c)
+		c = chunk_get(w->flags & L_MSG_MORE ? UDP_MOST : (uint32_t)w->total);
+	if (!c)
+		return SOCK_WAIT;
+	n = copy_from_windows(w, 0, c->data + c->used, (uint32_t)w->total);
+	if (n < (int64_t)w->total) {
+		if (!s->gathered)
+			chunk_drop(c);
+		return -X_EFAULT;
+	}
+	c->used += (uint32_t)n;
+	if (!s->gathered && w->flags & L_MSG_MORE) {
+		ip_addr_copy(s->gathered_to, *ip);
+		s->gathered_port = port;
+	}
+	s->gathered = w->flags & L_MSG_MORE ? c : NULL;
+	*out = c;
+	return n;
+}
+
 static int64_t send_udp(struct sock *s, struct waiter *w, const ip_addr_t *ip, uint16_t port)
 {
 	struct chunk *c;
 	struct pbuf *p;
-	int64_t n;
+	int64_t n = gather(s, w, ip, port, &c);
 	err_t err;
 
-	if (w->total > UDP_MOST)
-		return -X_EMSGSIZE;
-	c = chunk_get((uint32_t)w->total);
-	if (!c)
-		return SOCK_WAIT;
-	n = copy_from_windows(w, 0, c->data, (uint32_t)w->total);
-	if (n < (int64_t)w->total) {
-		chunk_drop(c);
-		return -X_EFAULT;
-	}
-	p = chunk_pbuf(c, c->data, (uint32_t)n);
+	if (n < 0 || s->gathered)
+		return n;
+	p = chunk_pbuf(c, c->data, c->used);
 	chunk_drop(c);
 	if (!p)
 		return -X_ENOBUFS;
@@ -421,6 +441,10 @@ int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a)
 		return -X_EPIPE;
 	if (s->error)
 		return sock_take_error(s);
+	if (s->gathered) {
+		ip_addr_copy(ip, s->gathered_to);
+		return send_udp(s, w, &ip, s->gathered_port);
+	}
 	if (!a->length && !s->connected)
 		return -X_EDESTADDRREQ;
 	if (a->length) {

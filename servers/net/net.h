@@ -124,6 +124,13 @@ struct sock {
 	struct chunk *sending, *sending_last;
 	uint32_t sending_bytes, send_limit;
 	bool fin_queued;
+	struct chunk *gathered;  /* UDP: of sends with MSG_MORE, for one datagram */
+	ip_addr_t gathered_to;
+	uint16_t gathered_port;
+	bool more;               /* TCP: the last send said there is more */
+	uint64_t held_since_ns;  /* TCP: for MSG_MORE, TCP_CORK; 0: nothing is held back */
+	struct server_timer held_timer;
+	struct membership *memberships;
 	/* listening */
 	struct sock *accepted, *accepted_last, *accept_next, *listener;
 	uint32_t accepted_count;
@@ -228,6 +235,8 @@ int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a)
 void datagram_close(struct sock *s);
 uint32_t datagram_readiness(const struct sock *s);
 struct packet *packet_queue(struct sock *s, struct pbuf *p); /* takes p; NULL: dropped */
+void *heap_allocate(size_t bytes);
+void heap_free(void *memory);
 int64_t copy_from_windows(const struct waiter *w, uint64_t at, void *to, uint32_t bytes);
 int64_t copy_to_windows(struct waiter *w, uint64_t at, const struct pbuf *p, uint32_t offset, uint32_t bytes);
 
@@ -241,6 +250,11 @@ void packet_address(const struct sock *s, const struct packet *d, struct address
 
 /* icmp_error.c: what ICMP says of what we sent */
 void icmp_errors_start(void);
+
+/* multicast.c: the groups a socket is in; it leaves them when it is closed */
+int64_t multicast_option(struct sock *s, uint32_t level, uint32_t name, const uint8_t *value, uint32_t length);
+bool multicast_is_option(uint32_t level, uint32_t name);
+void multicast_leave_all(struct sock *s);
 
 /* options.c, ioctl.c */
 int64_t sock_getopt(struct sock *s, const struct x_in *in);

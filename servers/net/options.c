@@ -4,8 +4,6 @@
  * kept but without effect here is named in docs/network.md.
  */
 #include "lib/c/string.h"
-#include "lwip/igmp.h"
-#include "lwip/mld6.h"
 #include "lwip/priv/tcp_priv.h"
 #include "servers/net/net.h"
 
@@ -242,57 +240,10 @@ static int64_t set_byte(uint8_t *field, int32_t n, int32_t least, int32_t most, 
 	return 0;
 }
 
-/* struct ip_mreq { group, interface } or ip_mreqn with an index behind it. */
-static int64_t membership4(const struct value *v, bool join)
-{
-	uint32_t request[3] = { 0, 0, 0 };
-	ip4_addr_t group, own;
-	struct interface *i;
-	err_t err;
-
-	if (v->length < 8)
-		return -X_EINVAL;
-	memcpy(request, v->bytes, v->length < 12 ? 8 : 12);
-	group.addr = request[0];
-	own.addr = request[1];
-	if (!ip4_addr_ismulticast(&group))
-		return -X_EINVAL;
-	i = request[2] ? interface_by_index(request[2]) : NULL;
-	if (i)
-		err = join ? igmp_joingroup_netif(&i->netif, &group) : igmp_leavegroup_netif(&i->netif, &group);
-	else
-		err = join ? igmp_joingroup(&own, &group) : igmp_leavegroup(&own, &group);
-	return err == ERR_OK ? 0 : join ? -X_ENODEV : -X_EADDRNOTAVAIL;
-}
-
-static int64_t membership6(const struct value *v, bool join)
-{
-	struct { uint8_t group[16]; uint32_t index; } request;
-	struct interface *i;
-	ip6_addr_t group;
-	err_t err;
-
-	if (v->length < sizeof(request))
-		return -X_EINVAL;
-	memcpy(&request, v->bytes, sizeof(request));
-	memset(&group, 0, sizeof(group));
-	memcpy(group.addr, request.group, 16);
-	if (!ip6_addr_ismulticast(&group))
-		return -X_EINVAL;
-	i = interface_by_index(request.index ? request.index : 1);
-	if (!i)
-		return -X_ENODEV;
-	ip6_addr_assign_zone(&group, IP6_MULTICAST, &i->netif);
-	err = join ? mld6_joingroup_netif(&i->netif, &group) : mld6_leavegroup_netif(&i->netif, &group);
-	return err == ERR_OK ? 0 : -X_EADDRNOTAVAIL;
-}
-
 static int64_t set_ip(struct sock *s, uint32_t name, const struct value *v)
 {
 	int32_t n = 0;
 
-	if (name == L_IP_ADD_MEMBERSHIP || name == L_IP_DROP_MEMBERSHIP)
-		return membership4(v, name == L_IP_ADD_MEMBERSHIP);
 	if (name == L_IP_MULTICAST_IF) {
 		if (v->length < 4)
 			return -X_EINVAL;
@@ -359,8 +310,6 @@ static int64_t set_ip6(struct sock *s, uint32_t name, const struct value *v)
 
 	if (s->family != L_AF_INET6)
 		return -X_ENOPROTOOPT;
-	if (name == L_IPV6_ADD_MEMBERSHIP || name == L_IPV6_DROP_MEMBERSHIP)
-		return membership6(v, name == L_IPV6_ADD_MEMBERSHIP);
 	status = int_of(v, &n);
 	if (status)
 		return status;
@@ -521,6 +470,8 @@ int64_t sock_setopt(struct sock *s, const struct x_in *in)
 		return set_socket(s, name, &v);
 	if (s->kind == SOCKET_PACKET)
 		return -X_ENOPROTOOPT;
+	if (multicast_is_option(level, name))
+		return multicast_option(s, level, name, v.bytes, v.length);
 	if (level == L_IPPROTO_IP)
 		return set_ip(s, name, &v);
 	if (level == L_IPPROTO_IPV6)

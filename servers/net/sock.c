@@ -97,6 +97,10 @@ void sock_free(struct sock *s)
 	if (s->dirty)
 		take_off_dirty(s);
 	sock_discard_received(s);
+	timer_clear(&s->held_timer);
+	multicast_leave_all(s);
+	if (s->gathered)
+		chunk_drop(s->gathered);
 	s->in_use = false;
 	s->id = 0;
 	s->kind = SOCKET_NONE;

@@ -459,6 +459,7 @@ int64_t tcp_send_some(struct sock *s, struct waiter *w)
 		return w->done ? (int64_t)w->done : sock_take_error(s);
 	if (s->shut_write || !s->connected || !s->pcb.tcp || s->listening)
 		return w->done ? (int64_t)w->done : -X_EPIPE;
+	s->more = w->flags & L_MSG_MORE;
 	while (w->done < w->total) {
 		n = tcp_queue(s, w);
 		if (n == SOCK_WAIT)

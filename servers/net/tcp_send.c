@@ -15,6 +15,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "servers/net/net.h"
 
+#define HELD_MOST_NS 200000000u
 #define SEGMENT_MOST (65535u - 60u - 20u) /* of a packet of 64 KiB, headers with options off */
 
 uint16_t tcp_output_mss;
@@ -311,9 +312,25 @@ static uint32_t head_room(const struct tcp_pcb *pcb)
 	return pcb->unacked ? 0 : room;
 }
 
-static bool corked(const struct sock *s, const struct tcp_pcb *pcb)
+static void held_long_enough(void *ctx)
 {
-	return s->cork && pcb->unsent && !pcb->unsent->next && pcb->unsent->len < pcb->mss;
+	sock_mark(ctx, 0);
+}
+
+/* Less than a segment waits for more, but not for ever (as in Linux). */
+static bool corked(struct sock *s, const struct tcp_pcb *pcb)
+{
+	if (!(s->cork || s->more) || !pcb->unsent || pcb->unsent->next || pcb->unsent->len >= pcb->mss) {
+		s->held_since_ns = 0;
+		return false;
+	}
+	if (!s->held_since_ns) {
+		s->held_since_ns = server_now_ns;
+		s->held_timer.fn = held_long_enough;
+		s->held_timer.ctx = s;
+		timer_set(&s->held_timer, server_now_ns + HELD_MOST_NS);
+	}
+	return server_now_ns - s->held_since_ns < HELD_MOST_NS;
 }
 
 void tcp_push(struct sock *s)

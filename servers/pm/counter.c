@@ -4,6 +4,7 @@
  * expirations. Served as files (proto/file.h): read takes the count, or waits
  * for one; write adds to that of an eventfd.
  */
+#include "proto/socket.h"
 #include "servers/pm/pm.h"
 
 enum { COUNTERS_MAX = 1024, PARKED_MAX = 256 };
@@ -354,7 +355,7 @@ void counter_call(const struct x_in *in)
 			changed(c, false);
 		}
 		break;
-	default:
-		out_status(in->id, -X_EINVAL);
+	default: /* what is asked of sockets is not even known */
+		out_status(in->id, in->msg.op >= SOCK_CREATE ? -X_ENOSYS : -X_EINVAL);
 	}
 }

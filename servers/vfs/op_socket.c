@@ -7,6 +7,7 @@
 #include "proto/socket.h"
 #include "servers/vfs/vfs.h"
 
+enum { STREAM = 1, DATAGRAM = 2, RAW = 3, TCP = 6, UDP = 17 }; /* types, protocols */
 enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, FAMILY_PACKET = 17 };
 
 static const char *server_of(uint32_t family)
@@ -15,6 +16,15 @@ static const char *server_of(uint32_t family)
 	case FAMILY_INET: case FAMILY_INET6: case FAMILY_PACKET: return "net";
 	default: return NULL;
 	}
+}
+
+/* No other family has pairs; Linux looks at type and protocol first. */
+static int64_t internet_pair(uint32_t type, uint32_t protocol)
+{
+	bool known = (type == STREAM && (!protocol || protocol == TCP)) ||
+		     (type == DATAGRAM && (!protocol || protocol == UDP)) || (type == RAW && protocol);
+
+	return known ? -X_EOPNOTSUPP : -X_EPROTONOSUPPORT;
 }
 
 static void start_unix(struct request *r)
@@ -44,10 +54,10 @@ void socket_start(struct request *r)
 
 	if ((uint32_t)r->in.msg.a[0] == FAMILY_UNIX)
 		start_unix(r);
-	else if (r->in.msg.op == VFS_SOCKETPAIR)
-		request_finish(r, -X_EOPNOTSUPP);
 	else if (server == X_NO_HANDLE)
 		request_finish(r, -X_EAFNOSUPPORT);
+	else if (r->in.msg.op == VFS_SOCKETPAIR)
+		request_finish(r, internet_pair((uint32_t)(r->in.msg.a[0] >> 32), (uint32_t)r->in.msg.a[1]));
 	else
 		request_handle_call(r, REQUEST_CALL, 0, server, &msg, NULL, 0);
 }

@@ -12,6 +12,8 @@
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -100,6 +102,9 @@ static void making(void)
 	TELL(ftruncate(fd, 0));
 	close(fd);
 	TELL(socketpair(AF_INET, SOCK_STREAM, 0, (int[2]){ 0, 0 }));
+	TELL(socketpair(AF_INET, SOCK_DGRAM, 6, (int[2]){ 0, 0 }));
+	TELL(socketpair(AF_INET, SOCK_RAW, 0, (int[2]){ 0, 0 }));
+	TELL(socketpair(0, SOCK_STREAM, 0, (int[2]){ 0, 0 }));
 }
 
 /* Every call on what is no socket, and on no descriptor. */
@@ -418,6 +423,54 @@ static void datagrams(void)
 	close(b);
 }
 
+/* MSG_MORE: several sends, one datagram; a stream's are held back, not for ever. */
+static void more(void)
+{
+	int a = socket(AF_INET, SOCK_DGRAM, 0), b = socket(AF_INET, SOCK_DGRAM, 0), fds[2];
+	struct sockaddr_in to = any_port();
+	char buf[64];
+
+	CHECK(bind(a, (struct sockaddr *)&to, sizeof(to)) == 0);
+	to = name_of(a);
+	TELL(sendto(b, "one", 3, MSG_MORE, (struct sockaddr *)&to, sizeof(to)));
+	TELL(recv(a, buf, sizeof(buf), MSG_DONTWAIT));
+	TELL(sendto(b, "two", 3, MSG_MORE, (struct sockaddr *)&to, sizeof(to)));
+	TELL(sendto(b, "three", 5, 0, (struct sockaddr *)&to, sizeof(to)));
+	TELL(recv(a, buf, sizeof(buf), 0));
+	CHECK(!memcmp(buf, "onetwothree", 11));
+	TELL(recv(a, buf, sizeof(buf), MSG_DONTWAIT));
+	connected_pair(fds);
+	TELL(send(fds[0], "one", 3, MSG_MORE));
+	TELL(recv(fds[1], buf, sizeof(buf), MSG_DONTWAIT));
+	TELL(send(fds[0], "two", 3, 0));
+	TELL(recv(fds[1], buf, 6, MSG_WAITALL));
+	TELL(send(fds[0], "held", 4, MSG_MORE));
+	TELL(recv(fds[1], buf, sizeof(buf), 0));
+	/* The address of a stream's sender is not told, so its place is not looked at. */
+	TELL(send(fds[0], "x", 1, 0));
+	TELL(recvfrom(fds[1], buf, 1, 0, BAD, &(socklen_t){ 16 }));
+	close(fds[0]);
+	close(fds[1]);
+	close(a);
+	close(b);
+}
+
+static void groups(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ip_mreq m = { .imr_multiaddr.s_addr = htonl(0xe0000105) };
+	struct group_req g = { .gr_interface = 0 };
+
+	TELL(setsockopt(fd, IPPROTO_IP, IP_DROP_MEMBERSHIP, &m, sizeof(m)));
+	TELL(setsockopt(fd, IPPROTO_IP, IP_DROP_MEMBERSHIP, &m, 4));
+	m.imr_multiaddr.s_addr = htonl(0x7f000001);
+	TELL(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)));
+	*(struct sockaddr_in *)&g.gr_group = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(0xe0000105) };
+	TELL(setsockopt(fd, IPPROTO_IP, MCAST_LEAVE_GROUP, &g, sizeof(g)));
+	TELL(setsockopt(fd, IPPROTO_IP, MCAST_LEAVE_GROUP, &g, 8));
+	close(fd);
+}
+
 /* A few megabytes there and back; the reader is slow, so that both have to wait. */
 static void stream(void)
 {
@@ -500,12 +553,16 @@ int main(void)
 	making();
 	no_socket(open("/dev/null", O_RDWR));
 	no_socket(900);
+	no_socket(eventfd(0, 0));
+	no_socket(epoll_create1(0));
 	bad_addresses();
 	options();
 	states();
 	connecting();
 	messages();
 	datagrams();
+	more();
+	groups();
 	stream();
 	signals();
 	interfaces();
