@@ -340,6 +340,7 @@ static int64_t gather(struct sock *s, struct waiter *w, const ip_addr_t *ip, uin
 		return -X_EMSGSIZE;
 	if (!c)
 		c = chunk_get(w->flags & L_MSG_MORE ? UDP_MOST : (uint32_t)w->total);
+	s->starved = !c;
 	if (!c)
 		return SOCK_WAIT;
 	n = copy_from_windows(w, 0, c->data + c->used, (uint32_t)w->total);
@@ -467,7 +468,7 @@ uint32_t datagram_readiness(const struct sock *s)
 {
 	uint32_t ready = 0;
 
-	if (!s->wait[WAIT_SEND])
+	if (!s->wait[WAIT_SEND] && !s->starved)
 		ready |= X_READY_OUT;
 	if (s->received || s->shut_read)
 		ready |= X_READY_IN;

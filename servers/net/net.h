@@ -124,6 +124,7 @@ struct sock {
 	struct chunk *sending, *sending_last;
 	uint32_t sending_bytes, send_limit;
 	bool fin_queued;
+	bool starved;            /* the pool had nothing for it: not ready until it may have */
 	struct chunk *gathered;  /* UDP: of sends with MSG_MORE, for one datagram */
 	ip_addr_t gathered_to;
 	uint16_t gathered_port;

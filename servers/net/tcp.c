@@ -691,7 +691,7 @@ uint32_t tcp_readiness(const struct sock *s)
 		ready |= X_READY_RDHUP;
 	if (closed || (s->shut_write && (s->peer_fin || s->shut_read)))
 		ready |= X_READY_HUP;
-	if (closed || s->shut_write || (s->connected && s->sending_bytes < s->send_limit - s->send_limit / 3))
+	if (closed || s->shut_write || (s->connected && !s->starved && s->sending_bytes < s->send_limit - s->send_limit / 3))
 		ready |= X_READY_OUT;
 	return ready;
 }

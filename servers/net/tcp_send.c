@@ -139,6 +139,7 @@ int64_t tcp_queue(struct sock *s, struct waiter *w)
 	if (!room || (w->done && room < left && room < s->send_limit / 3))
 		return SOCK_WAIT;
 	c = chunk_for(s, left < UINT32_MAX ? (uint32_t)left : UINT32_MAX);
+	s->starved = !c;
 	if (!c)
 		return SOCK_WAIT;
 	bytes = usable(s->pcb.tcp, c) - c->used;
@@ -179,6 +180,7 @@ void tcp_sent_bytes(struct sock *s, uint32_t bytes)
 			s->sending_last = NULL;
 		chunk_drop(c);
 	}
+	s->starved = false; /* a chunk may be its own, given back */
 	sock_mark(s, X_READY_OUT);
 }
 

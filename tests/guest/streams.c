@@ -197,6 +197,14 @@ static void question_event(struct connection *c, uint32_t events)
 			die("question", c);
 		c->told = true;
 	}
+	if (!c->connects && c->told) {
+		n = send(c->fd, "answer", 6, MSG_NOSIGNAL);
+		if (n == 6)
+			end(c);
+		else if (n >= 0 || errno != EAGAIN)
+			die("answering", c);
+		return;
+	}
 	n = recv(c->fd, text, sizeof(text), 0);
 	if (n < 0 && (errno == EAGAIN || errno == ENOTCONN))
 		return;
@@ -205,9 +213,12 @@ static void question_event(struct connection *c, uint32_t events)
 			die("answer", c);
 		answered++;
 	} else {
-		if (n != 8 || send(c->fd, "answer", 6, MSG_NOSIGNAL) != 6)
+		if (n != 8)
 			die("asked", c);
 		answered++;
+		c->told = true;
+		question_event(c, events);
+		return;
 	}
 	moved++;
 	end(c);

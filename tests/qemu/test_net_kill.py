@@ -62,7 +62,7 @@ def test_driver_fails(root, nic):
     """The driver killed, hanging, faulting, and `net` killed in between."""
     driver = DRIVER[nic]
     streams(root, nic, f"case $((n % 4)) in 0) /bin/svc inject {driver} hang;; 1) /bin/svc kill {driver};; "
-            f"2) /bin/svc inject {driver} fault;; 3) /bin/svc kill net;; esac; usleep 700000", 60 * SOAK or 5)
+            f"2) /bin/svc inject {driver} exception;; 3) /bin/svc kill net;; esac; usleep 700000", 60 * SOAK or 5)
 
 
 @pytest.mark.skipif(not SOAK, reason="long: XINIM_SOAK=N")
