@@ -58,14 +58,15 @@ static bool is_recyclable(const struct fsys *fs, const struct fsys_node *ip)
 /* An unused slot for an inode, cleared and hashed. */
 static int take_slot(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 {
-	uint32_t i;
+	uint32_t i, at = fs->inode_cursor;
 
 	for (i = 0; i < fs->setup.inode_slots; i++) {
-		struct fsys_node *ip = &fs->setup.inodes[fs->inode_cursor];
+		struct fsys_node *ip = &fs->setup.inodes[at];
 
-		fs->inode_cursor = (fs->inode_cursor + 1) % fs->setup.inode_slots;
+		at = (at + 1) % fs->setup.inode_slots;
 		if (!is_recyclable(fs, ip))
 			continue;
+		fs->inode_cursor = at; /* not at each step: stores are logged */
 		if (ip->ino)
 			inode_unhash(fs, ip);
 		memset(ip, 0, sizeof(*ip));
@@ -356,14 +357,16 @@ static bool may_reap(const struct fsys *fs, const struct fsys_node *ip)
 /* The search goes on where it found one: there may be many. */
 static struct fsys_node *find_reapable(struct fsys *fs)
 {
-	uint32_t i;
+	uint32_t i, at = fs->reap_cursor;
 
 	for (i = 0; i < fs->setup.inode_slots; i++) {
-		struct fsys_node *ip = &fs->setup.inodes[fs->reap_cursor];
+		struct fsys_node *ip = &fs->setup.inodes[at];
 
-		if (ip->ino && may_reap(fs, ip))
+		if (ip->ino && may_reap(fs, ip)) {
+			fs->reap_cursor = at;
 			return ip;
-		fs->reap_cursor = (fs->reap_cursor + 1) % fs->setup.inode_slots;
+		}
+		at = (at + 1) % fs->setup.inode_slots;
 	}
 	return NULL;
 }

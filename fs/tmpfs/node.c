@@ -194,7 +194,8 @@ void fsys_forget_mounts(struct fsys *fs)
 	uint32_t i;
 
 	for (i = 0; i < fs->node_count; i++)
-		fs->nodes[i].mounted_on = false;
+		if (fs->nodes[i].mounted_on)
+			fs->nodes[i].mounted_on = false;
 }
 
 /* ---- freeing ---------------------------------------------------------------------- */
@@ -214,14 +215,15 @@ static void free_all_of(struct fsys *fs, struct fsys_node *ip)
 
 int fsys_reap(struct fsys *fs)
 {
-	uint32_t seen;
+	uint32_t seen, at = fs->reap_cursor;
 
 	for (seen = 0; seen < fs->node_count && fs->reap_count && !fs->reap_idle; seen++) {
-		struct fsys_node *ip = &fs->nodes[fs->reap_cursor];
+		struct fsys_node *ip = &fs->nodes[at];
 
-		fs->reap_cursor = (fs->reap_cursor + 1) % fs->node_count;
+		at = (at + 1) % fs->node_count;
 		if (!needs_reap(ip) || (fs->keep_unlinked && fs->keep_unlinked(ip->ino)))
 			continue;
+		fs->reap_cursor = at;   /* not at each step: stores are logged */
 		free_all_of(fs, ip);
 		return --fs->reap_count ? -X_EAGAIN : 0;
 	}

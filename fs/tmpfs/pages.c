@@ -52,7 +52,8 @@ int pages_charge(struct fsys *fs, struct fsys_node *ip, uint64_t offset, uint64_
 	return 0;
 }
 
-/* Pages from FIRST on of a table are holes from now on. Few stores: they are logged. */
+/* Pages from FIRST on of a table are holes from now on. Few stores: they are logged.
+ * A table of which all goes is freed next: it stays as it is. */
 static void drop_pages(struct fsys *fs, struct fsys_node *ip, uint32_t *table, uint32_t first)
 {
 	uint32_t rooms = 0, count = 0, i;
@@ -65,7 +66,8 @@ static void drop_pages(struct fsys *fs, struct fsys_node *ip, uint32_t *table, u
 	}
 	if (!count)
 		return;
-	memset(table + first, 0, (TMPFS_TABLE_PAGES - first) * sizeof(*table));
+	if (first)
+		memset(table + first, 0, (TMPFS_TABLE_PAGES - first) * sizeof(*table));
 	fs->pages_used -= rooms;
 	ip->zone[0] -= count;
 }

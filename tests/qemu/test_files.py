@@ -125,3 +125,11 @@ def test_a_large_read_of_random_bytes(guest):
     """Its buffer is not in the undo log: a mebibyte in one call filled that."""
     text = guest("dd if=/dev/urandom of=/root/r bs=1M count=4 2>/dev/null; echo $?; wc -c </root/r; /bin/svc status vfs").text
     assert text.split()[:2] == ["0", "4194304"] and "restarts     0" in text, text
+
+
+def test_tmpfs_with_room_for_many_files(guest):
+    """What it does to free a file must fit its undo log, however long its table is."""
+    result = guest("""for i in 1 2 3 4 5 6 7 8; do echo $i > /tmp/a; rm /tmp/a; mkdir /tmp/d; rmdir /tmp/d; done
+dd if=/dev/zero of=/tmp/x bs=1M count=100 2> /dev/null; rm /tmp/x; sleep 2; /bin/svc list | awk '$1 == "tmpfs" { print $2, $5 }'""",
+                   append="tmpfs.inodes=200000", mem=512)
+    assert result.text.split() == ["running", "0"]
