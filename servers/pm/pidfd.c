@@ -175,7 +175,7 @@ static int64_t copy_between(struct proc *p, const struct x_in *in, uint64_t addr
 			break;
 		done += part;
 	}
-	return done || !bytes ? done : -X_EFAULT;
+	return done || !bytes ? (int64_t)done : -X_EFAULT;
 }
 
 void vm_call(struct proc *caller, const struct x_in *in)
