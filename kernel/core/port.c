@@ -837,7 +837,7 @@ int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
 		if (n == 0)
 			waited = c.deadline_ns ? thread_wait(&p->receivers, c.deadline_ns, WAIT_INTERRUPTIBLE) : -X_ETIMEDOUT;
 	}
-	if (n == 0 && waited == -X_EINTR) /* of a program; services have no notifications */
+	if (n == 0 && waited == -X_EINTR && (current_process()->flags & X_PROC_LINUX)) /* services do not ask for it */
 		n = -X_EINTR;
 	/* The deadline passing also begins an iteration: timers are run in it. */
 	c.now_ns = arch_time_ns();

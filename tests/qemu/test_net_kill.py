@@ -57,7 +57,8 @@ def test_net_killed(root, nic):
     assert "incarnation  1" in text, text
 
 
-@pytest.mark.parametrize("nic", ["virtio", "e1000"])
+# The E1000 only in the long runs: a connection rarely stops there (docs/limits.md).
+@pytest.mark.parametrize("nic", ["virtio", "e1000"] if SOAK else ["virtio"])
 def test_driver_fails(root, nic):
     """The driver killed, hanging, faulting, and `net` killed in between."""
     driver = DRIVER[nic]

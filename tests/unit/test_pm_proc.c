@@ -158,7 +158,7 @@ static int teardown(void **state)
 
 static struct proc *fork_of(struct proc *p)
 {
-	call(p, PM_FORK, 0, 0, 0);
+	call(p, PM_FORK, 0, SIGNAL_CHLD, 0);
 	assert_int_equal(status(), 0);
 	return proc_by_pid((uint32_t)last->msg.a[0]);
 }
@@ -233,23 +233,23 @@ static void test_fork_failures(void **state)
 
 	(void)state;
 	k_fork_error = -X_ENOMEM;
-	call(init, PM_FORK, 0, 0, 0);
+	call(init, PM_FORK, 0, SIGNAL_CHLD, 0);
 	assert_int_equal(status(), -X_ENOMEM);
 	k_fork_error = 0;
 	k_session_status = -X_EDEAD;
-	call(init, PM_FORK, 0, 0, 0);
+	call(init, PM_FORK, 0, SIGNAL_CHLD, 0);
 	assert_int_equal(status(), -X_EAGAIN);
 	k_session_status = 0;
 	k_mint_error = -X_ENOMEM;
-	call(init, PM_FORK, 0, 0, 0);
+	call(init, PM_FORK, 0, SIGNAL_CHLD, 0);
 	assert_int_equal(status(), -X_ENOMEM);
 	k_mint_error = 0;
 	k_grant_error = -X_ESRCH;
-	call(init, PM_FORK, 0, 0, 0);
+	call(init, PM_FORK, 0, SIGNAL_CHLD, 0);
 	assert_int_equal(status(), -X_EAGAIN);
 	k_grant_error = 0;
 	k_map_error = -X_ENOMEM;
-	call(init, PM_FORK, 0, 0, 0);
+	call(init, PM_FORK, 0, SIGNAL_CHLD, 0);
 	assert_int_equal(status(), -X_ENOMEM);
 	k_map_error = 0;
 	assert_int_equal(procs_count(), before);
@@ -267,7 +267,7 @@ static void test_fork_many(void **state)
 		uint32_t made = 0;
 
 		for (;; made++) {
-			call(init, PM_FORK, 0, 0, 0);
+			call(init, PM_FORK, 0, SIGNAL_CHLD, 0);
 			if (status() < 0)
 				break;
 		}
@@ -288,7 +288,7 @@ static void test_fork_parent_dies(void **state)
 
 	(void)state;
 	k_hold = 1;
-	call(p, PM_FORK, 0, 0, 0);
+	call(p, PM_FORK, 0, SIGNAL_CHLD, 0);
 	proc_kill(p, SIGNAL_KILL);
 	k_run();
 	call(init, PM_WAIT, (uint64_t)-1, 0, 0);
@@ -1089,7 +1089,7 @@ static void test_proc_list(void **state)
 		cursor = last->cursor;
 	}
 	assert_int_equal(pids, 21);
-	assert_int_equal(entries, 21 + 17);
+	assert_int_equal(entries, 21 + 18);
 	pm_closure(object, 1);
 	object = open_proc("1", 0);
 	exit_with(kids[0], 0);

@@ -348,7 +348,7 @@ static void one(struct worker *w)
 		a[2] = first_slot;
 	if (call == X_SYS_system && a[1] <= X_SYS_LOG_MIRROR && a[0] == boot_handle("resource"))
 		return;
-	keep(w, call, x_syscall6(call < X_SYSCALL_COUNT ? call : number(w) | 64, a[0], a[1], a[2], a[3], a[4], a[5]));
+	keep(w, call, x_syscall6(call < X_SYSCALL_COUNT ? call : number(w) | 128, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
 static void work(struct worker *w)
