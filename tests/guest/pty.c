@@ -248,6 +248,7 @@ static int in_session(void)
 	sigaction(SIGWINCH, &sa, NULL);
 	type("\x03");
 	wait_for(SIGINT);
+	show("interrupt", master); /* before a further signal, which may drop what was not read */
 	type("\x1c");
 	wait_for(SIGQUIT);
 	ioctl(master, TIOCSWINSZ, &w);
