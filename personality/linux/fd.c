@@ -365,6 +365,14 @@ static int64_t data_flags(uint64_t fd)
 	return flags < 0 || flags & F_O_PATH ? -X_EBADF : flags;
 }
 
+/* Of a descriptor that data can go through. */
+static int64_t data_attributes(uint64_t fd, struct file_attr *attr)
+{
+	int64_t flags = data_flags(fd);
+
+	return flags < 0 ? flags : fd_attributes(fd, attr);
+}
+
 /* Only "make it at least so long"; blocks are not reserved. */
 int64_t linux_fallocate(struct sys *s)
 {
@@ -409,10 +417,8 @@ int64_t linux_sync_file_range(struct sys *s)
 {
 	int64_t offset = (int64_t)s->a[1], len = (int64_t)s->a[2], end;
 	struct file_attr attr;
-	int64_t error = data_flags(s->a[0]);
+	int64_t error = data_attributes(s->a[0], &attr);
 
-	if (error >= 0)
-		error = fd_attributes(s->a[0], &attr);
 	if (error < 0)
 		return error;
 	if ((uint32_t)s->a[3] & ~7u || offset < 0 || len < 0 || __builtin_add_overflow(offset, len, &end))
@@ -434,10 +440,8 @@ static int64_t fd_exists(uint64_t fd)
 int64_t linux_fadvise64(struct sys *s)
 {
 	struct file_attr attr;
-	int64_t error = data_flags(s->a[0]);
+	int64_t error = data_attributes(s->a[0], &attr);
 
-	if (error >= 0)
-		error = fd_attributes(s->a[0], &attr);
 	if (error < 0)
 		return error;
 	if ((attr.mode & F_S_IFMT) == F_S_IFIFO || (attr.mode & F_S_IFMT) == F_S_IFSOCK)

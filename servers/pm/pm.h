@@ -302,6 +302,15 @@ static inline void answer_value(uint64_t call_id, uint64_t value)
 	out_answer(call_id, &msg);
 }
 
+/* An error (negative), or a value. */
+static inline void answer_result(uint64_t call_id, int64_t result)
+{
+	if (result < 0)
+		out_status(call_id, result);
+	else
+		answer_value(call_id, (uint64_t)result);
+}
+
 /* Handles of pm itself. */
 extern x_handle_t vfs_port, tty_port, rs_port, net_port, bdev_port;
 

@@ -419,10 +419,7 @@ void sem_call(struct proc *p, const struct x_in *in)
 	case SYSV_CONTROL: result = control(p, in); break;
 	default: result = -X_ENOSYS;
 	}
-	if (result < 0)
-		out_status(in->id, result);
-	else
-		answer_value(in->id, (uint64_t)result);
+	answer_result(in->id, result);
 }
 
 void sem_text(struct text *t, const struct proc *p, uint64_t reader)

@@ -293,19 +293,11 @@ static void detach(const struct proc *p, const struct x_in *in)
 	out_status(in->id, -X_EINVAL);
 }
 
-static void answer(const struct x_in *in, int64_t result)
-{
-	if (result < 0)
-		out_status(in->id, result);
-	else
-		answer_value(in->id, (uint64_t)result);
-}
-
 void shm_call(struct proc *p, const struct x_in *in)
 {
 	switch (in->msg.a[0]) {
-	case SYSV_GET: answer(in, get(p, in)); break;
-	case SYSV_CONTROL: answer(in, control(p, in)); break;
+	case SYSV_GET: answer_result(in->id, get(p, in)); break;
+	case SYSV_CONTROL: answer_result(in->id, control(p, in)); break;
 	case SHM_ATTACH: attach(p, in); break;
 	case SHM_ATTACHED: out_status(in->id, attached(p, in)); break;
 	case SHM_DETACH: detach(p, in); break;

@@ -75,13 +75,13 @@ static void json_service(struct text *t, const struct service *s, bool first)
 
 static void json(struct text *t)
 {
-	struct x_system_info i = { 0 };
+	struct x_system_info info = { 0 };
 	bool first = true;
 
-	x_system_info(&i);
+	x_system_info(&info);
 	text_print(t, "{\"now_ms\":%llu,\"lock_waits\":%llu,\"lock_wait_us\":%llu,\"services\":[",
-		   (unsigned long long)(server_now_ns / 1000000), (unsigned long long)i.lock_waits,
-		   (unsigned long long)(i.lock_wait_ns / 1000));
+		   (unsigned long long)(server_now_ns / 1000000), (unsigned long long)info.lock_waits,
+		   (unsigned long long)(info.lock_wait_ns / 1000));
 	for (uint32_t i = 0; i < service_count; i++)
 		if (!service_is_hidden(&services[i])) {
 			json_service(t, &services[i], first);
