@@ -42,7 +42,7 @@
 #include <xinim/abi.h>
 
 enum net_call {
-	NET_OPEN = 0xa00, /* on the port. a[0] generation, a[1] pools (1 or 2), a[2], a[3] bytes of each;
+	NET_OPEN = 0xd00, /* on the port. a[0] generation, a[1] pools (1 or 2), a[2], a[3] bytes of each;
 	                    handle[0] ring memory (NET_RING_BYTES, zeroed), [1] event (X_R_WRITE),
 	                    [2], [3] pools (contiguous; READ | WRITE)
 	                    -> handle[0] session object, [1] doorbell event;

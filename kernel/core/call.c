@@ -5,6 +5,7 @@
 #include "call.h"
 #include "resource.h"
 #include "span.h"
+#include "trace.h"
 
 static uint64_t next_call_id = 1;
 
@@ -326,6 +327,7 @@ void call_complete(struct call *c, const struct x_msg *answer, bool here)
 	call_leave_server(c);
 	c->msg = *answer;
 	c->state = CALL_DONE;
+	trace_answer(c);
 	if (c->orphan) {
 		call_free(c);
 	} else if (c->thread) {
@@ -413,6 +415,7 @@ static int call_wait(struct call *c, uint64_t deadline)
 			call_leave_server(c);
 			c->msg = (struct x_msg){ .status = err };
 			c->state = CALL_DONE;
+			trace_answer(c);
 			call_drop_handles(c);
 		}
 		if (err) {
@@ -507,6 +510,7 @@ int64_t sys_call(uint32_t h, uint64_t user_call)
 		return err;
 	}
 	c->thread = current();
+	trace_call(c);
 	err = call_wait(c, user.deadline_ns);
 	if (err)
 		return err;

@@ -16,6 +16,7 @@
  */
 #include "call.h"
 #include "sched.h"
+#include "trace.h"
 
 /* Nobody is before us, nor before the server on this CPU. */
 bool fast_call(struct call *c, uint64_t deadline, uint32_t wait_flags)
@@ -99,6 +100,7 @@ bool fast_commit(struct port *p, struct x_commit *c, int *wait)
 		call->record->cursor = o.value;
 	call->msg = o.msg;
 	call->state = CALL_DONE;
+	trace_answer(call);
 	*wait = thread_hand_over(&p->receivers, c->deadline_ns, 0, call->thread);
 	return true;
 }

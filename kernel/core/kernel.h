@@ -127,5 +127,6 @@ struct boot_info {
 	char cmdline[512];
 };
 extern struct boot_info boot_info;
+bool boot_option(const char *word); /* it is a word of the command line (main.c) */
 
 #endif

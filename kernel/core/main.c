@@ -9,6 +9,7 @@
 #include <elf.h>
 #include "port.h"
 #include "resource.h"
+#include "trace.h"
 #include "proto/archive.h"
 
 #define RS_STACK_TOP   0x00007f7ffff00000ull
@@ -57,6 +58,18 @@ static void space_fill(struct space *s, uint64_t addr, const void *src, uint64_t
 		src = (const char *)src + run;
 		len -= run;
 	}
+}
+
+bool boot_option(const char *word)
+{
+	const char *p = boot_info.cmdline;
+	size_t n = strlen(word);
+
+	for (; *p; p++)
+		if ((p == boot_info.cmdline || p[-1] == ' ') && !strncmp(p, word, n) &&
+		    (p[n] == 0 || p[n] == ' '))
+			return true;
+	return false;
 }
 
 static void map_or_panic(struct space *s, uint64_t addr, uint64_t len, uint32_t prot)
@@ -156,6 +169,7 @@ void kernel_main(void)
 {
 	sched_init_cpu(0);
 	futex_init();
+	trace_init();
 	klog("XINIM %s: %lu MiB of memory, %lu KiB boot archive\n", XINIM_VERSION,
 	     frame_total() * PAGE_SIZE >> 20, boot_info.archive_bytes >> 10);
 	arch_init_cpus();

@@ -119,18 +119,6 @@ static void show_log(void)
 	report(text + start, (size_t)n - start);
 }
 
-static bool policy_is(const char *word)
-{
-	const char *p = boot_info.cmdline;
-	size_t n = strlen(word);
-
-	for (; *p; p++)
-		if ((p == boot_info.cmdline || p[-1] == ' ') && !strncmp(p, word, n) &&
-		    (p[n] == 0 || p[n] == ' '))
-			return true;
-	return false;
-}
-
 __attribute__((noreturn)) static void die(const struct x_regs *regs, const char *fmt, va_list ap)
 {
 	static struct cpu *owner;
@@ -153,9 +141,9 @@ __attribute__((noreturn)) static void die(const struct x_regs *regs, const char 
 	show_backtrace(regs);
 	show_log();
 	say("XINIM KERNEL PANIC: end of report\n");
-	if (policy_is("panic=reboot"))
+	if (boot_option("panic=reboot"))
 		arch_reboot();
-	if (policy_is("panic=poweroff"))
+	if (boot_option("panic=poweroff"))
 		arch_poweroff();
 	arch_halt_all();
 }

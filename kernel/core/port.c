@@ -3,6 +3,7 @@
  * Ports and object records; commit and receive.
  */
 #include "call.h"
+#include "trace.h"
 
 /* ------------------------------------------------------------ object records */
 
@@ -537,10 +538,12 @@ static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 		err = call_target_gone(c);
 	if (!err)
 		err = call_take_handles(c, o->handles, o->handle_count, o->flags & X_CALL_MOVE);
-	if (err)
+	if (err) {
 		call_fail(c, err);
-	else
+	} else {
+		trace_call(c);
 		port_queue(c->port, &c->item, false);
+	}
 }
 
 /* The entry may have been read a second time, and changed since it was checked:

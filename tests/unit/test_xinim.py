@@ -36,6 +36,7 @@ def test_options():
     assert "exec needs a command" in said("exec")
     assert "--smp takes 1 to 16" in said("run", "--smp", "99")
     assert "A command goes behind --" in said("exec", "ls", "--", "true")
+    assert "--trace is for exec" in said("run", "--trace")
     assert "invalid choice" in said("walk")
 
 

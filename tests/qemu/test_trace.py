@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""./xinim exec --trace: which calls a command made, and who answered what."""
+import re
+import subprocess
+
+LINE = re.compile(r" *\d+\.\d{6}  (\S+) (->|<-) (\S+) +(.*)")
+
+
+def trace(root, option, command):
+    """The command's output, and the trace as (caller, arrow, server, text)."""
+    result = subprocess.run([root / "xinim", "exec", "--timeout", "120", option, "--", command], capture_output=True,
+                            text=True, timeout=180, check=True)
+    lines = result.stderr.replace("\r", "").splitlines()
+    matches = [LINE.fullmatch(line) for line in lines]
+    assert lines and all(matches), result.stderr
+    return result.stdout, [match.groups() for match in matches]
+
+
+def test_path_of_an_open(root):
+    output, calls = trace(root, "--trace", "cat /etc/hostname; cat /nowhere; true")
+    cat = [call for call in calls if "etc/hostname" in call[3]]
+    program = cat[0][0]
+    assert cat[0][1:3] == ("->", "vfs") and 'VFS_OPEN' in cat[0][3] and '"/etc/hostname"' in cat[0][3], output
+    assert cat[1][:3] == ("vfs", "->", "minix") and '"etc/hostname"' in cat[1][3]
+    answer = calls[calls.index(cat[0]):]
+    assert any(c[:3] == (program, "<-", "vfs") and re.search(r"VFS_OPEN @\w+ = 0, \d+ us", c[3]) for c in answer)
+    assert any(re.search(r"VFS_OPEN @\w+ = -ENOENT, ", c[3]) for c in calls)
+    assert any("PM_FORK" in c[3] for c in calls) and any("PM_EXIT" in c[3] for c in calls)
+    assert not any("?" in c[2] for c in calls), [c for c in calls if "?" in c[2]]
+    # Each answer belongs to a call before it.
+    assert sum(c[1] == "<-" for c in calls) <= sum(c[1] == "->" for c in calls)
+
+
+def test_of_two_only(root):
+    _, calls = trace(root, "--trace=pm,minix", "ls /etc >/dev/null")
+    assert calls and all({"pm", "minix"} & {caller, server} for caller, _, server, _ in calls)
