@@ -5,8 +5,8 @@
  * (proto/devmgr.h). What a driver may do with its device is the kernel's to
  * enforce; who gets which is rs's to decide.
  *
- * Started by rs with boot handle "resource" (X_R_MANAGE). Keeps nothing that
- * could not be found again: it restarts cold.
+ * Started by rs with boot handle "resource" (X_R_MANAGE). It restarts
+ * warm; a cold start loses nothing either, for all can be found again.
  * QEMU: any machine; ECAM on q35, ports on pc.
  */
 #include "lib/c/stdio.h"
