@@ -31,8 +31,16 @@ static struct parked {
 	uint64_t value, order;
 } parked[PARKED_MAX];
 static uint64_t parked_order;
+static uint32_t parked_end;      /* all from here up are free */
 
-#define for_each_parked(p) for (struct parked *p = parked; p < parked + PARKED_MAX; p++)
+#define for_each_parked(p) for (struct parked *p = parked; p < parked + parked_end; p++)
+
+static void unpark(struct parked *p)
+{
+	p->call_id = 0;
+	while (parked_end && !parked[parked_end - 1].call_id)
+		parked_end--;
+}
 
 static uint64_t counter_object(const struct counter *c)
 {
@@ -121,13 +129,13 @@ static void changed(struct counter *c, bool pulse)
 		reader = first_parked(c, false);
 		if (reader && take(c, &value)) {
 			read_done(reader->call_id, value);
-			reader->call_id = 0;
+			unpark(reader);
 			moved = true;
 		}
 		writer = first_parked(c, true);
 		if (writer && give(c, writer->value)) {
 			out_status(writer->call_id, 8);
-			writer->call_id = 0;
+			unpark(writer);
 			moved = true;
 		}
 	}
@@ -219,7 +227,7 @@ bool counter_cancel(uint64_t call_id)
 	for_each_parked(p) {
 		if (p->call_id != call_id)
 			continue;
-		p->call_id = 0;
+		unpark(p);
 		out_status(call_id, -X_EINTR);
 		return true;
 	}
@@ -230,17 +238,17 @@ bool counter_cancel(uint64_t call_id)
 
 static void park(struct counter *c, const struct x_in *in, bool writes, uint64_t value)
 {
-	if (in->status_flags & F_O_NONBLOCK) {
-		out_status(in->id, -X_EAGAIN);
+	struct parked *p = parked;
+
+	while (p < parked + parked_end && p->call_id)
+		p++;
+	if ((in->status_flags & F_O_NONBLOCK) || p == parked + PARKED_MAX) {
+		out_status(in->id, in->status_flags & F_O_NONBLOCK ? -X_EAGAIN : -X_ENOMEM);
 		return;
 	}
-	for_each_parked(p) {
-		if (p->call_id)
-			continue;
-		*p = (struct parked){ in->id, c, writes, value, ++parked_order };
-		return;
-	}
-	out_status(in->id, -X_ENOMEM);
+	if (p == parked + parked_end)
+		parked_end++;
+	*p = (struct parked){ in->id, c, writes, value, ++parked_order };
 }
 
 static void read_call(struct counter *c, const struct x_in *in)

@@ -14,8 +14,9 @@ static struct pidfd {
 	struct proc *proc;
 	uint32_t proc_generation;
 } pidfds[PIDFDS_MAX];
+static uint32_t pidfds_end; /* all from here up are free */
 
-#define for_each_pidfd(f) for (struct pidfd *f = pidfds; f < pidfds + PIDFDS_MAX; f++)
+#define for_each_pidfd(f) for (struct pidfd *f = pidfds; f < pidfds + pidfds_end; f++)
 
 static uint64_t pidfd_object(const struct pidfd *f)
 {
@@ -46,7 +47,7 @@ void pidfd_call(struct proc *p, const struct x_in *in)
 		return;
 	}
 	(void)p;
-	while (f < pidfds + PIDFDS_MAX && f->used)
+	while (f < pidfds + pidfds_end && f->used)
 		f++;
 	if (f == pidfds + PIDFDS_MAX) {
 		out_status(in->id, -X_ENFILE);
@@ -62,6 +63,8 @@ void pidfd_call(struct proc *p, const struct x_in *in)
 		return;
 	}
 	f->used = true;
+	if (f == pidfds + pidfds_end)
+		pidfds_end++;
 	out = out_answer_entry(in->id);
 	out->handles[0] = (x_handle_t)h;
 	out->handle_count = 1;
@@ -78,8 +81,11 @@ void pidfd_closed(uint64_t object)
 {
 	struct pidfd *f = pidfd_of(object);
 
-	if (f)
-		f->used = false;
+	if (!f)
+		return;
+	f->used = false;
+	while (pidfds_end && !pidfds[pidfds_end - 1].used)
+		pidfds_end--;
 }
 
 void pidfds_ended(const struct proc *p)

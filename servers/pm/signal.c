@@ -28,9 +28,9 @@ static struct queued {
 	struct signal_info info;
 } queue[QUEUED_MAX];
 static uint64_t queue_order;
-static uint32_t queue_used;
+static uint32_t queue_used, queue_end; /* all from queue_end up are free */
 
-#define for_each_queued(q) for (struct queued *q = queue; q < queue + QUEUED_MAX; q++)
+#define for_each_queued(q) for (struct queued *q = queue; q < queue + queue_end; q++)
 
 bool signals_full(void)
 {
@@ -39,25 +39,30 @@ bool signals_full(void)
 
 static void queue_add(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
 {
-	for_each_queued(q) {
-		if (q->proc)
-			continue;
-		*q = (struct queued){ p, signal, thread, ++queue_order, *info };
-		queue_used++;
+	struct queued *at = queue;
+
+	while (at < queue + queue_end && at->proc)
+		at++;
+	if (at == queue + QUEUED_MAX)
 		return;
-	}
+	if (at == queue + queue_end)
+		queue_end++;
+	*at = (struct queued){ p, signal, thread, ++queue_order, *info };
+	queue_used++;
 }
 
 static void queue_remove(struct queued *q)
 {
 	q->proc = NULL;
 	queue_used--;
+	while (queue_end && !queue[queue_end - 1].proc)
+		queue_end--;
 }
 
 void signals_drop(struct proc *p)
 {
 	for_each_queued(q)
-		if (q->proc == p && queue_used)
+		if (q->proc == p)
 			queue_remove(q);
 }
 

@@ -36,8 +36,16 @@ static struct parked {
 	uint64_t order;
 } parked[PARKED_MAX];
 static uint64_t parked_order;
+static uint32_t parked_end;      /* all from here up are free */
 
-#define for_each_parked(w) for (struct parked *w = parked; w < parked + PARKED_MAX; w++)
+#define for_each_parked(w) for (struct parked *w = parked; w < parked + parked_end; w++)
+
+static void unpark(struct parked *w)
+{
+	w->in.id = 0;
+	while (parked_end && !parked[parked_end - 1].in.id)
+		parked_end--;
+}
 
 /* ---- messages ---- */
 
@@ -220,7 +228,7 @@ static void look_again(struct queue *q)
 				if (result == -X_EWAIT)
 					continue;
 				out_status(w->in.id, result);
-				w->in.id = 0;
+				unpark(w);
 				moved = true;
 			}
 		}
@@ -231,12 +239,14 @@ static void park(struct proc *p, struct queue *q, const struct x_in *in)
 {
 	struct parked *w = parked;
 
-	while (w < parked + PARKED_MAX && w->in.id)
+	while (w < parked + parked_end && w->in.id)
 		w++;
 	if (w == parked + PARKED_MAX) {
 		out_status(in->id, -X_ENOMEM);
 		return;
 	}
+	if (w == parked + parked_end)
+		parked_end++;
 	*w = (struct parked){ *in, q, p, ++parked_order };
 }
 
@@ -268,7 +278,7 @@ bool msg_cancel(uint64_t call_id)
 	for_each_parked(w) {
 		if (w->in.id != call_id)
 			continue;
-		w->in.id = 0;
+		unpark(w);
 		out_status(call_id, -X_EINTR);
 		return true;
 	}
@@ -279,7 +289,7 @@ void msg_drop(const struct proc *p)
 {
 	for_each_parked(w)
 		if (w->proc == p)
-			w->in.id = 0;
+			unpark(w);
 }
 
 /* ---- making and controlling ---- */
@@ -357,7 +367,7 @@ static void destroy(struct queue *q)
 		if (w->queue != q || !w->in.id)
 			continue;
 		out_status(w->in.id, -X_EIDRM);
-		w->in.id = 0;
+		unpark(w);
 	}
 	while (q->first) {
 		uint32_t m = q->first;

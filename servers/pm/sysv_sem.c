@@ -27,8 +27,16 @@ static struct parked {
 	struct sysv_sembuf ops[SEM_OPS], *blocked; /* blocked: the one that cannot be done */
 } parked[PARKED_MAX];
 static uint64_t parked_order;
+static uint32_t parked_end;      /* all from here up are free */
 
-#define for_each_parked(w) for (struct parked *w = parked; w < parked + PARKED_MAX; w++)
+#define for_each_parked(w) for (struct parked *w = parked; w < parked + parked_end; w++)
+
+static void unpark(struct parked *w)
+{
+	w->call_id = 0;
+	while (parked_end && !parked[parked_end - 1].call_id)
+		parked_end--;
+}
 
 static struct undo {
 	const struct proc *proc; /* NULL: free */
@@ -149,7 +157,7 @@ static void look_again(struct set *s)
 
 		if (result <= 0) {
 			out_status(w->call_id, result);
-			w->call_id = 0;
+			unpark(w);
 		}
 		w = next_parked(s, order);
 	}
@@ -163,7 +171,7 @@ static void semop_call(struct proc *p, const struct x_in *in)
 	uint32_t want = 0444;
 	int result;
 
-	while (w < parked + PARKED_MAX && w->call_id)
+	while (w < parked + parked_end && w->call_id)
 		w++;
 	if (w == parked + PARKED_MAX) {
 		out_status(in->id, -X_ENOMEM);
@@ -196,6 +204,8 @@ static void semop_call(struct proc *p, const struct x_in *in)
 		out_status(in->id, -X_EINPROGRESS);
 		return;
 	}
+	if (w == parked + parked_end)
+		parked_end++;
 	w->call_id = in->id;
 	w->order = ++parked_order;
 	w->proc = p;
@@ -208,7 +218,7 @@ bool sem_cancel(uint64_t call_id)
 	for_each_parked(w) {
 		if (w->call_id != call_id)
 			continue;
-		w->call_id = 0;
+		unpark(w);
 		out_status(call_id, -X_EINTR);
 		return true;
 	}
@@ -220,7 +230,7 @@ void sem_drop(struct proc *p, bool undo)
 {
 	for_each_parked(w)
 		if (w->proc == p)
-			w->call_id = 0;
+			unpark(w);
 	for_each_undo(u) {
 		struct semaphore *sem;
 		int32_t value;
@@ -376,7 +386,7 @@ static int64_t change(struct proc *p, struct set *s, const struct x_in *in)
 		if (w->set != s || !w->call_id)
 			continue;
 		out_status(w->call_id, -X_EIDRM);
-		w->call_id = 0;
+		unpark(w);
 	}
 	s->head.used = false;
 	return 0;

@@ -28,8 +28,9 @@ static struct ptimer {
 	uint64_t overrun_told;
 	struct server_timer timer;
 } timers[TIMERS_MAX];
+static uint32_t timers_end; /* all from here up are free */
 
-#define for_each_timer(t) for (struct ptimer *t = timers; t < timers + TIMERS_MAX; t++)
+#define for_each_timer(t) for (struct ptimer *t = timers; t < timers + timers_end; t++)
 
 static uint64_t clock_now(const struct ptimer *t)
 {
@@ -121,22 +122,26 @@ static void set(struct ptimer *t, uint64_t first_ns, uint64_t interval_ns, bool 
 
 static struct ptimer *timer_new(struct proc *p, int32_t id, enum timer_clock clock)
 {
-	for_each_timer(t) {
-		if (t->proc)
-			continue;
-		*t = (struct ptimer){ .proc = p, .id = id, .clock = (uint8_t)clock,
-				      .linux_clock = CLOCK_MONOTONIC };
-		t->timer.fn = expired;
-		t->timer.ctx = t;
-		return t;
-	}
-	return NULL;
+	struct ptimer *t = timers;
+
+	while (t < timers + timers_end && t->proc)
+		t++;
+	if (t == timers + TIMERS_MAX)
+		return NULL;
+	if (t == timers + timers_end)
+		timers_end++;
+	*t = (struct ptimer){ .proc = p, .id = id, .clock = (uint8_t)clock, .linux_clock = CLOCK_MONOTONIC };
+	t->timer.fn = expired;
+	t->timer.ctx = t;
+	return t;
 }
 
 static void timer_free(struct ptimer *t)
 {
 	timer_clear(&t->timer);
 	t->proc = NULL;
+	while (timers_end && !timers[timers_end - 1].proc)
+		timers_end--;
 }
 
 void timers_drop(struct proc *p, bool all)

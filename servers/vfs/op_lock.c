@@ -30,6 +30,9 @@ static struct object_owner {
 	uint64_t koid;          /* 0: free */
 	x_handle_t handle;
 } owners[OWNERS_MAX];
+static uint32_t owners_end;     /* all from here up are free */
+
+#define for_each_owner(o) for (struct object_owner *o = owners; o < owners + owners_end; o++)
 
 static uint64_t next_order = 1;
 static struct server_timer sweep_timer;
@@ -47,7 +50,7 @@ static void arm(uint64_t ns)
 
 static struct object_owner *owner_find(uint64_t koid)
 {
-	for (struct object_owner *o = owners; o < owners + OWNERS_MAX; o++)
+	for_each_owner(o)
 		if (o->koid == koid)
 			return o;
 	return NULL;
@@ -63,6 +66,8 @@ static bool owner_keep(uint64_t koid, x_handle_t handle)
 		return true;
 	}
 	o = owner_find(0);
+	if (!o && owners_end < OWNERS_MAX)
+		o = &owners[owners_end++];
 	if (!o)
 		return false;
 	*o = (struct object_owner){ koid, handle };
@@ -74,6 +79,8 @@ static void owner_drop(struct object_owner *o)
 {
 	out_close(o->handle);
 	o->koid = 0;
+	while (owners_end && !owners[owners_end - 1].koid)
+		owners_end--;
 }
 
 static void owner_unlocked(struct lock_owner owner)
@@ -193,7 +200,7 @@ static bool drop_closed(void)
 {
 	bool any = false;
 
-	for (struct object_owner *o = owners; o < owners + OWNERS_MAX; o++) {
+	for_each_owner(o) {
 		struct lock_owner owner = { o->koid, true };
 		uint32_t held = 1;
 
@@ -217,7 +224,7 @@ static void sweep(void *ctx)
 		wake();
 	if (first_after(0))
 		arm(SWEEP_NS);
-	for (struct object_owner *o = owners; o < owners + OWNERS_MAX; o++)
+	for_each_owner(o)
 		if (o->koid)
 			arm(SWEEP_IDLE_NS);
 }
