@@ -442,7 +442,7 @@ static uint64_t upcall_block(const struct thread *t)
 
 #define BLOCK_HEAD offsetof(struct x_upcall, regs)
 
-void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address)
+bool thread_enter_personality(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address)
 {
 	struct thread *t = current();
 	struct x_upcall head; /* all but the registers */
@@ -456,14 +456,19 @@ void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t ad
 	head.pending = thread_notifications(t);
 	head.mask = head.installed_mask = t->mask;
 	head.thread_word = t->thread_word;
-	if (copy_to_user(at, &head, BLOCK_HEAD) || copy_to_user(at + BLOCK_HEAD, t->regs, sizeof(*t->regs))) {
-		process_kill(t->process, X_DEATH_EXCEPTION, -X_EFAULT);
-		return;
-	}
+	if (copy_to_user(at, &head, BLOCK_HEAD) || copy_to_user(at + BLOCK_HEAD, t->regs, sizeof(*t->regs)))
+		return false;
 	t->regs->rdi = at;
 	t->regs->rsp = at - 8; /* as if called: the ABI's alignment */
 	t->regs->rcx = t->regs->rip = t->process->personality.entry;
 	t->regs->r11 = t->regs->rflags = RFLAGS_IF | 2; /* rcx and r11 so: the quick way out */
+	return true;
+}
+
+static void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address)
+{
+	if (!thread_enter_personality(reason, vector, error, address))
+		process_kill(current_process(), X_DEATH_EXCEPTION, -X_EFAULT);
 }
 
 void thread_set_mask(struct thread *t, uint64_t mask)

@@ -48,7 +48,7 @@ struct thread {
 
 	/* death */
 	bool killed;
-	bool away;                  /* between kernel_leave() and kernel_return() */
+	bool away;                  /* in the kernel without the lock: a fault has to take it */
 	uint64_t futex_koid, futex_offset;
 	uint32_t futex_bitset;
 
@@ -134,13 +134,15 @@ uint64_t process_cpu_ns(const struct process *p);
 int process_notify(struct process *p, uint32_t thread_id, uint64_t bits); /* X_NOTIFY_* or error */
 void thread_set_mask(struct thread *t, uint64_t mask);
 uint64_t thread_take_notifications(struct thread *t, uint64_t bits); /* those that were pending */
-/* Make the current thread enter the personality when it leaves the kernel. */
-void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address);
+/* Make the current thread enter the personality when it leaves the kernel; false:
+ * its block can't be written. Without the lock, if the thread is `away`. */
+bool thread_enter_personality(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address);
 int64_t sys_resume(uint64_t user_frame, uint64_t taken);
 extern struct process process_none; /* of idle threads and of threads that have ended */
 
 /* ---- entries from arch (syscall.c, trap.c), lock held ---- */
 void kernel_main(void) __attribute__((noreturn)); /* CPU 0, after arch set up */
+bool trap_syscall_unlocked(struct x_regs *regs); /* without the lock; true: done, no trap_syscall() */
 void trap_syscall(struct x_regs *regs);
 bool syscall_may_defer(uint64_t number); /* X_OUT_DO */
 void syscall_deferred(uint64_t number, const uint64_t *args);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where system calls, exceptions and interrupts arrive from trap.S. All that
- * come from user mode take the kernel lock, do their work, and go back through
- * thread_return_to_user(). Interrupts reach kernel mode only in the idle wait,
- * which does not hold the lock.
+ * come from user mode but a few system calls take the kernel lock, do their work,
+ * and go back through thread_return_to_user(). Interrupts reach kernel mode only
+ * in the idle wait, which does not hold the lock.
  */
 #include "vtd.h"
 #include "x86.h"
@@ -12,20 +12,31 @@ void arch_syscall(struct x_regs *regs);
 void arch_leave(struct x_regs *regs);
 void arch_trap(struct x_regs *regs);
 
-/* Nearly always there is nothing to do on the way out. */
-static inline void return_to_user(struct x_regs *regs)
+/* Nearly always there is nothing to do on the way out. Whoever changes what is
+ * looked at sends an interrupt afterwards, so it may be asked without the lock. */
+static inline bool may_leave(void)
 {
 	const struct thread *t = current();
 
-	if (t->killed || t->process->suspended || this_cpu()->need_resched ||
-	    (t->upcall_stack && thread_notifications(t)))
+	return !(t->killed || t->process->suspended || this_cpu()->need_resched ||
+		 (t->upcall_stack && thread_notifications(t)));
+}
+
+static inline void return_to_user(struct x_regs *regs)
+{
+	if (!may_leave())
 		thread_return_to_user(regs);
 }
 
 void arch_syscall(struct x_regs *regs)
 {
+	bool done = trap_syscall_unlocked(regs);
+
+	if (done && may_leave())
+		return;
 	kernel_lock_inline();
-	trap_syscall(regs);
+	if (!done)
+		trap_syscall(regs);
 	return_to_user(regs);
 	kernel_unlock_inline();
 }
@@ -60,8 +71,10 @@ static void kernel_exception(struct x_regs *regs, const struct trap_frame *f, ui
 		kernel_return(away);
 		if (!trap_exception(regs, VECTOR_PAGE, f->error, address, false))
 			regs->rip = (uint64_t)user_copy_fault;
-		if (away)
-			kernel_leave(UINT64_MAX);
+		if (away) {
+			current()->away = true;
+			kernel_unlock();
+		}
 		return;
 	}
 	panic_at(regs, "%s in the kernel (vector %u, error %#llx, address %#llx)", name ? name : "exception",
