@@ -11,6 +11,7 @@
 #include "sched.h"
 
 #define SLICE_NS 10000000ull
+#define SLICE_LONGEST_NS (32 * SLICE_NS) /* of one that nobody waits for to end */
 
 static struct run_queue queues[MAX_CPUS];
 struct process process_none = { .name = "idle" };
@@ -29,6 +30,7 @@ void sched_init_cpu(uint32_t cpu)
 		list_init(&q->ready[i]);
 	list_init(&q->timers);
 	q->armed_ns = X_FOREVER;
+	q->slice_ns = SLICE_NS;
 	q->idle.process = &process_none;
 	q->idle.cpu = cpu;
 	q->idle.band = BANDS;
@@ -95,7 +97,7 @@ static void timer_rearm(void)
  * it was the machine under us that stood still, not the thread that ran. */
 static void judge(struct thread *t, uint64_t now)
 {
-	t->process->ran_ns += MIN(now - t->judged_ns, 2 * SLICE_NS);
+	t->process->ran_ns += MIN(now - t->judged_ns, 2 * this_cpu()->rq->slice_ns);
 	t->judged_ns = now;
 }
 
@@ -109,10 +111,12 @@ void sched_tick(void)
 	process_watch(t->process);
 	timers_expire();
 	if (t != &cpu->rq->idle && arch_time_ns() >= t->slice_end_ns) {
-		if (cpu->rq->count)
+		if (cpu->rq->count) {
 			cpu->need_resched = true;
-		else /* nobody waits: another slice */
-			t->slice_end_ns = arch_time_ns() + SLICE_NS;
+		} else { /* nobody waits: another slice, longer; enqueue() ends it */
+			cpu->rq->slice_ns = MIN(2 * cpu->rq->slice_ns, SLICE_LONGEST_NS);
+			t->slice_end_ns = arch_time_ns() + cpu->rq->slice_ns;
+		}
 	}
 	if (!cpu->need_resched)
 		timer_rearm();
@@ -131,7 +135,7 @@ static void enqueue(struct thread *t, uint32_t cpu)
 		q->waits_ns[t->band] = arch_time_ns();
 	list_push_back(&q->ready[t->band], &t->run_link);
 	q->count++;
-	if (c->current == &q->idle || (c->current->band > t->band && arch_time_ns() >= q->kept_until_ns)) {
+	if (c->current == &q->idle || q->slice_ns > SLICE_NS || (c->current->band > t->band && arch_time_ns() >= q->kept_until_ns)) {
 		c->need_resched = true;
 		if (c != this_cpu())
 			arch_send_resched(cpu);
@@ -214,7 +218,7 @@ static bool leave_cpu_to(struct thread *t)
 	t->cpu = c->id;
 	c->rq->next = t;
 	c->rq->count = 1;
-	if (c->current->band > t->band)
+	if (c->current->band > t->band || c->rq->slice_ns > SLICE_NS)
 		c->need_resched = true;
 	return true;
 }
@@ -332,6 +336,8 @@ void schedule(void)
 		q->count = 0;
 		next->slice_end_ns = prev->slice_end_ns;
 	} else {
+		judge(prev, now);
+		q->slice_ns = SLICE_NS;
 		queue_next(q);
 		if (prev->state == THREAD_RUNNING && prev != &q->idle)
 			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev, false));

@@ -16,6 +16,7 @@ struct run_queue {
 	uint64_t waits_ns[BANDS];   /* since when a thread of ready[] waits and none of its band ran */
 	uint64_t kept_until_ns;     /* the running one has waited long: not displaced before */
 	struct list timers;         /* struct thread.timer_link, earliest first */
+	uint64_t slice_ns;          /* of the running thread */
 	uint64_t armed_ns;          /* what this CPU's timer is set to, FOREVER: off */
 	struct thread idle;
 	struct thread *dead;        /* left its stack for good; to be freed */
