@@ -186,9 +186,16 @@ $(BUILD)/personality/%.c.o: personality/%.c | $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  CLANG   $<"
 	@$(CLANG) $(PERS_CFLAGS) $(DEPFLAGS) -c $< -o $@
+VDSO := $(BUILD)/personality/linux/vdso.so
 $(BUILD)/personality/%.S.o: personality/%.S | $(STAMP)
 	@mkdir -p $(@D)
-	@$(CLANG) $(PERS_CFLAGS) $(DEPFLAGS) -c $< -o $@
+	@$(CLANG) $(PERS_CFLAGS) $(DEPFLAGS) -DVDSO_FILE='"$(VDSO)"' -c $< -o $@
+$(BUILD)/personality/linux/vdso.S.o: $(VDSO)
+$(VDSO): $(BUILD)/personality/linux/vdso/vdso.c.o personality/linux/vdso/vdso.ld
+	@echo "  LINK    $@"
+	@ld -shared -nostdlib --build-id=none -Bsymbolic --hash-style=both -soname linux-vdso.so.1 -z max-page-size=4096 \
+		-z noexecstack -T personality/linux/vdso/vdso.ld $< -o $@.debug
+	@strip --strip-all $@.debug -o $@
 $(PERSONALITY): $(PERS_OBJ) personality/linux/linux.ld
 	@echo "  LINK    $@"
 	@ld -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \

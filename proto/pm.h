@@ -20,6 +20,7 @@ struct pm_ids {
 	uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
 	uint32_t ngroups, groups[32];
 	uint64_t rlimit_nofile, rlimit_stack, rlimit_fsize;
+	uint64_t tsc_base, ns_per_tsc_32, realtime_offset_ns; /* as in x_system_info: for the vDSO */
 };
 
 enum pm_op {

@@ -529,6 +529,7 @@ struct x_system_info {
 	uint64_t objects[16];      /* live objects by enum x_object_type */
 	uint32_t iommu;            /* 1: present and on */
 	uint32_t tsc_khz;
+	uint64_t tsc_base, ns_per_tsc_32; /* monotonic time = (TSC - base) * this >> 32 */
 	uint64_t rsdp;             /* physical address of ACPI's root, for devmgr */
 	char version[32];
 	uint64_t lock_waits;       /* times a CPU found the kernel lock taken, and ... */

@@ -230,7 +230,7 @@ int64_t call_system_info(const struct args *a)
 	i.iommu = arch_iommu_on();
 	i.memory_bytes = frame_total() * PAGE_SIZE;
 	i.free_bytes = frame_free_count() * PAGE_SIZE;
-	i.realtime_offset_ns = arch_realtime_ns() - arch_time_ns();
+	i.realtime_offset_ns = arch_realtime_offset_ns();
 	for (uint32_t c = 0; c < cpu_count; c++) {
 		i.idle_ns += cpus[c].idle_ns;
 		i.context_switches += cpus[c].switches;
@@ -243,6 +243,7 @@ int64_t call_system_info(const struct args *a)
 	}
 	memcpy(i.objects, object_counts, sizeof(i.objects));
 	i.tsc_khz = arch_tsc_khz();
+	arch_tsc_formula(&i.tsc_base, &i.ns_per_tsc_32);
 	i.rsdp = boot_info.rsdp_paddr;
 	strlcpy(i.version, XINIM_VERSION, sizeof(i.version));
 	return copy_to_user(a->a, &i, sizeof(i));

@@ -59,7 +59,8 @@ struct pers_header {
 	uint64_t fixup_count;    /* pairs */
 	uint64_t fixups_end;     /* if fixup_count is 0: end of the table, for linker scripts */
 	uint64_t leave, leave_end; /* x_personality.leave */
-	uint64_t reserved[6];
+	uint64_t vdso;           /* an ELF image, page aligned (vdso/vdso.c) */
+	uint64_t reserved[5];
 };
 
 /* ------------------------------------- at PERS_START, written by pm at each exec */

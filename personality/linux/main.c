@@ -10,7 +10,7 @@
 struct pers_process process;
 
 extern char pers_entry[], pers_text_start[], pers_text_end[], pers_fixups[], pers_fixups_end[],
-	pers_leave_end[];
+	pers_leave_end[], pers_vdso[];
 void pers_leave(struct x_upcall *frame);
 _Static_assert(offsetof(struct x_upcall, pending) == 24 && offsetof(struct x_upcall, regs) == 56 &&
 	       offsetof(struct x_regs, rip) == 128 && offsetof(struct x_regs, rsp) == 56, "pers_leave");
@@ -29,6 +29,7 @@ const struct pers_header pers_header = {
 	.fixups_end = (uint64_t)pers_fixups_end,
 	.leave = (uint64_t)pers_leave,
 	.leave_end = (uint64_t)pers_leave_end,
+	.vdso = (uint64_t)pers_vdso,
 };
 
 struct syscall_entry { const char *name; sys_fn *fn; };

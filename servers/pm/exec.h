@@ -117,5 +117,6 @@ int exec_switch(struct exec *e);
 void pers_init(x_handle_t blob);
 int pers_map(x_handle_t space);   /* image, first stack */
 const struct x_personality *pers_entry(void);
+uint64_t pers_vdso(void);                    /* address of the vDSO in every process */
 
 #endif

@@ -43,6 +43,7 @@ static uint32_t fill_auxv(const struct exec *e, struct auxv_pair *auxv)
 	const struct pm_ids *ids = &e->proc->ids;
 	struct new_ids n = ids_after(e);
 	const struct auxv_pair list[] = {
+		{ AT_SYSINFO_EHDR, pers_vdso() },
 		{ AT_HWCAP, cpu_features() },
 		{ AT_PAGESZ, X_PAGE_SIZE },
 		{ AT_CLKTCK, 100 },

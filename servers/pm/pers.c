@@ -13,6 +13,7 @@ static struct elf_image elf;
 static struct x_personality personality;
 static x_handle_t memory; /* READ | EXEC only */
 static bool loaded;
+static uint64_t vdso;
 
 static uint8_t page[X_PAGE_SIZE];
 
@@ -25,12 +26,13 @@ static int check_header(void)
 		return -X_ENOEXEC;
 	if (h.text_start < elf.low || h.text_end > elf.high || h.upcall_entry < h.text_start ||
 	    h.upcall_entry >= h.text_end || h.fixups < elf.low || h.fixups > elf.high ||
-	    h.leave > h.leave_end || h.leave_end > h.text_end)
+	    h.leave > h.leave_end || h.leave_end > h.text_end || h.vdso < elf.low || h.vdso >= elf.high)
 		return -X_ENOEXEC;
 	if (h.fixup_count == 0 && h.fixups_end > h.fixups)
 		h.fixup_count = (h.fixups_end - h.fixups) / (2 * sizeof(uint64_t));
 	if (h.fixup_count > (elf.high - h.fixups) / (2 * sizeof(uint64_t)))
 		return -X_ENOEXEC;
+	vdso = h.vdso;
 	personality = (struct x_personality){ .entry = h.upcall_entry, .base = h.text_start,
 					      .end = h.text_end, .fixups = h.fixups,
 					      .fixup_count = h.fixup_count,
@@ -94,6 +96,11 @@ void pers_init(x_handle_t blob)
 	loaded = err >= 0;
 	if (!loaded)
 		server_log("the personality cannot be used: %d", (int)err);
+}
+
+uint64_t pers_vdso(void)
+{
+	return vdso;
 }
 
 const struct x_personality *pers_entry(void)

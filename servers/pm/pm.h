@@ -164,6 +164,7 @@ struct proc *proc_init(void);                /* pid 1 or NULL */
 int proc_learn_koid(struct proc *p);
 /* Session object for the process into its slot X_SLOT_PM, vfs into X_SLOT_VFS. */
 int proc_give_sessions(struct proc *p, x_handle_t vfs);
+void clock_changed(void);                    /* it was set */
 void ids_publish(struct proc *p);            /* p->ids -> the page the process reads */
 int ids_map(const struct proc *p, x_handle_t space);
 uint32_t procs_count(void);                  /* visible, zombies included */

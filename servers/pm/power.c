@@ -69,10 +69,12 @@ void power_off(x_handle_t session)
 /* The offset is the kernel's; who sleeps until a time of day is not woken by it. */
 void settime_call(struct proc *p, const struct x_in *in)
 {
-	if (p->ids.euid != 0)
+	if (p->ids.euid != 0) {
 		out_status(in->id, -X_EPERM);
-	else
-		out_status(in->id, x_system(boot_handle("resource"), X_SYS_SET_REALTIME, in->msg.a[0]));
+		return;
+	}
+	out_status(in->id, x_system(boot_handle("resource"), X_SYS_SET_REALTIME, in->msg.a[0]));
+	clock_changed();
 }
 
 void reboot_call(struct proc *p, const struct x_in *in)

@@ -32,8 +32,19 @@ void table_init(void)
 	readable = x_handle_dup(map.memory, X_R_READ, 0, 0);
 	if (readable < 0)
 		server_die("ids pages: %d", (int)readable);
+	clock_changed();
 	ids_memory = (x_handle_t)readable;
 	x_handle_close(map.memory);
+}
+
+static struct x_system_info clock_info;
+
+void clock_changed(void)
+{
+	x_system_info(&clock_info);
+	for_each_proc(p)
+		if (proc_visible(p))
+			ids_publish(p);
 }
 
 void ids_publish(struct proc *p)
@@ -43,6 +54,9 @@ void ids_publish(struct proc *p)
 	p->ids.rlimit_nofile = p->rlimit[7].soft;
 	p->ids.rlimit_stack = p->rlimit[3].soft;
 	p->ids.rlimit_fsize = p->rlimit[1].soft;
+	p->ids.tsc_base = clock_info.tsc_base;
+	p->ids.ns_per_tsc_32 = clock_info.ns_per_tsc_32;
+	p->ids.realtime_offset_ns = clock_info.realtime_offset_ns;
 	memcpy(page, &p->ids, sizeof(*page));
 }
 

@@ -211,8 +211,27 @@ static void to_a_thread(void)
 	CHECK(done == 1);
 }
 
+static int64_t in_ns(struct timespec t) { return t.tv_sec * 1000000000ll + t.tv_nsec; }
+
+/* The C library's clock (by the vDSO) and the system call's are one. */
+static void one_clock(void)
+{
+	static const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME };
+	struct timespec before, between, after;
+	int wrong = 0;
+
+	for (int i = 0; i < 3000; i++) {
+		syscall(SYS_clock_gettime, clocks[i % 3], &before);
+		clock_gettime(clocks[i % 3], &between);
+		syscall(SYS_clock_gettime, clocks[i % 3], &after);
+		wrong += in_ns(before) > in_ns(between) || in_ns(between) > in_ns(after);
+	}
+	CHECK(wrong == 0);
+}
+
 int main(void)
 {
+	one_clock();
 	queued();
 	masked_default_ignored();
 	posix_timers();

@@ -110,8 +110,10 @@ static inline uint64_t arch_time_ns(void) /* monotonic since kernel entry, same 
 }
 #endif
 void arch_set_realtime(uint64_t ns);
+uint64_t arch_realtime_offset_ns(void); /* realtime - monotonic */
 uint64_t arch_realtime_ns(void);  /* RTC at boot + monotonic; ns since 1970 */
 uint32_t arch_tsc_khz(void);
+void arch_tsc_formula(uint64_t *base, uint64_t *ns_per_tsc_32); /* of arch_time_ns() */
 void arch_timer_arm(uint64_t deadline_ns); /* this CPU; UINT64_MAX: off */
 void arch_send_resched(uint32_t cpu);
 /* With the kernel lock: until the resume no other CPU runs, or touches a device. */

@@ -87,7 +87,14 @@ static uint64_t tsc_khz_by_pit(void)
 
 uint32_t arch_tsc_khz(void) { return tsc_khz; }
 
+void arch_tsc_formula(uint64_t *base, uint64_t *ns_per_tsc)
+{
+	*base = tsc_base;
+	*ns_per_tsc = ns_per_tsc_32;
+}
+
 void arch_set_realtime(uint64_t ns) { realtime_base_ns = ns - arch_time_ns(); }
+uint64_t arch_realtime_offset_ns(void) { return realtime_base_ns; }
 uint64_t arch_realtime_ns(void) { return realtime_base_ns + arch_time_ns(); }
 
 void busy_wait_us(uint32_t us)
