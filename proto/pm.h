@@ -94,6 +94,7 @@ enum pm_op {
 };
 
 #define PM_FORK_WAIT   1u
+#define PM_FORK_LEND   4u /* private memory is the caller's own until exec or end (CLONE_VM) */
 #define PM_FORK_PARENT 2u /* the child of the caller's parent (CLONE_PARENT) */
 
 enum pm_prctl { PM_PRCTL_SUBREAPER, PM_PRCTL_DEATH_SIGNAL };

@@ -428,6 +428,8 @@ struct x_proc_fork {
 	uint32_t resource;     /* with the right to create processes */
 	uint64_t call_id;      /* ... the forking thread's open call came */
 	struct x_msg child_msg;/* what that call returns in the child */
+	uint64_t lend;         /* 1: private memory outside the personality is not copied but the
+	                          parent's own, until the child execs or ends */
 };
 
 enum x_proc_state {

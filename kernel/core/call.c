@@ -740,7 +740,7 @@ int64_t sys_proc_fork(uint64_t user_fork)
 	err = process_create(parent->name, parent->flags, parent->band, &child);
 	if (err)
 		return err;
-	err = space_clone(parent->space, &space);
+	err = space_clone(parent->space, f.lend, &space);
 	if (!err) {
 		object_unref(&child->space->obj);
 		child->space = space;

@@ -234,6 +234,51 @@ static int settle_memory(struct space *s, struct region *r, uint64_t va, uint32_
 	return page_enter(s, r, va, copy, PT_ANON);
 }
 
+static int page_settle(struct space *s, struct region *r, uint64_t va, uint32_t access);
+static bool grow_down(struct space *s, struct region *r, uint64_t va);
+
+/* The lender's page as it is there, if it is, and none is here. */
+static int enter_lent(struct space *s, struct region *r, uint64_t va)
+{
+	uint32_t flags;
+	paddr_t p;
+
+	if (pt_get(s->page_table, va, &p, &flags) || !pt_get(s->lender->page_table, va, &p, &flags))
+		return 0;
+	frame_ref(p);
+	return page_enter(s, r, va, p, flags & PT_KEPT);
+}
+
+/* A page that is another space's: made right there, then entered here as it is there. */
+static int settle_lent(struct space *s, struct region *r, uint64_t va, uint32_t access)
+{
+	struct region *lent = space_find(s->lender, va);
+	uint64_t lent_start;
+	uint32_t flags;
+	paddr_t old;
+	int error;
+
+	if (lent == NULL || (lent->start > va && !grow_down(s->lender, lent, va)) || !access_ok(lent, access) ||
+	    lent->memory != r->memory || !region_private(lent) ||
+	    (r->memory != NULL && memory_index(lent, va) != memory_index(r, va)))
+		return -X_EFAULT; /* changed, or gone with its process */
+	error = page_settle(s->lender, lent, va, access & ~FAULT_MAY_LEAVE);
+	if (error != 0)
+		return error == -X_ENOMEM && space_full(s->lender) ? -X_EFAULT : error;
+	if (pt_get(s->page_table, va, &old, &flags)) {
+		pt_clear(s->page_table, va);
+		tlb_flush(s, va, va + PAGE_SIZE);
+		s->resident_pages--;
+		frame_unref(old);
+	}
+	error = enter_lent(s, r, va);
+	lent_start = ALIGN_DOWN(va, PAGE_CLUSTER * PAGE_SIZE);
+	for (uint64_t at = MAX(lent_start, r->start); error == 0 && at < MIN(lent_start + PAGE_CLUSTER * PAGE_SIZE, r->end);
+	     at += PAGE_SIZE)
+		enter_lent(s, r, at); /* neighbours are a gift */
+	return error;
+}
+
 /* Make one page of a region right for an access that the region allows: 0,
  * -X_EWAIT if a pager must supply it first, -X_ENOMEM, -X_EIO beyond the end. */
 static int page_settle(struct space *s, struct region *r, uint64_t va, uint32_t access)
@@ -242,6 +287,8 @@ static int page_settle(struct space *s, struct region *r, uint64_t va, uint32_t 
 	paddr_t p;
 
 	if (pt_get(s->page_table, va, &p, &flags)) {
+		if ((access & FAULT_WRITE) && (flags & PT_COW) && (r->flags & REGION_LENT))
+			return settle_lent(s, r, va, access);
 		if ((access & FAULT_WRITE) && (flags & PT_COW))
 			return copy_on_write(s, r, va, p, flags, access);
 		if ((access & FAULT_WRITE) && (flags & PT_CLEAN))
@@ -250,6 +297,8 @@ static int page_settle(struct space *s, struct region *r, uint64_t va, uint32_t 
 	}
 	if (memory_denied() || space_full(s))
 		return -X_ENOMEM;
+	if (r->flags & REGION_LENT)
+		return settle_lent(s, r, va, access);
 	if (r->memory == NULL)
 		return settle_anonymous(s, r, va, access);
 	return settle_memory(s, r, va, access);
@@ -424,7 +473,7 @@ int space_identify(struct space *s, uint64_t addr, uint64_t *koid, uint64_t *off
 	if (r == NULL || r->start > addr)
 		return -X_EFAULT;
 	if (region_private(r)) {
-		*koid = s->obj.koid;
+		*koid = r->flags & REGION_LENT ? s->lender->obj.koid : s->obj.koid;
 		*offset = addr;
 	} else {
 		*koid = r->memory->obj.koid;

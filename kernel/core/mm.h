@@ -184,6 +184,7 @@ struct space {
 	uint64_t resident_pages, page_limit;
 	uint32_t region_count, region_limit;
 	uint64_t map_hint;
+	struct space *lender;     /* whose private pages it uses, where REGION_LENT; a reference */
 };
 void space_limit(struct space *s, uint64_t pages, uint32_t regions); /* 0: as it is */
 static inline bool space_full(const struct space *s) { return s->resident_pages >= s->page_limit; }
@@ -207,7 +208,9 @@ int space_protect(struct space *s, uint64_t addr, uint64_t len, uint32_t prot);
 int64_t space_move(struct space *s, uint64_t old, uint64_t old_len, uint64_t new_len,
 		   uint64_t new_addr, uint32_t flags);
 int space_query(struct space *s, uint64_t addr, struct x_mem_region *r);
-int space_clone(struct space *s, struct space **out); /* copy on write */
+/* Copy on write; or, if lend, what is private outside the personality is no copy but
+ * s's own: for a child that execs at once. Not of one that borrows itself. */
+int space_clone(struct space *s, bool lend, struct space **out);
 /* Drop all mappings; breathe: others may have the kernel lock meanwhile. */
 void space_clear(struct space *s, bool breathe);
 void space_undo(struct space *s, uint32_t born);      /* drop those made since a commit */

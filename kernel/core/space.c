@@ -608,6 +608,8 @@ static int check_move(struct space *s, uint64_t old, uint64_t old_len, uint64_t 
 	r = space_find(s, old);
 	if (r == NULL || r->start > old || r->end < old + old_len)
 		return -X_EFAULT;
+	if (r->flags & REGION_LENT)
+		return -X_ENOMEM;
 	offset = r->offset + (old - r->start);
 	if (r->memory != NULL && offset > UINT64_MAX - new_len)
 		return -X_EINVAL;
@@ -664,7 +666,7 @@ int space_query(struct space *s, uint64_t addr, struct x_mem_region *out)
 	out->start = r->start;
 	out->end = r->end;
 	out->prot = r->prot;
-	out->flags = r->flags;
+	out->flags = r->flags & ~REGION_LENT;
 	out->memory_koid = r->memory != NULL ? r->memory->obj.koid : 0;
 	out->offset = r->offset;
 	for (uint64_t va = r->start; pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE)
@@ -725,20 +727,24 @@ static int clone_pages(struct space *s, struct space *child, struct region *r)
 static int clone_region(struct space *s, struct space *child, struct region *r)
 {
 	struct region *copy = kmalloc(sizeof(*copy));
-	int error;
+	int error = 0;
 
 	if (copy == NULL)
 		return -X_ENOMEM;
 	*copy = *r;
+	copy->flags &= ~REGION_LENT;
+	if (child->lender != NULL && region_private(r) && !(r->flags & X_MAP_PERSONALITY))
+		copy->flags |= REGION_LENT;
 	list_push_back(&child->regions, &copy->link);
 	region_hold_memory(child, copy);
-	error = clone_pages(s, child, r);
+	if (!(copy->flags & REGION_LENT))
+		error = clone_pages(r->flags & REGION_LENT ? s->lender : s, child, r);
 	if (error == 0 && (r->flags & X_MAP_WIRED))
 		error = region_populate(child, copy, copy->start, copy->end);
 	return error;
 }
 
-int space_clone(struct space *s, struct space **out)
+int space_clone(struct space *s, bool lend, struct space **out)
 {
 	struct space *child;
 	int error = space_create(s->wired, &child);
@@ -746,6 +752,10 @@ int space_clone(struct space *s, struct space **out)
 	if (error != 0)
 		return error;
 	child->map_hint = s->map_hint;
+	if (lend && s->lender == NULL) { /* one step: faults recurse */
+		object_ref(&s->obj);
+		child->lender = s;
+	}
 	space_limit(child, s->page_limit, s->region_limit);
 	list_for_each(r, &s->regions, struct region, link) {
 		error = clone_region(s, child, r);
@@ -753,6 +763,8 @@ int space_clone(struct space *s, struct space **out)
 			break;
 	}
 	tlb_flush(s, X_USER_MIN, X_USER_MAX); /* the parent may write no longer */
+	if (s->lender != NULL)
+		tlb_flush(s->lender, X_USER_MIN, X_USER_MAX);
 	if (error != 0)
 		object_unref(&child->obj);
 	else
@@ -806,6 +818,8 @@ static void space_destroy(struct object *o)
 	space_clear(s, false);
 	arch_space_gone(s);
 	pt_destroy(s->page_table);
+	if (s->lender != NULL)
+		object_unref(&s->lender->obj);
 	kfree(s);
 }
 

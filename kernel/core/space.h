@@ -23,6 +23,9 @@
 #define STACK_BYTES_MAX (8ull << 20) /* a GROWSDOWN region grows up to this */
 #define STACK_GUARD     (1ull << 20) /* and stays this far from the one below */
 
+/* In region.flags: pages are those of the lender's region at the same address. */
+#define REGION_LENT (1u << 16)
+
 static inline bool region_private(const struct region *r)
 {
 	return r->memory == NULL || (r->flags & X_MAP_PRIVATE);

@@ -3,10 +3,9 @@
  * Processes: fork, exec, exit, wait, and what belongs to a process as a whole.
  * All of it is pm's work; here are the arguments.
  *
- * vfork, and clone with CLONE_VM|CLONE_VFORK (posix_spawn), get a copy of the
- * memory instead of sharing it; the parent waits until the child has exec'd or
- * ended. A child that reports a failed exec by storing into the parent's
- * memory is therefore not heard; it ends with status 127.
+ * vfork, and clone with CLONE_VM (posix_spawn), share what was mapped then with
+ * the child, but for the personality and so handlers and descriptors; of what
+ * one of them maps, unmaps or protects later the other sees nothing.
  */
 #include "personality/linux/pers.h"
 
@@ -30,7 +29,8 @@ static int64_t fork_process(struct sys *s, const struct fork_args *f)
 
 	if (!f->wait)
 		process_lock();
-	error = call_pm(&c, PM_FORK, (f->wait ? PM_FORK_WAIT : 0) | (f->flags & CLONE_PARENT ? PM_FORK_PARENT : 0),
+	error = call_pm(&c, PM_FORK, (f->wait ? PM_FORK_WAIT : 0) | (f->flags & CLONE_PARENT ? PM_FORK_PARENT : 0) |
+			(f->flags & CLONE_VM ? PM_FORK_LEND : 0),
 			f->flags & CLONE_SIGNAL_BITS, 0, 0);
 	if (error < 0 || c.msg.a[0] != 0) {
 		if (!f->wait)
@@ -53,7 +53,7 @@ static int64_t fork_process(struct sys *s, const struct fork_args *f)
 }
 
 int64_t linux_fork(struct sys *s) { return fork_process(s, &(struct fork_args){ .flags = SIGCHLD }); }
-int64_t linux_vfork(struct sys *s) { return fork_process(s, &(struct fork_args){ .flags = SIGCHLD, .wait = true }); }
+int64_t linux_vfork(struct sys *s) { return fork_process(s, &(struct fork_args){ .flags = SIGCHLD | CLONE_VM, .wait = true }); }
 
 #define CLONE_NEWNS   0x20000ull
 #define CLONE_PIDFD   0x1000ull
@@ -84,8 +84,6 @@ int64_t linux_clone(struct sys *s)
 			return -X_EINVAL;
 		return thread_clone(s, flags, s->a[1], s->a[2], s->a[3], s->a[4]);
 	}
-	if ((flags & CLONE_VM) && !(flags & CLONE_VFORK))
-		return -X_EINVAL; /* memory shared between processes */
 	pid = fork_process(s, &f);
 	if (pid > 0 && (flags & CLONE_PARENT_SETTID)) {
 		uint32_t tid = (uint32_t)pid;

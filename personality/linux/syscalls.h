@@ -62,9 +62,9 @@ L(getpeername, 52, DONE)
 L(socketpair, 53, PARTLY) /* families, types and options: the documents of vfs and net */
 L(setsockopt, 54, PARTLY) /* families, types and options: the documents of vfs and net */
 L(getsockopt, 55, PARTLY) /* families, types and options: the documents of vfs and net */
-L(clone, 56, PARTLY) /* four patterns: fork, vfork, posix_spawn, pthread; no namespaces, no memory shared between processes otherwise */
+L(clone, 56, PARTLY) /* threads and processes; no namespaces; of CLONE_VM, FILES, FS, SIGHAND without CLONE_THREAD: the memory as in vfork, the others are copies */
 L(fork, 57, DONE)
-L(vfork, 58, PARTLY) /* the child gets a copy of the memory; the parent waits for its exec or end */
+L(vfork, 58, DONE)
 L(execve, 59, DONE)
 L(exit, 60, DONE)
 L(wait4, 61, DONE)

@@ -101,6 +101,7 @@ static int64_t make_clone(struct proc *child, const struct x_in *in)
 {
 	struct x_proc_fork clone = {
 		.port = server_port, .resource = boot_handle("resource"), .call_id = in->id,
+		.lend = (in->msg.a[0] & PM_FORK_LEND) != 0,
 	};
 	int64_t h = x_proc_fork(&clone);
 

@@ -145,14 +145,20 @@ static void deadlock(void)
 static void interrupted(void)
 {
 	struct sigaction sa = { .sa_handler = handler };
-	pid_t pid = fork();
-	int status;
+	int status, p[2];
+	char c;
+	pid_t pid;
 
+	CHECK(pipe(p) == 0);
+	pid = fork();
 	if (pid == 0) {
 		lock(fd, F_SETLK, F_WRLCK, SEEK_SET, 0, 1);
+		CHECK(write(p[1], "", 1) == 1);
 		pause();
 	}
-	usleep(50000);
+	CHECK(read(p[0], &c, 1) == 1); /* it has the lock */
+	close(p[0]);
+	close(p[1]);
 	sigaction(SIGALRM, &sa, NULL);
 	ualarm(50000, 0);
 	FAILS(lock(fd, F_SETLKW, F_WRLCK, SEEK_SET, 0, 1), EINTR);

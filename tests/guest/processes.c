@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -114,10 +115,61 @@ static void spawning(void)
 
 	CHECK(posix_spawn(&pid, self, NULL, NULL, args, environ) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 9);
+	CHECK(posix_spawn(&pid, "/nonexistent", NULL, NULL, args, environ) == ENOENT);
 	pid = vfork();
 	if (pid == 0)
 		_exit(4);
 	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 4);
+}
+
+/* What a vfork child stores is its parent's, handlers and descriptors are not. */
+static void shares_memory(void)
+{
+	static volatile int filled = 1, empty[3000];
+	volatile int on_stack = 1;
+	volatile char *fresh = malloc(1 << 20);
+	struct sigaction action;
+	int status;
+	pid_t pid;
+
+	CHECK(fresh != NULL);
+	pid = fork(); /* leaves pages that both have until one of them writes */
+	if (pid == 0)
+		_exit(0);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	pid = vfork();
+	if (pid == 0) {
+		filled = on_stack = 2;
+		empty[2500] = 3;
+		fresh[500000] = 4;
+		signal(SIGUSR1, nothing);
+		close(0);
+		_exit(filled + empty[2500]);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 5);
+	CHECK(filled == 2 && on_stack == 2 && empty[2500] == 3 && fresh[500000] == 4);
+	CHECK(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
+	CHECK(fcntl(0, F_GETFD) >= 0);
+	pid = fork(); /* and is its own again afterwards */
+	if (pid == 0) {
+		fresh[500000] = 9;
+		filled = 9;
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && fresh[500000] == 4 && filled == 2);
+	pid = vfork(); /* a child of the child has copies */
+	if (pid == 0) {
+		pid_t grandchild = fork();
+
+		if (grandchild == 0) {
+			filled = filled == 2 && fresh[500000] == 4 ? 7 : 8;
+			_exit(filled);
+		}
+		waitpid(grandchild, &status, 0);
+		_exit(WEXITSTATUS(status) == 7 && filled == 2 ? 0 : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	free((void *)fresh);
 }
 
 static void identity(void)
@@ -179,6 +231,7 @@ int main(int argc, char **argv)
 	exec_details();
 	waiting();
 	spawning();
+	shares_memory();
 	identity();
 	return check_end("processes");
 }

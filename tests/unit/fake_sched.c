@@ -266,7 +266,7 @@ int space_create(bool wired, struct space **out)
 	return 0;
 }
 
-int space_clone(struct space *s, struct space **out) { return space_create(s->wired, out); }
+int space_clone(struct space *s, bool lend, struct space **out) { (void)lend; return space_create(s->wired, out); }
 void space_clear(struct space *s, bool breathe) { (void)s, (void)breathe; }
 void space_limit(struct space *s, uint64_t pages, uint32_t regions) { (void)s, (void)pages, (void)regions; }
 void space_undo(struct space *s, uint32_t born) { (void)s, (void)born; }

@@ -13,6 +13,7 @@
 long syscall(long number, ...); /* <unistd.h> hides it: features are fixed by what was included before */
 
 struct pers_fake fake;
+const char pers_vdso[1]; /* an assembler file has it */
 static jmp_buf left;
 
 /* The first thread's frame lies where the kernel would put it. */

@@ -282,7 +282,7 @@ static void op_clone(unsigned s)
 		return;
 	if (spaces[to] != NULL)
 		object_unref(&spaces[to]->obj);
-	assert_int_equal(space_clone(spaces[s], &spaces[to]), 0);
+	assert_int_equal(space_clone(spaces[s], false, &spaces[to]), 0);
 	memcpy(model[to], model[s], sizeof(model[s]));
 }
 
@@ -521,7 +521,7 @@ static void test_pin_and_fork(void **state)
 	(void)state;
 	map(s, BASE, 0x1000, R | W, X_MAP_FIXED, NULL, 0);
 	assert_int_equal(space_pin(s, BASE, 100, true, &frame), 100);
-	assert_int_equal(space_clone(s, &spaces[1]), 0);
+	assert_int_equal(space_clone(s, false, &spaces[1]), 0);
 	assert_int_equal(space_fault(s, BASE, FAULT_WRITE), 0);
 	*(uint32_t *)phys_to_virt(frame) = 4711;
 	assert_true(pt_get(s->page_table, BASE, &now, &flags));
@@ -539,6 +539,69 @@ static void test_pin_and_fork(void **state)
 	frames_unpin(&frame, 1);
 }
 
+static uint32_t word_at(struct space *s, uint64_t va)
+{
+	uint32_t value = 0;
+
+	assert_int_equal(space_copy(s, va, (uint64_t)&value, 4, false), 0);
+	return value;
+}
+
+static void put_word(struct space *s, uint64_t va, uint32_t value)
+{
+	assert_int_equal(space_copy(s, va, (uint64_t)&value, 4, true), 0);
+}
+
+/* A child that is lent its parent's memory: stores of either are seen by both,
+ * whatever state the page was in; the personality's part is a copy. */
+static void test_lent(void **state)
+{
+	struct space *s = spaces[0], *child;
+	uint64_t koid, offset, own;
+
+	(void)state;
+	map(s, BASE, 0x4000, R | W, X_MAP_FIXED, NULL, 0);
+	map(s, X_PERS_BASE, 0x1000, R | W, X_MAP_FIXED | X_MAP_PERSONALITY, NULL, 0);
+	map(s, BASE + 0x20000, 0x1000, R | W, X_MAP_FIXED, NULL, 0);
+	put_word(s, BASE, 1);                /* alone */
+	put_word(s, X_PERS_BASE, 1);
+	assert_int_equal(space_clone(s, false, &spaces[1]), 0);
+	put_word(s, BASE + 0x1000, 2);       /* made after: the first one may be in two spaces */
+	assert_int_equal(space_clone(s, true, &spaces[2]), 0);
+	child = spaces[2];
+	assert_int_equal(child->resident_pages, 1); /* of the personality */
+	assert_int_equal(word_at(child, BASE), 1);
+	put_word(child, BASE, 11);
+	put_word(child, BASE + 0x1000, 12);
+	put_word(child, BASE + 0x2000, 13);
+	put_word(child, X_PERS_BASE, 14);
+	assert_int_equal(word_at(s, BASE), 11);
+	assert_int_equal(word_at(s, BASE + 0x1000), 12);
+	assert_int_equal(word_at(s, BASE + 0x2000), 13);
+	assert_int_equal(word_at(s, X_PERS_BASE), 1);
+	assert_int_equal(word_at(spaces[1], BASE), 1);
+	put_word(s, BASE + 0x1000, 22);
+	assert_int_equal(word_at(child, BASE + 0x1000), 22);
+	space_identify(s, BASE, &own, &offset);
+	space_identify(child, BASE, &koid, &offset);
+	assert_true(koid == own);
+	/* What the child maps is its own; what the parent took away is gone. */
+	space_unmap(child, BASE, 0x1000);
+	map(child, BASE, 0x1000, R | W, X_MAP_FIXED, NULL, 0);
+	put_word(child, BASE, 99);
+	assert_int_equal(word_at(s, BASE), 11);
+	space_unmap(s, BASE + 0x20000, 0x1000);
+	assert_int_equal(space_fault(child, BASE + 0x20000, FAULT_WRITE), -X_EFAULT);
+	/* A copy of the child has what the child sees. */
+	object_unref(&spaces[1]->obj);
+	assert_int_equal(space_clone(child, true, &spaces[1]), 0);
+	assert_null(spaces[1]->lender);
+	put_word(s, BASE + 0x2000, 33);
+	assert_int_equal(word_at(spaces[1], BASE + 0x2000), 13);
+	assert_int_equal(word_at(spaces[1], BASE), 99);
+	assert_int_equal(word_at(child, BASE + 0x2000), 33);
+}
+
 static void test_sole_owner_keeps_its_frame(void **state)
 {
 	struct space *s = spaces[0];
@@ -549,7 +612,7 @@ static void test_sole_owner_keeps_its_frame(void **state)
 	map(s, BASE, 0x1000, R | W, X_MAP_FIXED, NULL, 0);
 	space_fault(s, BASE, FAULT_WRITE);
 	pt_get(s->page_table, BASE, &before, &flags);
-	space_clone(s, &spaces[1]);
+	space_clone(s, false, &spaces[1]);
 	object_unref(&spaces[1]->obj);
 	spaces[1] = NULL;
 	space_fault(s, BASE, FAULT_WRITE);
@@ -643,7 +706,7 @@ static void test_no_memory_for_tables(void **state)
 		space_fault(s, va_of(i), FAULT_WRITE);
 	for (int budget = 0; budget < 8; budget++) {
 		fake_pt_map_budget = budget;
-		assert_int_equal(space_clone(s, &spaces[1]), -X_ENOMEM);
+		assert_int_equal(space_clone(s, false, &spaces[1]), -X_ENOMEM);
 		error = space_move(s, BASE, 8 * PAGE_SIZE, 8 * PAGE_SIZE, va_of(100), X_MAP_FIXED);
 		assert_int_equal(error, -X_ENOMEM);
 		fake_pt_map_budget = -1;
@@ -717,7 +780,7 @@ static void test_while_away(void **state)
 		map(away_space, BASE, 4 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0);
 		if (copy) {
 			assert_int_equal(space_fault(away_space, BASE, FAULT_WRITE), 0);
-			assert_int_equal(space_clone(away_space, &child), 0);
+			assert_int_equal(space_clone(away_space, false, &child), 0);
 		}
 		fake_away = others[what];
 		error = space_fault(away_space, BASE, FAULT_WRITE);
@@ -752,7 +815,7 @@ static void test_limits(void **state)
 	assert_int_equal(s->resident_pages, 5);
 	assert_int_equal(space_fault(s, va_of(5), FAULT_WRITE), -X_ENOMEM);
 	/* A copy may not have more either; unmapping makes room. */
-	assert_int_equal(space_clone(s, &child), 0);
+	assert_int_equal(space_clone(s, false, &child), 0);
 	assert_int_equal(space_fault(child, va_of(5), FAULT_WRITE), -X_ENOMEM);
 	assert_int_equal(space_fault(child, va_of(0), FAULT_WRITE), 0);
 	object_unref(&child->obj);
@@ -785,7 +848,7 @@ static void test_physical(void **state)
 	assert_int_equal(flags, PT_WRITE | PT_PHYSICAL | PT_UNCACHED);
 	assert_int_equal(space_pin(s, BASE, 10, true, &p), 0);
 	assert_int_equal(s->resident_pages, 0);
-	assert_int_equal(space_clone(s, &spaces[1]), 0);
+	assert_int_equal(space_clone(s, false, &spaces[1]), 0);
 	assert_int_equal(space_fault(spaces[1], BASE, FAULT_WRITE), 0);
 	object_unref(&m->obj);
 	/* The boot archive: RAM nobody counts, good for windows. */
@@ -827,7 +890,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_model), TEST(test_placement), TEST(test_personality_range), TEST(test_rights),
-		TEST(test_stack), TEST(test_pin_and_fork), TEST(test_sole_owner_keeps_its_frame),
+		TEST(test_stack), TEST(test_pin_and_fork), TEST(test_lent), TEST(test_sole_owner_keeps_its_frame),
 		TEST(test_fault_around), TEST(test_wired), TEST(test_no_memory_for_tables),
 		TEST(test_while_waiting), TEST(test_while_away), TEST(test_limits),
 		TEST(test_physical), TEST(test_identify_and_query),
