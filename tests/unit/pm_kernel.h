@@ -143,7 +143,7 @@ static inline void k_make_personality(void)
 {
 	struct pers_header h = { PERS_MAGIC, sizeof(h), PERS_START_VERSION, X_PERS_BASE + 0x100,
 				 X_PERS_BASE, X_PERS_BASE + 0x1000, X_PERS_BASE + 0x800, 0,
-				 X_PERS_BASE + 0x820, 0, 0, 0, { 0 } };
+				 X_PERS_BASE + 0x820, 0, 0, X_PERS_BASE + 0x1000, { 0 } };
 	uint64_t *e = (uint64_t *)k_personality;
 	uint32_t *p = (uint32_t *)(k_personality + 64);
 
