@@ -270,7 +270,7 @@ static struct thread *dequeue_starved(struct cpu *cpu, uint64_t now)
 	struct thread *t;
 
 	for (uint32_t band = 1; band < BANDS; band++) {
-		if (list_empty(&q->ready[band]) || now - q->waits_ns[band] < STARVED_NS)
+		if (list_empty(&q->ready[band]) || now < q->waits_ns[band] + STARVED_NS)
 			continue;
 		t = dequeue_band(q, band, cpu->id);
 		if (t) {
@@ -343,7 +343,7 @@ void schedule(void)
 			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev, false));
 		cpu->need_resched = false;
 		next = pick_next(cpu, now);
-		next->slice_end_ns = now + SLICE_NS;
+		next->slice_end_ns = now < q->kept_until_ns ? q->kept_until_ns : now + SLICE_NS;
 		next->cpu = cpu->id;
 	}
 	next->state = THREAD_RUNNING;

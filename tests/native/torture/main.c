@@ -396,6 +396,23 @@ static x_handle_t start_in_band(const char *name, void (*entry)(uint64_t), uint3
 	return (x_handle_t)p;
 }
 
+/* One server that never waits on each CPU: a driver that wakes (this process) runs
+ * at once. If not it never wakes from its pauses, and the test does not end. */
+static void check_preemption(void)
+{
+	struct x_system_info info;
+	x_handle_t spinners;
+
+	x_system_info(&info);
+	event = (x_handle_t)x_event_create();
+	spinners = start_in_band("spin", spin, (uint32_t)info.cpus_online, X_BAND_SERVER);
+	for (uint32_t i = 0; i < 50; i++)
+		pause_ns(MS);
+	x_proc_kill(spinners, 9);
+	x_handle_close(spinners);
+	x_handle_close(event);
+}
+
 /* Servers that never wait, on all CPUs: programs get their turn nevertheless. */
 static void check_budgets(void)
 {
@@ -440,6 +457,7 @@ void server_main(void)
 		server_log("round %u: %u kills, %llu KiB free", i, kills,
 			   (unsigned long long)(i ? last : first).free_bytes >> 10);
 	}
+	check_preemption();
 	check_budgets();
 	/* What the first round left behind is caches; the second adds little. */
 	if (last.free_bytes + (256u << 10) < first.free_bytes)
