@@ -10,8 +10,9 @@
  *
  *   in use      from x_dma_map until the driver dies or the device is revoked
  *   quarantine  from then until a driver that has reset the device turns bus
- *               mastering on; without an IOMMU the device may still write there.
- *               With one, its domain ends at once, and so does the holding
+ *               mastering on; until then the device may still write there. With an
+ *               IOMMU too: what it had translated before its domain ended it may
+ *               write later (an emulated disk's read that is under way, say)
  *
  * The user of a device is the process that last mapped, interrupted or
  * mastered with it. Its death quiesces the device. Specification: pci_reg.h.
@@ -285,7 +286,6 @@ void device_quiesce(struct object *device)
 	if (d->domain != NULL) {
 		arch_domain_destroy(d->domain);
 		d->domain = NULL;
-		dma_release_all(d);
 	}
 	dma_quarantine(d);
 	d->user = 0;

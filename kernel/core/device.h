@@ -109,8 +109,6 @@ void device_use(struct device *d);
 void dma_quarantine(struct device *d);
 /* ... until now. */
 void dma_quarantine_ends(struct device *d);
-/* The device reaches nothing any more. */
-void dma_release_all(struct device *d);
 
 /* Does a physical range touch RAM that the kernel manages? */
 bool range_meets_ram(uint64_t base, uint64_t bytes);

@@ -32,7 +32,7 @@ static uint64_t slot_address(const struct device *d, const struct dma_window *w)
 
 static void window_release(struct device *d, struct dma_window *w)
 {
-	if (d->domain != NULL)
+	if (d->domain != NULL && !w->quarantined) /* else it was in another domain, which has ended */
 		arch_domain_unmap(d->domain, slot_address(d, w), w->frame_count * PAGE_SIZE);
 	if (w->of != NULL) {
 		w->of->dma = NULL;
@@ -42,13 +42,6 @@ static void window_release(struct device *d, struct dma_window *w)
 			kfree(w->frames);
 	}
 	w->frame_count = 0;
-}
-
-static void windows_release(struct device *d, bool quarantined_only)
-{
-	for (uint32_t i = 0; d->windows != NULL && i < DMA_WINDOWS; i++)
-		if (d->windows[i].frame_count != 0 && (d->windows[i].quarantined || !quarantined_only))
-			window_release(d, &d->windows[i]);
 }
 
 static struct dma_window *window_slot(struct device *d)
@@ -362,11 +355,7 @@ void dma_quarantine(struct device *d)
 void dma_quarantine_ends(struct device *d)
 {
 	pins_release(&d->quarantine);
-	windows_release(d, true);
-}
-
-void dma_release_all(struct device *d)
-{
-	pins_release(&d->pins);
-	windows_release(d, false);
+	for (uint32_t i = 0; d->windows != NULL && i < DMA_WINDOWS; i++)
+		if (d->windows[i].frame_count != 0 && d->windows[i].quarantined)
+			window_release(d, &d->windows[i]);
 }

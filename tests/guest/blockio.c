@@ -9,12 +9,16 @@
 //   blockio conform FILE
 //     What every block device must do at its edges, with vectors, ioctls and
 //     wrong requests. Destroys what is on the device.
+//   blockio abandon FILE SECONDS
+//     Children that read 1 MiB are killed in the middle of it, while the (slow) device
+//     writes to their memory; what was freed is taken and filled, and must stay as it is.
 //   blockio bench FILE SECONDS THREADS BYTES read|write seq|rand [direct]
 //     Prints bytes and operations a second.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -305,6 +310,52 @@ static int conform(const char *path)
 	return 0;
 }
 
+#define CANARY_BYTES (24u << 20)
+
+/* A child in the middle of a read, killed; the descriptor is still the parent's. */
+static void abandoned_read(uint64_t random)
+{
+	pid_t child = fork();
+	char *data;
+
+	if (child < 0)
+		die("fork", 0);
+	if (!child) {
+		if (posix_memalign((void **)&data, BLOCK, STRIPE))
+			_exit(1);
+		memset(data, 1, STRIPE);
+		for (;;)
+			transfer(0, data, STRIPE, random % (size_bytes / STRIPE) * STRIPE);
+	}
+	usleep(50000 + random % 200000);
+	kill(child, SIGKILL);
+	if (waitpid(child, NULL, 0) != child)
+		die("waitpid", 0);
+}
+
+static int abandon(void)
+{
+	uint64_t state = 5, rounds = 0, *canary;
+	double end = now() + seconds;
+
+	for (; now() < end; rounds++) {
+		for (unsigned i = 0; i < 3; i++)
+			abandoned_read(next_random(&state));
+		canary = mmap(NULL, CANARY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (canary == MAP_FAILED)
+			die("mmap", CANARY_BYTES);
+		for (uint64_t i = 0; i < CANARY_BYTES / 8; i++)
+			canary[i] = i ^ rounds << 40;
+		usleep(700000);
+		for (uint64_t i = 0; i < CANARY_BYTES / 8; i++)
+			if (canary[i] != (i ^ rounds << 40))
+				die("memory was changed", i * 8);
+		munmap(canary, CANARY_BYTES);
+	}
+	printf("%llu rounds, nothing changed\n", (unsigned long long)rounds);
+	return 0;
+}
+
 static unsigned bench_bytes;
 static int bench_write, bench_random;
 static uint64_t bench_next; // sequential: the next place, shared by all
@@ -341,8 +392,9 @@ static int bench(void)
 int main(int argc, char **argv)
 {
 	int bench_wanted = argc > 1 && !strcmp(argv[1], "bench"), conform_wanted = argc == 3 && !strcmp(argv[1], "conform");
+	int abandon_wanted = argc == 4 && !strcmp(argv[1], "abandon");
 
-	if (argc < (bench_wanted ? 8 : conform_wanted ? 3 : 5)) {
+	if (argc < (bench_wanted ? 8 : conform_wanted ? 3 : abandon_wanted ? 4 : 5)) {
 		printf("usage: see the head of blockio.c\n");
 		return 2;
 	}
@@ -353,6 +405,10 @@ int main(int argc, char **argv)
 	if (conform_wanted)
 		return conform(argv[2]);
 	seconds = atof(argv[3]);
+	if (abandon_wanted) {
+		size_bytes = (uint64_t)lseek(fd, 0, SEEK_END);
+		return abandon();
+	}
 	threads = (unsigned)atoi(argv[4]);
 	size_bytes = (uint64_t)lseek(fd, 0, SEEK_END) / STRIPE * STRIPE;
 	if (threads < 1 || threads > THREADS_MAX || size_bytes < (uint64_t)threads * STRIPE)

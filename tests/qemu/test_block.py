@@ -150,6 +150,20 @@ def test_bdev_dies_while_the_disk_is_written_raw(guest, second, blockio):
     assert re.search(r"^restarts +[1-8]\b", text, re.M), text
 
 
+def test_fio_verifies(guest, second):
+    """Debian's fio, unmodified, with libaio, checks what it wrote while the driver is killed every second."""
+    subprocess.run(["make", "-s", "rootfs"], cwd=ROOT, check=True)
+    common = f"fio --name=x --filename=/dev/{second.name} --direct=1 --ioengine=libaio --verify=crc32c --verify_fatal=1 --output-format=terse"
+    text = guest(f"""
+        (while :; do sleep 1; svc kill {second.driver}; done) & killer=$!
+        for depth in 1 8 64; do
+            {common} --rw=randwrite --bs=4k --size=4M --iodepth=$depth >/tmp/out && echo random $depth || cat /tmp/out
+            {common} --rw=write --bs=1M --size=24M --iodepth=$depth >/tmp/out && echo sequential $depth || cat /tmp/out
+        done; kill $killer""", qemu=second.qemu(), rootfs=True, mem=512).text
+    assert re.findall(r"^(random|sequential) (\d+)$", text, re.M) == [
+        (kind, depth) for depth in ("1", "8", "64") for kind in ("random", "sequential")], text
+
+
 TABLES = {
     "gpt": "label: gpt\nstart=2048, size=4096, name=first\nstart=8192, size=4096\n",
     "dos": "label: dos\nstart=2048, size=4096\nstart=8192, size=20480, type=5\nstart=10240, size=2048\nstart=14336, size=2048\n",
@@ -219,6 +233,76 @@ def test_failing_flush_is_told(guest, second):
                  f"dd if=/dev/{second.name} bs=64k count=4 2>/dev/null | cmp -n 262144 - /bin/busybox && echo same",
                  qemu=second.qemu(via)).text
     assert "Input/output error" in text and "same" in text, text
+
+
+@pytest.mark.parametrize("options", [{}, {"iommu": True}], ids=["", "iommu"])
+def test_reads_abandoned_in_the_middle(guest, second, blockio, options):
+    """A slow disk writes to memory whose owner was killed, or whose driver was: no other memory changes."""
+    if second.kind == "virtio" and options:
+        more = ",disable-legacy=on,iommu_platform=on"
+    elif second.kind == "ahci" and not options:
+        pytest.skip("the other way round is enough: each driver once with and once without")
+    else:
+        more = ""
+    second.file.write_bytes(b"\xd1" * (8 * MIB))
+    qemu = (f"-object throttle-group,id=slow,x-iops-total=6 -blockdev driver=file,node-name=file2,filename={second.file}"
+            " -blockdev driver=raw,node-name=raw2,file=file2"
+            f" -blockdev driver=throttle,node-name=second,throttle-group=slow,file=raw2 -device {KINDS[second.kind][2]}{more}")
+    text = guest(f"(sleep 2; /bin/svc kill {second.driver}; sleep 1; /bin/svc kill {second.driver}) & "
+                 f"/blockio abandon /dev/{second.name} 6; wait; grep -A 12 ^{second.name} /proc/xinim/block",
+                 mem=128, file=blockio, qemu=qemu, **options).text
+    assert "nothing changed" in text and "WRONG" not in text, text
+
+
+ERRORS = {"write once": ("write", 'once = "on"', True), "write for ever": ("write", "", False),
+          "flush once": ("flush", 'once = "on"', True), "read for ever": ("read", "", False)}
+
+
+@pytest.mark.parametrize("case", list(ERRORS))
+def test_errors_at_depth(guest, second, blockio, case):
+    """Errors of the device while 16 threads use it: what happens once is done again; what does not stop is
+    told to who asked, and nobody waits for ever or gets another's data."""
+    iotype, once, unnoticed = ERRORS[case]
+    sector = "" if iotype == "flush" else 'sector = "20480"\n'  # at 10 MiB
+    config = second.file.parent / "blkdebug.conf"
+    config.write_text(f'[inject-error]\nevent = "none"\niotype = "{iotype}"\nerrno = "5"\n{sector}{once}\n', encoding="utf-8")
+    via = f"driver=blkdebug,node-name=second,image=file2,config={config}"
+    name = second.name
+    check = (f"/blockio verify /dev/{name} 3 16 direct" if unnoticed else
+             f"dd if=/dev/zero of=/dev/{name} bs=64k seek=80 count=16 2>&1 | head -1; "
+             f"for i in 1 2 3 4 5 6; do dd if=/dev/{name} of=/tmp/o$i bs=128k skip=$((i * 20)) count=20 2>&1 | grep -c error & done; "
+             f"for i in 1 2 3; do dd if=/bin/busybox of=/dev/{name} bs=128k seek=$((150 + i * 20)) count=5 conv=fsync 2>&1 "
+             f"| grep -c error & done; dd if=/bin/busybox of=/dev/{name} bs=64k seek=160 count=1 conv=fsync 2>&1 | grep -c error; wait")
+    text = guest(f"{check}; grep -A 14 ^{name}$ /proc/xinim/block", file=blockio, qemu=second.qemu(via)).text
+    if unnoticed:
+        assert operations(text) > 50
+        assert re.search(r"errors +0 retries [1-9]", text), text
+    else:
+        failed = text.partition(name + "\n")[0].split().count("1")
+        assert failed == 1, text  # the one that met the sector
+        assert re.search(r"errors +[1-9]\d* retries [3-9]", text), text
+
+
+DAMAGE = {"primary header": (512, 92, "backup", 2), "primary entries": (1024, 128, "backup", 2),
+          "backup header": (-512, 92, "backup GPT is damaged", 2), "both headers": (None, 0, "both copies", 0)}
+
+
+@pytest.mark.parametrize("case", list(DAMAGE))
+def test_damaged_gpt(guest, tmp_path, case):
+    """Read from the copy that is whole, or refused; the log has the reason and the way to mend it."""
+    at, length, reason, parts = DAMAGE[case]
+    path = tmp_path / "second.img"
+    with open(path, "wb") as stream:
+        stream.truncate(32 * MIB)
+    subprocess.run(["sfdisk", "-q", str(path)], input=TABLES["gpt"], text=True, check=True)
+    with open(path, "r+b") as stream:
+        for place in [at] if at else [512, 32 * MIB - 512]:
+            stream.seek(place % (32 * MIB))
+            stream.write(b"\xa5" * (length or 92))
+    text = guest("grep vdb /proc/partitions; dmesg | grep 'vdb: partition table'",
+                 qemu=f"-drive if=none,id=second,file={path},format=raw -device virtio-blk-pci,drive=second").text
+    assert len(re.findall(r" vdb[12]$", text, re.M)) == parts, text
+    assert reason in text, text
 
 
 def test_sata_disk_taken_out_and_put_back(guest, blockio, tmp_path):

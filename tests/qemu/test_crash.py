@@ -44,8 +44,15 @@ def log_entries(path):
         assert length <= sectors * sector or flags & DISCARD
 
 
-@pytest.mark.parametrize("between", ["true", "[ $((i % 4)) = 3 ] && /bin/svc kill virtio_blk"], ids=["quiet", "kills"])
-def test_every_flush_is_a_whole_filesystem(image, tmp_path, between):
+# The driver dies between the answer to a write and the flush, and the disk is taken out and put back.
+UNPLUGGED = "(usleep 60000; /bin/svc kill ahci; usleep 40000; blkctl sda replug 30) & [ $((i % 3)) = 2 ] && wait"
+
+
+@pytest.mark.parametrize("device,between", [
+    ("virtio-blk-pci,drive=logged", "true"),
+    ("virtio-blk-pci,drive=logged", "[ $((i % 4)) = 3 ] && /bin/svc kill virtio_blk"),
+    ("ide-hd,drive=logged,bus=ide.0", UNPLUGGED)], ids=["quiet", "kills", "unplugged"])
+def test_every_flush_is_a_whole_filesystem(image, tmp_path, device, between):
     disk, log, start, script = tmp_path / "work.img", tmp_path / "log", tmp_path / "start.img", tmp_path / "exec"
     script.write_text(". /etc/shrc\n" + WORK.format(between=between), encoding="utf-8")
     minixfs("add", image, script, "/etc/xinim-exec", "--mode", "755")
@@ -55,7 +62,7 @@ def test_every_flush_is_a_whole_filesystem(image, tmp_path, between):
         stream.truncate(0)
     text = console("--disk", "none", "--qemu",
                    f"-blockdev driver=file,node-name=d,filename={disk} -blockdev driver=file,node-name=l,filename={log} "
-                   "-blockdev driver=blklogwrites,node-name=logged,file=d,log=l -device virtio-blk-pci,drive=logged",
+                   f"-blockdev driver=blklogwrites,node-name=logged,file=d,log=l -device {device}",
                    until="XINIM-END", seconds=120, settle=3)
     assert "\nfinished" in text, text
     entries = list(log_entries(log))
