@@ -151,7 +151,7 @@ static void take_entry(struct partition_scan *s, uint32_t number, const uint8_t 
 	if (!memcmp(e.type_guid, unused, 16))
 		return;
 	if (e.first_lba < s->first_usable_lba || e.last_lba > s->last_usable_lba || e.first_lba > e.last_lba) {
-		s->skipped++;
+		partition_skip(s, "a partition lies outside what the GPT says is usable");
 		return;
 	}
 	entry_name(&e, name, sizeof(name));

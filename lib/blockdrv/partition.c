@@ -7,8 +7,6 @@
 
 #include "lib/c/string.h"
 
-#define EBR_MAX 124u /* links followed: 5..128; also ends a loop */
-
 #define TYPE_EMPTY        0x00
 #define TYPE_EXTENDED     0x05
 #define TYPE_EXTENDED_LBA 0x0f
@@ -75,6 +73,13 @@ static bool overlaps(const struct partition *p, uint64_t offset, uint64_t bytes)
 	return offset < p->offset_bytes + p->size_bytes && p->offset_bytes < offset + bytes;
 }
 
+void partition_skip(struct partition_scan *s, const char *why)
+{
+	s->skipped++;
+	if (!s->notice)
+		s->notice = why;
+}
+
 bool partition_add(struct partition_scan *s, uint32_t number, uint64_t lba, uint64_t blocks, const char *name)
 {
 	uint64_t total = s->size_bytes / s->block_bytes;
@@ -83,12 +88,12 @@ bool partition_add(struct partition_scan *s, uint32_t number, uint64_t lba, uint
 
 	if (number > PARTITION_MAX || s->count == PARTITION_MAX || !lba || !blocks || lba >= total ||
 	    blocks > total - lba) {
-		s->skipped++;
+		partition_skip(s, "a partition lies outside the disk, or has a number that is too high");
 		return false;
 	}
 	for (uint32_t i = 0; i < s->count; i++)
 		if (overlaps(&s->partitions[i], offset, bytes)) {
-			s->skipped++;
+			partition_skip(s, "a partition overlaps an earlier one");
 			return false;
 		}
 	*p = (struct partition){ .number = number, .offset_bytes = offset, .size_bytes = bytes };
@@ -146,28 +151,45 @@ static void scan_mbr(struct partition_scan *s, const uint8_t *block)
 	}
 }
 
+/* Where the chain goes on, relative to its first link; false: nowhere. */
+static bool next_ebr(struct partition_scan *s, uint64_t relative)
+{
+	uint64_t lba = s->extended_lba + relative;
+
+	if (relative >= s->extended_blocks || lba >= s->size_bytes / s->block_bytes) {
+		partition_skip(s, "the chain of logical partitions leaves the extended one");
+		return false;
+	}
+	for (uint32_t i = 0; i < s->ebr_count; i++)
+		if (s->ebr_seen[i] == lba) {
+			partition_skip(s, "the chain of logical partitions is a loop");
+			return false;
+		}
+	if (s->ebr_count == PARTITION_EBRS) {
+		partition_skip(s, "there are more logical partitions than are supported");
+		return false;
+	}
+	s->ebr_lba = lba;
+	return true;
+}
+
 /* An EBR: its partition, relative to itself, and the next EBR, relative to the
- * first. A partition that overlaps an earlier one means a loop: the end. */
+ * first. */
 static void scan_ebr(struct partition_scan *s, const uint8_t *block)
 {
 	struct mbr_entry entries[4];
-	uint64_t total = s->size_bytes / s->block_bytes;
-	bool sane = true;
 
 	memcpy(entries, block + 446, sizeof(entries));
 	s->state = SCAN_DONE;
-	if (!table_holds(entries, block))
-		return;
-	if (entries[0].type != TYPE_EMPTY && entries[0].blocks)
-		sane = partition_add(s, 5 + s->ebr_count, s->ebr_lba + entries[0].first_lba, entries[0].blocks, "");
-	if (!sane || !is_extended(entries[1].type) || !entries[1].first_lba || ++s->ebr_count >= EBR_MAX)
-		return;
-	if (entries[1].first_lba >= s->extended_blocks || s->extended_lba + entries[1].first_lba >= total) {
-		s->skipped++;
+	if (!table_holds(entries, block)) {
+		partition_skip(s, "a link of the chain of logical partitions is damaged");
 		return;
 	}
-	s->ebr_lba = s->extended_lba + entries[1].first_lba;
-	s->state = SCAN_EBR;
+	if (entries[0].type != TYPE_EMPTY && entries[0].blocks)
+		partition_add(s, 5 + s->ebr_count, s->ebr_lba + entries[0].first_lba, entries[0].blocks, "");
+	s->ebr_seen[s->ebr_count++] = s->ebr_lba;
+	if (is_extended(entries[1].type) && entries[1].first_lba && next_ebr(s, entries[1].first_lba))
+		s->state = SCAN_EBR;
 }
 
 void partition_scan_give(struct partition_scan *s, const uint8_t *data, int status)
@@ -175,12 +197,14 @@ void partition_scan_give(struct partition_scan *s, const uint8_t *data, int stat
 	switch (s->state) {
 	case SCAN_MBR:
 	case SCAN_EBR:
-		if (status < 0)
+		if (status < 0) {
 			s->state = SCAN_DONE;
-		else if (s->state == SCAN_MBR)
+			s->notice = "a block of the partition table cannot be read";
+		} else if (s->state == SCAN_MBR) {
 			scan_mbr(s, data);
-		else
+		} else {
 			scan_ebr(s, data);
+		}
 		break;
 	case SCAN_GPT_HEADER:
 	case SCAN_BACKUP_HEADER:

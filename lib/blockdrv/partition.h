@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define PARTITION_MAX      128u
+#define PARTITION_EBRS     124u   /* links of an extended partition that are followed: numbers 5..128 */
 #define PARTITION_READ_MAX 65536u /* bytes wanted at once */
 
 struct partition {
@@ -43,13 +44,15 @@ struct partition_scan {
 	uint64_t size_bytes;
 	uint32_t block_bytes;
 	uint32_t skipped;               /* entries left out because they are wrong */
-	const char *notice;             /* what should be repaired, or why the table was refused; or NULL */
+	const char *notice;             /* what should be repaired, why the table was refused, or else why
+	                                   the first entry was left out; or NULL */
 	/* GPT, of the header last accepted */
 	uint64_t entries_lba, first_usable_lba, last_usable_lba;
 	uint32_t entry_count, entry_bytes, entries_crc32;
 	/* MBR */
 	uint64_t extended_lba, extended_blocks, ebr_lba;
 	uint32_t ebr_count;
+	uint64_t ebr_seen[PARTITION_EBRS]; /* links followed, to know a loop */
 	/* result */
 	uint32_t count;
 	struct partition partitions[PARTITION_MAX];
@@ -66,6 +69,8 @@ void partition_scan_give(struct partition_scan *s, const uint8_t *data, int stat
 const char *partition_scheme_name(enum partition_scheme scheme);
 uint32_t partition_crc32(const uint8_t *data, uint32_t bytes);
 
+/* Within the library: an entry is left out, and why. */
+void partition_skip(struct partition_scan *s, const char *why);
 /* Within the library: bounds- and overlap-checked append; false: left out. */
 bool partition_add(struct partition_scan *s, uint32_t number, uint64_t lba, uint64_t blocks, const char *name);
 void partition_gpt_header(struct partition_scan *s, const uint8_t *block);

@@ -237,14 +237,75 @@ static void mbr_loop(void **state)
 	mbr_entry(8192, 1, 0x05, 2048, 2048);
 	mbr_entry(8192 + 2048, 0, 0x83, 64, 1000);
 	mbr_entry(8192 + 2048, 1, 0x05, 2048, 2048); /* itself */
-	assert_true(scan() < 6);
+	assert_int_equal(scan(), 3);
 	assert_int_equal(s.count, 2);
+	assert_non_null(strstr(s.notice, "loop"));
 	memset(disk + (8192 + 2048) * 512 + 446, 0, 16); /* a loop without partitions */
-	scan();
+	assert_int_equal(scan(), 3);
 	assert_int_equal(s.count, 1);
+	assert_non_null(strstr(s.notice, "loop"));
 	mbr_entry(8192 + 2048, 1, 0x05, 1u << 30, 2048);
 	scan();
 	assert_int_equal(s.count, 1);
+	assert_non_null(strstr(s.notice, "leaves"));
+	disk[(8192 + 2048) * 512 + 511] = 0;
+	scan();
+	assert_int_equal(s.count, 1);
+	assert_non_null(strstr(s.notice, "damaged"));
+	memset(disk, 0, SIZE);
+	mbr_entry(0, 0, 0x0f, 8192, 16384);
+	for (uint32_t i = 0; i < 200; i++) /* 200 links without partitions, one behind the other */
+		mbr_entry(8192 + i * 2, 1, 0x05, (i + 1) * 2, 2);
+	assert_int_equal(scan(), 1 + PARTITION_EBRS);
+	assert_non_null(strstr(s.notice, "more"));
+}
+
+/* What overlaps is left out, the later one, and what comes behind it is not. */
+static void mbr_overlap(void **state)
+{
+	(void)state;
+	mbr_entry(0, 0, 0x83, 2048, 2048);
+	mbr_entry(0, 1, 0x83, 4000, 100);
+	mbr_entry(0, 2, 0x05, 8192, 16384);
+	mbr_entry(8192, 0, 0x83, 64, 1000);
+	mbr_entry(8192, 1, 0x05, 2048, 2048);
+	mbr_entry(8192 + 2048, 0, 0x83, (uint32_t)-1100, 1000); /* into the one before: relative to its link */
+	mbr_entry(8192 + 2048, 1, 0x05, 4096, 2048);
+	mbr_entry(8192 + 4096, 0, 0x83, 64, 1000);
+	scan();
+	assert_int_equal(s.count, 3);
+	assert_int_equal(s.skipped, 2);
+	assert_int_equal(s.partitions[2].number, 7);
+	assert_non_null(strstr(s.notice, "overlaps"));
+}
+
+/* Every byte of a header and of the first entry, wrong: never wrong partitions, for there
+ * is the other copy; and both wrong: none at all. */
+static void gpt_damaged_anywhere(void **state)
+{
+	(void)state;
+	gpt_entry(0, 2048, 4095);
+	gpt();
+	for (uint32_t at = 0; at < 92 + 128; at++) {
+		uint32_t primary = at < 92 ? 512 + at : 1024 + at - 92;
+		uint32_t backup = at < 92 ? LAST + at : LAST - 32 * 512 + at - 92;
+
+		disk[primary] ^= 0x41;
+		scan();
+		assert_int_equal(s.scheme, SCHEME_GPT_BACKUP);
+		assert_int_equal(s.count, 1);
+		assert_non_null(s.notice);
+		disk[backup] ^= 0x41;
+		scan();
+		assert_int_equal(s.scheme, SCHEME_GPT_BAD);
+		assert_int_equal(s.count, 0);
+		disk[primary] ^= 0x41;
+		scan();
+		assert_int_equal(s.scheme, SCHEME_GPT);
+		assert_int_equal(s.count, 1);
+		assert_true(at >= 92 || s.notice);
+		disk[backup] ^= 0x41;
+	}
 }
 
 /* Any byte of the table wrong: no crash, and partitions stay inside the disk. */
@@ -303,7 +364,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(nothing), TEST(gpt_good), TEST(gpt_wrong_entries), TEST(gpt_backup), TEST(gpt_absurd),
-		TEST(mbr_primary), TEST(mbr_extended), TEST(mbr_loop), TEST(noise), TEST(by_sgdisk),
+		TEST(mbr_primary), TEST(mbr_extended), TEST(mbr_loop), TEST(mbr_overlap),
+		TEST(gpt_damaged_anywhere), TEST(noise), TEST(by_sgdisk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
