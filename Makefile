@@ -279,7 +279,7 @@ $(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-
 	@tools/mkrootfs $(BUILD) $@
 
 # ----------------------------------------------------------------- targets
-.PHONY: all docs dist coverage soak iso demo run rootfs test unit check help clean compdb bench bench-net bench-kernel
+.PHONY: all docs dist coverage soak iso demo run rootfs test unit check help clean compdb bench bench-blk bench-net bench-kernel
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -327,9 +327,13 @@ $(BUILD)/bench/%: bench/programs/%.c | $(STAMP)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -O1 $(WARN) -Wno-unused-result $< -o $@
 
-bench: all $(BENCH_PROGRAMS) ## XINIM and Linux in turn on the same virtual machine
+bench: all $(ROOTFS) $(BENCH_PROGRAMS) ## XINIM and Linux in turn on the same virtual machine
 	@tools/install-packages $(BENCH_PACKAGES)
 	@bench/run
+
+bench-blk: all $(ROOTFS) ## only the disks' rows of it
+	@tools/install-packages $(BENCH_PACKAGES)
+	@bench/run disk
 
 bench-net: all $(BENCH_PROGRAMS) ## only the network's rows of it (as root)
 	@tools/install-packages $(BENCH_PACKAGES)

@@ -57,19 +57,19 @@ class System:
 
     name = begin = end = None
 
-    def command(self, workdir, job, programs, exact, smp, mem, qemu, append):
+    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs):
         raise NotImplementedError
 
     def run(self, job, programs=(), qemu=(), exact=False, smp=2, mem=512, timeout=300, wrap=(), while_running=None,
-            append=""):
+            append="", rootfs=False):
         """Run the shell script `job` with host programs (path or (path, guest path)) at hand.
 
         `wrap` stands before QEMU's command (ip netns exec ...). while_running(line)
         is called with each line of the job's output as it comes. `append` is XINIM's
-        for the kernel's command line.
+        for the kernel's command line, as is `rootfs`: with Debian's programs on its disk.
         """
         with tempfile.TemporaryDirectory(prefix="xinim-bench-") as workdir:
-            command = [*wrap, *self.command(workdir, job, programs, exact, smp, mem, qemu, append)]
+            command = [*wrap, *self.command(workdir, job, programs, exact, smp, mem, qemu, append, rootfs)]
             started = time.monotonic()
             with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, cwd=ROOT) as guest:
@@ -115,7 +115,7 @@ class Linux(System):
         image = (PEER / "vmlinuz").read_bytes()
         self.version = image[0x200 + int.from_bytes(image[0x20e:0x210], "little"):].split(b" ", 1)[0].decode()
 
-    def command(self, workdir, job, programs, exact, smp, mem, qemu, append):
+    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs):
         files = {"job": (job + "\n").encode()}
         for path, inside in map(placed, programs):
             files[inside.lstrip("/")] = pathlib.Path(path).read_bytes()
@@ -136,13 +136,13 @@ class Xinim(System):
         header = (ROOT / "kernel/core/kernel.h").read_text(encoding="ascii")
         self.version = re.search(r'XINIM_VERSION "(.*)"', header)[1]
 
-    def command(self, workdir, job, programs, exact, smp, mem, qemu, append):
+    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs):
         script = pathlib.Path(workdir, "job")
         script.write_text(job + "\n", encoding="utf-8")
         files = [f"{script}:/job"] + [f"{path}:{inside}" for path, inside in map(placed, programs)]
         flags = ["-cpu", CPU, *(exact_flags() if exact else []), *qemu]
         return [str(ROOT / "xinim"), "exec", "--smp", str(smp), "--mem", str(mem), "--timeout", "3600",
-                *(["--append", append] if append else []),
+                *(["--rootfs"] if rootfs else []), *(["--append", append] if append else []),
                 *(word for file in files for word in ("--file", file)), "--qemu", shlex.join(flags), "--",
                 "echo BENCH-BEGIN; sh /job; echo BENCH-END"]
 
