@@ -5,6 +5,7 @@
  */
 #include "device.h"
 #include "resource.h"
+#include "sched.h"
 #include "syscall.h"
 
 /* --------------------------------------------------------------------- handles */
@@ -251,9 +252,12 @@ int64_t call_system_info(const struct args *a)
 
 int64_t call_yield(const struct args *a)
 {
+	uint32_t waiting = sched_waiting();
+
 	(void)a;
-	this_cpu()->need_resched = true;
-	return 0;
+	if (waiting)
+		this_cpu()->need_resched = true;
+	return waiting;
 }
 
 /* ------------------------------------------------------------------- dispatch */

@@ -4,8 +4,8 @@
  * again (proto/block.h).
  *
  * Index stores are outbox entries, so that they take effect with the
- * iteration that made them; the doorbell is always rung after them, because
- * whether the driver sleeps cannot be known before they are visible.
+ * iteration that made them; the doorbell comes after them, because whether
+ * the driver sleeps cannot be known before they are visible.
  */
 #include "lib/blockcli/internal.h"
 #include "lib/c/string.h"
@@ -443,13 +443,15 @@ void bcli_session_reap(struct block_client *c)
 		session_broken(c, "an impossible completion index");
 }
 
-/* Release before publish: proto/block.h. */
+/* Release before publish: proto/block.h. A driver that is awake is not rung for. */
 void bcli_session_publish(struct block_client *c)
 {
+	uint32_t old = c->requests.published;
+
 	if (ring_unpublished(&c->completions))
 		out_store32(ring_index_word(&c->completions, false), ring_index_take(&c->completions));
 	if (!ring_unpublished(&c->requests))
 		return;
 	out_store32(ring_index_word(&c->requests, true), ring_index_take(&c->requests));
-	out_signal(c->doorbell, BLOCK_EVENT_RING);
+	out_signal_past(c->doorbell, BLOCK_EVENT_RING, ring_event_word(&c->requests, true), old, c->requests.published);
 }

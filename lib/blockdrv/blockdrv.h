@@ -84,6 +84,8 @@ struct blockdrv_geometry {
 struct blockdrv_ops {
 	const char *disk_prefix;    /* "vd": disks are vda, vdb, ... */
 	uint64_t progress_timeout_ns; /* no completion at all for so long: broken; 0 = 30 s */
+	uint32_t poll_us;           /* look for completions so long before an interrupt is waited for. 0: do not,
+	                               for a poll() that reads registers costs the device more than it gains */
 	/* Once, before all else: how many disks there can be (at most
 	 * BLOCKDRV_DISKS). May call blockdrv_failed(). */
 	uint32_t (*probe)(void);

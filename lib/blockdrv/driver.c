@@ -13,7 +13,8 @@
 #define REQUEST_TIMEOUTS    10u /* one request may take so many progress timeouts */
 #define RESETS_MAX          3u
 #define ROUNDS_MAX          4u  /* of one batch: bounds an iteration */
-#define POLL_NS_MAX         1000000ull
+#define POLL_US_MAX         1000u
+#define POLL_LOOKS          8u  /* at the device between two at all else */
 #define POLL_LOSSES_MAX     4u  /* in a row, then polling pauses ... */
 #define POLL_PAUSE          64u /* ... for so many rounds */
 
@@ -23,8 +24,11 @@ static struct {
 	struct server_timer tick;
 	bool ready;             /* rs was told */
 	x_handle_t again;       /* event: come back without waiting */
-	uint64_t poll_ns;       /* spin for completions so long after a kick */
+	uint64_t poll_ns;       /* look for completions so long after a kick, or the last one */
+	uint64_t poll_until_ns, poll_skipped_ns;
 	uint32_t poll_losses, poll_pause;
+	bool told;              /* a client is to be woken, by the commit */
+	bool start_wanted;      /* of some disk */
 	uint64_t progress_timeout_ns;
 	struct dma_buffer zeroes;
 } loop;
@@ -103,7 +107,7 @@ void blockdrv_broken(uint32_t disk, const char *why)
 	d->stats.resets++;
 	set_state(d, DISK_RESETTING);
 	/* Not from here: the device code is in the middle of something. */
-	d->start_wanted = true;
+	d->start_wanted = loop.start_wanted = true;
 }
 
 static bool geometry_holds(const struct blockdrv_geometry *g)
@@ -215,7 +219,7 @@ void blockdrv_plugged(uint32_t disk)
 	d->resets_in_row = 0;
 	d->given_up = false;
 	set_state(d, DISK_STARTING);
-	d->start_wanted = true;
+	d->start_wanted = loop.start_wanted = true;
 }
 
 void blockdrv_resized(uint32_t disk, uint64_t size_bytes)
@@ -283,6 +287,9 @@ static void on_closure(uint64_t object, uint64_t mints)
 
 static void start_disks(void)
 {
+	if (!loop.start_wanted)
+		return;
+	loop.start_wanted = false;
 	for (uint32_t i = 0; i < bdrv.disk_count; i++) {
 		struct disk *d = &bdrv.disks[i];
 
@@ -302,40 +309,9 @@ static uint64_t now(void)
 	return (uint64_t)x_clock(X_CLOCK_MONOTONIC);
 }
 
-/* Waiting for an interrupt costs more than a fast device takes. Who loses a few
- * times in a row (a slow device, a busy host) leaves it for a while. */
-static void spin_for_completions(void)
+/* Device -> completions; rings -> device; completions -> clients. */
+static void one_round(void)
 {
-	uint64_t until = bdrv.round_ns + loop.poll_ns;
-	uint32_t before = bdrv_request_submitted_count();
-
-	if (!loop.poll_ns || !before)
-		return;
-	if (loop.poll_pause) {
-		loop.poll_pause--;
-		return;
-	}
-	do {
-		bdrv.round_ns = now();
-		bdrv.ops->poll();
-	} while (bdrv_request_submitted_count() == before && bdrv.round_ns < until);
-	if (bdrv_request_submitted_count() != before) {
-		bdrv.polls_won++;
-		loop.poll_losses = 0;
-		return;
-	}
-	bdrv.polls_lost++;
-	if (++loop.poll_losses < POLL_LOSSES_MAX)
-		return;
-	loop.poll_losses = 0;
-	loop.poll_pause = POLL_PAUSE;
-}
-
-/* Device -> completions; rings -> device; completions -> clients. true: more to do. */
-static bool one_round(void)
-{
-	bool more;
-
 	bdrv.rounds++;
 	bdrv.round_ns = now();
 	start_disks();
@@ -345,22 +321,83 @@ static bool one_round(void)
 	if (bdrv_request_submit_all()) {
 		bdrv.kicks++;
 		bdrv.ops->kick();
-		spin_for_completions();
+		loop.poll_until_ns = bdrv.round_ns + loop.poll_ns;
 	}
-	bdrv_session_publish_all();
-	more = bdrv.ops->arm();
+	loop.told |= bdrv_session_publish_all();
+}
+
+/*
+ * Waiting for an interrupt, being woken by it and switched to costs more than a
+ * fast device takes: so look for the device's answers for a while, and meanwhile
+ * for further requests. Not if a thread waits for this CPU; and who has looked in
+ * vain a few times in a row (a slow device, a busy host) leaves it for a while.
+ */
+static bool may_look_on(void)
+{
+	if (!loop.poll_ns || !bdrv_request_submitted_count())
+		return false;
+	if (loop.poll_pause) {
+		loop.poll_pause -= loop.poll_until_ns != loop.poll_skipped_ns;
+		loop.poll_skipped_ns = loop.poll_until_ns; /* a kick counts once */
+		return false;
+	}
+	return true;
+}
+
+/* true: there is something to do. */
+static bool look_on(void)
+{
+	uint32_t before = bdrv_request_submitted_count();
+
+	do {
+		bdrv.round_ns = now();
+		for (uint32_t i = 0; i < POLL_LOOKS && bdrv_request_submitted_count() == before && !loop.start_wanted; i++)
+			bdrv.ops->poll();
+		if (loop.start_wanted)
+			return true;
+		if (bdrv_request_submitted_count() != before) {
+			bdrv.polls_won++;
+			loop.poll_losses = 0;
+			loop.poll_until_ns = bdrv.round_ns + loop.poll_ns;
+			return true;
+		}
+		if (bdrv_session_look_all())
+			return true;
+		if (x_yield() > 0)
+			return false;
+	} while (bdrv.round_ns < loop.poll_until_ns);
+	bdrv.polls_lost++;
+	if (++loop.poll_losses >= POLL_LOSSES_MAX) {
+		loop.poll_losses = 0;
+		loop.poll_pause = POLL_PAUSE;
+	}
+	return false;
+}
+
+/* Before sleeping: ask to be woken. true: there is more to do. */
+static bool arm(void)
+{
+	bool more = bdrv.ops->arm();
+
 	more |= bdrv_session_arm_all();
-	for (uint32_t i = 0; i < bdrv.disk_count; i++)
-		more |= bdrv.disks[i].start_wanted;
-	return more;
+	return more || loop.start_wanted;
 }
 
 static void on_batch_end(void)
 {
 	bool more = true;
 
-	for (unsigned round = 0; more && round < ROUNDS_MAX; round++)
-		more = one_round();
+	loop.told = false;
+	for (unsigned round = 0; more && round < ROUNDS_MAX; round++) {
+		one_round();
+		/* Who is to be told something is not kept waiting: that takes the commit. */
+		if (!may_look_on())
+			more = arm();
+		else if (!loop.told)
+			more = look_on() || arm();
+		else
+			break;
+	}
 	if (more)
 		out_signal(loop.again, 1);
 	if (bdrv_request_submitted_count() && !loop.tick.deadline_ns)
@@ -404,7 +441,7 @@ static void read_options(void)
 	const char *scheduler = boot_option("scheduler");
 	int which = scheduler ? bdrv_scheduler_find(scheduler) : SCHEDULER_NONE;
 
-	loop.poll_ns = option("poll_us", 0, POLL_NS_MAX / 1000) * 1000;
+	loop.poll_ns = option("poll_us", bdrv.ops->poll_us, POLL_US_MAX) * 1000;
 	loop.progress_timeout_ns = option("io_timeout_ms", 0, 3600000) * 1000000;
 	if (!loop.progress_timeout_ns)
 		loop.progress_timeout_ns = bdrv.ops->progress_timeout_ns ? bdrv.ops->progress_timeout_ns

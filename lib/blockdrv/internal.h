@@ -118,7 +118,8 @@ const char *bdrv_scheduler_name(enum scheduler s);
 void bdrv_session_closure(uint64_t object);
 bool bdrv_session_consume_all(void);                      /* rings -> requests; true: some */
 void bdrv_session_complete(struct blockdrv_session *s, struct blockdrv_request *r, int status);
-void bdrv_session_publish_all(void);                      /* completions -> clients */
+bool bdrv_session_publish_all(void);                      /* completions -> clients; true: the commit wakes one */
+bool bdrv_session_look_all(void);                         /* true: there is more to consume */
 bool bdrv_session_arm_all(void);                          /* true: there is more to consume */
 void bdrv_session_free(struct blockdrv_session *s);
 void bdrv_session_hang_up(struct disk *d);                /* all of its sessions */

@@ -383,14 +383,33 @@ void bdrv_session_complete(struct blockdrv_session *s, struct blockdrv_request *
 		bdrv_session_free(s);
 }
 
-void bdrv_session_publish_all(void)
+bool bdrv_session_publish_all(void)
 {
+	bool told = false;
+
 	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
 		struct blockdrv_session *s = &bdrv.sessions[i];
 
-		if (s->object && !s->dead && ring_publish(&s->completions))
+		if (s->object && !s->dead && ring_publish(&s->completions)) {
 			out_signal(s->completion_event, BLOCK_EVENT_RING);
+			told = true;
+		}
 	}
+	return told;
+}
+
+/* A broken index is left to session_consume(). */
+bool bdrv_session_look_all(void)
+{
+	bool more = false;
+
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+		struct blockdrv_session *s = &bdrv.sessions[i];
+
+		if (s->object && !s->dead && !s->waiting && bdrv_serving(s->disk) && ring_available(&s->requests))
+			more = s->waiting = true;
+	}
+	return more;
 }
 
 bool bdrv_session_arm_all(void)

@@ -272,12 +272,12 @@ static void without_indirect(void **state)
 {
 	(void)state;
 	dev.indirect = false;
-	dev.lie = LIE_ID;
+	dev.stalled = true;
 	send(3, BLOCK_READ, 0, 512, 0);
-	ring_publish(&cl.requests);
-	fake_handle[cl.doorbell]->bits |= 1;
-	fake_deliver();
-	fake_ops->batch_end();
+	assert_int_equal(run(), 0);
+	dev.stalled = false;
+	dev.lie = LIE_ID;
+	device_run();
 	dev.lie = HONEST;
 	iterate();
 	assert_int_equal(receive(), 1);
@@ -339,6 +339,58 @@ static void closure(void **state)
 	assert_int_equal(one(BLOCK_READ, 0, 512, 0), 0);
 }
 
+static unsigned looks;
+
+static void nothing_yet(void)
+{
+	looks++;
+	server_now_ns += 1000;
+}
+
+static void after_five_looks(void)
+{
+	nothing_yet();
+	if (looks != 5)
+		return;
+	dev.stalled = false;
+	device_run();
+}
+
+static unsigned one_iteration(void)
+{
+	if (ring_publish(&cl.requests))
+		fake_handle[cl.doorbell]->bits |= BLOCK_EVENT_RING;
+	fake_deliver();
+	fake_ops->batch_end();
+	fake_commit();
+	return receive();
+}
+
+/* Answers are looked for before an interrupt is waited for; not for ever, nor time and again in vain. */
+static void looks_for_answers(void **state)
+{
+	(void)state;
+	looks = 0;
+	dev.stalled = true;
+	fake_on_yield = after_five_looks;
+	send(3, BLOCK_READ, 0, 512, 0);
+	assert_int_equal(one_iteration(), 1);
+	assert_int_equal(looks, 5);
+	dev.stalled = true;
+	fake_on_yield = nothing_yet;
+	for (uint32_t i = 4; i < 10; i++) {
+		looks = 0;
+		send(i, BLOCK_READ, 0, 512, 0);
+		assert_int_equal(one_iteration(), 0);
+		assert_in_range(looks, i < 8 ? 50 : 0, i < 8 ? 70 : 0); /* of 1 us each */
+	}
+	fake_on_yield = NULL; /* a thread waits for the CPU */
+	dev.stalled = false;
+	assert_int_equal(run(), 6);
+	for (uint32_t i = 3; i < 10; i++)
+		assert_int_equal(cl.status[i], 0);
+}
+
 static void gives_up(void **state)
 {
 	(void)state;
@@ -358,7 +410,8 @@ int main(void)
 		cmocka_unit_test(starts), cmocka_unit_test(reads_and_writes), cmocka_unit_test(bounds),
 		cmocka_unit_test(many), cmocka_unit_test(device_errors), cmocka_unit_test(lies),
 		cmocka_unit_test(stall), cmocka_unit_test(without_indirect), cmocka_unit_test(list),
-		cmocka_unit_test(wrong_client), cmocka_unit_test(closure), cmocka_unit_test(gives_up),
+		cmocka_unit_test(wrong_client), cmocka_unit_test(closure), cmocka_unit_test(looks_for_answers),
+		cmocka_unit_test(gives_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

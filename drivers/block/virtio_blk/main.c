@@ -299,7 +299,7 @@ static void blk_stop(void)
 void server_main(void)
 {
 	static const struct blockdrv_ops ops = {
-		.disk_prefix = "vd",
+		.disk_prefix = "vd", .poll_us = 60,
 		.probe = blk_probe, .start = blk_start, .submit = queue_submit, .kick = queue_kick,
 		.poll = blk_poll, .arm = blk_arm, .stop = blk_stop,
 	};
