@@ -9,6 +9,7 @@
 #define ROUNDS_MAX  4u /* of reaping and sending in one batch: bounds an iteration */
 
 static struct block_client clients[CLIENTS_MAX];
+static uint32_t client_limit; /* none from here on was ever used */
 
 /* ----------------------------------------------------------------------- lists */
 
@@ -89,6 +90,8 @@ struct block_client *block_open(x_handle_t driver, const char *name, x_handle_t 
 		c++;
 	if (c == clients + CLIENTS_MAX)
 		return NULL;
+	if (client_limit <= (uint32_t)(c - clients))
+		client_limit = (uint32_t)(c - clients) + 1;
 	/* Generation goes on: what is still under way of the client before is told apart. */
 	*c = (struct block_client){
 		.retired = c->retired, .driver = driver, .pool = pool, .pool_bytes = pool_bytes, .opened = opened, .ctx = ctx,
@@ -162,7 +165,7 @@ static void client_batch_end(struct block_client *c)
 
 void block_batch_end(void)
 {
-	for (uint32_t i = 0; i < CLIENTS_MAX; i++)
+	for (uint32_t i = 0; i < client_limit; i++)
 		if (clients[i].state == CLIENT_UP)
 			client_batch_end(&clients[i]);
 }

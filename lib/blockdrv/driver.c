@@ -231,7 +231,7 @@ void blockdrv_resized(uint32_t disk, uint64_t size_bytes)
 		return;
 	server_log("%s: %llu MiB now", d->name, (unsigned long long)(size >> 20));
 	d->geometry.size_bytes = size;
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+	for (uint32_t i = 0; i < bdrv.session_limit; i++) {
 		struct blockdrv_session *s = &bdrv.sessions[i];
 
 		if (!s->object || s->dead || s->disk != d || s->partition)

@@ -83,6 +83,7 @@ struct driver {
 	uint64_t changes;         /* of the list of disks and partitions */
 	uint64_t round_ns;        /* monotonic time, sampled once a round */
 	uint64_t rounds, kicks, polls_won, polls_lost;
+	uint32_t session_limit;   /* none from here on was ever used */
 	struct blockdrv_session sessions[SESSIONS_MAX];
 };
 

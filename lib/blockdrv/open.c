@@ -190,10 +190,15 @@ static int session_make(struct blockdrv_session *s, const struct x_in *in, const
 
 static struct blockdrv_session *session_get(void)
 {
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
-		if (!bdrv.sessions[i].object)
-			return &bdrv.sessions[i];
-	return NULL;
+	uint32_t i = 0;
+
+	while (i < SESSIONS_MAX && bdrv.sessions[i].object)
+		i++;
+	if (i == SESSIONS_MAX)
+		return NULL;
+	if (bdrv.session_limit <= i)
+		bdrv.session_limit = i + 1;
+	return &bdrv.sessions[i];
 }
 
 static void open_now(const struct x_in *in, const struct wanted *w)

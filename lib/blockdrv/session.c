@@ -40,7 +40,7 @@ static void session_end(struct blockdrv_session *s)
 
 void bdrv_session_closure(uint64_t object)
 {
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
+	for (uint32_t i = 0; i < bdrv.session_limit; i++)
 		if (bdrv.sessions[i].object == object && !bdrv.sessions[i].dead)
 			session_end(&bdrv.sessions[i]);
 }
@@ -55,7 +55,7 @@ static void session_broken(struct blockdrv_session *s, const char *why)
 
 void bdrv_session_hang_up(struct disk *d)
 {
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+	for (uint32_t i = 0; i < bdrv.session_limit; i++) {
 		struct blockdrv_session *s = &bdrv.sessions[i];
 
 		if (s->object && !s->dead && s->disk == d)
@@ -65,7 +65,7 @@ void bdrv_session_hang_up(struct disk *d)
 
 bool bdrv_session_uses_partitions(const struct disk *d)
 {
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+	for (uint32_t i = 0; i < bdrv.session_limit; i++) {
 		const struct blockdrv_session *s = &bdrv.sessions[i];
 
 		if (s->object && !s->dead && s->disk == d && s->partition)
@@ -363,8 +363,8 @@ bool bdrv_session_consume_all(void)
 {
 	bool any = false;
 
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
-		struct blockdrv_session *s = &bdrv.sessions[(turn + i) % SESSIONS_MAX];
+	for (uint32_t i = 0; i < bdrv.session_limit; i++) {
+		struct blockdrv_session *s = &bdrv.sessions[(turn + i) % bdrv.session_limit];
 
 		if (s->object && !s->dead && s->waiting && bdrv_serving(s->disk))
 			any |= session_consume(s);
@@ -387,7 +387,7 @@ bool bdrv_session_publish_all(void)
 {
 	bool told = false;
 
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+	for (uint32_t i = 0; i < bdrv.session_limit; i++) {
 		struct blockdrv_session *s = &bdrv.sessions[i];
 
 		if (s->object && !s->dead && ring_publish(&s->completions)) {
@@ -403,7 +403,7 @@ bool bdrv_session_look_all(void)
 {
 	bool more = false;
 
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+	for (uint32_t i = 0; i < bdrv.session_limit; i++) {
 		struct blockdrv_session *s = &bdrv.sessions[i];
 
 		if (s->object && !s->dead && !s->waiting && bdrv_serving(s->disk) && ring_available(&s->requests))
@@ -416,7 +416,7 @@ bool bdrv_session_arm_all(void)
 {
 	bool more = false;
 
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+	for (uint32_t i = 0; i < bdrv.session_limit; i++) {
 		struct blockdrv_session *s = &bdrv.sessions[i];
 
 		/* Those still waiting hold more than fits now: a completion, not a

@@ -38,7 +38,7 @@ struct op {
 };
 
 static struct op ops[OPS_MAX];
-static struct { uint64_t sequence; uint32_t waiting, under_way; } count;
+static struct { uint64_t sequence; uint32_t waiting, under_way, partial; } count;
 
 /* ------------------------------------------------------------------------------- end */
 
@@ -55,6 +55,7 @@ static void op_end(struct op *o, int status)
 	o->state = OP_FREE;
 	o->node->ops--;
 	count.under_way--;
+	count.partial -= o->partial;
 	node_settle(o->node);
 }
 
@@ -158,7 +159,9 @@ static void cut_piece(struct op *o)
 	o->head = (uint32_t)(at - o->from);
 	if (!o->direct)
 		o->length = (uint32_t)(left < most - o->head ? left : most - o->head);
+	count.partial -= o->partial;
 	o->partial = o->kind == OP_WRITE && (o->head || o->length % block);
+	count.partial += o->partial;
 }
 
 /* Blocks that are read to be written again must not change in between. */
@@ -173,7 +176,7 @@ static bool must_wait_for(const struct op *o, const struct op *other)
 
 static bool may_begin(const struct op *o)
 {
-	if (o->kind != OP_WRITE)
+	if (o->kind != OP_WRITE || !count.partial) /* mostly: and so the others are not looked at */
 		return true;
 	for (uint32_t i = 0; i < OPS_MAX; i++)
 		if (ops[i].state != OP_FREE && must_wait_for(o, &ops[i]))
