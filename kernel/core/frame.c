@@ -10,7 +10,8 @@
  *
  * Single frames come from, and go back to, a small stack first (FRAME_CACHED):
  * most are given back soon after they were taken, and joining a block to split
- * it again is dear. It is given up when a block is not to be had otherwise.
+ * it again is dear. Another holds pages that are zero already: tables of address
+ * spaces that ended. Both are given up when a block is not to be had otherwise.
  *
  * Memory is taken from the highest zone that will do, so that the scarce low
  * zones stay for devices that need them. Called under the kernel lock.
@@ -40,8 +41,10 @@ static uint64_t total_pages;
 uint64_t (*frame_reclaim)(uint64_t want);
 
 #define CACHED_MAX 64u
-static uint32_t cached[CACHED_MAX]; /* frame numbers, none of the lowest zone */
-static uint32_t cached_count;
+static struct cache {
+	uint32_t count;
+	uint32_t pfn[CACHED_MAX];      /* none of the lowest zone */
+} cached, zeroed;
 
 #define LOW_SHARE 16u /* of all memory: below that, others' pages are taken back */
 #define RECLAIM_PAGES 32u
@@ -157,12 +160,14 @@ static uint32_t take_block(uint32_t order, uint32_t flags)
 	return NO_PFN;
 }
 
-static bool cache_empty(void)
+static bool caches_empty(void)
 {
-	bool any = cached_count > 0;
+	bool any = cached.count + zeroed.count > 0;
 
-	while (cached_count > 0)
-		free_block(cached[--cached_count], 0);
+	while (cached.count > 0)
+		free_block(cached.pfn[--cached.count], 0);
+	while (zeroed.count > 0)
+		free_block(zeroed.pfn[--zeroed.count], 0);
 	return any;
 }
 
@@ -179,7 +184,7 @@ paddr_t frame_alloc_run(uint64_t count, uint64_t align, uint32_t flags)
 	while ((1ull << order) < need)
 		order++;
 	while ((pfn = take_block(order, flags)) == NO_PFN)
-		if (!cache_empty() && (!frame_reclaim || !frame_reclaim(1ull << order)))
+		if (!caches_empty() && (!frame_reclaim || !frame_reclaim(1ull << order)))
 			return NO_FRAME;
 	for (uint64_t i = pfn; i < pfn + count; i++) {
 		frames[i].state = FRAME_USED;
@@ -199,11 +204,15 @@ paddr_t frame_alloc(uint32_t flags)
 
 	if (frame_reclaim && frame_free_count() < total_pages / LOW_SHARE)
 		frame_reclaim(RECLAIM_PAGES);
-	if (cached_count > 0 && !(flags & (FRAME_BELOW_4G | FRAME_BELOW_16M)))
-		pfn = cached[--cached_count];
-	else
+	if (zeroed.count > 0 && flags == FRAME_ZERO) {
+		pfn = zeroed.pfn[--zeroed.count];
+		flags = 0;
+	} else if (cached.count > 0 && !(flags & (FRAME_BELOW_4G | FRAME_BELOW_16M))) {
+		pfn = cached.pfn[--cached.count];
+	} else {
 		pfn = take_block(0, flags);
-	if (pfn == NO_PFN && cache_empty())
+	}
+	if (pfn == NO_PFN && caches_empty())
 		pfn = take_block(0, flags);
 	p = (paddr_t)pfn << PAGE_SHIFT;
 	if (pfn == NO_PFN)
@@ -235,18 +244,28 @@ void frame_ref(paddr_t p)
 		f->refs++;
 }
 
-void frame_unref(paddr_t p)
+static void unref_into(struct cache *c, paddr_t p)
 {
 	struct frame *f = counted(p);
 
 	if (f == NULL || --f->refs > 0)
 		return;
-	if (cached_count < CACHED_MAX && p >> PAGE_SHIFT >= zone_end_pfn[ZONE_16M]) {
+	if (c->count < CACHED_MAX && p >> PAGE_SHIFT >= zone_end_pfn[ZONE_16M]) {
 		f->state = FRAME_CACHED;
-		cached[cached_count++] = (uint32_t)(p >> PAGE_SHIFT);
+		c->pfn[c->count++] = (uint32_t)(p >> PAGE_SHIFT);
 	} else {
 		free_block((uint32_t)(p >> PAGE_SHIFT), 0);
 	}
+}
+
+void frame_unref(paddr_t p)
+{
+	unref_into(&cached, p);
+}
+
+void frame_unref_zeroed(paddr_t p)
+{
+	unref_into(&zeroed, p);
 }
 
 uint32_t frame_refs(paddr_t p)
@@ -271,7 +290,7 @@ uint64_t frame_total(void)
 uint64_t frame_free_count(void)
 {
 	return zones[ZONE_16M].free_pages + zones[ZONE_4G].free_pages +
-	       zones[ZONE_REST].free_pages + cached_count;
+	       zones[ZONE_REST].free_pages + cached.count + zeroed.count;
 }
 
 /* ---- start ---- */

@@ -32,6 +32,7 @@ paddr_t frame_alloc(uint32_t flags);                   /* refs = 1, or NO_FRAME 
 paddr_t frame_alloc_run(uint64_t count, uint64_t align, uint32_t flags);
 void frame_ref(paddr_t p);
 void frame_unref(paddr_t p);                           /* frees at 0 */
+void frame_unref_zeroed(paddr_t p);                    /* the last reference to what is all zero */
 uint32_t frame_refs(paddr_t p);
 bool frame_is_ram(paddr_t p);                          /* usable RAM or the boot archive */
 uint64_t frame_total(void), frame_free_count(void);

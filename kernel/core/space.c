@@ -816,6 +816,7 @@ static void space_destroy(struct object *o)
 	struct space *s = container_of(o, struct space, obj);
 
 	space_clear(s, false);
+	KASSERT(s->resident_pages == 0); /* the tables are zero, and are given to others as such */
 	arch_space_gone(s);
 	pt_destroy(s->page_table);
 	if (s->lender != NULL)

@@ -11,20 +11,32 @@
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) word;
 
+#define FEW  8u  /* words at once, ... */
+#define MANY 32u /* ... and of pages */
+
+static inline void copy_words(word *to, const word *from, uint32_t count)
+{
+#pragma GCC unroll 32
+	for (uint32_t i = 0; i < count; i++)
+		to[i] = from[i];
+}
+
+static inline void fill_words(word *to, uint64_t v, uint32_t count)
+{
+#pragma GCC unroll 32
+	for (uint32_t i = 0; i < count; i++)
+		to[i] = v;
+}
+
 void *memcpy(void *d, const void *s, size_t n)
 {
 	uint8_t *to = d;
 	const uint8_t *from = s;
 
-	for (; n >= 64; n -= 64, to += 64, from += 64) {
-		const word *f = (const word *)from;
-		word *t = (word *)to;
-		uint64_t a = f[0], b = f[1], c = f[2], e = f[3];
-
-		t[0] = a, t[1] = b, t[2] = c, t[3] = e;
-		a = f[4], b = f[5], c = f[6], e = f[7];
-		t[4] = a, t[5] = b, t[6] = c, t[7] = e;
-	}
+	for (; n >= 8 * MANY; n -= 8 * MANY, to += 8 * MANY, from += 8 * MANY)
+		copy_words((word *)to, (const word *)from, MANY);
+	for (; n >= 8 * FEW; n -= 8 * FEW, to += 8 * FEW, from += 8 * FEW)
+		copy_words((word *)to, (const word *)from, FEW);
 	for (; n >= 8; n -= 8, to += 8, from += 8)
 		*(word *)to = *(const word *)from;
 	while (n--)
@@ -51,12 +63,10 @@ void *memset(void *d, int c, size_t n)
 	uint8_t *to = d;
 	uint64_t v = 0x0101010101010101ull * (uint8_t)c;
 
-	for (; n >= 64; n -= 64, to += 64) {
-		word *t = (word *)to;
-
-		t[0] = v, t[1] = v, t[2] = v, t[3] = v;
-		t[4] = v, t[5] = v, t[6] = v, t[7] = v;
-	}
+	for (; n >= 8 * MANY; n -= 8 * MANY, to += 8 * MANY)
+		fill_words((word *)to, v, MANY);
+	for (; n >= 8 * FEW; n -= 8 * FEW, to += 8 * FEW)
+		fill_words((word *)to, v, FEW);
 	for (; n >= 8; n -= 8, to += 8)
 		*(word *)to = v;
 	while (n--)

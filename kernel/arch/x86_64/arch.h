@@ -70,15 +70,16 @@ void arch_set_fs_base(uint64_t base);
 void arch_read_bases(struct thread *t); /* the current thread's fs and gs base into t and its regs */
 
 /* ---- page tables: 4 KiB user pages ---- */
-#define PT_WRITE  1u
-#define PT_EXEC   2u
-#define PT_UNCACHED 4u
-#define PT_ANON   8u              /* software bit: frame is private to page tables */
-#define PT_COW   16u              /* software bit: writable region, shared frame */
-#define PT_PHYSICAL 32u           /* software bit: not RAM, no frame reference */
-#define PT_CLEAN 128u             /* software bit: ask the object before the first write */
-#define PT_NOACCESS 64u           /* not present to the CPU (any access faults), but kept, and seen by
+/* Where the bits of an entry are, folded to 32 (paging.c). */
+#define PT_WRITE    0x002u
+#define PT_UNCACHED 0x018u
+#define PT_ANON     0x200u        /* software bit: frame is private to page tables */
+#define PT_COW      0x400u        /* software bit: writable region, shared frame */
+#define PT_PHYSICAL 0x800u        /* software bit: not RAM, no frame reference */
+#define PT_NOACCESS (1u << 20)    /* not present to the CPU (any access faults), but kept, and seen by
                                      pt_get and pt_next with all its flags: PROT_NONE pages */
+#define PT_CLEAN    (1u << 21)    /* software bit: ask the object before the first write */
+#define PT_EXEC     (1u << 31)
 paddr_t pt_create(void);          /* with the kernel half; NO_FRAME if out of memory */
 void pt_destroy(paddr_t pt);      /* frees table pages only; all user pages already unmapped */
 int pt_map(paddr_t pt, uint64_t va, paddr_t pa, uint32_t flags); /* replaces; -X_ENOMEM */

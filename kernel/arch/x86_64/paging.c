@@ -17,20 +17,23 @@ static inline uint64_t *table(uint64_t entry) { return phys_to_virt(entry & PTE_
 
 /*
  * The struct frames of table pages hold what makes walks and the end short: all
- * tables of a space are chained by `next`, from the top level on, and a bottom
- * table's `prev` is the number of the 2 MiB that it maps. The top level's `prev`
- * is the bottom table used last: the next page asked for is mostly near.
+ * tables of a space are chained by `next`, from the top level on, the newest first.
+ * Of each, `order` is its level, and `prev` the number of the first 2 MiB that were
+ * mapped through it. The top level's `prev` is the bottom table used last: the next
+ * page asked for is mostly near.
  */
 #define BOTTOM_SHIFT 21
 
-static paddr_t table_alloc(struct frame *root, bool create)
+static paddr_t table_alloc(struct frame *root, uint64_t va, uint32_t level)
 {
-	paddr_t page = create ? frame_alloc(FRAME_ZERO) : NO_FRAME;
+	paddr_t page = frame_alloc(FRAME_ZERO);
 	struct frame *f;
 
 	if (page == NO_FRAME)
 		return NO_FRAME;
 	f = frame_struct(page);
+	f->order = (uint8_t)level;
+	f->prev = (uint32_t)(va >> BOTTOM_SHIFT);
 	f->next = root->next;
 	root->next = (uint32_t)(page >> 12);
 	return page;
@@ -44,7 +47,7 @@ static __attribute__((noinline)) uint64_t *walk_down(paddr_t pt, uint64_t va, bo
 	for (uint32_t level = LEVELS - 1; level > 0; level--) {
 		e = t[slot(va, level)];
 		if (!(e & PTE_PRESENT)) {
-			paddr_t page = table_alloc(root, create);
+			paddr_t page = create ? table_alloc(root, va, level - 1) : NO_FRAME;
 
 			if (page == NO_FRAME)
 				return NULL;
@@ -56,7 +59,6 @@ static __attribute__((noinline)) uint64_t *walk_down(paddr_t pt, uint64_t va, bo
 		t = table(e);
 	}
 	root->prev = (uint32_t)(virt_to_phys(t) >> 12);
-	frames[root->prev].prev = (uint32_t)(va >> BOTTOM_SHIFT);
 	return &t[slot(va, 0)];
 }
 
@@ -80,76 +82,73 @@ static paddr_t root_alloc(void)
 	return pt;
 }
 
-static uint64_t entry_of(paddr_t pa, uint32_t flags)
+/* PT_* flags are an entry's bits where they are, those of its upper half moved down
+ * by 32; but for PT_EXEC, which is the opposite of PTE_NX. */
+#define PT_LOW  (PT_WRITE | PT_UNCACHED | PT_ANON | PT_COW | PT_PHYSICAL)
+#define PT_HIGH (PT_NOACCESS | PT_CLEAN | PT_EXEC)
+_Static_assert(PT_LOW == (PTE_WRITE | PTE_UNCACHED | PTE_ANON | PTE_COW | PTE_PHYSICAL) &&
+	       (uint64_t)PT_NOACCESS << 32 == PTE_NOACCESS && (uint64_t)PT_CLEAN << 32 == PTE_CLEAN &&
+	       (uint64_t)PT_EXEC << 32 == PTE_NX, "PT_* as PTE_*");
+
+static inline uint64_t entry_of(paddr_t pa, uint32_t flags)
 {
-	uint64_t e = (pa & PTE_FRAME) | PTE_PRESENT | PTE_ACCESSED;
+	uint64_t e = (pa & PTE_FRAME) | PTE_ACCESSED | (flags & PT_LOW) | (uint64_t)(flags & PT_HIGH) << 32;
 
 	if (flags & PT_WRITE)
-		e |= PTE_WRITE | PTE_DIRTY;
-	if (!(flags & PT_EXEC))
-		e |= PTE_NX;
-	if (flags & PT_UNCACHED)
-		e |= PTE_UNCACHED;
-	if (flags & PT_ANON)
-		e |= PTE_ANON;
-	if (flags & PT_COW)
-		e |= PTE_COW;
-	if (flags & PT_PHYSICAL)
-		e |= PTE_PHYSICAL;
-	if (flags & PT_CLEAN)
-		e |= PTE_CLEAN;
-	if (flags & PT_NOACCESS)
-		e = (e & ~(uint64_t)PTE_PRESENT) | PTE_NOACCESS;
-	return e;
+		e |= PTE_DIRTY;
+	if (!(flags & PT_NOACCESS))
+		e |= PTE_PRESENT;
+	return e ^ PTE_NX;
 }
 
-static void decode(uint64_t e, paddr_t *pa, uint32_t *flags)
+static inline void decode(uint64_t e, paddr_t *pa, uint32_t *flags)
 {
-	uint32_t f = 0;
-
-	if (e & PTE_WRITE)
-		f |= PT_WRITE;
-	if (!(e & PTE_NX))
-		f |= PT_EXEC;
-	if (e & PTE_UNCACHED)
-		f |= PT_UNCACHED;
-	if (e & PTE_ANON)
-		f |= PT_ANON;
-	if (e & PTE_COW)
-		f |= PT_COW;
-	if (e & PTE_PHYSICAL)
-		f |= PT_PHYSICAL;
-	if (e & PTE_CLEAN)
-		f |= PT_CLEAN;
-	if (e & PTE_NOACCESS)
-		f |= PT_NOACCESS;
-	if (pa)
-		*pa = e & PTE_FRAME;
-	if (flags)
-		*flags = f;
+	*pa = e & PTE_FRAME;
+	*flags = (e & PT_LOW) | ((e ^ PTE_NX) >> 32 & PT_HIGH);
 }
 
 /* ---------------------------------------------------------- user spaces */
 
+/* The top level's entries of the kernel: these, from arch_init_memory() on. */
+static uint32_t kernel_slots[8], kernel_slot_count;
+
 paddr_t pt_create(void)
 {
 	paddr_t pt = root_alloc();
+	const uint64_t *kernel = phys_to_virt(kernel_pml4);
 
-	if (pt != NO_FRAME)
-		memcpy((uint64_t *)phys_to_virt(pt) + 256, (uint64_t *)phys_to_virt(kernel_pml4) + 256,
-		       256 * sizeof(uint64_t));
+	for (uint32_t i = 0; pt != NO_FRAME && i < kernel_slot_count; i++)
+		((uint64_t *)phys_to_virt(pt))[kernel_slots[i]] = kernel[kernel_slots[i]];
 	return pt;
 }
 
+/* The entry of a table in the one above it. */
+static uint64_t *entry_above(paddr_t pt, const struct frame *f)
+{
+	uint64_t *t = phys_to_virt(pt), va = (uint64_t)f->prev << BOTTOM_SHIFT;
+	uint32_t level = LEVELS - 1;
+
+	for (; level > f->order + 1u; level--)
+		t = table(t[slot(va, level)]);
+	return &t[slot(va, level)];
+}
+
+/* No page is mapped any more, and each table goes before the one above it: what is
+ * given back is zero, as the next space wants its tables. */
 static void free_tables(paddr_t pt)
 {
+	uint64_t *top = phys_to_virt(pt);
+
 	for (uint32_t pfn = frame_struct(pt)->next; pfn;) {
 		uint32_t next = frames[pfn].next;
 
-		frame_unref((paddr_t)pfn << 12);
+		*entry_above(pt, &frames[pfn]) = 0;
+		frame_unref_zeroed((paddr_t)pfn << 12);
 		pfn = next;
 	}
-	frame_unref(pt);
+	for (uint32_t i = 0; i < kernel_slot_count; i++)
+		top[kernel_slots[i]] = 0;
+	frame_unref_zeroed(pt);
 }
 
 /* An idle CPU may still have the table in CR3, walking it for kernel addresses.
@@ -277,6 +276,12 @@ void arch_init_memory(void)
 	/* One entry (510) serves stacks and devices: it must exist before pt_create(). */
 	if (!walk(kernel_pml4, KSTACK_BASE, true, 0))
 		panic("no memory for the kernel's page tables");
+	for (uint32_t i = 256; i < 512; i++) {
+		if (!top[i])
+			continue;
+		KASSERT(kernel_slot_count < ARRAY_SIZE(kernel_slots));
+		kernel_slots[kernel_slot_count++] = i;
+	}
 	pt_load(&cpus[0], kernel_pml4);
 }
 
