@@ -68,8 +68,15 @@ static void claim(uint8_t *owned, struct run r, uint64_t align, uint32_t flags)
 static void release(uint8_t *owned, struct run *r)
 {
 	for (uint64_t i = 0; i < r->count; i++) {
-		owned[r->base / PAGE_SIZE + i] = 0;
-		frame_unref(r->base + i * PAGE_SIZE);
+		paddr_t p = r->base + i * PAGE_SIZE;
+
+		owned[p / PAGE_SIZE] = 0;
+		if (rand() % 4) {
+			frame_unref(p);
+		} else {
+			memset(phys_to_virt(p), 0, PAGE_SIZE);
+			frame_unref_zeroed(p);
+		}
 	}
 	r->count = 0;
 }
