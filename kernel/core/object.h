@@ -105,11 +105,17 @@ static inline struct handle *handle_slot(struct handle_table *t, uint32_t slot)
 /* Slot by slot, those in use; the body may change the table. */
 static inline struct handle *handle_after(struct handle_table *t, uint32_t *slot)
 {
-	struct handle *h = NULL;
+	for (uint32_t which = *slot >= X_SLOT_FD_END; which < 2; which++) {
+		uint32_t first = which ? X_SLOT_FD_END : 0;
 
-	while (*slot < X_SLOT_FD_END + t->part[1].size && !(h = handle_slot(t, *slot)))
-		*slot = *slot >= t->part[0].size && *slot < X_SLOT_FD_END ? X_SLOT_FD_END : *slot + 1;
-	return h;
+		for (uint32_t i = *slot - first; i < t->part[which].size; i++) {
+			*slot = first + i;
+			if (t->part[which].slots[i].object)
+				return &t->part[which].slots[i];
+		}
+		*slot = X_SLOT_FD_END;
+	}
+	return NULL;
 }
 #define handles_for_each(h, slot, table) \
 	for (uint32_t slot = 0, once_ = 1; once_; once_ = 0) \

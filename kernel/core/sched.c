@@ -174,6 +174,8 @@ static uint32_t choose_cpu(const struct thread *t, bool here)
 {
 	uint32_t mine = this_cpu()->id;
 
+	if (cpu_count == 1)
+		return mine;
 	/* A thread that has ended makes room in any case. */
 	here |= current()->state == THREAD_DEAD;
 	if (here && may_run_on(t, mine) && queue_of(mine)->count == 0)

@@ -31,7 +31,7 @@ static void inherit(struct proc *child, const struct proc *parent)
 	child->env_end = parent->env_end;
 	memcpy(child->rlimit, parent->rlimit, sizeof(child->rlimit));
 	memcpy(child->comm, parent->comm, sizeof(child->comm));
-	memcpy(child->exe, parent->exe, sizeof(child->exe));
+	strlcpy(child->exe, parent->exe, sizeof(child->exe));
 	memcpy(child->cmdline, parent->cmdline, parent->cmdline_bytes);
 	child->cmdline_bytes = parent->cmdline_bytes;
 }

@@ -132,9 +132,9 @@ struct proc {
 	uint64_t code_start, code_end, stack_start, brk_start;
 	uint64_t arg_start, arg_end, env_start, env_end;
 	char comm[COMM_BYTES];
-	char exe[EXE_BYTES];
-	char cmdline[CMDLINE_BYTES];
 	uint32_t cmdline_bytes;
+	char exe[EXE_BYTES];     /* from here on not cleared by proc_new(), but for the first byte */
+	char cmdline[CMDLINE_BYTES];
 };
 extern struct proc procs[PROCS_MAX];
 extern uint32_t procs_end;   /* all slots from here up are free */

@@ -90,7 +90,7 @@ struct proc *proc_new(void)
 	if (p == procs + PROCS_MAX)
 		return NULL;
 	generation = p->generation + 1;
-	memset(p, 0, sizeof(*p));
+	memset(p, 0, offsetof(struct proc, exe) + 1);
 	p->generation = generation;
 	p->process = p->vfs = X_NO_HANDLE;
 	p->start_ns = server_now_ns;

@@ -15,6 +15,7 @@ enum { RESUME_AT_ONCE = 32 };
 #define SWEEP_NS          (5ull * 1000 * 1000 * 1000)
 
 struct request requests[REQUESTS_MAX];
+static uint32_t requests_end; /* all from here up are free, and have no call under way */
 static struct server_timer resume_timer, sweep_timer;
 
 void request_enter(struct request *r, enum request_state state)
@@ -47,17 +48,21 @@ struct request *request_new(const struct x_in *in, const struct session *s)
 	bool client = in->object != 0;
 	uint32_t same = 0, end = client ? REQUESTS_MAX - 8 : REQUESTS_MAX;
 
-	for (uint32_t i = 0; i < end; i++) {
+	for (uint32_t i = 0; i < end && i < requests_end; i++) {
 		if (requests[i].state == REQUEST_FREE)
 			r = requests[i].call.pending || r ? r : &requests[i];
 		else
 			same += requests[i].account == in->account;
 	}
+	if (!r && requests_end < end)
+		r = &requests[requests_end];
 	if (!r || (client && same >= REQUESTS_PER_ACCOUNT)) {
 		close_handles(in, 0);
 		out_status(in->id, -X_EAGAIN);
 		return NULL;
 	}
+	if (r == &requests[requests_end])
+		requests_end++;
 	memset(r, 0, offsetof(struct request, name));
 	r->in = *in;
 	r->call_id = in->id;
@@ -93,6 +98,8 @@ void request_drop(struct request *r)
 		hold_drop(r->held[--r->held_count]);
 	close_handles(&r->in, 0);
 	request_enter(r, REQUEST_FREE);
+	while (requests_end && requests[requests_end - 1].state == REQUEST_FREE && !requests[requests_end - 1].call.pending)
+		requests_end--;
 }
 
 void request_finish(struct request *r, int64_t status)
@@ -123,7 +130,7 @@ void request_finish_data(struct request *r, unsigned window, const void *data, u
 
 bool request_uses_mount(uint32_t mount, const struct request *except)
 {
-	for (uint32_t i = 0; i < REQUESTS_MAX; i++)
+	for (uint32_t i = 0; i < requests_end; i++)
 		if (requests[i].state > REQUEST_BOOT && &requests[i] != except &&
 		    requests[i].walk.at.mount == mount)
 			return true;
@@ -306,7 +313,7 @@ static void resume(void *ctx)
 	unsigned resumed = 0;
 
 	(void)ctx;
-	for (uint32_t i = 0; i < REQUESTS_MAX && resumed < RESUME_AT_ONCE; i++)
+	for (uint32_t i = 0; i < requests_end && resumed < RESUME_AT_ONCE; i++)
 		resumed += resume_one(&requests[i]);
 	if (resumed == RESUME_AT_ONCE)
 		timer_set(&resume_timer, server_now_ns + 1);
@@ -323,7 +330,7 @@ static void sweep(void *ctx)
 	bool waiting = false;
 
 	(void)ctx;
-	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+	for (uint32_t i = 0; i < requests_end; i++) {
 		if (requests[i].state != REQUEST_MOUNT)
 			continue;
 		if (server_now_ns - requests[i].waiting_ns > MOUNT_PATIENCE_NS)
@@ -340,7 +347,7 @@ static void sweep(void *ctx)
  * at `cancelled` first. */
 void request_cancel(uint64_t call_id)
 {
-	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+	for (uint32_t i = 0; i < requests_end; i++) {
 		struct request *r = &requests[i];
 
 		if (r->state == REQUEST_FREE || r->call_id != call_id)

@@ -14,7 +14,7 @@
 static void start(void)
 {
 	memset(zones, 0, sizeof(zones));
-	cached_count = 0;
+	cached.count = zeroed.count = 0;
 	frame_limit = total_pages = array_bytes = array_paddr = 0;
 	frame_init();
 }

@@ -602,6 +602,37 @@ static void test_lent(void **state)
 	assert_int_equal(word_at(child, BASE + 0x2000), 33);
 }
 
+/* As if nothing had been written since the last clone: all pages are shared. */
+static void clone_shared(struct space *s, struct space **child)
+{
+	assert_int_equal(space_protect(s, BASE, PAGE_SIZE, R), 0);
+	assert_int_equal(space_clone(s, false, child), 0);
+	assert_int_equal(space_protect(s, BASE, PAGE_SIZE, R | W), 0);
+}
+
+static void test_clone_copies_what_was_written(void **state)
+{
+	struct space *s = spaces[0];
+	paddr_t p, copy;
+	uint32_t flags, child_flags;
+	unsigned own = 0;
+
+	(void)state;
+	map(s, BASE, 20 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0);
+	for (unsigned i = 0; i < 20; i++)
+		space_fault(s, va_of(i), FAULT_WRITE);
+	assert_int_equal(space_clone(s, false, &spaces[1]), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_true(pt_get(s->page_table, va_of(i), &p, &flags));
+		assert_true(pt_get(spaces[1]->page_table, va_of(i), &copy, &child_flags));
+		assert_int_equal(flags, child_flags);
+		assert_int_equal(p == copy, (flags & PT_COW) != 0);
+		assert_int_equal((flags & PT_WRITE) == 0, (flags & PT_COW) != 0);
+		own += p != copy;
+	}
+	assert_true(own > 0 && own < 20);
+}
+
 static void test_sole_owner_keeps_its_frame(void **state)
 {
 	struct space *s = spaces[0];
@@ -612,7 +643,7 @@ static void test_sole_owner_keeps_its_frame(void **state)
 	map(s, BASE, 0x1000, R | W, X_MAP_FIXED, NULL, 0);
 	space_fault(s, BASE, FAULT_WRITE);
 	pt_get(s->page_table, BASE, &before, &flags);
-	space_clone(s, false, &spaces[1]);
+	clone_shared(s, &spaces[1]);
 	object_unref(&spaces[1]->obj);
 	spaces[1] = NULL;
 	space_fault(s, BASE, FAULT_WRITE);
@@ -780,7 +811,7 @@ static void test_while_away(void **state)
 		map(away_space, BASE, 4 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0);
 		if (copy) {
 			assert_int_equal(space_fault(away_space, BASE, FAULT_WRITE), 0);
-			assert_int_equal(space_clone(away_space, false, &child), 0);
+			clone_shared(away_space, &child);
 		}
 		fake_away = others[what];
 		error = space_fault(away_space, BASE, FAULT_WRITE);
@@ -890,7 +921,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_model), TEST(test_placement), TEST(test_personality_range), TEST(test_rights),
-		TEST(test_stack), TEST(test_pin_and_fork), TEST(test_lent), TEST(test_sole_owner_keeps_its_frame),
+		TEST(test_stack), TEST(test_pin_and_fork), TEST(test_lent), TEST(test_clone_copies_what_was_written),
+		TEST(test_sole_owner_keeps_its_frame),
 		TEST(test_fault_around), TEST(test_wired), TEST(test_no_memory_for_tables),
 		TEST(test_while_waiting), TEST(test_while_away), TEST(test_limits),
 		TEST(test_physical), TEST(test_identify_and_query),
