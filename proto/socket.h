@@ -55,6 +55,13 @@ enum sock_op {
 
 #define SOCK_F_NONBLOCK 1u
 
+/* Control messages of the network (not UNIX sockets), as Linux lays them out: in win3 from
+ * byte SOCK_CONTROL_AT on, and a[6] is SOCK_CONTROL_HERE | their bytes. SOCK_SEND brings them so
+ * (if the address is short), the answer of a SOCK_RECV that has such a window gives them. */
+#define SOCK_CONTROL_HERE (1ull << 63)
+#define SOCK_CONTROL_AT   128u
+#define SOCK_CONTROL_MOST 256u
+
 #define SOCK_ADDRESS_INLINE 32u
 #define SOCK_DATA_WINDOWS    3u
 #define SOCK_ADDRESS_WINDOW  3u

@@ -708,12 +708,27 @@ static int64_t fd_nonblocking(uint64_t fd, uint64_t arg)
 #define FIONBIO  0x5421u
 #define FIOASYNC 0x5452u
 
+static int64_t ioctl_on(uint64_t fd, uint32_t command, uint64_t arg, struct ioctl_shape shape)
+{
+	struct x_call c;
+
+	call_init(&c, FILE_IOCTL);
+	c.msg.status = job_flags();
+	c.msg.a[0] = command;
+	c.msg.a[1] = arg;
+	if (shape.bytes)
+		call_window(&c, (void *)arg, shape.bytes, shape.flags);
+	if (command >> 8 == 0x89 && socket_ioctl_window(&c, command, arg))
+		return -X_EFAULT;
+	return call_interruptible((x_handle_t)fd, &c);
+}
+
 int64_t linux_ioctl(struct sys *s)
 {
 	uint64_t fd = s->a[0], arg = s->a[2];
 	uint32_t command = (uint32_t)s->a[1];
 	struct ioctl_shape shape = ioctl_shape(command);
-	struct x_call c;
+	int64_t result, other;
 
 	if (check_fd(fd))
 		return -X_EBADF;
@@ -726,13 +741,13 @@ int64_t linux_ioctl(struct sys *s)
 		return command == FIONBIO ? fd_nonblocking(fd, arg) : fd_exists(fd);
 	if (shape.bytes && user_probe(arg, shape.bytes, shape.flags & X_WIN_WRITE))
 		return fd_exists(fd) ? -X_EBADF : -X_EFAULT;
-	call_init(&c, FILE_IOCTL);
-	c.msg.status = job_flags();
-	c.msg.a[0] = command;
-	c.msg.a[1] = arg;
-	if (shape.bytes)
-		call_window(&c, (void *)arg, shape.bytes, shape.flags);
-	if (command >> 8 == 0x89 && socket_ioctl_window(&c, command, arg))
-		return -X_EFAULT;
-	return call_interruptible((x_handle_t)fd, &c);
+	result = ioctl_on(fd, command, arg, shape);
+	if (result != -X_ENOTTY || command < 0x8910 || command > 0x89ff)
+		return result;
+	other = socket_for_interfaces(fd);
+	if (other < 0)
+		return result;
+	result = ioctl_on((uint64_t)other, command, arg, shape);
+	x_handle_close((x_handle_t)other);
+	return result;
 }

@@ -66,7 +66,7 @@ struct ioctl_shape ioctl_shape(uint32_t command)
 	for (size_t i = 0; i < sizeof(old_style) / sizeof(old_style[0]); i++)
 		if (old_style[i].command == command)
 			return (struct ioctl_shape){ old_style[i].bytes, old_style[i].flags };
-	if (command >= 0x8913 && command <= 0x89ff) /* SIOC[GS]*: struct ifreq */
+	if (command >= 0x8910 && command <= 0x89ff) /* SIOC[GS]*: struct ifreq */
 		return (struct ioctl_shape){ 40, BOTH };
 	if (direction && bytes) /* 1: the program writes, 2: it reads */
 		return (struct ioctl_shape){ bytes, (direction & 1 ? IN : 0u) | (direction & 2 ? OUT : 0u) };

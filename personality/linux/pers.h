@@ -222,6 +222,7 @@ struct ioctl_shape ioctl_shape(uint32_t command);
 /* ---- socket.c ---- */
 /* More memory that a socket's ioctl points to, as window 1. 0 or -X_EFAULT. */
 int64_t socket_ioctl_window(struct x_call *c, uint32_t command, uint64_t arg);
+int64_t socket_for_interfaces(uint64_t fd); /* a descriptor to be closed, or -X_ENOTTY */
 
 /* ---- pidfd.c ---- */
 int64_t pidfd_open(uint32_t pid, uint32_t flags);

@@ -9,6 +9,7 @@
 #define FAMILY_MAX   46u /* AF_MAX of Linux 6.1 */
 #define TYPE_MAX     11u
 #define FAMILY_INET  2u
+#define TYPE_DATAGRAM 2u
 
 /* What is no socket does not know the operation. */
 int64_t socket_result(int64_t result)
@@ -55,7 +56,7 @@ void want_address(struct x_call *c, struct socket_address *a)
 {
 	while (c->win_count < SOCK_ADDRESS_WINDOW)
 		call_window(c, 0, 0, X_WIN_READ);
-	call_window(c, a->bytes, sizeof(a->bytes), X_WIN_WRITE);
+	call_window(c, a, sizeof(*a), X_WIN_WRITE);
 }
 
 int64_t give_address(const struct x_call *c, struct socket_address *a, uint64_t addr, uint32_t room, uint32_t *length)
@@ -271,6 +272,18 @@ int64_t linux_getsockopt(struct sys *s)
 }
 
 /* ---- ioctl ---- */
+
+/* Interfaces may be asked about on a socket of any family (netdevice(7)); one of the network's
+ * answers for those whose server knows nothing of them. */
+int64_t socket_for_interfaces(uint64_t fd)
+{
+	const uint64_t datagram[3] = { FAMILY_INET, TYPE_DATAGRAM | F_O_CLOEXEC, 0 };
+	struct x_call c;
+
+	if (socket_check(fd, 0) || ask_socket(&c, VFS_SOCKET, datagram) < 0)
+		return -X_ENOTTY;
+	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_ENOTTY;
+}
 
 #define SIOCADDRT   0x890bu
 #define SIOCDELRT   0x890cu

@@ -8,7 +8,7 @@
 #include "personality/linux/pers.h"
 #include "proto/socket.h"
 
-struct socket_address { uint8_t bytes[128]; };
+struct socket_address { uint8_t bytes[SOCK_CONTROL_AT], control[SOCK_CONTROL_MOST]; };
 
 /* A call on a socket: Linux's error, ENOTSOCK if it is something else. */
 int64_t socket_call(uint64_t fd, struct x_call *c);
@@ -34,11 +34,13 @@ struct linux_msghdr {
 };
 _Static_assert(sizeof(struct linux_msghdr) == 56, "struct msghdr");
 
-/* Descriptors (SCM_RIGHTS) of the message into the call. */
-int64_t control_send(uint64_t fd, struct x_call *c, const struct linux_msghdr *m);
+/* The message's control messages into the call: descriptors (SCM_RIGHTS) as such, those of other
+ * levels by way of a. */
+int64_t control_send(uint64_t fd, struct x_call *c, struct socket_address *a, const struct linux_msghdr *m);
 /* Room for descriptors in the answer; then what came, into the program's
  * buffer, with m's control_length and flags as recvmsg(2) says. */
 void control_want(struct x_call *c, const struct linux_msghdr *m, uint32_t flags);
-int64_t control_give(uint64_t fd, struct x_call *c, struct linux_msghdr *m, uint32_t flags);
+int64_t control_give(uint64_t fd, struct x_call *c, const struct socket_address *a, struct linux_msghdr *m,
+		     uint32_t flags);
 
 #endif

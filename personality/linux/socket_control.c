@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Control messages of UNIX sockets (unix(7), cmsg(3)): descriptors and
- * credentials. A call carries four descriptors; more go ahead of it, and are
- * fetched after it, in calls of their own.
+ * Control messages (cmsg(3)). Of UNIX sockets: descriptors and credentials. A
+ * call carries four descriptors; more go ahead of it, and are fetched after it, in
+ * calls of their own. Those of the network pass as they are.
  */
 #include "personality/linux/socket.h"
 
@@ -71,7 +71,25 @@ static int64_t check_credentials(uint64_t addr)
 	return 0;
 }
 
-int64_t control_send(uint64_t fd, struct x_call *c, const struct linux_msghdr *m)
+/* Into the call's last window; what does not fit there is nothing that a socket knows. */
+static int64_t send_other(struct x_call *c, struct socket_address *a, uint64_t addr, uint64_t length)
+{
+	uint64_t used = c->msg.a[6] & 0xffff, bytes = CMSG_ALIGN(length);
+
+	if (bytes > sizeof(a->control) - used || (!used && c->win_count > SOCK_ADDRESS_WINDOW))
+		return 0;
+	memset(a->control + used, 0, bytes);
+	if (copy_in(a->control + used, addr, length))
+		return -X_EFAULT;
+	while (c->win_count < SOCK_ADDRESS_WINDOW)
+		call_window(c, 0, 0, X_WIN_READ);
+	if (!used)
+		call_window(c, a, sizeof(*a), X_WIN_READ);
+	c->msg.a[6] = SOCK_CONTROL_HERE | (used + bytes);
+	return 0;
+}
+
+int64_t control_send(uint64_t fd, struct x_call *c, struct socket_address *a, const struct linux_msghdr *m)
 {
 	uint64_t at = 0;
 
@@ -94,6 +112,8 @@ int64_t control_send(uint64_t fd, struct x_call *c, const struct linux_msghdr *m
 					check_credentials(m->control + at + CMSG_DATA_AT) : -X_EINVAL;
 		else if (h.level == SOL_SOCKET)
 			error = -X_EINVAL;
+		else
+			error = send_other(c, a, m->control + at, h.length);
 		if (error)
 			return error;
 		at += CMSG_ALIGN(h.length);
@@ -119,9 +139,10 @@ void control_want(struct x_call *c, const struct linux_msghdr *m, uint32_t flags
 }
 
 /* A control message at *at, cut if there is no room for all of it. */
-static int64_t put_control(struct linux_msghdr *m, uint64_t *at, int32_t type, const void *data, uint64_t bytes)
+static int64_t put_control(struct linux_msghdr *m, uint64_t *at, int32_t level, int32_t type, const void *data,
+			   uint64_t bytes)
 {
-	struct linux_cmsghdr h = { CMSG_DATA_AT + bytes, SOL_SOCKET, type };
+	struct linux_cmsghdr h = { CMSG_DATA_AT + bytes, level, type };
 	uint64_t room = m->control_length - *at;
 
 	if (room < sizeof(h)) {
@@ -162,16 +183,47 @@ static uint32_t collect(uint64_t fd, struct x_call *c, int32_t *rights, uint32_t
 	return count;
 }
 
-int64_t control_give(uint64_t fd, struct x_call *c, struct linux_msghdr *m, uint32_t flags)
+static int64_t give_others(const struct socket_address *a, uint64_t bytes, struct linux_msghdr *m)
+{
+	uint64_t from = 0, at = 0;
+	int64_t error = 0;
+
+	while (!error && bytes <= sizeof(a->control) && bytes - from >= sizeof(struct linux_cmsghdr)) {
+		struct linux_cmsghdr h;
+
+		memcpy(&h, a->control + from, sizeof(h));
+		if (h.length < sizeof(h) || h.length > bytes - from)
+			break;
+		error = put_control(m, &at, h.level, h.type, a->control + from + CMSG_DATA_AT, h.length - CMSG_DATA_AT);
+		from += CMSG_ALIGN(h.length);
+		if (from > bytes)
+			break;
+	}
+	m->control_length = at;
+	return error;
+}
+
+static int64_t give_none(struct linux_msghdr *m)
+{
+	m->flags |= (int32_t)MSG_CTRUNC;
+	m->control_length = 0;
+	return 0;
+}
+
+int64_t control_give(uint64_t fd, struct x_call *c, const struct socket_address *a, struct linux_msghdr *m,
+		     uint32_t flags)
 {
 	struct linux_ucred cred = { (int32_t)(c->msg.a[0] >> 32), (uint32_t)(c->msg.a[1] >> 32), (uint32_t)c->msg.a[6] };
 	int32_t rights[RIGHTS_MOST + X_MAX_HANDLES];
 	uint64_t at = 0, room;
-	uint32_t count = collect(fd, c, rights, flags);
+	uint32_t count;
 	int64_t error = 0;
 
+	if (c->msg.a[6] & SOCK_CONTROL_HERE)
+		return m->control ? give_others(a, c->msg.a[6] & 0xffff, m) : give_none(m);
+	count = collect(fd, c, rights, flags);
 	if (cred.pid && m->control)
-		error = put_control(m, &at, SCM_CREDENTIALS, &cred, sizeof(cred));
+		error = put_control(m, &at, SOL_SOCKET, SCM_CREDENTIALS, &cred, sizeof(cred));
 	else if (cred.pid)
 		m->flags |= (int32_t)MSG_CTRUNC;
 	room = m->control ? rights_room(m->control_length - at) : 0;
@@ -180,7 +232,7 @@ int64_t control_give(uint64_t fd, struct x_call *c, struct linux_msghdr *m, uint
 	while (count > room)
 		x_handle_close((x_handle_t)rights[--count]);
 	if (count && !error)
-		error = put_control(m, &at, SCM_RIGHTS, rights, (uint64_t)count * 4);
+		error = put_control(m, &at, SOL_SOCKET, SCM_RIGHTS, rights, (uint64_t)count * 4);
 	m->control_length = at;
 	return error;
 }

@@ -108,7 +108,7 @@ static int64_t send_buffers(uint64_t fd, const struct buffers *b, const struct l
 		if (error)
 			return socket_check(fd, error);
 	}
-	error = control_send(fd, &c, m);
+	error = control_send(fd, &c, &a, m);
 	return error ? socket_check(fd, error) : socket_call(fd, &c);
 }
 
@@ -228,7 +228,7 @@ static int64_t receive_message(struct sys *s, uint64_t fd, struct linux_msghdr *
 		n = find_buffers(s, m, &b, true);
 	if (n)
 		return n == -X_EBADF ? n : socket_check(fd, n);
-	n = receive_buffers(fd, &b, m, flags, &c, m->name ? &a : NULL);
+	n = receive_buffers(fd, &b, m, flags, &c, m->name || (m->control && m->control_length) ? &a : NULL);
 	if (n < 0)
 		return n;
 	if (b.gathered) {
@@ -244,7 +244,7 @@ static int64_t receive_message(struct sys *s, uint64_t fd, struct linux_msghdr *
 			return error;
 	}
 	m->flags = (int32_t)c.msg.a[0];
-	error = control_give(fd, &c, m, flags);
+	error = control_give(fd, &c, &a, m, flags);
 	return error ? error : n;
 }
 

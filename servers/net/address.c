@@ -98,7 +98,7 @@ int64_t address_parse(const struct sock *s, const struct address *a, ip_addr_t *
 	if (s->family == L_AF_INET6 && family == L_AF_INET6)
 		return parse_in6(s, a, ip, port);
 	if (s->family == L_AF_INET6 && family != L_AF_INET)
-		return -X_EAFNOSUPPORT;
+		return a->length < 24 ? -X_EINVAL : -X_EAFNOSUPPORT;
 	if (a->length < sizeof(in))
 		return -X_EINVAL;
 	if (family != L_AF_INET)

@@ -18,14 +18,18 @@ static bool is_ping(const struct sock *s) { return s->kind == SOCKET_RAW && s->t
 
 /* ---- receiving ---- */
 
+/* Not by pbuf_clone(): where lwIP cuts a long chain of segments in two, the first part may
+ * end with an empty pbuf, the next segment's headers, and it takes that for a second packet. */
 static struct pbuf *compact(struct pbuf *p)
 {
 	struct pbuf *copy;
 
-	if (p->tot_len > SMALL_COPY || !p->next)
-		if (p->tot_len > SMALL_COPY || (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS))
-			return p;
-	copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+	if (p->tot_len > SMALL_COPY || (!p->next && (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS)))
+		return p;
+	copy = pbuf_alloc(PBUF_RAW, p->tot_len, PBUF_RAM);
+	if (!copy)
+		return p;
+	pbuf_copy_partial(p, copy->payload, p->tot_len, 0);
 	pbuf_free(p);
 	return copy;
 }
@@ -40,13 +44,12 @@ struct packet *packet_queue(struct sock *s, struct pbuf *p)
 		return NULL;
 	}
 	p = compact(p);
-	d = p ? heap_allocate_zeroed(1, sizeof(*d)) : NULL;
+	d = heap_allocate_zeroed(1, sizeof(*d));
 	if (!d) {
 		/* Of a stream nothing may be lost once lwIP has acknowledged it. */
 		if (stream)
 			server_die("no memory for what was received");
-		if (p)
-			pbuf_free(p);
+		pbuf_free(p);
 		return NULL;
 	}
 	d->p = p;
@@ -116,7 +119,7 @@ int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg)
 	if (s->error)
 		return sock_take_error(s);
 	if (!d)
-		return s->shut_read ? 0 : SOCK_WAIT;
+		return s->shut_read && !(w->flags & L_MSG_DONTWAIT) ? 0 : SOCK_WAIT; /* the end is for who would wait */
 	length = d->p->tot_len;
 	part = w->total < length ? (uint32_t)w->total : length;
 	if (part)
@@ -125,10 +128,13 @@ int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg)
 		return n;
 	if (s->kind == SOCKET_PACKET)
 		packet_address(s, d, &a);
+	else if (s->kind == SOCKET_NETLINK)
+		netlink_address(s, false, &a);
 	else
 		address_make(s, &d->from, d->port, &a);
 	address_out(msg, &a);
 	msg->a[0] = part < length ? L_MSG_TRUNC : 0;
+	control_write(s, d, w, msg);
 	n = w->flags & L_MSG_TRUNC ? length : part;
 	if (!(w->flags & L_MSG_PEEK))
 		drop_first(s);
@@ -137,11 +143,15 @@ int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg)
 
 static void udp_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
 {
-	struct packet *d = packet_queue(arg, p);
+	struct arrival arrival;
+	struct packet *d;
 
 	(void)pcb;
+	control_note(&arrival); /* queueing may give up p, and the headers with it */
+	d = packet_queue(arg, p);
 	if (!d)
 		return;
+	d->arrival = arrival;
 	ip_addr_copy(d->from, *from);
 	d->port = port;
 }
@@ -180,8 +190,10 @@ static u8_t raw_received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const i
 		return 0;
 	pbuf_copy_partial(p, copy->payload, copy->len, (u16_t)skip);
 	d = packet_queue(s, copy);
-	if (d)
+	if (d) {
 		ip_addr_copy(d->from, *from);
+		control_note(&d->arrival); /* p is still there */
+	}
 	return 0; /* others get it too */
 }
 
@@ -291,6 +303,8 @@ int64_t datagram_connect(struct sock *s, const struct address *a)
 
 	if (s->kind == SOCKET_PACKET)
 		return -X_EOPNOTSUPP;
+	if (s->kind == SOCKET_NETLINK) /* there is nobody to talk to but us */
+		return address_family(a) == L_AF_NETLINK || address_family(a) == L_AF_UNSPEC ? 0 : -X_EINVAL;
 	if (address_family(a) == L_AF_UNSPEC)
 		return disconnect(s);
 	status = address_parse(s, a, &ip, &port);
@@ -359,6 +373,32 @@ static int64_t gather(struct sock *s, struct waiter *w, const ip_addr_t *ip, uin
 	return n;
 }
 
+/* With what control messages have said for this one. */
+static err_t send_by(struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *ip, uint16_t port, const struct control *c)
+{
+	uint8_t ttl = pcb->ttl, tos = pcb->tos;
+	struct interface *i = c->interface ? interface_by_index(c->interface) : NULL;
+	struct netif *netif = i ? &i->netif : NULL;
+	const ip_addr_t *source = &c->source;
+	err_t err;
+
+	if (c->hop_limit >= 0)
+		pcb->ttl = (uint8_t)c->hop_limit;
+	if (c->tos >= 0)
+		pcb->tos = (uint8_t)c->tos;
+	if (!netif && !ip_addr_isany(source))
+		netif = ip_route(source, ip);
+	if (netif && ip_addr_isany(source))
+		source = ip_netif_get_local_ip(netif, ip);
+	if (netif && source)
+		err = udp_sendto_if_src(pcb, p, ip, port, netif, source);
+	else
+		err = udp_sendto(pcb, p, ip, port);
+	pcb->ttl = ttl;
+	pcb->tos = tos;
+	return err;
+}
+
 static int64_t send_udp(struct sock *s, struct waiter *w, const ip_addr_t *ip, uint16_t port)
 {
 	struct chunk *c;
@@ -372,7 +412,7 @@ static int64_t send_udp(struct sock *s, struct waiter *w, const ip_addr_t *ip, u
 	chunk_drop(c);
 	if (!p)
 		return -X_ENOBUFS;
-	err = ip ? udp_sendto(s->pcb.udp, p, ip, port) : udp_send(s->pcb.udp, p);
+	err = send_by(s->pcb.udp, p, ip, port, &w->control);
 	pbuf_free(p);
 	if (err != ERR_OK)
 		return send_errno(err);
@@ -438,8 +478,8 @@ int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a)
 
 	if (s->kind == SOCKET_PACKET)
 		return packet_send(s, w, a);
-	if (s->shut_write)
-		return -X_EPIPE;
+	if (s->kind == SOCKET_NETLINK)
+		return netlink_send(s, w, a);
 	if (s->error)
 		return sock_take_error(s);
 	if (s->gathered) {
@@ -450,8 +490,8 @@ int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a)
 		return -X_EDESTADDRREQ;
 	if (a->length) {
 		status = address_parse(s, a, &ip, &port);
-		if (status)
-			return status;
+		if (status) /* of an unknown family; as Linux has it */
+			return s->family == L_AF_INET6 ? -X_EINVAL : status;
 		if (s->kind == SOCKET_UDP && !port)
 			return -X_EINVAL;
 		usable(&ip);
@@ -459,6 +499,8 @@ int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a)
 		ip_addr_copy(ip, s->peer);
 		port = s->peer_port;
 	}
+	if (s->shut_write)
+		return -X_EPIPE;
 	if (!s->broadcast && is_broadcast(&ip))
 		return -X_EACCES;
 	return s->kind == SOCKET_UDP ? send_udp(s, w, &ip, port) : send_raw(s, w, &ip);

@@ -65,7 +65,7 @@ void headers_parse(const struct pbuf *p, struct headers *h)
 		h->payload = (uint16_t)(h->l4 + (b[h->l4 + 12] >> 4) * 4);
 	else if (h->l4 && h->protocol == L_IPPROTO_UDP && bytes >= h->l4 + 8u)
 		h->payload = (uint16_t)(h->l4 + 8);
-	if (h->payload > bytes || h->length > p->tot_len || h->payload < h->l4)
+	if (h->length > p->tot_len || (h->payload && (h->payload > bytes || h->payload < h->l4)))
 		h->payload = h->l4 = 0;
 }
 

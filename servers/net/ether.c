@@ -34,16 +34,17 @@ static void for_each_client(void (*fn)(struct interface *i))
 
 /* ---- receiving ---- */
 
+/* Where there are few left, what arrived too early has them: the segment that it
+ * waits for would find none. */
 static void post_buffers(struct interface *i)
 {
 	while (i->posted < i->post_target) {
-		struct chunk *c = chunk_get(i->post_bytes);
+		struct chunk *c = chunk_get_buffer(i->post_bytes);
 		struct net_piece piece;
 
-		if (!c)
-			return;
-		if (c->size < i->post_bytes) {
-			chunk_drop(c);
+		if (!c) {
+			if (i->posted < i->post_target / 2)
+				tcp_prune();
 			return;
 		}
 		piece = (struct net_piece){ .pool = 0, .length = i->post_bytes,
@@ -87,7 +88,8 @@ static struct pbuf *take_piece(const struct net_piece *piece, bool first)
 	uint32_t head = first ? header_bytes(at, piece->length) : 0;
 	struct pbuf *p, *rest = NULL;
 
-	if (piece->length < (c->size == CHUNK_LARGE ? COPY_BELOW : 256u))
+	if (piece->length < (c->size == CHUNK_LARGE ? COPY_BELOW : 256u) ||
+	    (c->size == CHUNK_SMALL && !chunks_are_plenty(CHUNK_SMALL)))
 		head = piece->length;
 	p = head ? copy_of(at, head) : NULL;
 	if (head < piece->length && (p || !head))

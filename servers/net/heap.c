@@ -21,7 +21,7 @@ _Static_assert(sizeof(struct block) == 16, "what follows is aligned to 16");
 
 static struct block *free_blocks[CLASSES];
 static uint8_t *arena, *arena_end;
-static uint64_t arena_bytes;
+static uint64_t arena_bytes, used_bytes;
 
 static uint32_t class_of(size_t bytes)
 {
@@ -50,6 +50,17 @@ static struct block *carve(uint32_t class_index)
 	return b;
 }
 
+static uint64_t block_bytes(const struct block *b) { return 1ull << (b->class_index + SMALLEST_SHIFT); }
+
+static struct block *take(uint32_t class_index)
+{
+	struct block *b = free_blocks[class_index];
+
+	if (b)
+		free_blocks[class_index] = b->next;
+	return b;
+}
+
 void *heap_allocate(size_t bytes)
 {
 	uint32_t class_index = class_of(bytes + sizeof(struct block));
@@ -57,16 +68,19 @@ void *heap_allocate(size_t bytes)
 
 	if (class_index >= CLASSES)
 		return NULL;
-	b = free_blocks[class_index];
-	if (b)
-		free_blocks[class_index] = b->next;
-	else
+	b = take(class_index);
+	if (!b)
 		b = carve(class_index);
+	while (!b && ++class_index < CLASSES) /* all is cut up: a larger one will do */
+		b = take(class_index);
 	if (!b)
 		return NULL;
 	b->in_use = 1;
+	used_bytes += block_bytes(b);
 	return b + 1;
 }
+
+bool heap_is_short(void) { return used_bytes > HEAP_MAX / 2; }
 
 void *heap_allocate_zeroed(size_t count, size_t bytes)
 {
@@ -84,6 +98,7 @@ void heap_free(void *memory)
 	if (b->in_use != 1 || b->class_index >= CLASSES)
 		server_die("heap: %p freed twice, or never allocated", memory);
 	b->in_use = 0;
+	used_bytes -= block_bytes(b);
 	b->next = free_blocks[b->class_index];
 	free_blocks[b->class_index] = b;
 }

@@ -65,6 +65,27 @@ int64_t interface_set_flags(struct interface *i, uint32_t flags)
 	return 0;
 }
 
+void interface_set_address(struct interface *i, uint32_t address, uint32_t mask)
+{
+	ip4_addr_t ip = { address }, netmask = { mask }, none = { 0 };
+
+	if (i->dhcp) { /* from now on somebody else decides */
+		dhcp_release_and_stop(&i->netif);
+		i->dhcp = false;
+	}
+	netif_set_addr(&i->netif, &ip, &netmask, &none);
+}
+
+int64_t interface_set_mtu(struct interface *i, int32_t mtu)
+{
+	int32_t most = i->client ? (int32_t)i->info.mtu : 65536;
+
+	if (mtu < 68 || mtu > most)
+		return -X_EINVAL;
+	i->mtu = (uint32_t)mtu;
+	return 0;
+}
+
 uint32_t interface_mtu_for(const ip_addr_t *ip)
 {
 	struct netif *n = ip_route(IP_IS_V6(ip) ? IP6_ADDR_ANY : IP4_ADDR_ANY, ip);

@@ -7,7 +7,6 @@
  * (write), SIOCADDRT and SIOCDELRT the device's name (read).
  */
 #include "lib/c/string.h"
-#include "lwip/dhcp.h"
 #include "lwip/etharp.h"
 #include "servers/net/net.h"
 
@@ -108,27 +107,6 @@ static uint32_t natural_mask(uint32_t address)
 	return first < 128 ? PP_HTONL(0xff000000u) : first < 192 ? PP_HTONL(0xffff0000u) : PP_HTONL(0xffffff00u);
 }
 
-static void set_address(struct interface *i, uint32_t address, uint32_t mask)
-{
-	ip4_addr_t ip = { address }, netmask = { mask }, none = { 0 };
-
-	if (i->dhcp) { /* from now on somebody else decides */
-		dhcp_release_and_stop(&i->netif);
-		i->dhcp = false;
-	}
-	netif_set_addr(&i->netif, &ip, &netmask, &none);
-}
-
-static int64_t set_mtu(struct interface *i, int32_t mtu)
-{
-	int32_t most = i->client ? (int32_t)i->info.mtu : 65536;
-
-	if (mtu < 68 || mtu > most)
-		return -X_EINVAL;
-	i->mtu = (uint32_t)mtu;
-	return 0;
-}
-
 static int64_t set_on(struct interface *i, uint32_t command, const struct linux_ifreq *r)
 {
 	uint32_t own = netif_ip4_addr(&i->netif)->addr;
@@ -138,7 +116,7 @@ static int64_t set_on(struct interface *i, uint32_t command, const struct linux_
 	case C_SIOCSIFADDR:
 		if (r->in.family != L_AF_INET)
 			return -X_EINVAL;
-		set_address(i, r->in.address, natural_mask(r->in.address));
+		interface_set_address(i, r->in.address, natural_mask(r->in.address));
 		if (r->in.address && !i->up)
 			interface_set_up(i, true);
 		return 0;
@@ -147,9 +125,9 @@ static int64_t set_on(struct interface *i, uint32_t command, const struct linux_
 			return -X_EINVAL;
 		if (!own)
 			return -X_EADDRNOTAVAIL;
-		set_address(i, own, r->in.address);
+		interface_set_address(i, own, r->in.address);
 		return 0;
-	case C_SIOCSIFMTU: return set_mtu(i, r->number);
+	case C_SIOCSIFMTU: return interface_set_mtu(i, r->number);
 	case C_SIOCSIFDSTADDR: case C_SIOCSIFBRDADDR: case C_SIOCSIFTXQLEN: return 0;
 	case C_SIOCSIFHWADDR: return i->client ? -X_EOPNOTSUPP : -X_EINVAL;
 	default: return -X_EINVAL;

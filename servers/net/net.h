@@ -47,12 +47,14 @@ void pool_iteration_begins(void); /* behind a commit, before more is received */
 void pool_iteration_ends(void);
 bool pool_has_given_back(void);  /* free after the commit */
 struct chunk *chunk_get(uint32_t bytes); /* of either size; NULL: none free */
+struct chunk *chunk_get_buffer(uint32_t bytes); /* to receive into: at least so large, also of the last ones */
 void chunk_hold(struct chunk *c);
 void chunk_drop(struct chunk *c);
 struct chunk *chunk_of(const void *address); /* NULL: not in the pool */
 uint32_t chunks_free_large(void);
 bool chunks_are_plenty(uint32_t bytes); /* of that size: one may be used for what can do without */
 bool pool_is_short(void);
+bool memory_is_short(void);      /* pool or heap: nobody is to hold much of what has arrived */
 bool chunks_were_short(void);    /* chunk_get() failed since the last time this was asked, and
                                     there are some now */
 uint8_t *header_get(void);       /* HEADER_BYTES for a packet's headers; NULL: none */
@@ -61,12 +63,18 @@ void header_put(uint8_t *header);
 struct pbuf *chunk_pbuf(struct chunk *c, const void *at, uint32_t bytes); /* holds c; NULL: no memory */
 
 /* ---- sockets ---- */
-enum sock_kind { SOCKET_NONE, SOCKET_TCP, SOCKET_UDP, SOCKET_RAW, SOCKET_PACKET };
+enum sock_kind { SOCKET_NONE, SOCKET_TCP, SOCKET_UDP, SOCKET_RAW, SOCKET_PACKET, SOCKET_NETLINK };
 enum { WAIT_RECV, WAIT_SEND, WAIT_ACCEPT, WAIT_CONNECT, WAIT_KINDS };
 
 struct address {                 /* a sockaddr */
 	uint32_t length;
 	uint8_t bytes[128];
+};
+
+struct control {                 /* of a message to send, by control messages */
+	int16_t hop_limit, tos;  /* -1: the socket's own */
+	uint32_t interface;      /* 0: as routes say */
+	ip_addr_t source;        /* any: the interface's */
 };
 
 struct waiter {                  /* a parked call */
@@ -79,17 +87,25 @@ struct waiter {                  /* a parked call */
 	uint32_t window[SOCK_DATA_WINDOWS]; /* bytes */
 	uint64_t total, done;
 	struct address address;  /* datagrams: where to */
+	struct control control;
+	uint32_t control_room;   /* bytes of the window for an address and control messages */
 	bool timed_out;
 	struct server_timer timer;
+};
+
+struct arrival { /* of a datagram: where to, and how */
+	 ip_addr_t to;
+	uint8_t hop_limit, tos, interface;
 };
 
 struct packet {                  /* received: a stretch of a stream, or a datagram */
 	struct packet *next;
 	struct pbuf *p;
 	uint32_t offset;         /* already given out */
-	ip_addr_t from, to;
+	ip_addr_t from;
+	struct arrival arrival;
 	uint16_t port;           /* the sender's; packet sockets: protocol */
-	uint8_t hop_limit, interface, packet_type;
+	uint8_t interface, packet_type; /* packet sockets */
 	uint8_t hardware[6];
 	uint64_t arrived_ns;
 };
@@ -142,8 +158,9 @@ struct sock {
 	/* options */
 	uint32_t rcvbuf, sndbuf;
 	uint64_t receive_timeout_ns, send_timeout_ns;
-	bool reuse_address, reuse_port, broadcast, keepalive, linger, v6only, header_included, pktinfo,
-	     cork, timestamp, dont_route, recv_error;
+	bool reuse_address, reuse_port, broadcast, keepalive, linger, v6only, header_included,
+	     cork, dont_route, recv_error;
+	uint32_t control_wanted; /* CONTROL_*: with what is received */
 	uint32_t linger_s, priority, mark, mtu_discover, icmp_filter, icmp6_filter[8];
 	uint32_t keep_idle_s, keep_interval_s, keep_count, user_timeout_ms, maxseg, syn_count, defer_accept;
 	char device[16];
@@ -151,9 +168,11 @@ struct sock {
 	ip_addr_t peer;
 	uint16_t peer_port;
 	uint32_t interface;      /* SOCKET_PACKET: bound to; 0: all */
+	uint32_t netlink_port;   /* SOCKET_NETLINK: as bound; 0: the one it has by itself */
 	uint64_t created_ns;
 	uint64_t sent_bytes, got_bytes;
 	uint32_t retransmits;
+	uint32_t window_kept;    /* TCP: taken off rcv_wnd while one segment is looked at */
 	struct sack sack;
 };
 
@@ -225,6 +244,8 @@ extern uint16_t tcp_output_mss;  /* of the segment that is just being sent; 0: n
 /* tcp_loss.c */
 void tcp_timers(void);
 void tcp_recover(struct sock *s);
+void tcp_take_window_back(struct sock *s);
+void tcp_prune(void);            /* forget what has arrived too early */
 
 /* datagram.c: UDP, raw and packet sockets */
 int64_t udp_open_socket(struct sock *s);
@@ -238,6 +259,7 @@ uint32_t datagram_readiness(const struct sock *s);
 struct packet *packet_queue(struct sock *s, struct pbuf *p); /* takes p; NULL: dropped */
 void *heap_allocate(size_t bytes);
 void heap_free(void *memory);
+bool heap_is_short(void);
 int64_t copy_from_windows(const struct waiter *w, uint64_t at, void *to, uint32_t bytes);
 int64_t copy_to_windows(struct waiter *w, uint64_t at, const struct pbuf *p, uint32_t offset, uint32_t bytes);
 
@@ -248,6 +270,19 @@ int64_t packet_send(struct sock *s, struct waiter *w, const struct address *a);
 void packet_deliver(struct netif *netif, const struct pbuf *p, bool outgoing);
 void packet_poison(const struct pbuf *p, uint16_t ip_at); /* tests */
 void packet_address(const struct sock *s, const struct packet *d, struct address *a);
+
+/* netlink.c */
+int64_t netlink_open_socket(struct sock *s);
+int64_t netlink_bind(struct sock *s, const struct address *a);
+int64_t netlink_send(struct sock *s, struct waiter *w, const struct address *a);
+void netlink_address(const struct sock *s, bool own, struct address *a);
+
+/* control.c */
+enum { CONTROL_PKTINFO = 1, CONTROL_TTL = 2, CONTROL_TOS = 4, CONTROL_PKTINFO6 = 8, CONTROL_HOPS6 = 16,
+       CONTROL_CLASS6 = 32, CONTROL_TIME = 64, CONTROL_TIME_NS = 128 };
+int64_t control_read(const struct sock *s, const struct x_in *in, struct control *c);
+void control_write(const struct sock *s, const struct packet *d, struct waiter *w, struct x_msg *msg);
+void control_note(struct arrival *a); /* from inside lwIP's input: of the packet at hand, while it is there */
 
 /* icmp_error.c: what ICMP says of what we sent */
 void icmp_errors_start(void);
@@ -290,6 +325,8 @@ void interfaces_start(void);
 int64_t interface_set_flags(struct interface *i, uint32_t flags);
 uint32_t interface_flags(const struct interface *i);
 void interface_set_up(struct interface *i, bool up);
+int64_t interface_set_mtu(struct interface *i, int32_t mtu);
+void interface_set_address(struct interface *i, uint32_t address, uint32_t mask); /* of IPv4; ends DHCP */
 uint32_t interface_mtu_for(const ip_addr_t *ip); /* of the way there */
 
 /* loopback.c */

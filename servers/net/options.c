@@ -128,6 +128,12 @@ static int64_t set_linger(struct sock *s, const struct value *v)
 	return 0;
 }
 
+static int64_t want_control(struct sock *s, uint32_t what, bool on)
+{
+	s->control_wanted = on ? s->control_wanted | what : s->control_wanted & ~what;
+	return 0;
+}
+
 static int64_t set_socket(struct sock *s, uint32_t name, const struct value *v)
 {
 	int32_t n;
@@ -165,7 +171,9 @@ static int64_t set_socket(struct sock *s, uint32_t name, const struct value *v)
 		break;
 	case L_SO_DEBUG:
 		return n && s->uid ? -X_EACCES : 0;
-	case L_SO_TIMESTAMP: s->timestamp = n; break;
+	case L_SO_TIMESTAMP: case L_SO_TIMESTAMPNS: /* one or the other */
+		want_control(s, CONTROL_TIME | CONTROL_TIME_NS, false);
+		return want_control(s, name == L_SO_TIMESTAMP ? CONTROL_TIME : CONTROL_TIME_NS, n);
 	case L_SO_DONTROUTE: s->dont_route = n; break;
 	case L_SO_OOBINLINE: case L_SO_NO_CHECK: case L_SO_RCVLOWAT: case L_SO_BSDCOMPAT: case L_SO_PASSCRED: break;
 	case L_SO_DETACH_FILTER: return -X_ENOENT;
@@ -200,7 +208,8 @@ static int64_t get_socket(struct sock *s, uint32_t name, struct value *v)
 	case L_SO_RCVTIMEO: case L_SO_RCVTIMEO_NEW: return get_timeout(v, s->receive_timeout_ns);
 	case L_SO_SNDTIMEO: case L_SO_SNDTIMEO_NEW: return get_timeout(v, s->send_timeout_ns);
 	case L_SO_BINDTODEVICE: return put(v, s->device, s->device[0] ? (uint32_t)strlen(s->device) + 1 : 0);
-	case L_SO_TIMESTAMP: return put_int(v, s->timestamp);
+	case L_SO_TIMESTAMP: return put_int(v, !!(s->control_wanted & CONTROL_TIME));
+	case L_SO_TIMESTAMPNS: return put_int(v, !!(s->control_wanted & CONTROL_TIME_NS));
 	case L_SO_ACCEPTCONN: return put_int(v, s->listening);
 	case L_SO_MARK: return put_int(v, (int32_t)s->mark);
 	case L_SO_PROTOCOL: return put_int(v, s->protocol);
@@ -253,9 +262,9 @@ static int64_t set_ip(struct sock *s, uint32_t name, const struct value *v)
 	}
 	if (v->length >= sizeof(n))
 		memcpy(&n, v->bytes, sizeof(n));
-	else if (v->length >= 1) /* these options may be given as one byte */
+	else if (v->length) /* these options may be given as one byte; as none they are 0 */
 		n = v->bytes[0];
-	else
+	else if (name == L_IP_FREEBIND || name == L_IP_MULTICAST_TTL || name == L_IP_MULTICAST_LOOP)
 		return -X_EINVAL;
 	switch (name) {
 	case L_IP_TOS: return set_byte(tos_field(s), n & 0xff, 0, 255, 0);
@@ -274,9 +283,11 @@ static int64_t set_ip(struct sock *s, uint32_t name, const struct value *v)
 			return -X_EINVAL;
 		s->mtu_discover = (uint32_t)n;
 		return 0;
-	case L_IP_PKTINFO: s->pktinfo = n; return 0;
+	case L_IP_PKTINFO: return want_control(s, CONTROL_PKTINFO, n);
+	case L_IP_RECVTTL: return want_control(s, CONTROL_TTL, n);
+	case L_IP_RECVTOS: return want_control(s, CONTROL_TOS, n);
 	case L_IP_RECVERR: s->recv_error = n; return 0;
-	case L_IP_RECVTTL: case L_IP_RECVTOS: case L_IP_RECVOPTS: case L_IP_FREEBIND: case L_IP_OPTIONS:
+	case L_IP_RECVOPTS: case L_IP_FREEBIND: case L_IP_OPTIONS:
 	case L_IP_BIND_ADDRESS_NO_PORT: return 0;
 	default: return -X_ENOPROTOOPT;
 	}
@@ -292,9 +303,11 @@ static int64_t get_ip(struct sock *s, uint32_t name, struct value *v)
 	case L_IP_HDRINCL: return s->type == L_SOCK_RAW ? put_int(v, s->header_included) : -X_ENOPROTOOPT;
 	case L_IP_OPTIONS: return put(v, "", 0);
 	case L_IP_MTU_DISCOVER: return put_int(v, (int32_t)s->mtu_discover);
-	case L_IP_PKTINFO: return put_int(v, s->pktinfo);
+	case L_IP_PKTINFO: return put_int(v, !!(s->control_wanted & CONTROL_PKTINFO));
+	case L_IP_RECVTTL: return put_int(v, !!(s->control_wanted & CONTROL_TTL));
+	case L_IP_RECVTOS: return put_int(v, !!(s->control_wanted & CONTROL_TOS));
 	case L_IP_RECVERR: return put_int(v, s->recv_error);
-	case L_IP_RECVTTL: case L_IP_RECVTOS: case L_IP_FREEBIND: return put_int(v, 0);
+	case L_IP_FREEBIND: return put_int(v, 0);
 	case L_IP_MULTICAST_TTL: return put_int(v, s->kind == SOCKET_UDP ? s->pcb.udp->mcast_ttl : 1);
 	case L_IP_MULTICAST_LOOP: return put_int(v, 1);
 	case L_IP_MULTICAST_IF: return put(v, s->kind == SOCKET_UDP ? &s->pcb.udp->mcast_ip4.addr : (u32_t[]){ 0 }, 4);
@@ -324,8 +337,10 @@ static int64_t set_ip6(struct sock *s, uint32_t name, const struct value *v)
 	case L_IPV6_MULTICAST_HOPS:
 		return s->kind == SOCKET_UDP ? set_byte(&s->pcb.udp->mcast_ttl, n, 0, 255, 1) : 0;
 	case L_IPV6_CHECKSUM: case L_IPV6_MULTICAST_IF: case L_IPV6_MULTICAST_LOOP: case L_IPV6_MTU_DISCOVER:
-	case L_IPV6_RECVERR: case L_IPV6_RECVPKTINFO: case L_IPV6_RECVHOPLIMIT: case L_IPV6_HOPLIMIT:
-	case L_IPV6_PKTINFO: return 0;
+	case L_IPV6_RECVERR: case L_IPV6_HOPLIMIT: case L_IPV6_PKTINFO: return 0;
+	case L_IPV6_RECVPKTINFO: return want_control(s, CONTROL_PKTINFO6, n);
+	case L_IPV6_RECVHOPLIMIT: return want_control(s, CONTROL_HOPS6, n);
+	case L_IPV6_RECVTCLASS: return want_control(s, CONTROL_CLASS6, n);
 	default: return -X_ENOPROTOOPT;
 	}
 }
@@ -342,8 +357,10 @@ static int64_t get_ip6(struct sock *s, uint32_t name, struct value *v)
 	case L_IPV6_TCLASS: field = tos_field(s); return put_int(v, field ? *field : 0);
 	case L_IPV6_MULTICAST_HOPS: return put_int(v, s->kind == SOCKET_UDP ? s->pcb.udp->mcast_ttl : 1);
 	case L_IPV6_MULTICAST_LOOP: case L_IPV6_MTU_DISCOVER: return put_int(v, 1);
-	case L_IPV6_RECVERR: case L_IPV6_RECVPKTINFO: case L_IPV6_RECVHOPLIMIT: case L_IPV6_MULTICAST_IF:
-		return put_int(v, 0);
+	case L_IPV6_RECVERR: case L_IPV6_MULTICAST_IF: return put_int(v, 0);
+	case L_IPV6_RECVPKTINFO: return put_int(v, !!(s->control_wanted & CONTROL_PKTINFO6));
+	case L_IPV6_RECVHOPLIMIT: return put_int(v, !!(s->control_wanted & CONTROL_HOPS6));
+	case L_IPV6_RECVTCLASS: return put_int(v, !!(s->control_wanted & CONTROL_CLASS6));
 	case L_IPV6_MTU: return s->connected ? put_int(v, (int32_t)interface_mtu_for(&s->peer)) : -X_ENOTCONN;
 	default: return -X_ENOPROTOOPT;
 	}
@@ -368,7 +385,7 @@ static int64_t set_tcp(struct sock *s, uint32_t name, const struct value *v)
 		bool known = (v->length >= 4 && !memcmp(v->bytes, "reno", 4)) ||
 			     (v->length >= 5 && !memcmp(v->bytes, "cubic", 5));
 
-		return known ? 0 : -X_ENOENT;
+		return known ? 0 : v->length ? -X_ENOENT : -X_EINVAL;
 	}
 	status = int_of(v, &n);
 	if (status)
@@ -468,6 +485,8 @@ int64_t sock_setopt(struct sock *s, const struct x_in *in)
 		return -X_EFAULT;
 	if (level == L_SOL_SOCKET)
 		return set_socket(s, name, &v);
+	if (s->kind == SOCKET_NETLINK)
+		return level == L_SOL_NETLINK ? 0 : -X_ENOPROTOOPT; /* what groups and extended answers there are: none */
 	if (s->kind == SOCKET_PACKET)
 		return -X_ENOPROTOOPT;
 	if (multicast_is_option(level, name))
@@ -478,6 +497,8 @@ int64_t sock_setopt(struct sock *s, const struct x_in *in)
 		return set_ip6(s, name, &v);
 	if (level == L_IPPROTO_TCP && s->kind == SOCKET_TCP)
 		return set_tcp(s, name, &v);
+	if (level == L_IPPROTO_UDP && s->kind == SOCKET_UDP)
+		return v.length < sizeof(int32_t) ? -X_EINVAL : -X_ENOPROTOOPT;
 	if (level == L_SOL_RAW && s->kind == SOCKET_RAW && name == L_ICMP_FILTER && v.length >= 4) {
 		memcpy(&s->icmp_filter, v.bytes, 4);
 		return 0;
@@ -501,19 +522,21 @@ int64_t sock_getopt(struct sock *s, const struct x_in *in)
 	v.room = in->win_count ? in->win[0].len : 0;
 	if (level == L_SOL_SOCKET)
 		status = get_socket(s, name, &v);
-	else if (s->kind == SOCKET_PACKET)
+	else if (s->kind == SOCKET_PACKET || s->kind == SOCKET_NETLINK)
 		status = -X_ENOPROTOOPT;
 	else if (level == L_IPPROTO_IP)
 		status = get_ip(s, name, &v);
-	else if (level == L_IPPROTO_IPV6)
+	else if (level == L_IPPROTO_IPV6 && s->family == L_AF_INET6)
 		status = get_ip6(s, name, &v);
+	else if (level == L_IPPROTO_UDP && s->kind == SOCKET_UDP)
+		status = -X_ENOPROTOOPT;
 	else if (level == L_IPPROTO_TCP && s->kind == SOCKET_TCP)
 		status = get_tcp(s, name, &v);
 	else if (level == L_SOL_RAW && s->kind == SOCKET_RAW && name == L_ICMP_FILTER)
 		status = put(&v, &s->icmp_filter, 4);
 	else if (level == L_IPPROTO_ICMPV6 && s->kind == SOCKET_RAW && name == L_ICMPV6_FILTER)
 		status = put(&v, s->icmp6_filter, 32);
-	else if (level != L_SOL_RAW && s->family == L_AF_INET)
+	else if ((level != L_SOL_RAW || s->kind != SOCKET_RAW) && s->family == L_AF_INET)
 		return -X_EOPNOTSUPP; /* Linux: of a level that IP does not know */
 	if (status)
 		return status;

@@ -10,6 +10,9 @@
  * The bookkeeping lies outside of the pool: devices write only what was posted
  * to them, but can read all of it.
  *
+ * The last of each size are for receive buffers: without them no acknowledgement
+ * would arrive that frees what senders hold, nor the segment that others wait for.
+ *
  * A chunk that is given back is not given out again before the commit: if net
  * dies in this iteration, it is done over, and what arrived in the chunk is
  * looked at once more. `given_back` is of the running iteration, `committing` of
@@ -24,6 +27,8 @@
 #define LARGE_MAX    512u
 #define POOL_MOST    (24u << 20)
 #define POOL_LEAST   (3u << 20)
+#define KEPT_LARGE   (large_count / 16) /* for receive buffers */
+#define KEPT_SMALL   (small_count / 8)
 
 struct net_pool pool;
 static uint8_t *small_area, *large_area;
@@ -106,17 +111,15 @@ bool chunks_are_plenty(uint32_t bytes)
 /* Somebody waits for a chunk. */
 bool pool_is_short(void) { return were_short; }
 
-struct chunk *chunk_get(uint32_t bytes)
+bool memory_is_short(void)
 {
-	struct chunk **free = bytes > CHUNK_SMALL || !small_free ? &large_free : &small_free;
+	return small_free_count < small_count / 8 || large_free_count < large_count / 8 || heap_is_short();
+}
+
+static struct chunk *take(struct chunk **free)
+{
 	struct chunk *c = *free;
 
-	if (!c && small_free)
-		c = *(free = &small_free);
-	if (!c) {
-		were_short = true;
-		return NULL;
-	}
 	*free = c->next;
 	large_free_count -= c->size == CHUNK_LARGE;
 	small_free_count -= c->size == CHUNK_SMALL;
@@ -126,9 +129,32 @@ struct chunk *chunk_get(uint32_t bytes)
 	return c;
 }
 
+static bool large_left(void) { return large_free_count > KEPT_LARGE; }
+static bool small_left(void) { return small_free_count > KEPT_SMALL; }
+
+struct chunk *chunk_get(uint32_t bytes)
+{
+	if (large_left() && (bytes > CHUNK_SMALL || !small_left()))
+		return take(&large_free);
+	if (small_left())
+		return take(&small_free);
+	were_short = true;
+	return NULL;
+}
+
+struct chunk *chunk_get_buffer(uint32_t bytes)
+{
+	struct chunk **free = bytes > CHUNK_SMALL ? &large_free : &small_free;
+
+	if (*free)
+		return take(free);
+	were_short = true;
+	return NULL;
+}
+
 bool chunks_were_short(void)
 {
-	bool now = were_short && (large_free || small_free);
+	bool now = were_short && (large_left() || small_left());
 
 	if (now)
 		were_short = false;

@@ -211,6 +211,8 @@ static int64_t open_by_type(struct sock *s)
 
 	if (s->family == L_AF_PACKET)
 		return privileged ? packet_open_socket(s) : -X_EPERM;
+	if (s->family == L_AF_NETLINK)
+		return netlink_open_socket(s);
 	switch (s->type) {
 	case L_SOCK_STREAM:
 		if (s->protocol && s->protocol != L_IPPROTO_TCP)
@@ -236,11 +238,13 @@ static int64_t check_creation(const struct x_in *in)
 	uint32_t family = (uint32_t)in->msg.a[0], type = (uint32_t)(in->msg.a[0] >> 32);
 	uint32_t protocol = (uint32_t)in->msg.a[1];
 
-	if (family != L_AF_INET && family != L_AF_INET6 && family != L_AF_PACKET)
+	bool internet = family == L_AF_INET || family == L_AF_INET6;
+
+	if (!internet && family != L_AF_PACKET && family != L_AF_NETLINK)
 		return -X_EAFNOSUPPORT;
 	if (type > L_SOCK_PACKET)
 		return -X_EINVAL;
-	if (family != L_AF_PACKET && protocol > 255)
+	if (internet && protocol > 255)
 		return -X_EINVAL;
 	return 0;
 }
@@ -316,6 +320,8 @@ int64_t sock_bind(struct sock *s, const struct address *a)
 
 	if (s->kind == SOCKET_PACKET)
 		return packet_bind(s, a);
+	if (s->kind == SOCKET_NETLINK)
+		return netlink_bind(s, a);
 	/* An old habit of programs: AF_UNSPEC with INADDR_ANY is AF_INET. */
 	if (s->family == L_AF_INET && a->length >= 16 && address_family(a) == L_AF_UNSPEC && !a->bytes[4] &&
 	    !a->bytes[5] && !a->bytes[6] && !a->bytes[7])
@@ -349,6 +355,8 @@ static void connect_call(struct sock *s, const struct x_in *in)
 		s->late_success = false; /* the first to ask after it hears of it, as in Linux */
 	} else if (!status && s->connecting) {
 		status = in_nonblocking(in) ? -X_EALREADY : SOCK_WAIT;
+	} else if (!status && (s->connected || s->was_connected || s->listening)) {
+		status = -X_EISCONN; /* before the address is looked at */
 	} else if (!status) {
 		status = address_parse(s, &a, &ip, &port);
 		if (!status)
@@ -387,9 +395,11 @@ static void receive_call(struct sock *s, const struct x_in *in, uint32_t flags)
 	struct x_msg msg = { .op = 0 };
 	int64_t status;
 
-	w->flags = flags;
-	if (flags & L_MSG_OOB)
-		status = s->kind == SOCKET_TCP ? -X_EINVAL : -X_EOPNOTSUPP;
+	w->flags = flags | (in_nonblocking(in) ? L_MSG_DONTWAIT : 0);
+	if (flags & L_MSG_OOB && s->kind == SOCKET_TCP)
+		status = s->listening ? -X_ENOTCONN : -X_EINVAL;
+	else if (flags & L_MSG_OOB && s->kind == SOCKET_RAW)
+		status = -X_EOPNOTSUPP;
 	else if (flags & L_MSG_ERRQUEUE)
 		status = -X_EAGAIN;
 	else if (s->kind == SOCKET_TCP)
@@ -410,8 +420,12 @@ static void receive_call(struct sock *s, const struct x_in *in, uint32_t flags)
 static void send_call(struct sock *s, const struct x_in *in, uint32_t flags, const struct address *a)
 {
 	struct waiter *w = waiter_of(s, in, WAIT_SEND);
-	int64_t status;
+	int64_t status = s->kind == SOCKET_TCP ? 0 : control_read(s, in, &w->control);
 
+	if (status) {
+		out_status(in->id, status);
+		return;
+	}
 	w->flags = flags;
 	w->address = *a;
 	if (flags & L_MSG_OOB)
@@ -474,6 +488,8 @@ static void own_name(const struct sock *s, struct address *a)
 		address_make(s, &s->pcb.raw->local_ip, s->type == L_SOCK_RAW ? s->protocol : s->peer_port, a);
 	else if (s->kind == SOCKET_PACKET)
 		packet_address(s, NULL, a);
+	else if (s->kind == SOCKET_NETLINK)
+		netlink_address(s, true, a);
 	else
 		address_make(s, &any, 0, a);
 }
@@ -485,6 +501,8 @@ static void name_call(struct sock *s, const struct x_in *in)
 
 	if (!in->msg.a[0]) {
 		own_name(s, &a);
+	} else if (s->kind == SOCKET_NETLINK) {
+		netlink_address(s, false, &a);
 	} else if (!s->connected) {
 		out_status(in->id, s->kind == SOCKET_PACKET ? -X_EOPNOTSUPP : -X_ENOTCONN);
 		return;

@@ -360,14 +360,16 @@ int64_t tcp_connect_socket(struct sock *s, const ip_addr_t *ip, uint16_t port)
 
 /* ---- receiving ---- */
 
-/* Space given back is told to the peer when there is enough of it. */
+/* Space given back is told to the peer when there is enough of it, of what the window can be: a
+ * peer without window scaling (QEMU's user network) never sees more than 64 KiB. */
 static void open_window(struct sock *s, uint32_t bytes)
 {
 	struct tcp_pcb *pcb = s->pcb.tcp;
-	uint32_t limit = window_limit(s), gain, step = limit / 4;
+	uint32_t limit = window_limit(s), gain, step;
 
 	if (!pcb || s->listening || !bytes)
 		return;
+	step = (limit < TCP_WND_MAX(pcb) ? limit : TCP_WND_MAX(pcb)) / 4;
 	while (bytes) {
 		u16_t part = bytes < 0xffff ? (u16_t)bytes : 0xffff;
 
@@ -420,7 +422,7 @@ static int64_t end_of_stream(struct sock *s, const struct waiter *w)
 {
 	if (w->done)
 		return (int64_t)w->done;
-	if (s->error)
+	if (s->error && !s->peer_fin)
 		return sock_take_error(s);
 	if (s->peer_fin || s->shut_read || (s->was_connected && !s->pcb.tcp))
 		return 0;
@@ -481,15 +483,38 @@ static void queue_fin(struct sock *s)
 		s->fin_queued = true;
 }
 
+static void drop_children(struct sock *s);
+
+/* A listener that is to hear nothing more is as it was before listen(2), bound. */
+static int64_t end_listening(struct sock *s)
+{
+	uint16_t port = s->pcb.tcp->local_port;
+	ip_addr_t ip;
+
+	ip_addr_copy(ip, s->pcb.tcp->local_ip);
+	waiters_end_all(s, WAIT_ACCEPT, -X_EINVAL);
+	drop_children(s);
+	tcp_close(s->pcb.tcp);
+	s->listening = false;
+	s->pcb.tcp = tcp_new_ip_type(s->family == L_AF_INET6 ? IPADDR_TYPE_ANY : IPADDR_TYPE_V4);
+	if (!s->pcb.tcp)
+		return -X_ENOBUFS;
+	set_callbacks(s, s->pcb.tcp);
+	tcp_apply_options(s);
+	s->bound = tcp_bind(s->pcb.tcp, &ip, port) == ERR_OK;
+	return 0;
+}
+
 int64_t tcp_shutdown_socket(struct sock *s, bool read, bool write)
 {
-	if (!s->connected && !s->listening)
-		return s->was_connected && s->pcb.tcp ? 0 : -X_ENOTCONN;
-	if (s->listening) {
-		if (!read)
+	if (s->listening)
+		return read ? end_listening(s) : 0;
+	if (!s->connected) {
+		if (s->was_connected && s->pcb.tcp)
 			return 0;
-		waiters_end_all(s, WAIT_ACCEPT, -X_EINVAL);
-		return 0;
+		s->shut_read |= read && !s->connecting; /* it is remembered all the same */
+		s->shut_write |= write && !s->connecting;
+		return -X_ENOTCONN;
 	}
 	if (read) {
 		s->shut_read = true;
@@ -518,11 +543,11 @@ void tcp_disconnect_socket(struct sock *s)
 {
 	if (s->pcb.tcp && !s->listening)
 		abort_connection(s);
-	s->connecting = s->connected = false;
+	s->connecting = s->connected = s->was_connected = false;
 	waiters_end_all(s, WAIT_CONNECT, -X_ECONNABORTED);
 }
 
-static void close_listener(struct sock *s)
+static void drop_children(struct sock *s)
 {
 	while (s->accepted) {
 		struct sock *child = s->accepted;
@@ -533,6 +558,13 @@ static void close_listener(struct sock *s)
 			abort_connection(child);
 		sock_free(child);
 	}
+	s->accepted_last = NULL;
+	s->accepted_count = 0;
+}
+
+static void close_listener(struct sock *s)
+{
+	drop_children(s);
 	if (tcp_close(s->pcb.tcp) == ERR_OK)
 		s->pcb.tcp = NULL;
 	sock_free(s);
@@ -632,6 +664,7 @@ void tcp_settle(struct sock *s)
 	struct waiter *w;
 	int64_t status;
 
+	tcp_take_window_back(s);
 	if (s->orphan) {
 		tcp_push(s);
 		settle_orphan(s);

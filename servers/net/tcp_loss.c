@@ -22,6 +22,7 @@
 #define TICK_MS      (2 * TCP_TMR_INTERVAL)
 #define TIME_WAIT_MOST 8192u
 #define OPTION_SACK 5u
+#define KEPT_WHEN_SHORT 32768u /* bytes received and not read */
 
 /* In tcp_seg.flags, beside lwIP's TF_SEG_*. */
 #define SEGMENT_ARRIVED 0x40u
@@ -86,6 +87,28 @@ static bool out_of_window(const struct tcp_pcb *pcb, uint32_t seqno, uint32_t by
 	       TCP_SEQ_GT(seqno + bytes, pcb->rcv_nxt + pcb->rcv_wnd);
 }
 
+/* While memory is short nobody keeps much of what has arrived. Neither what came too early, nor what
+ * its reader has left lying about, is taken then; the peer sends it again. */
+static bool too_much(const struct sock *s, const struct tcp_pcb *pcb, uint32_t seqno, uint32_t bytes)
+{
+	return bytes && pcb->state >= ESTABLISHED && memory_is_short() &&
+	       (s->received_bytes > KEPT_WHEN_SHORT || TCP_SEQ_GT(seqno, pcb->rcv_nxt));
+}
+
+void tcp_take_window_back(struct sock *s)
+{
+	if (s->pcb.tcp && !s->listening)
+		s->pcb.tcp->rcv_wnd += s->window_kept;
+	s->window_kept = 0;
+}
+
+void tcp_prune(void)
+{
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		if (pcb->ooseq)
+			tcp_free_ooseq(pcb);
+}
+
 int hook_tcp_input(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t option_bytes, u16_t first_bytes,
 		   u8_t *second, struct pbuf *p)
 {
@@ -98,7 +121,12 @@ int hook_tcp_input(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t option_byt
 	if (!s)
 		return ERR_OK;
 	sock_mark(s, 0); /* windows may have moved */
-	if (out_of_window(pcb, header->seqno, p->tot_len)) {
+	tcp_take_window_back(s);
+	if (too_much(s, pcb, header->seqno, p->tot_len)) {
+		/* With no window lwIP looks at the acknowledgement only. */
+		s->window_kept = pcb->rcv_wnd;
+		pcb->rcv_wnd = 0;
+	} else if (out_of_window(pcb, header->seqno, p->tot_len)) {
 		tcp_ack_now(pcb);
 		return ERR_VAL;
 	}

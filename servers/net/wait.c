@@ -33,6 +33,8 @@ struct waiter *waiter_of(struct sock *s, const struct x_in *in, uint32_t what)
 	current.call_id = in->id;
 	current.account = in->account;
 	current.what = what;
+	current.control.hop_limit = current.control.tos = -1;
+	current.control_room = in->win_count > SOCK_ADDRESS_WINDOW ? in->win[SOCK_ADDRESS_WINDOW].len : 0;
 	for (uint32_t i = 0; i < count; i++) {
 		current.window[i] = in->win[i].len;
 		current.total += in->win[i].len;

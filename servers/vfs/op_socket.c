@@ -8,12 +8,12 @@
 #include "servers/vfs/vfs.h"
 
 enum { STREAM = 1, DATAGRAM = 2, RAW = 3, TCP = 6, UDP = 17 }; /* types, protocols */
-enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, FAMILY_PACKET = 17 };
+enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, FAMILY_NETLINK = 16, FAMILY_PACKET = 17 };
 
 static const char *server_of(uint32_t family)
 {
 	switch (family) {
-	case FAMILY_INET: case FAMILY_INET6: case FAMILY_PACKET: return "net";
+	case FAMILY_INET: case FAMILY_INET6: case FAMILY_NETLINK: case FAMILY_PACKET: return "net";
 	default: return NULL;
 	}
 }

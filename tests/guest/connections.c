@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A thousand connections at once, each with data both ways, held by pairs of
- * processes; then many short ones, one after the other.
+ * processes; then many short ones, one after the other. With a number: only so
+ * many short ones.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -90,12 +91,12 @@ static int many(void)
 	return failures;
 }
 
-static void short_ones(void)
+static void short_ones(int count)
 {
 	struct sockaddr_in a;
 	int l = listener(&a);
 
-	for (int i = 0; i < SHORT && !failures; i++) {
+	for (int i = 0; i < count && !failures; i++) {
 		int c = connected(&a), s = accept(l, NULL, NULL);
 		char b = 0;
 
@@ -107,8 +108,12 @@ static void short_ones(void)
 	close(l);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1) {
+		short_ones(atoi(argv[1]));
+		return check_end("connections");
+	}
 	for (int i = 0; i < PROCESSES; i++)
 		if (fork() == 0)
 			_exit(many());
@@ -117,6 +122,6 @@ int main(void)
 
 		CHECK(wait(&status) > 0 && status == 0);
 	}
-	short_ones();
+	short_ones(SHORT);
 	return check_end("connections");
 }

@@ -50,15 +50,14 @@ def field(text, service, name):
     return int(next(line for line in part.splitlines() if line.startswith(name)).split()[1])
 
 
-# The E1000 only in the long runs: a connection rarely stops there (docs/limits.md).
-@pytest.mark.parametrize("nic", ["virtio", "e1000"] if SOAK else ["virtio"])
+@pytest.mark.parametrize("nic", ["virtio", "e1000"])
 def test_net_killed(root, nic):
     """`net` every 100 to 500 ms."""
     text = streams(root, nic, "/bin/svc kill net; usleep $((100000 + n % 5 * 100000))", 60 * SOAK or 4)
     assert "incarnation  1" in text, text
 
 
-@pytest.mark.parametrize("nic", ["virtio", "e1000"] if SOAK else ["virtio"])
+@pytest.mark.parametrize("nic", ["virtio", "e1000"])
 def test_driver_fails(root, nic):
     """The driver killed, hanging, faulting, and `net` killed in between."""
     driver = DRIVER[nic]

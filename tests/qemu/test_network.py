@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import os
 import socket
+import subprocess
 import threading
 import time
 
@@ -125,8 +126,55 @@ def test_net_killed_under_streams(guest, tmp_path):
 
 
 def test_thousand_connections(guest, root):
-    import subprocess
     subprocess.run(["make", "-s", "build/guest/connections"], cwd=root, check=True)
     text = guest("/program; cat /proc/net/tcp | wc -l; svc status net", file=f"{root}/build/guest/connections:/program").text
     assert "connections: ok" in text, text
     assert "restarts     0" in text
+
+
+def test_short_connections_leak_nothing(guest, root):
+    """Connections made and closed one after the other: `net` needs no more memory for the last than for the first."""
+    subprocess.run(["make", "-s", "build/guest/connections"], cwd=root, check=True)
+    count = 50000 if os.environ.get("XINIM_SOAK") else 3000
+    text = guest(f"for i in 1 2; do /program {count}; svc status net; done", timeout=600,
+                 file=f"{root}/build/guest/connections:/program").text
+    memory = [int(line.split()[1]) for line in text.splitlines() if line.startswith("memory")]
+    assert text.count("connections: ok") == 2 and text.count("restarts     0") == 2, text
+    assert len(memory) == 2 and memory[1] <= memory[0], text
+
+
+def test_netlink(guest):
+    """busybox's ip shows and changes interfaces, addresses and routes."""
+    text = guest(UP + "ip addr; ip route; ip route get 10.0.2.2; ip neigh; echo; ip addr add 10.9.9.1/24 dev eth0;"
+                 "ip link set eth0 mtu 1400; ip route add 10.8.0.0/16 via 10.9.9.7; ip route; ip addr show eth0;"
+                 "ip route del 10.8.0.0/16; ip route; ip link set eth0 down; ip link show eth0; ip link show nope 2>&1;"
+                 "su user -c 'ip link set eth0 up' 2>&1; ip addr add 10.9.9.1/24 dev eth0 2>&1; true", net="user").text
+    before, _, after = text.partition("\n\n")
+    assert "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536" in before and "inet 127.0.0.1/8 scope host lo" in before, text
+    assert "2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500" in before, text
+    assert "inet 10.0.2.15/24 brd 10.0.2.255 scope global eth0" in before and "inet6 fe80::" in before, text
+    assert "default via 10.0.2.2 dev eth0" in before and "10.0.2.0/24 dev eth0" in before and "src 10.0.2.15" in before, text
+    assert "10.0.2.2 dev eth0  src 10.0.2.15" in before, text
+    assert after.count("10.8.0.0/16 via 10.9.9.7 dev eth0") == 1 and "inet 10.9.9.1/24" in after and "mtu 1400" in after, text
+    assert "2: eth0: <BROADCAST,MULTICAST> mtu 1400" in after, text
+    assert "not permitted" in after and "File exists" in after and "nope" in after, text
+
+
+@pytest.mark.skipif(not os.environ.get("XINIM_SOAK"), reason="long: XINIM_SOAK=1")
+@pytest.mark.parametrize("nic", NICS)
+def test_gigabyte(guest, web, nic):
+    """1 GB by wget while files are written, read and compared, and `net` and its driver die now and then."""
+    directory, port = web
+    digest = hashlib.md5()
+    with (directory / "file").open("wb") as file:
+        for _ in range(1000):
+            part = os.urandom(1000000)
+            digest.update(part)
+            file.write(part)
+    driver = {"virtio": "virtio_net", "e1000": "e1000"}[nic]
+    text = guest(UP + "dd if=/dev/urandom of=/tmp/a bs=65536 count=64 2>/dev/null;"
+                 "(n=0; while [ ! -e /tmp/end ]; do n=$((n + 1)); cp /tmp/a /root/b; cmp /tmp/a /root/b || echo differs;"
+                 f"[ $((n % 8)) = 3 ] && /bin/svc kill net; [ $((n % 8)) = 7 ] && /bin/svc kill {driver}; done) & "
+                 f"wget -q -O - http://10.0.2.2:{port}/file | md5sum; touch /tmp/end; wait",
+                 nic=nic, net="user", timeout=1200).text
+    assert digest.hexdigest() in text and "differs" not in text, text
