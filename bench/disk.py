@@ -38,11 +38,13 @@ def programs(system):
     """fio and its libraries for Linux's initial file system; XINIM has them on its disk."""
     if system.name == "XINIM":
         return []
-    fio = TREE / "usr/bin/fio"
+    fio, libraries = TREE / "usr/bin/fio", TREE / "usr/lib/x86_64-linux-gnu"
     text = subprocess.run(["ldd", fio], capture_output=True, text=True, check=True,
-                          env={"LD_LIBRARY_PATH": f"{TREE}/usr/lib/x86_64-linux-gnu"}).stdout
-    found = re.findall(r"=> (\S+)", text)
-    return [(fio, "/bin/fio")] + [(path, "/usr/lib/x86_64-linux-gnu/" + os.path.basename(path)) for path in found]
+                          env={"LD_LIBRARY_PATH": f"{libraries}:{libraries}/ceph"}).stdout
+    found = re.findall(rf"=> {TREE}(\S+)", text)
+    if "not found" in text or not found:
+        raise guests.GuestError(f"fio's libraries are not all in {TREE}:\n{text}")
+    return [(fio, "/bin/fio")] + [(f"{TREE}{path}", path) for path in found]
 
 
 def prepare():
