@@ -223,6 +223,18 @@ int64_t tcp_open_socket(struct sock *s)
 	return 0;
 }
 
+/* An address of all zeroes means both families on a socket of IPv6 that is not
+ * restricted to it. */
+static const ip_addr_t *bind_address(const struct sock *s, const ip_addr_t *ip)
+{
+	return s->family == L_AF_INET6 && !s->v6only && IP_IS_V6(ip) && ip_addr_isany(ip) ? IP_ANY_TYPE : ip;
+}
+
+static bool share_family(const ip_addr_t *a, const ip_addr_t *b)
+{
+	return IP_GET_TYPE(a) == IP_GET_TYPE(b) || IP_IS_ANY_TYPE_VAL(*a) || IP_IS_ANY_TYPE_VAL(*b);
+}
+
 /* lwIP lets two listeners that both allow reuse share a port; Linux only those
  * with SO_REUSEPORT. */
 static bool other_listener(const struct sock *s, const ip_addr_t *ip, uint16_t port)
@@ -230,7 +242,8 @@ static bool other_listener(const struct sock *s, const ip_addr_t *ip, uint16_t p
 	for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l; l = l->next) {
 		const struct sock *o = l->callback_arg;
 
-		if (l->local_port != port || (o && o->reuse_port && s->reuse_port && o->uid == s->uid))
+		if (l->local_port != port || !share_family(bind_address(s, ip), &l->local_ip) ||
+		    (o && o->reuse_port && s->reuse_port && o->uid == s->uid))
 			continue;
 		if (ip_addr_isany(ip) || ip_addr_isany(&l->local_ip) || ip_addr_cmp(ip, &l->local_ip))
 			return true;
@@ -257,13 +270,6 @@ void tcp_apply_options(struct sock *s)
 	pcb->keep_idle = s->keep_idle_s * 1000;
 	pcb->keep_intvl = s->keep_interval_s * 1000;
 	pcb->keep_cnt = s->keep_count;
-}
-
-/* An address of all zeroes means both families on a socket of IPv6 that is not
- * restricted to it. */
-static const ip_addr_t *bind_address(const struct sock *s, const ip_addr_t *ip)
-{
-	return s->family == L_AF_INET6 && !s->v6only && IP_IS_V6(ip) && ip_addr_isany(ip) ? IP_ANY_TYPE : ip;
 }
 
 int64_t tcp_bind_socket(struct sock *s, const ip_addr_t *ip, uint16_t port)

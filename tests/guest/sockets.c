@@ -546,6 +546,26 @@ static void interfaces(void)
 	close(fd);
 }
 
+/* A port of IPv4 and the same of IPv6 alone are two; one of both families is in the way of either. */
+static void two_families(void)
+{
+	struct sockaddr_in a4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6 };
+	int four = socket(AF_INET, SOCK_STREAM, 0), six = socket(AF_INET6, SOCK_STREAM, 0), one = 1;
+	socklen_t len = sizeof(a4);
+
+	if (six < 0) /* a host without IPv6 */
+		return;
+	CHECK(bind(four, (struct sockaddr *)&a4, sizeof(a4)) == 0 && listen(four, 1) == 0);
+	CHECK(getsockname(four, (struct sockaddr *)&a4, &len) == 0);
+	a6.sin6_port = a4.sin_port;
+	FAILS(bind(six, (struct sockaddr *)&a6, sizeof(a6)), EADDRINUSE);
+	CHECK(setsockopt(six, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0);
+	CHECK(bind(six, (struct sockaddr *)&a6, sizeof(a6)) == 0 && listen(six, 1) == 0);
+	close(six);
+	close(four);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -566,5 +586,6 @@ int main(void)
 	stream();
 	signals();
 	interfaces();
+	two_families();
 	return check_end("sockets");
 }
