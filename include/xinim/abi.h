@@ -327,6 +327,11 @@ struct x_mem_create {
 #define X_MAP_GROWSDOWN 16u
 #define X_MAP_LAZY 64u    /* in native processes too: pages come as they are touched, and stay */
 #define X_MAP_PERSONALITY 32u /* may lie in [X_PERS_BASE, X_PERS_END) */
+#define X_MAP_PAGED  2048u /* told by x_mem_query: of an object whose pages a pager supplies */
+#define X_MAP_LOCKED 128u  /* told by x_mem_query; the pages were made present when it was set */
+#define X_MAP_LOCKED_LATER 1024u /* only to x_mem_advise: nothing is made present */
+#define X_MAP_WIPE   256u  /* private anonymous memory that a fork leaves behind: zeroes in the child */
+#define X_MAP_NOFORK 512u  /* a fork leaves it out */
 
 struct x_mem_map {
 	uint32_t space;   /* address space or process handle, or X_SELF */
@@ -344,6 +349,8 @@ struct x_mem_region { /* x_mem_query: the mapping at or after an address */
 	uint64_t memory_koid; /* 0: anonymous */
 	uint64_t offset;
 	uint64_t resident_pages;
+	uint64_t run_pages;   /* from the address, or the start: so many pages are all present, */
+	uint64_t run_present; /* ... 1, or all not, 0 */
 };
 
 /* ------------------------------------------------------- processes and threads */
@@ -644,7 +651,8 @@ struct x_boot_page {
 	S(window_lend, 76) \
 	S(dma_window, 77) \
 	S(dma_release, 78) \
-	S(proc_limits, 79)
+	S(proc_limits, 79) \
+	S(mem_advise, 80)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

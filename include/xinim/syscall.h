@@ -119,6 +119,11 @@ static inline int64_t x_mem_create(const struct x_mem_create *c) { return X_CALL
 static inline int64_t x_mem_map(const struct x_mem_map *m) { return X_CALL1(mem_map, m); }
 static inline int64_t x_mem_unmap(x_handle_t space, uint64_t addr, uint64_t len) { return X_CALL3(mem_unmap, space, addr, len); }
 static inline int64_t x_mem_protect(x_handle_t space, uint64_t addr, uint64_t len, uint32_t prot) { return X_CALL4(mem_protect, space, addr, len, prot); }
+/* Sets and clears X_MAP_LOCKED, WIPE, NOFORK of what is mapped in the range. -X_ENOMEM:
+ * not all of it is, or no memory for what is to be locked; -X_EINVAL: WIPE of other
+ * than private anonymous memory, or the range. */
+static inline int64_t x_mem_advise(x_handle_t space, uint64_t addr, uint64_t len, uint32_t set, uint32_t clear)
+{ return X_CALL5(mem_advise, space, addr, len, set, clear); }
 static inline int64_t x_mem_query(x_handle_t space, uint64_t addr, struct x_mem_region *r) { return X_CALL3(mem_query, space, addr, r); }
 /* Pager: put `len` bytes from src (0: zeroes) into missing pages (rest of the last
  * page zeroed), or fail them for the waiting threads with status < 0. status

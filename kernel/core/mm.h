@@ -204,6 +204,7 @@ int64_t space_map(struct space *s, const struct x_mem_map *m, struct memory *mem
 /* These refuse (-X_EINVAL) the personality's region of the current space. */
 int space_unmap(struct space *s, uint64_t addr, uint64_t len);
 int space_protect(struct space *s, uint64_t addr, uint64_t len, uint32_t prot);
+int space_advise(struct space *s, uint64_t addr, uint64_t len, uint32_t set, uint32_t clear);
 /* flags: X_MAP_FIXED: to new_addr, replacing what is there; X_MAP_NOREPLACE alone:
  * stay in place or fail with -X_ENOMEM; 0: in place if possible, else anywhere. */
 int64_t space_move(struct space *s, uint64_t old, uint64_t old_len, uint64_t new_len,

@@ -14,6 +14,7 @@
 #define PAGE_SHIFT 12
 #define MAP_TOP    (X_PERS_BASE - (1ull << 20)) /* above: the boot page */
 #define GATHER_MAX 128u
+#define ADVICE     (X_MAP_LOCKED | X_MAP_WIPE | X_MAP_NOFORK)
 #define REGIONS_MAX 65536u /* of one space, if nobody says less */
 
 /* Frames on their way out: freed after one flush for all. */
@@ -376,7 +377,7 @@ static uint32_t max_prot_of(const struct x_mem_map *m, const struct memory *mem)
 static struct region *region_new(const struct space *s, const struct x_mem_map *m, struct memory *mem,
 				 uint64_t addr, uint64_t len)
 {
-	uint32_t kept = X_MAP_PRIVATE | X_MAP_WIRED | X_MAP_GROWSDOWN;
+	uint32_t kept = X_MAP_PRIVATE | X_MAP_WIRED | X_MAP_GROWSDOWN | ADVICE;
 	struct region *r = s->region_count < s->region_limit && !memory_denied() ? kzalloc(sizeof(*r)) : NULL;
 
 	if (r == NULL)
@@ -485,6 +486,33 @@ int space_protect(struct space *s, uint64_t addr, uint64_t len, uint32_t prot)
 		update_pages(s, r);
 		if ((r->flags & X_MAP_WIRED) && error == 0)
 			error = region_populate(s, r, r->start, r->end);
+		at = r->end;
+	}
+	join_range(s, addr, end);
+	return error;
+}
+
+int space_advise(struct space *s, uint64_t addr, uint64_t len, uint32_t set, uint32_t clear)
+{
+	uint64_t end = addr + whole_pages(len);
+	bool later = set & X_MAP_LOCKED_LATER;
+	int error;
+
+	set &= ~X_MAP_LOCKED_LATER;
+	if (!may_change(s, addr, whole_pages(len)) || ((set | clear) & ~ADVICE))
+		return -X_EINVAL;
+	error = check_protect(s, addr, end, 0);
+	if (error == 0)
+		error = split_range(s, addr, end);
+	for (uint64_t at = addr; at < end && error == 0;) {
+		struct region *r = space_find(s, at);
+
+		if ((set & X_MAP_WIPE) && r->memory != NULL)
+			error = -X_EINVAL;
+		else if ((set & X_MAP_LOCKED) && !later)
+			error = region_populate(s, r, r->start, r->end);
+		if (error == 0)
+			r->flags = (r->flags & ~clear) | set;
 		at = r->end;
 	}
 	join_range(s, addr, end);
@@ -667,10 +695,21 @@ int space_query(struct space *s, uint64_t addr, struct x_mem_region *out)
 	out->end = r->end;
 	out->prot = r->prot;
 	out->flags = r->flags & ~REGION_LENT;
+	if (r->memory != NULL && (r->memory->flags & X_MEM_PAGED))
+		out->flags |= X_MAP_PAGED;
 	out->memory_koid = r->memory != NULL ? r->memory->obj.koid : 0;
 	out->offset = r->offset;
 	for (uint64_t va = r->start; pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE)
 		out->resident_pages++;
+	addr = MAX(ALIGN_DOWN(addr, PAGE_SIZE), r->start);
+	out->run_present = pt_get(s->page_table, addr, &p, &flags);
+	uint64_t va = addr;
+
+	if (!out->run_present && !pt_next(s->page_table, &va, r->end, &p, &flags))
+		va = r->end;
+	while (out->run_present && va < r->end && pt_get(s->page_table, va, &p, &flags))
+		va += PAGE_SIZE;
+	out->run_pages = (va - addr) >> PAGE_SHIFT;
 	return 0;
 }
 
@@ -736,15 +775,19 @@ static int clone_region(struct space *s, struct space *child, struct region *r, 
 	struct region *copy = kmalloc(sizeof(*copy));
 	int error = 0;
 
+	if (r->flags & X_MAP_NOFORK) {
+		kfree(copy);
+		return 0;
+	}
 	if (copy == NULL)
 		return -X_ENOMEM;
 	*copy = *r;
-	copy->flags &= ~REGION_LENT;
-	if (child->lender != NULL && region_private(r) && !(r->flags & X_MAP_PERSONALITY))
+	copy->flags &= ~(REGION_LENT | X_MAP_LOCKED); /* locks are not inherited */
+	if (child->lender != NULL && region_private(r) && !(r->flags & (X_MAP_PERSONALITY | X_MAP_WIPE)))
 		copy->flags |= REGION_LENT;
 	list_push_front(&child->regions, &copy->link);
 	region_hold_memory(child, copy);
-	if (!(copy->flags & REGION_LENT))
+	if (!(copy->flags & REGION_LENT) && !(r->flags & X_MAP_WIPE))
 		error = clone_pages(r->flags & REGION_LENT ? s->lender : s, child, r, at_once);
 	if (error == 0 && (r->flags & X_MAP_WIRED))
 		error = region_populate(child, copy, copy->start, copy->end);

@@ -139,6 +139,18 @@ int64_t call_mem_protect(const struct args *a)
 	return err;
 }
 
+int64_t call_mem_advise(const struct args *a)
+{
+	int err;
+	struct space *s = space_get(a->a, &err);
+
+	if (!s)
+		return err;
+	err = space_advise(s, a->b, a->c, a->d, a->e);
+	object_unref(&s->obj);
+	return err;
+}
+
 int64_t call_mem_query(const struct args *a)
 {
 	int err;

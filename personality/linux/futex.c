@@ -61,7 +61,7 @@ static int64_t futex_requeue(const struct sys *s, bool compare)
 		return s->a[4] & 3 ? -X_EINVAL : -X_EFAULT;
 	if ((int32_t)s->a[2] < 0 || (int32_t)s->a[3] < 0)
 		return -X_EINVAL;
-	if (copy_in(&value, s->a[0], 4))
+	if (copy_in(&value, s->a[0], 4) || user_probe(s->a[4], 4, false))
 		return -X_EFAULT;
 	if (compare && value != (uint32_t)s->a[5])
 		return -X_EAGAIN;

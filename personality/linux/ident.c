@@ -182,6 +182,13 @@ static void capabilities_follow(void)
 	process.capabilities[EFFECTIVE] = process.capabilities[PERMITTED] = ids()->euid == 0 ? CAPABILITIES : 0;
 }
 
+/* A process that gave up a capability does not do what it is for. */
+bool capable(uint32_t capability)
+{
+	capabilities_follow();
+	return ids()->euid == 0 && (process.capabilities[EFFECTIVE] >> capability & 1);
+}
+
 int64_t linux_capget(struct sys *s)
 {
 	uint32_t words, data[6] = { 0 };
@@ -222,7 +229,8 @@ int64_t linux_capset(struct sys *s)
 		for (uint32_t set = 0; set < 3; set++)
 			new[set] = (data[set] | (words == 2 ? (uint64_t)data[set + 3] << 32 : 0)) & CAPABILITIES;
 		if ((new[PERMITTED] & ~process.capabilities[PERMITTED]) || (new[EFFECTIVE] & ~new[PERMITTED]) ||
-		    (new[INHERITABLE] & ~(process.capabilities[INHERITABLE] | process.capabilities[PERMITTED])))
+		    (new[INHERITABLE] & ~(process.capabilities[INHERITABLE] | process.capabilities[PERMITTED])) ||
+		    (new[INHERITABLE] & ~process.capabilities[INHERITABLE] & process.cap_unbounded))
 			return -X_EPERM;
 		memcpy(process.capabilities, new, sizeof(new));
 		return 0;
@@ -299,7 +307,21 @@ int64_t linux_setpriority(struct sys *s)
 #define PR_SET_NAME 15
 #define PR_GET_NAME 16
 #define PR_GET_SECCOMP 21
+#define PR_SET_TIMING 14
+#define PR_GET_TIMING 13
 #define PR_CAPBSET_READ 23
+#define PR_CAPBSET_DROP 24
+#define PR_GET_TSC 25
+#define PR_SET_TSC 26
+#define PR_GET_SECUREBITS 27
+#define PR_SET_SECUREBITS 28
+#define PR_SET_THP_DISABLE 41
+#define PR_GET_THP_DISABLE 42
+#define PR_CAP_AMBIENT 47
+#define PR_GET_SPECULATION_CTRL 52
+#define CAP_SETPCAP 8u
+#define CAP_LAST 40u
+#define SECURE_NO_AMBIENT_RAISE 0x40u
 #define PR_GET_TIMERSLACK 30
 #define PR_SET_TIMERSLACK 29
 #define PR_SET_NO_NEW_PRIVS 38
@@ -325,6 +347,35 @@ static int64_t prctl_of_pm(uint64_t what, bool set, uint64_t value)
 
 	return error < 0 ? error : (int64_t)c.msg.a[0];
 }
+
+enum { AMBIENT_IS_SET = 1, AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR_ALL };
+
+/* Ambient ones are of those permitted and inheritable; kept. */
+static int64_t ambient(uint64_t what, uint64_t capability, bool more)
+{
+	uint64_t bit = 1ull << (capability & 63);
+
+	if (what == AMBIENT_CLEAR_ALL && !capability && !more) {
+		process.ambient = 0;
+		return 0;
+	}
+	if (what < AMBIENT_IS_SET || what > AMBIENT_LOWER || capability > CAP_LAST || more)
+		return -X_EINVAL;
+	capabilities_follow();
+	process.ambient &= process.capabilities[PERMITTED] & process.capabilities[INHERITABLE];
+	if (what == AMBIENT_IS_SET)
+		return (process.ambient & bit) != 0;
+	if (what == AMBIENT_LOWER)
+		process.ambient &= ~bit;
+	else if (!(process.capabilities[PERMITTED] & process.capabilities[INHERITABLE] & bit) ||
+		 (process.secure_bits & SECURE_NO_AMBIENT_RAISE))
+		return -X_EPERM;
+	else
+		process.ambient |= bit;
+	return 0;
+}
+
+static const uint32_t tsc_readable = 1;
 
 int64_t linux_prctl(struct sys *s)
 {
@@ -355,7 +406,34 @@ int64_t linux_prctl(struct sys *s)
 			return -X_EINVAL;
 		process.dumpable = (uint32_t)arg;
 		return 0;
-	case PR_CAPBSET_READ: return arg <= 40 ? 1 : -X_EINVAL;
+	case PR_CAPBSET_READ: return arg <= CAP_LAST ? (int64_t)(~process.cap_unbounded >> arg & 1) : -X_EINVAL;
+	case PR_CAPBSET_DROP:
+		if (!capable(CAP_SETPCAP))
+			return -X_EPERM;
+		if (arg > CAP_LAST)
+			return -X_EINVAL;
+		process.cap_unbounded |= 1ull << arg;
+		return 0;
+	case PR_GET_SECUREBITS: return process.secure_bits;
+	case PR_SET_SECUREBITS:
+		if (!capable(CAP_SETPCAP) || (arg & ~0xffull))
+			return -X_EPERM;
+		process.secure_bits = (uint32_t)arg;
+		return 0;
+	case PR_CAP_AMBIENT: return ambient(arg, s->a[2], s->a[3] || s->a[4]);
+	case PR_GET_TIMING: return 0;
+	case PR_SET_TIMING: return arg ? -X_EINVAL : 0;
+	case PR_GET_TSC: return copy_out(arg, &tsc_readable, sizeof(tsc_readable));
+	case PR_SET_TSC: return arg == tsc_readable ? 0 : -X_EINVAL;
+	case PR_SET_THP_DISABLE:
+		if (s->a[2] || s->a[3] || s->a[4])
+			return -X_EINVAL;
+		process.thp_disabled = arg != 0;
+		return 0;
+	case PR_GET_THP_DISABLE:
+		return arg || s->a[2] || s->a[3] || s->a[4] ? -X_EINVAL : (int64_t)process.thp_disabled;
+	case PR_GET_SPECULATION_CTRL: /* nothing is done about it */
+		return s->a[2] || s->a[3] || s->a[4] ? -X_EINVAL : arg <= 2 ? 0 : -X_ENODEV;
 	case PR_GET_TIMERSLACK: return (int64_t)(t->timer_slack_ns + process.timer_slack_ns) + 50000;
 	case PR_SET_TIMERSLACK:
 		t->timer_slack_ns = (int64_t)arg > 0 ? arg - 50000 - process.timer_slack_ns : 0;
@@ -382,6 +460,8 @@ int64_t linux_prctl(struct sys *s)
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
 #define ARCH_GET_GS 0x1004
+#define ARCH_GET_CPUID 0x1011
+#define ARCH_SET_CPUID 0x1012
 
 int64_t linux_arch_prctl(struct sys *s)
 {
@@ -398,6 +478,8 @@ int64_t linux_arch_prctl(struct sys *s)
 			return -X_EPERM;
 		r->gs_base = s->a[1];
 		return 0;
+	case ARCH_GET_CPUID: return 1;
+	case ARCH_SET_CPUID: return -X_ENODEV; /* the machine cannot fault it, or is not asked to */
 	case ARCH_GET_FS: return copy_out(s->a[1], &r->fs_base, 8);
 	case ARCH_GET_GS: return copy_out(s->a[1], &r->gs_base, 8);
 	default: return -X_EINVAL;

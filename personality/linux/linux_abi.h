@@ -197,13 +197,17 @@ _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 #define MAP_FIXED     0x10u
 #define MAP_ANONYMOUS 0x20u
 #define MAP_GROWSDOWN 0x100u
+#define MAP_LOCKED 0x2000u
 #define MAP_FIXED_NOREPLACE 0x100000u
 
 #define MREMAP_MAYMOVE 1u
+#define MS_ASYNC 1u
+#define MS_INVALIDATE 2u
 #define MS_SYNC 4u
 #define MREMAP_FIXED   2u
 
-#define MADV_DONTNEED 4
+enum { MADV_WILLNEED = 3, MADV_DONTNEED, MADV_FREE = 8, MADV_REMOVE, MADV_DONTFORK, MADV_DOFORK, MADV_MERGEABLE,
+       MADV_UNMERGEABLE, MADV_HUGEPAGE, MADV_WIPEONFORK = 18, MADV_KEEPONFORK, MADV_DONTNEED_LOCKED = 24, MADV_COLLAPSE };
 
 /* ---------------------------------------------------------- time and waiting */
 

@@ -7,6 +7,7 @@
 #include "personality/linux/pers.h"
 
 #define PAGE_MASK ((uint64_t)X_PAGE_SIZE - 1)
+#define MAP_KNOWN 0xfc17f973u /* of MAP_SHARED_VALIDATE: all but MAP_SYNC; bits 26 up: sizes of huge pages */
 #define PROT_ALL  (X_PROT_READ | X_PROT_WRITE | X_PROT_EXEC)
 
 static uint64_t page_up(uint64_t n) { return (n + PAGE_MASK) & ~PAGE_MASK; }
@@ -44,6 +45,16 @@ static int64_t map_shared_anonymous(struct x_mem_map *m)
 	return addr;
 }
 
+#define ZERO_DEVICE (1u << 8 | 5)
+
+/* Mapping it gives anonymous memory. */
+static bool is_zero_device(uint64_t fd)
+{
+	struct file_attr attr;
+
+	return fd_attributes(fd, &attr) >= 0 && (attr.mode & F_S_IFMT) == F_S_IFCHR && attr.rdev == ZERO_DEVICE;
+}
+
 static int64_t map_file(struct x_mem_map *m, uint64_t fd)
 {
 	struct x_call c;
@@ -53,6 +64,8 @@ static int64_t map_file(struct x_mem_map *m, uint64_t fd)
 		return -X_EBADF;
 	call_init(&c, FILE_MMAP);
 	addr = call_plain((x_handle_t)fd, &c);
+	if (addr < 0 && is_zero_device(fd))
+		return m->flags & X_MAP_PRIVATE ? map(m) : map_shared_anonymous(m);
 	if (addr < 0)
 		return addr == -X_ENOSYS || addr == -X_EINVAL ? -X_ENODEV : addr;
 	if (c.handle_count != 1)
@@ -86,6 +99,35 @@ static int64_t place_mapping(struct x_mem_map *m, uint32_t flags)
 	return 0;
 }
 
+/* Pages locked, in the program's part of the space. */
+static uint64_t locked_bytes(uint64_t start, uint64_t end)
+{
+	uint64_t bytes = 0;
+	struct x_mem_region r;
+
+	for (uint64_t at = start; at < end && x_mem_query(X_SELF, at, &r) >= 0 && r.start < end; at = r.end)
+		if ((r.flags & X_MAP_LOCKED) && !(r.start >= X_PERS_BASE && r.start < X_PERS_END))
+			bytes += (r.end < end ? r.end : end) - (r.start > start ? r.start : start);
+	return bytes;
+}
+
+#define RLIMIT_MEMLOCK 8u
+#define CAP_IPC_LOCK   14u
+
+/* So much more may be locked: 0, -X_EPERM, -X_ENOMEM. */
+static int64_t may_lock(uint64_t more)
+{
+	struct x_call c;
+
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+	call_init(&c, PM_RLIMIT);
+	c.msg.a[1] = RLIMIT_MEMLOCK;
+	if (call_plain(X_SLOT_PM, &c) < 0 || c.msg.a[0] == 0)
+		return -X_EPERM;
+	return c.msg.a[0] != UINT64_MAX && locked_bytes(0, X_USER_MAX) + more > c.msg.a[0] ? -X_ENOMEM : 0;
+}
+
 int64_t linux_mmap(struct sys *s)
 {
 	uint32_t flags = (uint32_t)s->a[3], type = flags & MAP_TYPE;
@@ -95,10 +137,14 @@ int64_t linux_mmap(struct sys *s)
 		.addr = s->a[0], .len = page_up(s->a[1]),
 		.prot = (uint32_t)s->a[2] & PROT_ALL, .flags = shared ? 0 : X_MAP_PRIVATE,
 	};
-	int64_t error;
+	int64_t error, addr;
+	bool lock;
 
 	if (s->a[1] == 0 || (!shared && type != MAP_PRIVATE) || (s->a[5] & PAGE_MASK))
-		return -X_EINVAL;
+		return !(flags & MAP_ANONYMOUS) && (check_fd(s->a[4]) || x_handle_cloexec((x_handle_t)s->a[4], -1) < 0) ?
+		       -X_EBADF : -X_EINVAL;
+	if (type == MAP_SHARED_VALIDATE && (flags & ~MAP_KNOWN))
+		return -X_EOPNOTSUPP;
 	if (s->a[1] > X_USER_MAX)
 		return -X_ENOMEM;
 	error = place_mapping(&m, flags);
@@ -106,11 +152,17 @@ int64_t linux_mmap(struct sys *s)
 		return error;
 	if (flags & MAP_GROWSDOWN)
 		m.flags |= X_MAP_GROWSDOWN;
-	if (!(flags & MAP_ANONYMOUS)) {
-		m.offset = s->a[5];
-		return map_file(&m, s->a[4]);
-	}
-	return shared ? map_shared_anonymous(&m) : map(&m);
+	lock = (flags & MAP_LOCKED) || process.lock_future;
+	if (lock && may_lock(m.len) < 0)
+		return -X_EAGAIN;
+	m.offset = flags & MAP_ANONYMOUS ? 0 : s->a[5];
+	if (!(flags & MAP_ANONYMOUS))
+		addr = map_file(&m, s->a[4]);
+	else
+		addr = shared ? map_shared_anonymous(&m) : map(&m);
+	if (addr > 0 && lock)
+		x_mem_advise(X_SELF, (uint64_t)addr, m.len, X_MAP_LOCKED, 0);
+	return addr;
 }
 
 int64_t linux_munmap(struct sys *s)
@@ -131,6 +183,8 @@ int64_t linux_mprotect(struct sys *s)
 		return error;
 	if (len == 0)
 		return 0;
+	if (s->a[0] < X_USER_MIN)
+		return -X_ENOMEM;
 	return linux_error(x_mem_protect(X_SELF, s->a[0], len, (uint32_t)s->a[2] & PROT_ALL));
 }
 
@@ -144,7 +198,8 @@ int64_t linux_mremap(struct sys *s)
 		return -X_EINVAL;
 	if (check_range(s->a[0], &old_len))
 		return -X_EINVAL;
-	if ((flags & MREMAP_FIXED) && check_range(s->a[4], &new_len))
+	if ((flags & MREMAP_FIXED) && (check_range(s->a[4], &new_len) ||
+				       (s->a[4] < s->a[0] + old_len && s->a[0] < s->a[4] + new_len)))
 		return -X_EINVAL;
 	if (flags & MREMAP_FIXED)
 		native = X_MAP_FIXED;
@@ -168,7 +223,7 @@ static int64_t drop_pages(uint64_t addr, uint64_t end)
 			return -X_ENOMEM;
 		m.len = (r.end < end ? r.end : end) - addr;
 		m.prot = r.prot;
-		m.flags |= r.flags & X_MAP_GROWSDOWN;
+		m.flags |= r.flags & (X_MAP_GROWSDOWN | X_MAP_WIPE | X_MAP_NOFORK);
 		if (r.memory_koid == 0 && r.resident_pages != 0) {
 			int64_t error = x_mem_map(&m);
 
@@ -191,28 +246,53 @@ static int64_t check_mapped(uint64_t addr, uint64_t end)
 	return 0;
 }
 
-/* Those madvise(2) has on machines without memory failures to play. */
-static bool known_advice(int32_t advice)
+/* A region in the range that `flags` are set of, or (what 0) one that is not private anonymous memory. */
+static bool any_region(uint64_t addr, uint64_t end, uint32_t flags)
 {
-	return (advice >= 0 && advice <= 4) || (advice >= 8 && advice <= 25);
+	struct x_mem_region r;
+
+	for (; addr < end && x_mem_query(X_SELF, addr, &r) >= 0 && r.start < end; addr = r.end)
+		if (flags ? (r.flags & flags) != 0 : r.memory_koid != 0)
+			return true;
+	return false;
 }
 
+/* What is only advice is checked, and followed in that nothing is ever swapped out. */
 int64_t linux_madvise(struct sys *s)
 {
-	uint64_t len = s->a[1];
+	uint64_t len = s->a[1], addr = s->a[0], end;
+	int32_t advice = (int32_t)s->a[2];
+	uint32_t set = 0, clear = 0;
+	int64_t error;
 
-	if (!known_advice((int32_t)s->a[2]) || check_range(s->a[0], &len))
+	if (check_range(addr, &len))
 		return -X_EINVAL;
-	if ((int32_t)s->a[2] == MADV_DONTNEED && len)
-		return drop_pages(s->a[0], s->a[0] + len);
-	return check_mapped(s->a[0], s->a[0] + len);
+	end = addr + len;
+	switch (advice) {
+	case MADV_DONTNEED: case MADV_DONTNEED_LOCKED: case MADV_FREE:
+		if ((advice != MADV_DONTNEED_LOCKED && any_region(addr, end, X_MAP_LOCKED)) ||
+		    (advice == MADV_FREE && any_region(addr, end, 0)))
+			return -X_EINVAL;
+		return advice == MADV_FREE ? check_mapped(addr, end) : drop_pages(addr, end);
+	case MADV_REMOVE: /* no holes are made in shared memory */
+	case MADV_MERGEABLE: case MADV_UNMERGEABLE: /* pages are not compared */
+		return -X_EINVAL;
+	case MADV_WIPEONFORK: set = X_MAP_WIPE; break;
+	case MADV_KEEPONFORK: clear = X_MAP_WIPE; break;
+	case MADV_DONTFORK: set = X_MAP_NOFORK; break;
+	case MADV_DOFORK: clear = X_MAP_NOFORK; break;
+	default:
+		if (advice < 0 || advice > MADV_COLLAPSE || (advice > MADV_WILLNEED && advice < MADV_HUGEPAGE))
+			return -X_EINVAL;
+	}
+	error = check_mapped(addr, end);
+	return error || !(set | clear) || !len ? error : linux_error(x_mem_advise(X_SELF, addr, len, set, clear));
 }
 
-/* What is mapped counts as resident: nothing is ever swapped out. */
+/* Pages of files count as resident: they are in the filesystem's cache, or will be at once. */
 int64_t linux_mincore(struct sys *s)
 {
 	uint64_t addr = s->a[0], end, len = s->a[1], vector = s->a[2];
-	static const uint8_t resident = 1;
 
 	if (addr & PAGE_MASK)
 		return -X_EINVAL;
@@ -220,13 +300,16 @@ int64_t linux_mincore(struct sys *s)
 		return -X_ENOMEM;
 	if (!user_range(vector, len / X_PAGE_SIZE))
 		return -X_EFAULT;
-	for (end = addr + len; addr < end; addr += X_PAGE_SIZE) {
+	for (end = addr + len; addr < end;) {
 		struct x_mem_region r;
+		uint8_t present;
 
 		if (x_mem_query(X_SELF, addr, &r) < 0 || r.start > addr)
 			return -X_ENOMEM;
-		if (copy_out(vector++, &resident, 1))
-			return -X_EFAULT;
+		present = r.run_present || (r.flags & X_MAP_PAGED);
+		for (uint64_t i = 0; i < r.run_pages && addr < end; i++, addr += X_PAGE_SIZE)
+			if (copy_out(vector++, &present, 1))
+				return -X_EFAULT;
 	}
 	return 0;
 }
@@ -261,13 +344,15 @@ int64_t linux_brk(struct sys *s)
 	return (int64_t)now;
 }
 
-/* All memory stays in core. */
-static int64_t only_check(uint64_t addr, uint64_t len)
+/* The whole pages of a range, all of which must be mapped. */
+static int64_t mapped_range(uint64_t *addr, uint64_t *len)
 {
-	uint64_t start = addr & ~PAGE_MASK, bytes = len + (addr & PAGE_MASK);
+	uint64_t start = *addr & ~PAGE_MASK, bytes = *len + (*addr & PAGE_MASK);
 
-	if (bytes < len || check_range(start, &bytes))
+	if (bytes < *len || check_range(start, &bytes))
 		return -X_ENOMEM;
+	*addr = start;
+	*len = bytes;
 	return check_mapped(start, start + bytes);
 }
 
@@ -275,24 +360,91 @@ static int64_t only_check(uint64_t addr, uint64_t len)
  * it on the disk. Which file it was isn't known here any more: all are synced. */
 int64_t linux_msync(struct sys *s)
 {
+	uint64_t addr = s->a[0], len = s->a[1];
+	uint32_t flags = (uint32_t)s->a[2];
 	struct x_mem_region r;
 	struct x_call c;
-	int64_t error = (s->a[0] & PAGE_MASK) ? -X_EINVAL : only_check(s->a[0], s->a[1]);
+	int64_t error;
 
-	if (error || !((uint32_t)s->a[2] & MS_SYNC) || x_mem_query(X_SELF, s->a[0], &r) < 0 || !r.memory_koid)
+	if ((addr & PAGE_MASK) || (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
+	    (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+		return -X_EINVAL;
+	error = mapped_range(&addr, &len);
+	if (!error && (flags & MS_INVALIDATE) && any_region(addr, addr + len, X_MAP_LOCKED))
+		return -X_EBUSY;
+	if (error || !(flags & MS_SYNC) || x_mem_query(X_SELF, s->a[0], &r) < 0 || !r.memory_koid)
 		return error;
 	call_init(&c, VFS_SYNC);
 	return call_plain(X_SLOT_VFS, &c);
 }
 
-int64_t linux_mlock(struct sys *s) { return only_check(s->a[0], s->a[1]); }
-int64_t linux_mlock2(struct sys *s) { return (uint32_t)s->a[2] & ~1u ? -X_EINVAL : only_check(s->a[0], s->a[1]); }
-int64_t linux_munlock(struct sys *s) { return only_check(s->a[0], s->a[1]); }
-/* MCL_CURRENT 1, MCL_FUTURE 2, MCL_ONFAULT 4, the last not by itself */
+/* Memory is never swapped out: locking makes it present, and is counted. */
+static int64_t lock_range(uint64_t addr, uint64_t len, bool present)
+{
+	uint64_t bytes = len + (addr & PAGE_MASK), start = addr & ~PAGE_MASK;
+	int64_t error = bytes < len ? -X_EINVAL : may_lock(page_up(bytes) - locked_bytes(start, start + page_up(bytes)));
+
+	if (!error)
+		error = mapped_range(&addr, &len);
+	if (error || !len)
+		return error;
+	if (!present) /* MLOCK_ONFAULT: what is there stays, the rest comes when it is used */
+		return linux_error(x_mem_advise(X_SELF, addr, len, X_MAP_LOCKED | X_MAP_LOCKED_LATER, 0));
+	return linux_error(x_mem_advise(X_SELF, addr, len, X_MAP_LOCKED, 0));
+}
+
+int64_t linux_mlock(struct sys *s) { return lock_range(s->a[0], s->a[1], true); }
+
+int64_t linux_mlock2(struct sys *s)
+{
+	return (uint32_t)s->a[2] & ~1u ? -X_EINVAL : lock_range(s->a[0], s->a[1], !(s->a[2] & 1));
+}
+
+int64_t linux_munlock(struct sys *s)
+{
+	uint64_t addr = s->a[0], len = s->a[1];
+	int64_t error = mapped_range(&addr, &len);
+
+	return error || !len ? error : linux_error(x_mem_advise(X_SELF, addr, len, 0, X_MAP_LOCKED));
+}
+
+/* All that the program has mapped. */
+static void advise_all(uint32_t set, uint32_t clear)
+{
+	struct x_mem_region r;
+
+	for (uint64_t at = X_USER_MIN; x_mem_query(X_SELF, at, &r) >= 0; at = r.end)
+		if (r.prot && !(r.start >= X_PERS_BASE && r.start < X_PERS_END))
+			x_mem_advise(X_SELF, r.start, r.end - r.start, set, clear);
+}
+
+enum { MCL_CURRENT = 1, MCL_FUTURE = 2, MCL_ONFAULT = 4 };
+
 int64_t linux_mlockall(struct sys *s)
 {
 	uint32_t flags = (uint32_t)s->a[0];
+	struct x_mem_region r;
+	uint64_t all = 0;
+	int64_t error;
 
-	return flags == 0 || flags == 4 || (flags & ~7u) ? -X_EINVAL : 0;
+	if (flags == 0 || flags == MCL_ONFAULT || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)))
+		return -X_EINVAL;
+	for (uint64_t at = X_USER_MIN; x_mem_query(X_SELF, at, &r) >= 0; at = r.end)
+		if (!(r.flags & X_MAP_LOCKED) && !(r.start >= X_PERS_BASE && r.start < X_PERS_END))
+			all += r.end - r.start;
+	error = may_lock(flags & MCL_CURRENT ? all : 0);
+	if (error)
+		return error;
+	process.lock_future = (flags & MCL_FUTURE) != 0;
+	if (flags & MCL_CURRENT)
+		advise_all(X_MAP_LOCKED | (flags & MCL_ONFAULT ? X_MAP_LOCKED_LATER : 0), 0);
+	return 0;
 }
-int64_t linux_munlockall(struct sys *s) { (void)s; return 0; }
+
+int64_t linux_munlockall(struct sys *s)
+{
+	(void)s;
+	process.lock_future = false;
+	advise_all(0, X_MAP_LOCKED);
+	return 0;
+}

@@ -91,6 +91,8 @@ static int64_t open_file(uint64_t dirfd, uint64_t path, uint32_t flags, uint32_t
 	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;
 }
 
+int64_t open_path(uint64_t dirfd, uint64_t path, uint32_t flags) { return open_file(dirfd, path, flags, 0); }
+
 int64_t linux_open(struct sys *s)
 {
 	return open_file(CWD, s->a[0], (uint32_t)s->a[1], (uint32_t)s->a[2]);

@@ -90,6 +90,10 @@ struct pers_process {
 	uint32_t io_priority;    /* ioprio_set + 1, kept only; 0: never set */
 	uint32_t barriers;       /* membarrier commands registered for */
 	uint32_t persona;        /* personality(2), kept only */
+	uint64_t cap_unbounded, ambient; /* capabilities out of the bounding set; kept only */
+	uint32_t secure_bits, thp_disabled; /* kept only */
+	uint64_t deadline_policy[3]; /* sched_setattr: runtime, deadline, period, kept only */
+	bool lock_future;        /* mlockall: new mappings are locked */
 	struct aio_context aio[AIO_CONTEXTS]; /* [L] to make and end */
 	bool record_locks, file_locks; /* such locks were asked for: closing matters */
 	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
@@ -128,6 +132,8 @@ int32_t job_flags(void); /* FILE_NO_*, for msg.status: what a terminal must know
 int64_t check_fd(uint64_t fd); /* 0 or -X_EBADF; the range only */
 /* Room for new descriptors; closes what came above the limit. */
 void call_receive_fds(struct x_call *c, bool cloexec);
+
+bool capable(uint32_t capability); /* ident.c */
 
 /* ---- user.c: the program's memory. 0 or -X_EFAULT ---- */
 bool user_range(uint64_t addr, uint64_t len);     /* may be the program's: checked before any use */
@@ -173,6 +179,9 @@ void sigframe_enter(struct x_regs *regs, uint32_t sig, const struct linux_sigact
 		    uint64_t frame);
 void sigframe_restore(struct x_regs *regs, const struct linux_ucontext *uc);
 
+/* ---- path.c ---- */
+int64_t open_path(uint64_t dirfd, uint64_t path, uint32_t flags); /* a descriptor */
+
 /* ---- lock.c ---- */
 bool lock_command(uint32_t command);  /* of fcntl */
 int64_t lock_fcntl(uint64_t fd, uint32_t command, uint64_t addr);
@@ -184,6 +193,7 @@ struct pers_thread *thread_of(const struct x_upcall *frame);
 void thread_start_first(struct pers_thread *t);
 void threads_after_fork(struct pers_thread *t);
 struct pers_thread *thread_by_tid(uint32_t tid); /* [L] held */
+void robust_lists_end(void);    /* of all threads: the process ends */
 int64_t thread_clone(struct sys *s, uint64_t flags, uint64_t stack, uint64_t parent_tid,
 		     uint64_t child_tid, uint64_t tls);
 

@@ -195,6 +195,8 @@ int64_t wait_interrupted(struct sys *s, const uint64_t *mask)
 	return -RESTART_NOHAND;
 }
 
+#define STICKY_TIMEOUTS 0x4000000u
+
 /* What is left of a relative time-out, where Linux tells it. */
 static void put_remaining(uint64_t addr, uint64_t deadline, bool timeval)
 {
@@ -202,7 +204,7 @@ static void put_remaining(uint64_t addr, uint64_t deadline, bool timeval)
 	struct linux_timespec ts = to_timespec(left);
 	struct linux_timeval tv = to_timeval(left);
 
-	if (addr && deadline != X_FOREVER)
+	if (addr && deadline != X_FOREVER && !(process.persona & STICKY_TIMEOUTS))
 		copy_out(addr, timeval ? (void *)&tv : (void *)&ts, sizeof(ts));
 }
 

@@ -14,7 +14,7 @@
 #define EXEC_BUFFER_MAX X_WINDOW_MAX
 #define EXEC_BUFFERS (PERS_SCRATCH + 0x10000000ull)
 
-struct fork_args { uint64_t flags, stack, child_tid, tls; bool wait; };
+struct fork_args { uint64_t flags, stack, parent_tid, child_tid, tls; bool wait; };
 #define CLONE_PARENT 0x8000ull
 #define CLONE_SIGNAL_BITS 0xffull
 
@@ -45,6 +45,8 @@ static int64_t fork_process(struct sys *s, const struct fork_args *f)
 		x_thread_set_fs(f->tls);
 	}
 	pid = ids()->pid;
+	if (f->flags & CLONE_PARENT_SETTID) /* in its copy too, or before the parent goes on */
+		copy_out(f->parent_tid, &pid, sizeof(pid));
 	if (f->flags & CLONE_CHILD_SETTID)
 		copy_out(f->child_tid, &pid, sizeof(pid));
 	if (f->flags & CLONE_CHILD_CLEARTID)
@@ -64,7 +66,7 @@ int64_t linux_clone(struct sys *s)
 {
 	uint64_t flags = s->a[0];
 	struct fork_args f = {
-		.flags = flags, .stack = s->a[1], .child_tid = s->a[3], .tls = s->a[4],
+		.flags = flags, .stack = s->a[1], .parent_tid = s->a[2], .child_tid = s->a[3], .tls = s->a[4],
 		.wait = flags & CLONE_VFORK,
 	};
 	const uint64_t thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
@@ -240,27 +242,34 @@ int64_t linux_execve(struct sys *s)
 	return error ? error : exec(s, &c, s->a[1], s->a[2]);
 }
 
-/* A path relative to the working directory, or an open file (fexecve). */
+/* By path, an open file (fexecve), or a path below a directory: then the file is opened first. */
 int64_t linux_execveat(struct sys *s)
 {
+	uint32_t flags = (uint32_t)s->a[4];
 	struct x_call c;
 	char first = 0;
-	int64_t error;
+	int64_t error, file = -1;
 
-	if ((uint32_t)s->a[4] & ~AT_EMPTY_PATH)
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return -X_EINVAL;
-	error = exec_path(&c, s->a[1], (uint32_t)s->a[4] & AT_EMPTY_PATH);
+	error = exec_path(&c, s->a[1], flags & AT_EMPTY_PATH);
 	if (error)
 		return error;
 	if (c.win[0].len == 0) {
 		if (check_fd(s->a[0]))
 			return -X_EBADF;
 		c.handles[c.handle_count++] = (x_handle_t)s->a[0];
-	} else if ((int32_t)s->a[0] != LINUX_AT_FDCWD &&
-		   (copy_in(&first, s->a[1], 1) || first != '/')) {
-		return -X_ENOSYS;
+	} else if (((int32_t)s->a[0] != LINUX_AT_FDCWD && (copy_in(&first, s->a[1], 1) || first != '/')) ||
+		   (flags & AT_SYMLINK_NOFOLLOW)) {
+		file = open_path(s->a[0], s->a[1], F_O_CLOEXEC | (flags & AT_SYMLINK_NOFOLLOW ? F_O_NOFOLLOW : 0));
+		if (file < 0)
+			return file;
+		c.handles[c.handle_count++] = (x_handle_t)file;
 	}
-	return exec(s, &c, s->a[2], s->a[3]);
+	error = exec(s, &c, s->a[2], s->a[3]);
+	if (file >= 0)
+		x_handle_close((x_handle_t)file);
+	return error;
 }
 
 /* ----------------------------------------------------------------- end and wait */

@@ -89,12 +89,13 @@ static bool valid(uint32_t policy, int32_t priority)
 	}
 }
 
-static int64_t set_policy(uint64_t pid, uint32_t policy, int32_t priority)
+static int64_t set_policy(uint64_t pid, uint32_t policy, int32_t priority, bool deadline)
 {
 	struct x_call c;
 	int64_t error;
 
-	if (!valid(policy & ~RESET_ON_FORK, priority))
+	if (!valid(policy & ~RESET_ON_FORK, priority) &&
+	    !(deadline && (policy & ~RESET_ON_FORK) == POLICY_DEADLINE && priority == 0))
 		return -X_EINVAL;
 	error = sched_call(PM_SCHED_SET_POLICY, pid, policy, (uint32_t)priority, &c);
 	return error < 0 ? error : 0;
@@ -116,7 +117,7 @@ int64_t linux_sched_setscheduler(struct sys *s)
 		return -X_EINVAL;
 	if (copy_in(&priority, s->a[2], 4))
 		return -X_EFAULT;
-	return set_policy(s->a[0], (uint32_t)s->a[1], priority);
+	return set_policy(s->a[0], (uint32_t)s->a[1], priority, false);
 }
 
 int64_t linux_sched_getparam(struct sys *s)
@@ -143,7 +144,7 @@ int64_t linux_sched_setparam(struct sys *s)
 	if (copy_in(&priority, s->a[1], 4))
 		return -X_EFAULT;
 	error = sched_call(PM_SCHED_GET, s->a[0], 0, 0, &c);
-	return error < 0 ? error : set_policy(s->a[0], (uint32_t)c.msg.a[0], priority);
+	return error < 0 ? error : set_policy(s->a[0], (uint32_t)c.msg.a[0], priority, false);
 }
 
 static int64_t policy_limit(uint64_t policy, int64_t real_time)
@@ -196,7 +197,14 @@ int64_t linux_sched_setattr(struct sys *s)
 		return -X_E2BIG;
 	if (copy_in(&attr, s->a[1], size < sizeof(attr) ? size : sizeof(attr)))
 		return -X_EFAULT;
-	return set_policy(s->a[0], attr.policy, (int32_t)attr.priority);
+	if ((attr.policy & ~RESET_ON_FORK) == POLICY_DEADLINE) {
+		if (attr.runtime < 1024 || attr.deadline < attr.runtime || (attr.period && attr.period < attr.deadline))
+			return -X_EINVAL;
+		process.deadline_policy[0] = attr.runtime;
+		process.deadline_policy[1] = attr.deadline;
+		process.deadline_policy[2] = attr.period ? attr.period : attr.deadline;
+	}
+	return set_policy(s->a[0], attr.policy, (int32_t)attr.priority, true);
 }
 
 int64_t linux_sched_getattr(struct sys *s)
@@ -213,6 +221,11 @@ int64_t linux_sched_getattr(struct sys *s)
 		return error;
 	attr.policy = (uint32_t)c.msg.a[0];
 	attr.priority = (uint32_t)c.msg.a[1];
+	if ((attr.policy & ~RESET_ON_FORK) == POLICY_DEADLINE) { /* as the process last set it for any of its own */
+		attr.runtime = process.deadline_policy[0];
+		attr.deadline = process.deadline_policy[1];
+		attr.period = process.deadline_policy[2];
+	}
 	return copy_out(s->a[1], &attr, SCHED_ATTR_SIZE_0);
 }
 

@@ -38,6 +38,7 @@ void process_end(uint32_t wait_status)
 {
 	struct x_call c;
 
+	robust_lists_end();
 	for (;;) {
 		call_pm(&c, PM_EXIT, wait_status, 0, 0, 0);
 		x_proc_exit((int)wait_status); /* pm could not be asked */
@@ -166,6 +167,18 @@ static bool enter_handler(struct pers_thread *t, struct x_upcall *frame,
 	return true;
 }
 
+/* A frame that cannot be made is a SIGSEGV, whose own may lie elsewhere. */
+static void run_handler(struct pers_thread *t, struct x_upcall *frame, const struct linux_siginfo *info)
+{
+	const struct linux_siginfo fault = { .signo = SIGSEGV, .code = SI_KERNEL };
+
+	if (enter_handler(t, frame, info))
+		return;
+	if (info->signo == SIGSEGV || (frame->mask & signal_bit(SIGSEGV)) ||
+	    process.actions[SIGSEGV].handler <= SIG_IGN || !enter_handler(t, frame, &fault))
+		process_end(SIGSEGV);
+}
+
 /* Fills in who sent it; false: a queued one that is not there. */
 static bool signal_origin(struct pers_thread *t, uint32_t sig, uint64_t flags,
 			  struct linux_siginfo *info)
@@ -240,8 +253,7 @@ uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t
 			restart_settle(&frame->regs, code, number, true, action.flags & SA_RESTART);
 		if (sig < SIGRTMIN)
 			signal_origin(t, sig, action.flags, &info);
-		if (!enter_handler(t, frame, &info))
-			process_end(SIGSEGV);
+		run_handler(t, frame, &info);
 		return taken;
 	}
 	if (code)
@@ -261,8 +273,7 @@ void signal_force(struct pers_thread *t, struct x_upcall *frame, const struct li
 
 	if ((frame->mask & signal_bit(sig)) || handler == SIG_DFL || handler == SIG_IGN)
 		process_end(sig);
-	if (!enter_handler(t, frame, info))
-		process_end(SIGSEGV);
+	run_handler(t, frame, info);
 }
 
 /* ------------------------------------------------------------ the system calls */

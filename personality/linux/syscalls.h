@@ -34,7 +34,7 @@ L(sched_yield, 24, DONE)
 L(mremap, 25, PARTLY) /* only what lies in one mapping; no MREMAP_DONTUNMAP */
 L(msync, 26, PARTLY) /* the range is checked; dirty pages are written by fsync and with time */
 L(mincore, 27, DONE)
-L(madvise, 28, PARTLY) /* only MADV_DONTNEED on anonymous memory does something */
+L(madvise, 28, PARTLY) /* DONTNEED on anonymous memory and what concerns fork; MADV_REMOVE is EINVAL */
 L(shmget, 29, DONE)
 L(shmat, 30, DONE)
 L(shmctl, 31, DONE)
@@ -155,10 +155,10 @@ L(sched_getscheduler, 145, PARTLY) /* kept and told */
 L(sched_get_priority_max, 146, DONE)
 L(sched_get_priority_min, 147, DONE)
 L(sched_rr_get_interval, 148, DONE)
-L(mlock, 149, PARTLY) /* memory is never swapped out: the range is checked */
-L(munlock, 150, PARTLY) /* as mlock */
-L(mlockall, 151, PARTLY) /* nothing to do */
-L(munlockall, 152, PARTLY) /* nothing to do */
+L(mlock, 149, DONE)
+L(munlock, 150, DONE)
+L(mlockall, 151, DONE)
+L(munlockall, 152, DONE)
 L(vhangup, 153, PARTLY) /* does nothing */
 N(modify_ldt, 154)
 N(pivot_root, 155)
@@ -208,7 +208,7 @@ L(lremovexattr, 198, PARTLY) /* EOPNOTSUPP: no filesystem has any */
 L(fremovexattr, 199, PARTLY) /* EOPNOTSUPP: no filesystem has any */
 L(tkill, 200, DONE)
 L(time, 201, DONE)
-L(futex, 202, PARTLY) /* no priority inheritance, no FUTEX_FD; robust lists of killed processes are not walked */
+L(futex, 202, PARTLY) /* no priority inheritance, no FUTEX_FD; robust lists are not walked after SIGKILL */
 L(sched_setaffinity, 203, DONE)
 L(sched_getaffinity, 204, DONE)
 N(set_thread_area, 205)
@@ -328,10 +328,10 @@ L(getrandom, 318, DONE)
 L(memfd_create, 319, PARTLY) /* no sealing, no huge pages */
 N(kexec_file_load, 320)
 N(bpf, 321)
-L(execveat, 322, PARTLY) /* a path only relative to the working directory */
+L(execveat, 322, DONE)
 N(userfaultfd, 323)
 L(membarrier, 324, PARTLY) /* no rseq commands */
-L(mlock2, 325, PARTLY) /* as mlock */
+L(mlock2, 325, DONE)
 L(copy_file_range, 326, PARTLY) /* no flags; by way of a buffer */
 L(preadv2, 327, PARTLY) /* no RWF_NOWAIT, RWF_APPEND */
 L(pwritev2, 328, PARTLY) /* no RWF_NOWAIT, RWF_APPEND */

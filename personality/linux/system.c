@@ -10,7 +10,7 @@ int64_t linux_uname(struct sys *s)
 {
 	struct linux_utsname name = {
 		.sysname = "Linux", .nodename = "xinim", .release = "6.1.0-xinim",
-		.version = "XINIM 0.1", .machine = "x86_64", .domainname = "(none)",
+		.version = "#1 SMP XINIM 0.1", .machine = "x86_64", .domainname = "(none)",
 	};
 	struct x_call c;
 	int64_t error = user_probe(s->a[0], sizeof(name), true);
@@ -172,6 +172,19 @@ static int64_t meet(void)
 	return error < 0 ? linux_error(error) : 0;
 }
 
+/* Whatever any thread did before is seen after this one has run on each CPU in turn. */
+static int64_t visit_cpus(void)
+{
+	int64_t all = x_thread_affinity(X_SELF, 0, 0);
+
+	for (uint32_t cpu = 0; all > 0 && cpu < 64; cpu++)
+		if ((uint64_t)all >> cpu & 1 && x_thread_affinity(X_SELF, 0, 1ull << cpu) >= 0)
+			x_yield();
+	if (all > 0)
+		x_thread_affinity(X_SELF, 0, (uint64_t)all);
+	return 0;
+}
+
 int64_t linux_membarrier(struct sys *s)
 {
 	int32_t command = (int32_t)s->a[0];
@@ -180,7 +193,12 @@ int64_t linux_membarrier(struct sys *s)
 		return -X_EINVAL;
 	switch (command) {
 	case BARRIER_QUERY:
-		return BARRIER_PRIVATE | BARRIER_REGISTER_PRIVATE | BARRIER_PRIVATE_CORE | BARRIER_REGISTER_PRIVATE_CORE;
+		return BARRIER_GLOBAL | BARRIER_GLOBAL_EXPEDITED | BARRIER_REGISTER_GLOBAL | BARRIER_PRIVATE | BARRIER_REGISTER_PRIVATE |
+		        BARRIER_PRIVATE_CORE | BARRIER_REGISTER_PRIVATE_CORE;
+	case BARRIER_GLOBAL:
+	case BARRIER_GLOBAL_EXPEDITED:
+		return visit_cpus();
+	case BARRIER_REGISTER_GLOBAL:
 	case BARRIER_REGISTER_PRIVATE:
 	case BARRIER_REGISTER_PRIVATE_CORE:
 		__atomic_fetch_or(&process.barriers, (uint32_t)command, __ATOMIC_RELAXED);
@@ -279,8 +297,8 @@ int64_t linux_reboot(struct sys *s)
 
 /* ---------------------------------------------------------- things there are none of */
 
-int64_t linux_iopl(struct sys *s) { (void)s; return -X_EPERM; }
-int64_t linux_ioperm(struct sys *s) { (void)s; return -X_EPERM; }
+int64_t linux_iopl(struct sys *s) { return (uint32_t)s->a[0] > 3 ? -X_EINVAL : -X_EPERM; }
+int64_t linux_ioperm(struct sys *s) { return s->a[0] > 65536 || s->a[1] > 65536 - s->a[0] ? -X_EINVAL : -X_EPERM; }
 int64_t linux_ptrace(struct sys *s) { (void)s; return -X_EPERM; }
 int64_t linux_vhangup(struct sys *s) { (void)s; return ids()->euid == 0 ? 0 : -X_EPERM; }
 int64_t linux_acct(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_ENOSYS : -X_EPERM; }

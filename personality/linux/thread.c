@@ -208,6 +208,13 @@ static void robust_list_end(struct pers_thread *t)
 		robust_release((head.pending & ~1ull) + (uint64_t)head.offset, t->tid);
 }
 
+void robust_lists_end(void)
+{
+	for (uint32_t slot = 0; slot < process.slot_end; slot++)
+		if (__atomic_load_n(&process.slot_used[slot], __ATOMIC_ACQUIRE) && thread_in_slot(slot)->tid)
+			robust_list_end(thread_in_slot(slot));
+}
+
 /* Robust list, then the word pthread_join waits for, then the thread. */
 int64_t linux_exit(struct sys *s)
 {
@@ -251,9 +258,18 @@ int64_t linux_get_robust_list(struct sys *s)
 {
 	static const uint64_t bytes = 24;
 
-	if ((uint32_t)s->a[0] != 0 && (uint32_t)s->a[0] != s->thread->tid)
-		return -X_EPERM;
-	if (copy_out(s->a[1], &s->thread->robust_list, 8) || copy_out(s->a[2], &bytes, 8))
+	struct pers_thread *t = s->thread;
+	struct x_call c;
+	uint64_t list;
+
+	process_lock();
+	if ((uint32_t)s->a[0])
+		t = thread_by_tid((uint32_t)s->a[0]);
+	list = t ? t->robust_list : 0;
+	process_unlock();
+	if (!t) /* another process's are not told */
+		return call_pm(&c, PM_GETPGID, (uint32_t)s->a[0], 0, 0, 0) < 0 ? -X_ESRCH : -X_EPERM;
+	if (copy_out(s->a[1], &list, 8) || copy_out(s->a[2], &bytes, 8))
 		return -X_EFAULT;
 	return 0;
 }

@@ -5,6 +5,8 @@
  */
 #include "personality/linux/pers.h"
 
+#define CAP_SYS_TIME 25u
+
 uint64_t now_ns(void)
 {
 	return (uint64_t)x_clock(X_CLOCK_MONOTONIC);
@@ -57,7 +59,7 @@ static int native_clock(int32_t id)
 	case PROCESS_CPU: case THREAD_CPU:
 		return X_CLOCK_PROCESS;
 	default:
-		return id < 0 ? X_CLOCK_PROCESS : -1;
+		return id < 0 && (id & 3) != 3 ? X_CLOCK_PROCESS : -1; /* 3: of a descriptor */
 	}
 }
 
@@ -109,7 +111,7 @@ int64_t linux_time(struct sys *s)
 int64_t set_realtime(uint64_t ns)
 {
 	struct x_call c;
-	int64_t error = call_pm(&c, PM_SETTIME, ns, 0, 0, 0);
+	int64_t error = capable(CAP_SYS_TIME) ? call_pm(&c, PM_SETTIME, ns, 0, 0, 0) : -X_EPERM;
 
 	return error < 0 ? error : 0;
 }
@@ -126,7 +128,7 @@ int64_t linux_settimeofday(struct sys *s)
 		return -X_EFAULT;
 	if (s->a[0] && !convert_timeval(&t, &ns))
 		return -X_EINVAL;
-	if (ids()->euid != 0)
+	if (!capable(CAP_SYS_TIME))
 		return -X_EPERM;
 	return s->a[0] ? set_realtime(ns) : 0;
 }
@@ -200,7 +202,7 @@ static int64_t adjust_clock(uint64_t addr)
 	single = t.modes & ADJ_SINGLESHOT;
 	if (single && (t.modes & ~(uint32_t)ADJ_READONLY) != ADJ_OFFSET)
 		return -X_EINVAL;
-	if (t.modes && t.modes != (ADJ_OFFSET | ADJ_READONLY) && ids()->euid != 0)
+	if (t.modes && t.modes != (ADJ_OFFSET | ADJ_READONLY) && !capable(CAP_SYS_TIME))
 		return -X_EPERM;
 	if (!single && (t.modes & ADJ_TICK) && (t.tick < TICK_LOWEST || t.tick > TICK_HIGHEST))
 		return -X_EINVAL;

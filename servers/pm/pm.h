@@ -12,7 +12,7 @@
  *   counter.c               eventfd and timerfd
  *   sysv*.c                 System V IPC
  *   sysctl.c                /proc/sys
- *   proctree.c procfs.c procfile.c proctext*.c   the filesystem /proc
+ *   proctree.c procfs.c procfile.c proctext*.c config.c   the filesystem /proc
  *
  * All state is static and bounded; a call that has to wait is remembered by
  * its id in the struct of what it waits for.

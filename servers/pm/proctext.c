@@ -256,7 +256,7 @@ void text_swaps(struct text *t, const struct proc *p, uint64_t reader)
 
 FIXED_TEXT(text_ostype, "Linux")
 FIXED_TEXT(text_osrelease, "6.1.0-xinim")
-FIXED_TEXT(text_os_version, "XINIM 0.1")
+FIXED_TEXT(text_os_version, "#1 SMP XINIM 0.1")
 FIXED_TEXT(text_zero, "0")
 FIXED_TEXT(text_sem, "250\t32000\t32\t128") /* SEM_PER_SET, all, SEM_OPS, SEM_SETS */
 FIXED_TEXT(text_msgmax, "8192")

@@ -116,11 +116,30 @@ void text_pid_statm(struct text *t, const struct proc *p, uint64_t reader)
 		 (ull)code, (ull)(info.mapped_pages > code ? info.mapped_pages - code : 0));
 }
 
-static void add_memory(struct text *t, const struct x_proc_info *info)
+/* The next region from *addr on: false at the end. */
+static bool next_region(const struct proc *p, uint64_t *addr, struct x_mem_region *r)
+{
+	if (p->state == PROC_ZOMBIE || *addr >= X_USER_MAX || x_mem_query(p->process, *addr, r) < 0 || r->end <= *addr)
+		return false;
+	*addr = r->end;
+	return true;
+}
+
+static ull locked_kib(const struct proc *p)
+{
+	uint64_t addr = X_USER_MIN, bytes = 0;
+	struct x_mem_region r;
+
+	while (next_region(p, &addr, &r))
+		bytes += r.flags & X_MAP_LOCKED ? r.end - r.start : 0;
+	return (ull)bytes / 1024;
+}
+
+static void add_memory(struct text *t, const struct proc *p, const struct x_proc_info *info)
 {
 	ull mapped = (ull)info->mapped_pages * 4, resident = (ull)info->resident_pages * 4;
 
-	text_add(t, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8u kB\n", mapped, mapped, 0u);
+	text_add(t, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\n", mapped, mapped, locked_kib(p));
 	text_add(t, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nVmData:\t%8llu kB\n", resident, resident, mapped);
 }
 
@@ -140,7 +159,7 @@ void text_pid_status(struct text *t, const struct proc *p, uint64_t reader)
 		text_add(t, "%u ", i->groups[n]);
 	text_add(t, "\n");
 	if (p->state != PROC_ZOMBIE)
-		add_memory(t, &info);
+		add_memory(t, p, &info);
 	text_add(t, "Threads:\t%u\n", info.threads ? info.threads : 1);
 	text_add(t, "SigQ:\t0/0\nSigPnd:\t%016x\nShdPnd:\t%016x\nSigBlk:\t%016x\nSigIgn:\t%016x\n"
 		 "SigCgt:\t%016x\n", 0u, 0u, 0u, 0u, 0u);
@@ -214,12 +233,32 @@ void text_pid_maps(struct text *t, const struct proc *p, uint64_t reader)
 	uint64_t addr = X_USER_MIN;
 
 	(void)reader;
-	if (p->state == PROC_ZOMBIE)
-		return;
-	while (addr < X_USER_MAX && t->length + 160 < t->size && x_mem_query(p->process, addr, &r) >= 0 &&
-	       r.end > addr) {
+	while (t->length + 160 < t->size && next_region(p, &addr, &r))
 		add_region(t, p, &r);
-		addr = r.end;
+}
+
+/* What is not counted here (sharing, dirt, swap) is told as none. */
+void text_pid_smaps(struct text *t, const struct proc *p, uint64_t reader)
+{
+	struct x_mem_region r;
+	uint64_t addr = X_USER_MIN;
+
+	(void)reader;
+	while (t->length + 640 < t->size && next_region(p, &addr, &r)) {
+		ull size = (ull)(r.end - r.start) / 1024, resident = (ull)r.resident_pages * 4;
+		bool shared = r.memory_koid && !(r.flags & X_MAP_PRIVATE);
+
+		add_region(t, p, &r);
+		text_add(t, "Size:           %8llu kB\nKernelPageSize: %8u kB\nMMUPageSize:    %8u kB\n", size, 4u, 4u);
+		text_add(t, "Rss:            %8llu kB\nPss:            %8llu kB\n", resident, resident);
+		text_add(t, "Shared_Clean:   %8u kB\nShared_Dirty:   %8llu kB\nPrivate_Clean:  %8u kB\n", 0u,
+			 shared ? resident : 0, 0u);
+		text_add(t, "Private_Dirty:  %8llu kB\nReferenced:     %8llu kB\nAnonymous:      %8llu kB\n",
+			 shared ? 0 : resident, resident, r.memory_koid ? 0 : resident);
+		text_add(t, "Swap:           %8u kB\nLocked:         %8llu kB\n", 0u,
+			 r.flags & X_MAP_LOCKED ? resident : 0);
+		text_add(t, "VmFlags:%s%s%s%s%s\n", r.prot & X_PROT_READ ? " rd" : "", r.prot & X_PROT_WRITE ? " wr" : "",
+			 r.prot & X_PROT_EXEC ? " ex" : "", shared ? " sh" : "", r.flags & X_MAP_LOCKED ? " lo" : "");
 	}
 }
 

@@ -17,6 +17,10 @@ static struct { uint64_t value, lowest, highest; } numbers[SYSCTL_NUMBERS] = {
 	[SYSCTL_SWAPPINESS] = { 0, 0, 200 },
 	[SYSCTL_MAX_MAP_COUNT] = { 65530, 0, INT32_MAX },
 	[SYSCTL_DROP_CACHES] = { 0, 1, 4 },
+	/* the next object's id, once; UINT64_MAX, told as -1: any */
+	[SYSCTL_SHM_NEXT] = { UINT64_MAX, 0, INT32_MAX },
+	[SYSCTL_SEM_NEXT] = { UINT64_MAX, 0, INT32_MAX },
+	[SYSCTL_MSG_NEXT] = { UINT64_MAX, 0, INT32_MAX },
 	[SYSCTL_RR_SLICE] = { 10, 0, INT32_MAX },
 	[SYSCTL_RT_PERIOD] = { 1000000, 1, INT32_MAX },
 	[SYSCTL_RT_RUNTIME] = { 950000, 0, INT32_MAX },
@@ -38,6 +42,17 @@ uint64_t sysctl_value(enum sysctl which)
 	return numbers[which].value;
 }
 
+int32_t sysctl_take_next(enum sysctl which)
+{
+	int32_t next = (int32_t)numbers[which].value;
+
+	if (next >= 0)
+		numbers[which].value = UINT64_MAX;
+	return next;
+}
+
+static bool is_next(enum sysctl which) { return which >= SYSCTL_SHM_NEXT && which <= SYSCTL_MSG_NEXT; }
+
 static char *place(enum sysctl which, size_t *size)
 {
 	switch (which) {
@@ -51,7 +66,9 @@ void sysctl_text(struct text *t, enum sysctl which)
 {
 	size_t size;
 
-	if (which < SYSCTL_NUMBERS)
+	if (is_next(which) && numbers[which].value == UINT64_MAX)
+		text_add(t, "-1\n");
+	else if (which < SYSCTL_NUMBERS)
 		text_add(t, "%llu\n", (unsigned long long)numbers[which].value);
 	else
 		text_add(t, "%s\n", place(which, &size));

@@ -2,6 +2,7 @@
 /*
  * System V IPC: ids, keys and permissions, the same for all three kinds.
  */
+#include "servers/pm/sysctl.h"
 #include "servers/pm/sysv.h"
 
 static uint32_t slot_of(const struct sysv_table *t, const struct sysv_object *o)
@@ -11,7 +12,7 @@ static uint32_t slot_of(const struct sysv_table *t, const struct sysv_object *o)
 
 uint32_t sysv_id(const struct sysv_table *t, const struct sysv_object *o)
 {
-	return o->seq * SYSV_ID_STRIDE + slot_of(t, o);
+	return o->chosen ? o->chosen - 1 : o->seq * SYSV_ID_STRIDE + slot_of(t, o);
 }
 
 struct sysv_object *sysv_find(const struct sysv_table *t, uint32_t id)
@@ -19,7 +20,12 @@ struct sysv_object *sysv_find(const struct sysv_table *t, uint32_t id)
 	uint32_t slot = id % SYSV_ID_STRIDE;
 	struct sysv_object *o = slot < t->count ? sysv_at(t, slot) : NULL;
 
-	return o && o->used && o->seq == id / SYSV_ID_STRIDE ? o : NULL;
+	if (o && o->used && !o->chosen && o->seq == id / SYSV_ID_STRIDE)
+		return o;
+	for (uint32_t i = 0; i < t->count; i++)
+		if (sysv_at(t, i)->used && sysv_at(t, i)->chosen == id + 1)
+			return sysv_at(t, i);
+	return NULL;
 }
 
 struct sysv_object *sysv_by_key(const struct sysv_table *t, uint32_t key)
@@ -32,6 +38,8 @@ struct sysv_object *sysv_by_key(const struct sysv_table *t, uint32_t key)
 
 struct sysv_object *sysv_new(const struct sysv_table *t, const struct proc *p, uint32_t key, uint32_t flags)
 {
+	int32_t wanted = sysctl_take_next(t->next);
+
 	for (uint32_t i = 0; i < t->count; i++) {
 		struct sysv_object *o = sysv_at(t, i);
 		uint16_t seq = (uint16_t)((o->seq + 1) % (INT32_MAX / SYSV_ID_STRIDE));
@@ -40,7 +48,8 @@ struct sysv_object *sysv_new(const struct sysv_table *t, const struct proc *p, u
 			continue;
 		memset(o, 0, t->stride);
 		*o = (struct sysv_object){
-			.used = true, .seq = seq, .key = key, .uid = p->ids.euid, .gid = p->ids.egid,
+			.used = true, .seq = seq, .chosen = wanted >= 0 && !sysv_find(t, (uint32_t)wanted) ? (uint32_t)wanted + 1 : 0,
+			.key = key, .uid = p->ids.euid, .gid = p->ids.egid,
 			.cuid = p->ids.euid, .cgid = p->ids.egid, .mode = flags & 0777,
 			.ctime = sysv_seconds(),
 		};

@@ -20,6 +20,7 @@
 struct sysv_object {
 	bool used;
 	uint16_t seq;
+	uint32_t chosen;     /* id asked for by a *_next_id of sysctl, + 1; 0: by slot and age */
 	uint32_t key, uid, gid, cuid, cgid, mode;
 	uint64_t ctime;
 };
@@ -28,6 +29,7 @@ struct sysv_object {
 struct sysv_table {
 	void *objects;
 	uint32_t count, stride;
+	uint8_t next;        /* SYSCTL_*_NEXT */
 };
 
 static inline struct sysv_object *sysv_at(const struct sysv_table *t, uint32_t slot)

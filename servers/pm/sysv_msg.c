@@ -27,7 +27,7 @@ static struct queue {
 	uint32_t lspid, lrpid;
 } queues[MSG_QUEUES];
 
-static const struct sysv_table table = { queues, MSG_QUEUES, sizeof(queues[0]) };
+static const struct sysv_table table = { queues, MSG_QUEUES, sizeof(queues[0]), SYSCTL_MSG_NEXT };
 
 static struct parked {
 	struct x_in in;          /* in.id 0: free */

@@ -4,6 +4,7 @@
  * that cannot be done now is parked and looked at again, oldest first, whenever
  * a value of its set changed.
  */
+#include "servers/pm/sysctl.h"
 #include "servers/pm/sysv.h"
 
 enum { PARKED_MAX = 256, UNDO_MAX = 2048 };
@@ -17,7 +18,7 @@ static struct set {
 	struct semaphore sem[SEM_PER_SET];
 } sets[SEM_SETS];
 
-static const struct sysv_table table = { sets, SEM_SETS, sizeof(sets[0]) };
+static const struct sysv_table table = { sets, SEM_SETS, sizeof(sets[0]), SYSCTL_SEM_NEXT };
 
 static struct parked {
 	uint64_t call_id, order; /* call_id 0: free */

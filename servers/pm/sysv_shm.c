@@ -16,7 +16,7 @@ static struct segment {
 	uint32_t cpid, lpid, nattch;
 } segments[SHM_SEGMENTS];
 
-static const struct sysv_table table = { segments, SHM_SEGMENTS, sizeof(segments[0]) };
+static const struct sysv_table table = { segments, SHM_SEGMENTS, sizeof(segments[0]), SYSCTL_SHM_NEXT };
 
 static struct attach {
 	const struct proc *proc; /* NULL: free */

@@ -118,6 +118,57 @@ static void file_mapping(void)
 	unlink(name);
 }
 
+/* Locked pages are there, and stay; the range is the whole pages. */
+static void locking(void)
+{
+	size_t page = 4096;
+	unsigned char there[4];
+	char *m = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(m != MAP_FAILED && mincore(m, 4 * page, there) == 0);
+	CHECK(!(there[0] & 1) && !(there[3] & 1));
+	CHECK(mlock(m + 100, page) == 0); /* two pages */
+	CHECK(mincore(m, 4 * page, there) == 0);
+	printf("locked: %d %d %d %d\n", there[0] & 1, there[1] & 1, there[2] & 1, there[3] & 1);
+	FAILS(madvise(m, page, MADV_DONTNEED), EINVAL);
+	FAILS(msync(m, page, MS_INVALIDATE), EBUSY);
+	FAILS(msync(m, page, MS_SYNC | MS_ASYNC), EINVAL);
+	CHECK(munlock(m, 2 * page) == 0 && madvise(m, page, MADV_DONTNEED) == 0);
+	CHECK(mincore(m, 4 * page, there) == 0 && !(there[0] & 1) && (there[1] & 1));
+	CHECK(munmap(m + 2 * page, page) == 0);
+	FAILS(mlock(m, 4 * page), ENOMEM);
+	FAILS(mlockall(0), EINVAL);
+	FAILS(syscall(SYS_mlock2, m, page, 2), EINVAL);
+	munmap(m, 4 * page);
+}
+
+/* What a fork is told to leave behind. */
+static void after_fork(void)
+{
+	size_t page = 4096;
+	char *m = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	memset(m, 7, 3 * page);
+	CHECK(madvise(m, page, MADV_WIPEONFORK) == 0);
+	CHECK(madvise(m + page, page, MADV_DONTFORK) == 0);
+	if (fork() == 0) {
+		unsigned char there;
+		int left_out = mincore(m + page, page, &there) == -1 && errno == ENOMEM;
+
+		_exit(m[0] == 0 && m[2 * page] == 7 && left_out ? 0 : 1);
+	}
+	CHECK(wait(&status) > 0 && status == 0);
+	CHECK(m[0] == 7 && m[page] == 7);
+	CHECK(madvise(m, 2 * page, MADV_KEEPONFORK) == 0 && madvise(m, 2 * page, MADV_DOFORK) == 0);
+	if (fork() == 0)
+		_exit(m[0] == 7 && m[page] == 7 ? 0 : 1);
+	CHECK(wait(&status) > 0 && status == 0);
+	FAILS(madvise(m, page, 1212), EINVAL);
+	FAILS(madvise(m + 1, page, MADV_NORMAL), EINVAL);
+	munmap(m, 3 * page);
+}
+
 int main(void)
 {
 	signal(SIGSEGV, fault);
@@ -129,5 +180,7 @@ int main(void)
 	heap();
 	sharing();
 	file_mapping();
+	locking();
+	after_fork();
 	return check_end("memory");
 }

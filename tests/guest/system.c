@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include "check.h"
 
+#define NOBODY 1000000000 /* a pid above every pid_max */
+
 enum { FUTEX_WAIT = 0, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP = 5 };
 enum { FUTEX_OP_SET, FUTEX_OP_ADD, FUTEX_OP_OR, FUTEX_OP_ANDN, FUTEX_OP_XOR };
 enum { FUTEX_OP_CMP_EQ, FUTEX_OP_CMP_NE, FUTEX_OP_CMP_LT, FUTEX_OP_CMP_LE, FUTEX_OP_CMP_GT };
@@ -30,17 +32,17 @@ static void scheduling(void)
 	CHECK(sched_get_priority_max(SCHED_OTHER) == 0);
 	FAILS(sched_get_priority_max(77), EINVAL);
 	CHECK(syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER && syscall(SYS_sched_getscheduler, getpid()) == SCHED_OTHER);
-	FAILS(syscall(SYS_sched_getscheduler, 32767), ESRCH);
+	FAILS(syscall(SYS_sched_getscheduler, NOBODY), ESRCH);
 	FAILS(syscall(SYS_sched_getscheduler, -1), EINVAL);
 	CHECK(syscall(SYS_sched_getparam, 0, &param) == 0 && param.sched_priority == 0);
 	FAILS(syscall(SYS_sched_getparam, 0, NULL), EINVAL);
-	FAILS(syscall(SYS_sched_getparam, 32767, &param), ESRCH);
+	FAILS(syscall(SYS_sched_getparam, NOBODY, &param), ESRCH);
 	param.sched_priority = 1;
 	FAILS(syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param), EINVAL);
 	FAILS(syscall(SYS_sched_setscheduler, 0, 77, &param), EINVAL);
 	FAILS(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, NULL), EINVAL);
 	FAILS(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, (void *)8), EFAULT);
-	FAILS(syscall(SYS_sched_setscheduler, 32767, SCHED_FIFO, &param), ESRCH);
+	FAILS(syscall(SYS_sched_setscheduler, NOBODY, SCHED_FIFO, &param), ESRCH);
 	param.sched_priority = 0;
 	CHECK(syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &param) == 0);
 	CHECK(syscall(SYS_sched_getscheduler, 0) == SCHED_BATCH);
@@ -52,7 +54,7 @@ static void scheduling(void)
 	FAILS(syscall(SYS_sched_rr_get_interval, -1, &slice), EINVAL);
 	CHECK(sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) >= 1);
 	FAILS(syscall(SYS_sched_getaffinity, 0, 1, &set), EINVAL);
-	FAILS(sched_getaffinity(32767, sizeof(set), &set), ESRCH);
+	FAILS(sched_getaffinity(NOBODY, sizeof(set), &set), ESRCH);
 	CPU_ZERO(&set);
 	FAILS(sched_setaffinity(0, sizeof(set), &set), EINVAL);
 	CPU_SET(0, &set);

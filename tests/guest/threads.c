@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -151,6 +152,33 @@ static void *leave(void *arg)
 	exit(check_end("threads"));
 }
 
+/* Who holds a robust mutex and ends, by itself or by a signal, leaves word of it. */
+static void owner_dies(void)
+{
+	pthread_mutex_t *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t attr;
+	int status;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	CHECK(m != MAP_FAILED && pthread_mutex_init(m, &attr) == 0);
+	for (int how = 0; how < 2; how++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			pthread_mutex_lock(m);
+			if (how)
+				raise(SIGTERM);
+			_exit(0);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && status == (how ? SIGTERM : 0));
+		CHECK(pthread_mutex_lock(m) == EOWNERDEAD);
+		CHECK(pthread_mutex_consistent(m) == 0 && pthread_mutex_unlock(m) == 0);
+	}
+	munmap(m, 4096);
+}
+
 int main(void)
 {
 	pthread_t t;
@@ -161,6 +189,7 @@ int main(void)
 	thread_signals();
 	timeouts();
 	fork_in_thread();
+	owner_dies();
 	CHECK(pthread_create(&t, NULL, leave, NULL) == 0);
 	pthread_exit(NULL); /* the first thread ends before the process does */
 }

@@ -210,10 +210,13 @@ int64_t x_mem_map(const struct x_mem_map *m)
 
 int64_t x_mem_unmap(x_handle_t s, uint64_t addr, uint64_t len) { (void)s; (void)addr; (void)len; fake.unmapped++; return 0; }
 int64_t x_mem_protect(x_handle_t s, uint64_t addr, uint64_t len, uint32_t prot) { (void)s; (void)addr; (void)len; (void)prot; return 0; }
+int64_t x_mem_advise(x_handle_t s, uint64_t addr, uint64_t len, uint32_t set, uint32_t clear) { (void)s; (void)addr; (void)len; (void)set; (void)clear; return 0; }
+int64_t x_thread_affinity(x_handle_t p, uint32_t t, uint64_t set) { (void)p; (void)t; (void)set; return 1; }
 int64_t x_mem_query(x_handle_t s, uint64_t addr, struct x_mem_region *r)
 {
 	(void)s;
-	*r = (struct x_mem_region){ .start = 0x20000000, .end = 0x20010000, .prot = X_PROT_READ, .resident_pages = 1 };
+	*r = (struct x_mem_region){ .start = 0x20000000, .end = 0x20010000, .prot = X_PROT_READ, .resident_pages = 1,
+				    .run_pages = 16, .run_present = 1 };
 	return addr < r->end ? 0 : -X_ENOENT;
 }
 int64_t x_mem_move(uint64_t o, uint64_t ol, uint64_t nl, uint64_t na, uint32_t f) { (void)ol; (void)nl; (void)na; (void)f; return (int64_t)o; }

@@ -36,6 +36,8 @@ int64_t x_mem_unmap(x_handle_t space, uint64_t addr, uint64_t len);
 int64_t x_mem_protect(x_handle_t space, uint64_t addr, uint64_t len, uint32_t prot);
 int64_t x_mem_query(x_handle_t space, uint64_t addr, struct x_mem_region *r);
 int64_t x_mem_move(uint64_t old, uint64_t old_len, uint64_t new_len, uint64_t new_addr, uint32_t flags);
+int64_t x_mem_advise(x_handle_t space, uint64_t addr, uint64_t len, uint32_t set, uint32_t clear);
+int64_t x_thread_affinity(x_handle_t proc, uint32_t thread, uint64_t set);
 int64_t x_proc_exit(int status);
 int64_t x_thread_create(const struct x_thread_create *t);
 int64_t x_thread_exit(uint32_t *clear);

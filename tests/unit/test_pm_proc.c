@@ -1089,7 +1089,7 @@ static void test_proc_list(void **state)
 		cursor = last->cursor;
 	}
 	assert_int_equal(pids, 21);
-	assert_int_equal(entries, 21 + 18);
+	assert_int_equal(entries, 21 + 19);
 	pm_closure(object, 1);
 	object = open_proc("1", 0);
 	exit_with(kids[0], 0);
