@@ -132,6 +132,7 @@ struct sock {
 	union { struct tcp_pcb *tcp; struct udp_pcb *udp; struct raw_pcb *raw; } pcb;
 	bool bound, listening, connecting, connected, was_connected;
 	bool peer_fin, shut_read, shut_write, orphan, in_use, closed_pcb, refused, opened_window, late_success, ended;
+	bool ack_due;            /* data came in this iteration that is to be acknowledged at its end */
 	int error;               /* SO_ERROR */
 	/* receiving */
 	struct packet *received, *received_last;

@@ -47,6 +47,19 @@ static uint32_t window_limit(const struct sock *s)
 
 /* ---- callbacks: note and mark ---- */
 
+/* One acknowledgement for all that comes in an iteration, with the window that is open
+ * at its end: they would leave together anyway, at the commit. */
+static void acknowledge_later(struct sock *s, struct tcp_pcb *pcb)
+{
+	if (s->orphan || pcb->state != ESTABLISHED) {
+		tcp_ack_now(pcb);
+		return;
+	}
+	tcp_clear_flags(pcb, TF_ACK_DELAY | TF_ACK_NOW);
+	s->ack_due = true;
+	sock_mark(s, 0);
+}
+
 /* Two segments or more in one piece: the peer waits for the acknowledgement. */
 static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
@@ -63,8 +76,8 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 		sock_mark(s, X_READY_IN | X_READY_RDHUP);
 		return ERR_OK;
 	}
-	if (p->tot_len >= 2 * pcb->mss)
-		tcp_ack_now(pcb);
+	if (p->tot_len >= 2 * pcb->mss || (pcb->flags & TF_ACK_NOW))
+		acknowledge_later(s, pcb);
 	s->got_bytes += p->tot_len;
 	if (s->shut_read) { /* as Linux does: taken and thrown away */
 		tcp_recved(pcb, p->tot_len);
@@ -623,6 +636,17 @@ static void settle_orphan(struct sock *s)
 
 /* ---- settling ---- */
 
+/* With data, if some leaves. */
+static void push_and_acknowledge(struct sock *s)
+{
+	if (s->ack_due && s->pcb.tcp)
+		tcp_ack_now(s->pcb.tcp);
+	tcp_push(s);
+	if (s->ack_due && s->pcb.tcp && (s->pcb.tcp->flags & TF_ACK_NOW))
+		tcp_send_empty_ack(s->pcb.tcp);
+	s->ack_due = false;
+}
+
 static void answer_accept(struct sock *listener, struct waiter *w)
 {
 	struct sock *s = listener->accepted;
@@ -707,7 +731,7 @@ void tcp_settle(struct sock *s)
 			break;
 		waiter_end(w, status);
 	}
-	tcp_push(s);
+	push_and_acknowledge(s);
 	if (s->shut_write)
 		queue_fin(s);
 }
