@@ -10,11 +10,19 @@
 
 enum rs_op {
 	RS_POWEROFF = 0x800, /* a[0] 0 power off, 1 reboot: after VFS_SYNC by the caller. Answered never */
-	RS_COMPLAIN,         /* win0 (read): service name; a peer broke its protocol: probe it */
-	RS_INSTANCE_START,   /* a[0], a[1] name of a service with `instances`: a further one is started
+	RS_INSTANCE_START = 0x802,   /* a[0], a[1] name of a service with `instances`: a further one is started
 	                        -> a[0] its number (its port is boot handle "name.number"); -X_ENFILE */
 	RS_INSTANCE_STOP,    /* a[0], a[1] name, a[2] number: it is told to end */
+	RS_TEXT,             /* a[0] RS_TEXT_*; win0 (write) -> status length, cut to the window */
 };
+
+/* From rs on a service's own port, answered by lib/ipc: a[0] -> ~a[0]. A service whose
+ * answers are nonsense gets this one wrong, too. */
+#define RS_PROBE 0x8f0u
+
+#define RS_TEXT_SERVICES 1u /* /proc/xinim/services */
+#define RS_TEXT_STATS    2u /* /proc/xinim/stats */
+#define RS_TEXT_EVENTS   3u /* /proc/xinim/events */
 
 /* Bits of the event behind every service's boot handle "rs_event" (X_R_WRITE);
  * the boot handle "rs" is the port of rs, in services whose manifest uses it ... */
@@ -25,6 +33,9 @@ enum rs_op {
 #define RS_CONTROL_PING 2u  /* answer by signalling RS_EVENT_PONG from the event loop */
 #define RS_EVENT_PONG 4u
 #define RS_EVENT_GAVE_UP_ITEM 8u /* warm: one item was failed, having killed the service twice */
+/* The peer behind the i-th boot handle broke its protocol: to be probed. */
+#define RS_EVENT_PEERS 48u
+#define RS_EVENT_PEER(i) (1ull << (16 + (i)))
 /* fault injection by `svc inject`, acted on by lib/ipc */
 #define RS_CONTROL_HANG 0x10u      /* wait for ever, and not at its port */
 #define RS_CONTROL_EXCEPTION 0x20u /* store to an unmapped address */

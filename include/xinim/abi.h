@@ -392,7 +392,7 @@ enum x_notified { X_NOTIFY_POSTED, X_NOTIFY_WAS_PENDING, X_NOTIFY_DROPPED /* ign
 
 /* x_proc_create flags and scheduling bands */
 #define X_PROC_LINUX 1u   /* lazy memory, fd slots, personality */
-#define X_PROC_KEPT  2u   /* halts, when its last thread ends, for x_proc_reset or the last x_proc_kill */
+#define X_PROC_KEPT  2u   /* halts, when its last thread ends, for x_proc_reset or the last handle's end */
 /* rdi of the only thread of a process that was reset in place; 0 at a cold start */
 #define X_WARM_START 1u
 #define X_WARM_BLAME 2u   /* it did it itself: exit, exception, hang */
@@ -564,6 +564,7 @@ struct x_boot_page {
 	uint64_t archive_bytes;/* first process: size of the archive */
 	uint64_t incarnation;  /* 1 for the first start of a service */
 	uint64_t log_bytes;    /* of its undo log; 0: it is not restarted warm */
+	uint64_t keep_bytes;   /* of the memory behind boot handle "keep", if there is one */
 	char cmdline[512];     /* kernel command line */
 	char args[512];
 	struct x_boot_handle handles[64];

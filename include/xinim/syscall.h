@@ -179,7 +179,8 @@ static inline int64_t x_proc_exec(const struct x_proc_exec *e) { return X_CALL1(
 static inline int64_t x_proc_kill(x_handle_t proc, int status) { return X_CALL2(proc_kill, proc, status); }
 /* Warm restart of a halted process (X_PROC_KEPT; else -X_ESRCH): what it received,
  * minted, bound, mapped and got as handles since the last commit of its port is
- * undone; items go back to the head of the queue. Then t, its only thread, runs. */
+ * undone; items go back to the head of the queue. Then t, its only thread, runs. If
+ * that is not possible it is dead. x_proc_kill does nothing to one that has halted. */
 static inline int64_t x_proc_reset(x_handle_t proc, const struct x_thread_create *t) { return X_CALL2(proc_reset, proc, t); }
 static inline int64_t x_proc_suspend(x_handle_t proc, int on) { return X_CALL2(proc_suspend, proc, on); }
 static inline int64_t x_proc_info(x_handle_t proc, struct x_proc_info *i) { return X_CALL2(proc_info, proc, i); }

@@ -227,8 +227,10 @@ static void restart_first(struct process *p)
 	     p->fault_regs.rip);
 	p->commit_ran_ns = p->ran_ns;
 	first_thread.arg = X_WARM_START | (p->status == -X_ECANCELED ? 0 : X_WARM_BLAME);
-	if (deaths >= 3 || process_reset(p, &first_thread))
+	if (deaths >= 3)
 		process_end(p);
+	else
+		process_reset(p, &first_thread);
 }
 
 /* Others are watched by the first process; it is watched by the kernel, at each
@@ -253,13 +255,18 @@ static void process_halt(struct process *p)
 		binding_post(&p->obj, 1);
 }
 
-/* Back to the last commit, with a new thread and nothing of the old ones. */
+/* Back to the last commit, with a new thread and nothing of the old ones. What cannot
+ * go on so is dead, and its maker hears of it. */
 int process_reset(struct process *p, const struct x_thread_create *c)
 {
 	int64_t id;
 
-	if (p->state != X_PROC_HALTED || !p->commits)
+	if (p->state != X_PROC_HALTED)
 		return -X_ESRCH;
+	if (!p->commits) {
+		process_end(p);
+		return -X_ESRCH;
+	}
 	handle_table_undo(p);
 	space_undo(p->space, p->commits);
 	if (p->state != X_PROC_HALTED) /* it held the last handle to itself */
@@ -267,11 +274,11 @@ int process_reset(struct process *p, const struct x_thread_create *c)
 	p->state = X_PROC_RUNNING;
 	p->dying = p->suspended = false;
 	id = process_add_thread(p, c, NULL);
-	if (id >= 0)
-		return 0;
-	p->state = X_PROC_HALTED;
-	p->dying = true;
-	return id;
+	if (id < 0) {
+		p->dying = true;
+		process_end(p);
+	}
+	return id < 0 ? id : 0;
 }
 
 int process_start_first(struct process *p, const struct x_thread_create *c)

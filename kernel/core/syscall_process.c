@@ -119,7 +119,9 @@ int64_t call_proc_kill(const struct args *a)
 
 	if (!p)
 		return err;
-	process_kill(p, X_DEATH_KILLED, (int)a->b);
+	/* One that has halted meanwhile is dead enough: who resets it wants its state. */
+	if (p->state != X_PROC_HALTED)
+		process_kill(p, X_DEATH_KILLED, (int)a->b);
 	object_unref(&p->obj);
 	return 0;
 }

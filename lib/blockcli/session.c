@@ -118,6 +118,7 @@ void bcli_session_lost(struct block_client *c, bool pause)
 static void session_broken(struct block_client *c, const char *why)
 {
 	server_log("the driver of %s breaks the protocol: %s", c->info.name, why);
+	server_complain(c->driver);
 	bcli_session_lost(c, true);
 }
 
@@ -346,6 +347,8 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	unmap_retired(c);
 	if (!status && (reply->handle_count < 2 || reply->handle_count > 3 || !take_info(c, &reply->msg)))
 		status = -X_EPROTO;
+	if (status == -X_EPROTO)
+		server_complain(c->driver);
 	if (status) {
 		for (uint32_t i = 0; i < reply->handle_count; i++)
 			out_close(reply->handles[i]);

@@ -400,6 +400,7 @@ static void on_batch_end(void)
 	}
 	if (more)
 		out_signal(loop.again, 1);
+	bdrv_remember_all();
 	if (bdrv_request_submitted_count() && !loop.tick.deadline_ns)
 		timer_set(&loop.tick, server_now_ns + TICK_NS);
 }
@@ -452,6 +453,7 @@ static void read_options(void)
 		d->number = i;
 		d->scheduler = which < 0 ? SCHEDULER_NONE : which;
 		name_disk(d);
+		bdrv_recall(d);
 	}
 }
 

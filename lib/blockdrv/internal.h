@@ -8,6 +8,7 @@
  *   open.c      calls: BLOCK_OPEN and those that ask about disks
  *   scan.c      partitions: reads for partition.h
  *   list.c      the texts
+ *   remember.c  what the next incarnation should know
  */
 #ifndef LIB_BLOCKDRV_INTERNAL_H
 #define LIB_BLOCKDRV_INTERNAL_H
@@ -74,6 +75,7 @@ struct disk {
 	uint64_t fair_bytes;      /* fair: served_bytes of the session that was served last */
 	struct partition_scan scan;
 	struct disk_stats stats;
+	uint64_t remembered_ns, remembered_depth_sum; /* when, and of which state */
 };
 
 struct driver {
@@ -94,6 +96,11 @@ static inline bool bdrv_coming(const struct disk *d)
 {
 	return d->state == DISK_STARTING || d->state == DISK_RESETTING;
 }
+
+/* remember.c */
+void bdrv_recall(struct disk *d);                         /* once, named: what was remembered of it */
+void bdrv_remember(struct disk *d);
+void bdrv_remember_all(void);                             /* those of which there is news, if it is time */
 
 /* request.c */
 void bdrv_request_init(void);

@@ -251,6 +251,7 @@ static int control(struct disk *d, const char *command)
 		if (scheduler < 0)
 			return scheduler;
 		d->scheduler = scheduler;
+		bdrv_remember(d);
 		return 0;
 	}
 	if (!strcmp(command, "rescan"))

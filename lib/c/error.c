@@ -14,3 +14,14 @@ const char *x_error_text(int64_t error)
 	}
 	return error == 0 ? "no error" : "unknown error";
 }
+
+bool x_error_is_known(int64_t error)
+{
+	switch (error < 0 ? -error : error) {
+#define X_ERROR_KNOWN(name, number, text) case number:
+	X_ERRORS(X_ERROR_KNOWN)
+#undef X_ERROR_KNOWN
+		return true;
+	}
+	return false;
+}

@@ -27,6 +27,13 @@ void tell_rs(uint64_t bits)
 		out_signal(rs_event, bits);
 }
 
+void server_complain(x_handle_t peer)
+{
+	for (uint32_t i = 0; i < boot->handle_count && i < RS_EVENT_PEERS; i++)
+		if (boot->handles[i].handle == peer)
+			tell_rs(RS_EVENT_PEER(i));
+}
+
 void server_ready(void)
 {
 	if (!ready_sent)

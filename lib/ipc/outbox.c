@@ -6,6 +6,7 @@
  * outbox that is full is committed on the spot; the server's loop commits
  * early (between items) to make that rare, since it splits an iteration.
  */
+#include "lib/c/error.h"
 #include "lib/c/string.h"
 #include "lib/ipc/internal.h"
 
@@ -173,6 +174,7 @@ static struct started {
 	reply_fn done;          /* NULL: free */
 	void *ctx;
 	uint32_t generation;
+	x_handle_t target;
 } started[STARTED_MAX];
 static uint32_t started_hint;
 
@@ -205,6 +207,7 @@ struct x_out *out_start(x_handle_t target, reply_fn done, void *ctx, uint64_t *c
 	s->done = done ? done : ignore_reply;
 	s->ctx = ctx;
 	s->generation++;
+	s->target = target;
 	o->target = target;
 	o->id = cookie_make(COOKIE_STARTED, s->generation, index);
 	if (cookie)
@@ -232,5 +235,7 @@ void started_reply(const struct x_in *in)
 		return;
 	}
 	s->done = NULL;
+	if (in->msg.status < 0 && !x_error_is_known(in->msg.status))
+		server_complain(s->target);
 	done(s->ctx, in);
 }

@@ -6,6 +6,7 @@
  * early commit between two items leaves the rest of the batch to be done.
  */
 #include "lib/ipc/internal.h"
+#include "proto/rs.h"
 
 static REGION_SCRATCH struct x_in batch[X_MAX_BATCH]; /* filled by the kernel only */
 static uint32_t batch_count, batch_next;
@@ -49,8 +50,21 @@ static void commit_early(void)
 	server_commit(NULL, 0, 0);
 }
 
+static void answer_probe(const struct x_in *in)
+{
+	struct x_msg msg = { .a = { ~in->msg.a[0] } };
+
+	for (uint32_t i = 0; i < in->handle_count; i++)
+		out_close(in->handles[i]);
+	out_answer(in->id, &msg);
+}
+
 static void receive_call(const struct x_in *in)
 {
+	if (in->object == 0 && in->msg.op == RS_PROBE) {
+		answer_probe(in);
+		return;
+	}
 	if (ops->call) {
 		ops->call(in);
 		return;

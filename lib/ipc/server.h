@@ -59,6 +59,9 @@ __attribute__((noreturn)) void server_exit(void);
 /* The number of commits so far: what was released in this very iteration may still
  * be needed by a rollback. */
 uint64_t server_epoch(void);
+/* When the iteration began that the last warm restart has undone: nobody has been
+ * served since. 0: there was none. */
+uint64_t server_cut_ns(void);
 /* A part of batch_end's work that can do without being done, such as one packet
  * received: `object` and `id` name it, the same ones after a rollback. true: it has
  * killed the service twice and is to be dropped. server_part_end(): what follows is
@@ -72,6 +75,10 @@ __attribute__((format(printf, 1, 2))) void server_log(const char *fmt, ...);
 /* Tell rs that the service is ready to serve (also done by server_run at its
  * first commit if it was not done before). */
 void server_ready(void);
+/* The peer behind this boot handle broke its protocol (an impossible index, an answer
+ * that makes no sense): rs is told, and probes it. Errors outside the error list in
+ * answers to started calls are complained of by themselves. */
+void server_complain(x_handle_t peer);
 void server_defer_ready(void);           /* call before server_run: wait for server_ready() */
 
 /* A fault on purpose (RS_CONTROL_* of proto/rs.h), once: not again when the iteration

@@ -32,6 +32,7 @@ static REGION_SCRATCH struct {
 	uint32_t parts_failed;  /* since the last good run */
 	uint32_t slow_commits;  /* left */
 	uint64_t since_ns;      /* last warm restart */
+	uint64_t cut_ns;        /* when the iteration began that it undid */
 	uint64_t restarts;
 } warm;
 
@@ -152,6 +153,7 @@ void warm_start(uint64_t arg)
 	region.mapped_end = server_memory_end();
 	outbox_forget();
 	control_warm(port.epoch);
+	warm.cut_ns = server_now_ns;
 	server_now_ns = now;
 	if (arg & X_WARM_BLAME)
 		blame();
@@ -268,6 +270,11 @@ void warm_after_commit(uint64_t epoch)
 	if (log_memory)
 		region_open(log_memory, epoch);
 	region.mapped_end = server_memory_end();
+}
+
+uint64_t server_cut_ns(void)
+{
+	return warm.cut_ns;
 }
 
 uint64_t server_epoch(void)

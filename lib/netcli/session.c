@@ -68,6 +68,7 @@ static void open_later(struct net_client *c, uint64_t delay_ns)
 void ncli_session_broken(struct net_client *c, const char *why)
 {
 	server_log("the driver %s breaks the protocol: %s", c->info.name, why);
+	server_complain(c->driver);
 	c->pause = true;
 	c->state = CLIENT_LOST;
 }
@@ -347,6 +348,8 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	unmap_retired(c);
 	if (!status && (reply->handle_count != 2 || !take_info(c, &reply->msg)))
 		status = -X_EPROTO;
+	if (status == -X_EPROTO)
+		server_complain(c->driver);
 	if (status) {
 		for (uint32_t i = 0; i < reply->handle_count; i++)
 			out_close(reply->handles[i]);

@@ -47,6 +47,8 @@ static void on_stats(void *ctx, const struct x_in *reply)
 	struct ask *a = ctx;
 	int32_t bytes = reply->msg.status;
 
+	if (bytes > (int32_t)sizeof(a->text))
+		server_complain(drivers[nodes[a->next].driver].port);
 	if (bytes > 0 && bytes <= (int32_t)sizeof(a->text)) {
 		uint32_t head = (uint32_t)snprintf(a->head, sizeof(a->head), "%s%s\n", a->length ? "\n" : "",
 						   nodes[a->next].name);

@@ -7,6 +7,7 @@
 
 #include "lib/ipc/file.h"
 #include "proto/bdev.h"
+#include "proto/rs.h"
 #include "proto/socket.h"
 #include "servers/pm/sysctl.h"
 
@@ -140,21 +141,42 @@ static void text_known(void *ctx, const struct x_in *reply)
 	file_opened(f, &f->opening, F_S_IFREG | 0444);
 }
 
-/* The mounts are known to vfs, disks to bdev, what concerns the network to net. */
+/* Who knows it (X_NO_HANDLE: a system without), and how it is asked. */
+static x_handle_t text_source(uint16_t asked, struct x_msg *msg)
+{
+	if (!asked || asked == ASKED_MOUNTINFO) {
+		msg->op = VFSCTL_MOUNTS;
+		msg->a[0] = asked ? VFS_MOUNTS_INFO : VFS_MOUNTS_TABLE;
+		return vfs_port;
+	}
+	if (asked >= ASKED_RS) {
+		msg->op = RS_TEXT;
+		msg->a[0] = asked - ASKED_RS;
+		return rs_port;
+	}
+	if (asked >= ASKED_BDEV) {
+		msg->op = BDEV_TEXT;
+		msg->a[0] = asked - ASKED_BDEV;
+		return bdev_port;
+	}
+	msg->op = SOCK_TEXT;
+	msg->a[0] = asked - 1u;
+	return net_port;
+}
+
 static void ask_text(struct procfile *f, const struct x_in *in, uint16_t asked)
 {
-	bool mounts = !asked || asked == ASKED_MOUNTINFO, disks = !mounts && asked >= ASKED_BDEV;
-	x_handle_t server = disks ? bdev_port : mounts ? vfs_port : net_port;
+	struct x_msg msg = { 0 };
+	x_handle_t server = text_source(asked, &msg);
 	struct x_out *out;
 
-	if (server == X_NO_HANDLE) { /* a system without */
+	if (server == X_NO_HANDLE) {
 		file_opened(f, in, F_S_IFREG | 0444);
 		return;
 	}
 	out = out_start(server, text_known, f, NULL);
 	f->opening = *in;
-	out->msg.op = disks ? (uint32_t)BDEV_TEXT : mounts ? (uint32_t)VFSCTL_MOUNTS : (uint32_t)SOCK_TEXT;
-	out->msg.a[0] = disks ? asked - ASKED_BDEV : !mounts ? asked - 1u : asked ? VFS_MOUNTS_INFO : VFS_MOUNTS_TABLE;
+	out->msg = msg;
 	out->win[0] = (struct x_window){ (uintptr_t)f->data, BIG_BYTES, X_WIN_WRITE };
 	out->win_count = 1;
 }

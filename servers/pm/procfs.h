@@ -34,14 +34,15 @@ struct node {
 	uint8_t type;        /* enum node_type */
 	bool big;            /* the text may need PROCFILE_BIG bytes */
 	text_fn *text;       /* NULL: a link, or a file whose text another server has: */
-	uint16_t asked;      /* of vfs if 0 or ASKED_MOUNTINFO; of bdev: ASKED_BDEV + BDEV_TEXT_* (proto/bdev.h); else of
-	                        net: SOCK_TEXT_* + 1 (proto/socket.h) */
+	uint16_t asked;      /* of vfs if 0 or ASKED_MOUNTINFO; of bdev: ASKED_BDEV + BDEV_TEXT_* (proto/bdev.h); of rs:
+	                        ASKED_RS + RS_TEXT_* (proto/rs.h); else of net: SOCK_TEXT_* + 1 (proto/socket.h) */
 	uint8_t sysctl;      /* enum sysctl: what the text is, and what can be written */
 	write_fn *write;     /* NULL: can not be written */
 };
 
 #define ASKED_BDEV 0x100u
 #define ASKED_MOUNTINFO 0x200u
+#define ASKED_RS 0x300u
 #define PROC_ROOT_INODE 1ull
 
 struct place {

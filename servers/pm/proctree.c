@@ -4,6 +4,7 @@
  * process has. Node 0 of either is its directory.
  */
 #include "proto/bdev.h"
+#include "proto/rs.h"
 #include "proto/socket.h"
 #include "servers/pm/sysctl.h"
 
@@ -29,6 +30,9 @@ static const struct node system_nodes[] = {
 	{ "partitions", 0, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_PARTITIONS, 0, NULL },
 	{ "block", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_STATS, 0, NULL },
 	{ "kernel", SYSTEM_XINIM, NODE_FILE, false, text_kernel, 0, 0, NULL },
+	{ "services", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_RS + RS_TEXT_SERVICES, 0, NULL },
+	{ "stats", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_RS + RS_TEXT_STATS, 0, NULL },
+	{ "events", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_RS + RS_TEXT_EVENTS, 0, NULL },
 	{ "self", 0, NODE_LINK, false, NULL, 0, 0, NULL },
 	{ "mounts", 0, NODE_LINK, false, NULL, 0, 0, NULL },
 	{ "meminfo", 0, NODE_FILE, false, text_meminfo, 0, 0, NULL },

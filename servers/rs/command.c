@@ -139,6 +139,8 @@ static int command_status(struct text *t, struct service *s)
 	print_set(t, "needs", s->needs);
 	print_set(t, "uses", s->uses);
 	print_causes(t, s);
+	if (s->complaints)
+		text_print(t, "%-12s %llu of peers\n", "complaints", (unsigned long long)s->complaints);
 	print_outages(t, s);
 	if (s->is_rs || s->process != X_NO_HANDLE)
 		print_process(t, s);

@@ -21,6 +21,9 @@ int command_stats(struct text *out, const char *form);
 /* For `svc top`: microseconds, then a line a service: name, state, CPU us, memory KiB,
  * restarts, items its port has delivered. (stats.c) */
 void command_figures(struct text *out);
+/* /proc/xinim/services and /proc/xinim/stats: a line of column names, a line a service. (stats.c) */
+void text_services(struct text *out);
+void text_stats(struct text *out);
 __attribute__((format(printf, 2, 3))) void text_print(struct text *t, const char *fmt, ...); /* cut if full */
 
 #endif

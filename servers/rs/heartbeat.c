@@ -36,24 +36,42 @@ bool heartbeat_had_a_chance(struct service *s)
 	return false;
 }
 
+/* In an iteration, and since the look before it neither ran nor was ready to: it waits,
+ * and not at its port. No server has a reason to; so no deadline is needed. */
+static bool waits_elsewhere(struct service *s)
+{
+	struct x_proc_info i;
+	bool same;
+
+	if (x_proc_info(s->process, &i) < 0)
+		return false;
+	same = i.ran_ns == s->seen_ran_ns;
+	s->seen_ran_ns = i.ran_ns;
+	return same && i.runnable == 0;
+}
+
 static bool iteration_too_old(struct service *s, uint64_t now)
 {
 	uint64_t period_ns = s->manifest->heartbeat_period_ms * MS;
 	uint64_t deadline_ns = s->manifest->heartbeat_deadline_ms * MS;
 	uint64_t elapsed_ns = now - s->last_look_ns;
 	struct x_port_info i;
+	bool waits;
 
 	if (elapsed_ns < period_ns)
 		return false;
 	s->last_look_ns = now;
 	if (!heartbeat_had_a_chance(s) || x_port_info(s->port, &i) < 0)
 		return false;
+	waits = i.iteration_ns && waits_elsewhere(s);
 	if (i.iteration_ns == 0 || i.iteration_ns != s->seen_iteration_ns) {
 		s->seen_iteration_ns = i.iteration_ns;
 		s->seen_looks = 0;
 		return false;
 	}
 	s->seen_looks++;
+	if (waits)
+		return true;
 	return now > i.iteration_ns && now - i.iteration_ns > deadline_ns &&
 	       s->seen_looks * (period_ns > TICK_NS ? period_ns : TICK_NS) >= deadline_ns;
 }

@@ -8,13 +8,16 @@
  */
 #include "lib/c/stdio.h"
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "proto/dev.h"
 #include "proto/rs.h"
+#include "servers/rs/command.h"
 #include "servers/rs/events.h"
 #include "servers/rs/service.h"
 #include "servers/rs/svcdev.h"
 
 #define MANIFEST_PREFIX "manifest/"
+#define TEXT_BYTES 32768u
 
 struct graph graph;
 struct archive archive;
@@ -159,20 +162,6 @@ static void make_services(void)
 
 /* -------------------------------------------------------------------- the calls */
 
-static void complain(const struct x_in *in)
-{
-	char name[NAME_BYTES];
-	struct service *s;
-	int64_t n = in->win_count ? window_string(in->id, 0, in->win[0].len, name, sizeof(name)) : -X_EFAULT;
-
-	s = n < 0 ? NULL : service_find(name);
-	if (s && s->state == SERVICE_RUNNING && !s->is_rs) {
-		event_add(s->name, "a peer complains of it");
-		s->last_ping_ns = 0; /* probed at the next look */
-	}
-	out_status(in->id, n < 0 ? n : s ? 0 : -X_ENOENT);
-}
-
 static struct service *further_instance(const struct x_in *in, uint32_t instance)
 {
 	char name[NAME_BYTES];
@@ -210,6 +199,29 @@ static void instance_stop(const struct x_in *in)
 	out_status(in->id, s ? 0 : -X_ENOENT);
 }
 
+/* A file of /proc/xinim, for pm. */
+static void text_call(const struct x_in *in)
+{
+	static REGION_SCRATCH char buffer[TEXT_BYTES];
+	struct text t = { buffer, sizeof(buffer), 0 };
+
+	switch (in->msg.a[0]) {
+	case RS_TEXT_SERVICES:
+		text_services(&t);
+		break;
+	case RS_TEXT_STATS:
+		text_stats(&t);
+		break;
+	case RS_TEXT_EVENTS:
+		t.length = event_print(t.buf, t.size, EVENT_MAX);
+		break;
+	default:
+		out_status(in->id, -X_EINVAL);
+		return;
+	}
+	out_status(in->id, window_write(in->id, 0, 0, t.buf, t.length));
+}
+
 static void port_call(const struct x_in *in)
 {
 	for (uint32_t i = 0; i < in->handle_count; i++)
@@ -221,14 +233,14 @@ static void port_call(const struct x_in *in)
 	case RS_POWEROFF:
 		poweroff_start(in->msg.a[0] == 1);
 		break; /* never answered */
-	case RS_COMPLAIN:
-		complain(in);
-		break;
 	case RS_INSTANCE_START:
 		instance_start(in);
 		break;
 	case RS_INSTANCE_STOP:
 		instance_stop(in);
+		break;
+	case RS_TEXT:
+		text_call(in);
 		break;
 	default:
 		out_status(in->id, -X_ENOSYS);

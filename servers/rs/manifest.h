@@ -31,6 +31,7 @@ struct manifest {
 	bool restart;                /* `restart always` (default), `warm` or `never` */
 	uint32_t warm_log_kib;       /* `restart warm`: of the undo log; 0: cold */
 	uint32_t memory_mib;         /* 0: no limit given */
+	uint32_t keep_kib;           /* of checkpoints that outlive an incarnation; 0: none */
 	uint32_t instances;          /* `instances`: how many there may be; further ones start when asked for */
 	uint32_t cpu_percent, cpu_seconds; /* more of a CPU for so long is too much; 0: no limit */
 	uint32_t answer_ms;          /* how long a call may be open, 0: as long as it likes */

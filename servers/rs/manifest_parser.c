@@ -171,6 +171,13 @@ static const char *key_memory(struct manifest *m, const struct words *w)
 	return NULL;
 }
 
+static const char *key_keep(struct manifest *m, const struct words *w)
+{
+	if (w->count != 2 || !parse_number(w->word[1], 2, 64, &m->keep_kib))
+		return "expected: keep 2..64 (KiB)";
+	return NULL;
+}
+
 static const char *key_instances(struct manifest *m, const struct words *w)
 {
 	if (w->count != 2 || !parse_number(w->word[1], 2, 16, &m->instances))
@@ -238,6 +245,7 @@ static const struct key { const char *name; key_fn fn; bool repeatable; } keys[]
 	{ "heartbeat", key_heartbeat, false },
 	{ "restart", key_restart, false },
 	{ "memory", key_memory, false },
+	{ "keep", key_keep, false },
 	{ "instances", key_instances, false },
 	{ "cpu", key_cpu, false },
 	{ "answers", key_answers, false },
@@ -325,6 +333,8 @@ static const char *check_whole(struct manifest *m, const char *name)
 		return "`instances` of a driver are as many as its devices";
 	if (m->warm_log_kib && m->kind == KIND_DRIVER)
 		return "a driver restarts cold: its device's state is not kept";
+	if (m->warm_log_kib && m->keep_kib)
+		return "what restarts warm has all its state and cannot `keep`";
 	if (!manifest_name_valid(name))
 		return "not a proper name for a service";
 	return NULL;

@@ -31,10 +31,12 @@ bool self_restarted(void)
 			return false;
 	x_proc_info(X_SELF, &i);
 	service_record_death(s, &i);
+	outage_add(&s->outages, server_now_ns - server_cut_ns());
 	s->kill_cause = CAUSE_NONE;
 	s->restarts++;
 	s->warm_restarts++;
-	event_announce(s->name, "restarted warm after %s (%s)", cause_name(s->last_cause), s->last_text);
+	event_announce(s->name, "restarted warm after %s (%s), %llu us outage", cause_name(s->last_cause), s->last_text,
+		       (unsigned long long)(server_now_ns - server_cut_ns()) / 1000);
 	for (uint32_t k = 0; k < service_count; k++)
 		spawn_distrust(&services[k]);
 	return true;

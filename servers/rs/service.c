@@ -33,7 +33,7 @@ const char *cause_name(enum cause c)
 		[CAUSE_MEMORY] = "memory", [CAUSE_HANG] = "hang", [CAUSE_TIMEOUT] = "start-up timeout",
 		[CAUSE_KILLED] = "killed", [CAUSE_REQUESTED] = "requested",
 		[CAUSE_DEPENDENCY] = "dependency", [CAUSE_DMA] = "forbidden DMA",
-		[CAUSE_CPU] = "CPU time",
+		[CAUSE_CPU] = "CPU time", [CAUSE_GARBAGE] = "garbage",
 	};
 
 	return names[c];
@@ -73,7 +73,7 @@ void service_init(struct service *s, const char *name, const struct manifest *m,
 	s->manifest = m;
 	s->base = base;
 	s->instance = instance;
-	s->port = s->process = s->control = s->rs_event = s->device = X_NO_HANDLE;
+	s->port = s->process = s->control = s->rs_event = s->device = s->keep = X_NO_HANDLE;
 	s->spare.process = X_NO_HANDLE;
 	s->deadline.fn = service_on_deadline;
 	s->deadline.ctx = s;

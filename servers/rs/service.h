@@ -22,6 +22,7 @@
 #define RS_SERVICE_H
 
 #include "lib/ipc/server.h"
+#include "proto/rs.h"
 #include "servers/rs/archive.h"
 #include "servers/rs/graph.h"
 #include "servers/rs/manifest.h"
@@ -37,7 +38,8 @@ enum service_state {
 
 enum cause {
 	CAUSE_NONE, CAUSE_EXIT, CAUSE_EXCEPTION, CAUSE_MEMORY, CAUSE_HANG, CAUSE_TIMEOUT,
-	CAUSE_KILLED, CAUSE_REQUESTED, CAUSE_DEPENDENCY, CAUSE_DMA, CAUSE_CPU, CAUSE_COUNT,
+	CAUSE_KILLED, CAUSE_REQUESTED, CAUSE_DEPENDENCY, CAUSE_DMA, CAUSE_CPU, CAUSE_GARBAGE,
+	CAUSE_COUNT,
 };
 
 enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
@@ -50,6 +52,7 @@ enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 #define WARM_DEADLINE_NS     1000000000ull /* from reset in place to the next commit */
 #define WARM_TRIES 5u                      /* without a good run between: then cold */
 #define WARM_GOOD_RUN_NS     1000000000ull
+#define KEEP_DEATHS 3u                     /* so many without a good run: without its checkpoints */
 #define PREPARE_AFTER_NS      20000000ull /* a run of that: make the next process */
 #define PING_PERIOD_NS       1000000000ull
 #define PING_DEADLINE_NS     2000000000ull
@@ -71,6 +74,7 @@ struct service {
 	enum stop_goal stop_goal;
 
 	x_handle_t port, process, control, rs_event, device;
+	x_handle_t keep;                /* memory of its checkpoints (lib/ipc/keep.h); made when needed */
 	char device_name[16];
 	uint64_t incarnation;
 	struct server_timer deadline;   /* of the state */
@@ -88,12 +92,16 @@ struct service {
 	uint64_t last_ping_ns;
 	uint64_t seen_iteration_ns;     /* heartbeat: iteration at the last look ... */
 	uint32_t seen_looks;            /* ... and how often it was the same */
+	uint64_t seen_ran_ns;           /* ... and how long it had run */
 	uint64_t last_look_ns;
 	uint64_t last_asked_ns, last_ran_ns; /* for its chance to run: when, and its running time then */
 	uint64_t little_ns;             /* running time in looks without a chance */
 	uint64_t cpu_window_ns, cpu_ran_ns; /* budget.c: a second, and its running time then */
 	uint32_t cpu_over;              /* windows over its budget, one after the other */
 	char budget_text[80];           /* what it was killed for, "": not for that */
+	uint8_t peer[RS_EVENT_PEERS];   /* index of the service behind each boot handle, SERVICE_MAX: none */
+	bool probing;                   /* after a complaint of a peer; with this question */
+	uint64_t probe, complained_ns;
 	bool cannot_start;              /* it said so: RS_EVENT_FAILED */
 	bool injected;                  /* a fault was asked for: does not count */
 	bool was_ready;                 /* so there is a state to go on with */
@@ -104,7 +112,7 @@ struct service {
 	enum cause kill_cause;          /* why rs is killing it */
 
 	/* all incarnations */
-	uint64_t restarts, warm_restarts, items_failed, cause_count[CAUSE_COUNT];
+	uint64_t complaints, restarts, warm_restarts, items_failed, cause_count[CAUSE_COUNT];
 	enum cause last_cause;
 	char last_text[112];
 	struct policy policy;
@@ -147,6 +155,8 @@ void spawn_distrust(struct service *s);
 void spawn_warm(struct service *s, bool blame);
 /* After death: close everything of the incarnation, quiet its device, reset its port. */
 void spawn_reap(struct service *s);
+/* Its checkpoints, if it has any, are not for its next incarnation. */
+void spawn_forget(struct service *s, const char *why);
 
 /* ---- supervise.c: events of a service's life ---- */
 void service_start(struct service *s);
@@ -178,6 +188,7 @@ static inline bool service_is_spare(const struct service *s)
 }
 bool self_restarted(void);                            /* self.c: rs has died; is the table sound? */
 void budget_look(struct service *s);                  /* budget.c: kills it if it takes too much */
+void complaints_of(const struct service *who, uint64_t bits); /* complaint.c: RS_EVENT_PEER() */
 void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
 void init_check(void);                                /* init.c: first Linux process */
 void init_on_death(const struct service *s);          /* init.c: programs end with pm and vfs */

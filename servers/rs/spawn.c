@@ -229,8 +229,11 @@ static void give_irq(struct spawning *sp, uint32_t line)
 static void give_peers(struct spawning *sp)
 {
 	for (uint32_t i = 0; i < service_count; i++)
-		if (sp->s->uses & 1ull << services[i].base)
+		if (sp->s->uses & 1ull << services[i].base) {
+			if (sp->page.handle_count < RS_EVENT_PEERS)
+				sp->s->peer[sp->page.handle_count] = i;
 			give(sp, services[i].name, services[i].port, RIGHTS_PEER);
+		}
 }
 
 /* The ports of those that serve a node of /dev, as "node.<name>". */
@@ -260,6 +263,32 @@ static void give_control(struct spawning *sp)
 	give(sp, "rs_event", event, X_R_WRITE);
 }
 
+/* The same memory for all incarnations, until it is discarded. */
+static void give_keep(struct spawning *sp)
+{
+	struct x_mem_create c = { .bytes = (uint64_t)sp->s->manifest->keep_kib << 10 };
+
+	if (sp->s->keep == X_NO_HANDLE) {
+		int64_t h = x_mem_create(&c);
+
+		if (h < 0) {
+			sp->wrong = "out of memory";
+			return;
+		}
+		sp->s->keep = h;
+	}
+	give(sp, "keep", sp->s->keep, X_R_READ | X_R_WRITE);
+}
+
+void spawn_forget(struct service *s, const char *why)
+{
+	if (s->keep == X_NO_HANDLE)
+		return;
+	event_announce(s->name, "its checkpoints are discarded: %s", why);
+	out_close(s->keep);
+	s->keep = X_NO_HANDLE;
+}
+
 static void give_all(struct spawning *sp)
 {
 	const struct manifest *m = sp->s->manifest;
@@ -272,6 +301,8 @@ static void give_all(struct spawning *sp)
 		give_nodes(sp);
 	if (sp->s->device != X_NO_HANDLE)
 		give(sp, "device", sp->s->device, RIGHTS_DEVICE);
+	if (m->keep_kib)
+		give_keep(sp);
 	if (m->ioport_count)
 		give_away(sp, "ioports", x_ioports_create(resource, m->ioport_base, m->ioport_count),
 			  "the I/O ports are not to be had");
@@ -295,6 +326,7 @@ static const char *write_boot_page(struct spawning *sp)
 	p->magic = X_BOOT_MAGIC;
 	p->incarnation = sp->s->incarnation;
 	p->log_bytes = (uint64_t)m->warm_log_kib << 10;
+	p->keep_bytes = (uint64_t)m->keep_kib << 10;
 	strlcpy(p->name, sp->s->name, sizeof(p->name));
 	memcpy(p->cmdline, boot->cmdline, sizeof(p->cmdline));
 	_Static_assert(sizeof(p->args) == sizeof(m->args), "arguments fit the page");
@@ -369,6 +401,8 @@ const char *spawn(struct service *s)
 		return wrong;
 	memset(&sp, 0, sizeof(sp));
 	sp.s = s;
+	memset(s->peer, SERVICE_MAX, sizeof(s->peer));
+	s->probing = false;
 	s->spare.process = X_NO_HANDLE;
 	s->process = made.process;
 	s->incarnation++;

@@ -140,6 +140,60 @@ void command_figures(struct text *t)
 	}
 }
 
+/* One word. */
+static const char *cause_word(char *buf, size_t size, const struct service *s)
+{
+	size_t n = 0;
+
+	if (s->last_cause == CAUSE_NONE)
+		return "-";
+	for (const char *c = cause_name(s->last_cause); *c && n + 1 < size; c++)
+		buf[n++] = *c == ' ' ? '-' : *c;
+	buf[n] = '\0';
+	return buf;
+}
+
+void text_services(struct text *t)
+{
+	char cause[32];
+
+	text_print(t, "name state incarnation uptime_ms restarts last_cause why\n");
+	for (uint32_t i = 0; i < service_count; i++) {
+		const struct service *s = &services[i];
+
+		if (service_is_hidden(s))
+			continue;
+		text_print(t, "%s %s %llu %llu %llu %s %s\n", s->name, service_shown_state(s),
+			   (unsigned long long)(s->is_rs ? boot->incarnation : s->incarnation), (unsigned long long)uptime_ms(s),
+			   (unsigned long long)s->restarts, cause_word(cause, sizeof(cause), s),
+			   s->state == SERVICE_RUNNING || !s->why[0] ? "-" : s->why);
+	}
+}
+
+void text_stats(struct text *t)
+{
+	text_print(t, "name crashes restarts warm_restarts items_failed outages outage_min_us outage_median_us outage_max_us "
+		   "memory_kib mapped_kib handles cpu_us received\n");
+	for (uint32_t i = 0; i < service_count; i++) {
+		const struct service *s = &services[i];
+		struct outage_summary o = outage_summarise(&s->outages);
+		struct x_port_info p = { 0 };
+		struct figures f;
+
+		if (service_is_hidden(s))
+			continue;
+		f = figures_of(s);
+		x_port_info(s->port, &p);
+		text_print(t, "%s %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu\n", s->name,
+			   (unsigned long long)f.crashes, (unsigned long long)s->restarts,
+			   (unsigned long long)s->warm_restarts, (unsigned long long)s->items_failed,
+			   (unsigned long long)f.outages, (unsigned long long)o.min_ns / 1000,
+			   (unsigned long long)o.median_ns / 1000, (unsigned long long)o.max_ns / 1000,
+			   (unsigned long long)f.memory_kib, (unsigned long long)f.mapped_kib,
+			   (unsigned long long)f.handles, (unsigned long long)f.cpu_us, (unsigned long long)p.delivered);
+	}
+}
+
 int command_stats(struct text *t, const char *form)
 {
 	if (form && strcmp(form, "--json"))

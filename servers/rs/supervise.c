@@ -65,6 +65,7 @@ void service_absent(struct service *s, const char *why)
 {
 	s->wanted = false;
 	spawn_unprepare(s);
+	spawn_forget(s, "it is given up");
 	service_set_state(s, SERVICE_FAILED, 0, "%s", why);
 	if (shutting_down)
 		poweroff_step();
@@ -128,6 +129,7 @@ void service_on_event(void *service, uint64_t bits)
 		s->warm_streak = 0; /* the culprit is found; lib/ipc counts how many */
 		event_announce(s->name, "failed an item on which it had died twice");
 	}
+	complaints_of(s, bits);
 	if (bits & RS_EVENT_FAILED) {
 		s->cannot_start = true;
 		service_kill(s, CAUSE_EXIT);
@@ -320,6 +322,8 @@ static void decide(struct service *s, bool done)
 	struct policy_decision d = policy_crash(&s->policy, now, uptime, requested);
 	char why[112];
 
+	if (s->policy.streak >= KEEP_DEATHS && !requested)
+		spawn_forget(s, "perhaps it keeps dying of them");
 	if (!shutting_down && !s->manifest->restart && !requested && !done) {
 		snprintf(why, sizeof(why), "not to be restarted after %s: %.60s", cause_name(s->last_cause), s->last_text);
 		service_fail(s, why);
@@ -391,6 +395,8 @@ void service_on_death(void *service, uint64_t bits)
 	if (!was_stopping && restart_warm(s, &i))
 		return;
 	spawn_reap(s);
+	if (s->cold)
+		spawn_forget(s, "as asked for");
 	if (was_stopping) {
 		stopped(s);
 		return;

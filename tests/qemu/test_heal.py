@@ -133,3 +133,31 @@ def test_stats(guest):
     assert all(service["memory_kib"] > 0 and service["handles"] > 0 and service["mapped_kib"] > 0 for service in services.values() if service["state"] == "running")
     assert "in total: 1 crashes, 1 recoveries" in text
     assert text.rstrip().endswith("2"), text
+
+
+def test_figures_in_proc(guest):
+    """/proc/xinim: for any program, by columns; what `svc` tells is the same."""
+    text = guest("""/bin/svc kill tty; usleep 300000
+        for f in services stats events; do echo FILE; cat /proc/xinim/$f; done; /bin/svc kill rs; usleep 300000; /bin/svc status rs""").text
+    services, stats, events = (part.replace("\r", "").splitlines()[1:] for part in text.split("FILE")[1:])
+    rows = {line.split()[0]: line.split(None, 6) for line in services[1:] if line}
+    assert services[0].startswith("name state incarnation uptime_ms restarts last_cause why")
+    assert rows["tty"][1] == "running" and rows["tty"][4:6] == ["1", "requested"] and rows["e1000"][1] == "absent", services
+    figures = {line.split()[0]: dict(zip(stats[0].split(), line.split())) for line in stats[1:] if line}
+    assert figures["tty"]["crashes"] == figures["tty"]["warm_restarts"] == figures["tty"]["outages"] == "1", stats
+    assert int(figures["tty"]["outage_max_us"]) > 0 and int(figures["vfs"]["received"]) > 100, stats
+    assert any("restarted warm after requested" in line for line in events), events
+    assert re.search(r"outages +1  min \d+\.\d+ ms", text), text
+
+
+def test_disk_driver_remembers(guest):
+    """A disk's scheduler and counts outlive its driver; a cold restart by svc discards them."""
+    text = guest("""blkctl vda scheduler fair; cat /bin/busybox >/dev/null; dd if=/dev/vda of=/dev/null bs=64k count=64 2>/dev/null
+        sleep 2; echo FILE; grep -E "^(read|scheduler)" /proc/xinim/block
+        /bin/svc kill virtio_blk; sleep 1; echo FILE; grep -E "^(read|scheduler)" /proc/xinim/block
+        /bin/svc kill virtio_blk cold; sleep 1; echo FILE; grep -E "^(read|scheduler)" /proc/xinim/block; /bin/svc log 30""").text
+    before, after, cold = text.split("FILE")[1:]
+    count = [int(re.search(r"^read +(\d+) operations", part, re.M)[1]) for part in (before, after, cold)]
+    assert count[1] >= count[0] > 60 and count[2] < count[0], text
+    assert "[fair]" in before and "[fair]" in after and "[fair]" not in cold, text
+    assert "its checkpoints are discarded: as asked for" in cold, text

@@ -157,6 +157,8 @@ static bool fake_careful;
 uint64_t server_epoch(void) { return fake_epoch; }
 bool server_careful(void) { return fake_careful; }
 
+static uint32_t fake_complaints;
+void server_complain(x_handle_t peer) { fake_complaints += peer != X_NO_HANDLE; }
 void server_log(const char *fmt, ...)
 {
 	va_list ap;

@@ -4,7 +4,7 @@
  * one reply for each started call, timers, early commits, control requests.
  */
 // sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
-// sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c
+// sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c lib/c/error.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * rs over a kernel and services played by the test, with a time of its own:
  * order of start, restart, hangs, back-off, giving up, stop, switching off.
  */
-// sources: servers/rs/archive.c servers/rs/budget.c servers/rs/claim.c servers/rs/command.c servers/rs/elf.c servers/rs/events.c
+// sources: servers/rs/archive.c servers/rs/budget.c servers/rs/claim.c servers/rs/complaint.c servers/rs/command.c servers/rs/elf.c servers/rs/events.c
 // sources: servers/rs/graph.c servers/rs/heartbeat.c servers/rs/init.c servers/rs/manifest_parser.c
 // sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/self.c servers/rs/service.c
 // sources: servers/rs/spawn.c servers/rs/stats.c servers/rs/supervise.c servers/rs/svcdev.c servers/rs/undertaker.c
@@ -101,6 +101,9 @@ static void signalled(const struct x_out *o)
 	}
 }
 
+static bool waits;       /* services: in an iteration, and not at their ports */
+static bool nonsense;    /* ... answer nonsense */
+
 /* Calls that rs makes. */
 static void started(const struct x_out *o)
 {
@@ -117,6 +120,9 @@ static void started(const struct x_out *o)
 		break;
 	case VFSCTL_READY:
 		queue[queued - 1].msg.status = -(int32_t)root_error;
+		break;
+	case RS_PROBE:
+		queue[queued - 1].msg.a[0] = nonsense ? 12345 : ~o->msg.a[0];
 		break;
 	case PMCTL_SPAWN:
 		strcat(order, "+init");
@@ -204,7 +210,10 @@ int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, u
 	case X_SYS_proc_grant: granted(process_of(a), b); return 0;
 	case X_SYS_thread_create: return fake_thread_create((void *)a);
 	case X_SYS_proc_kill: die(process_of(a), X_DEATH_KILLED, (int)b); return 0;
-	case X_SYS_proc_info: *(struct x_proc_info *)b = process_of(a)->info; return 0;
+	case X_SYS_proc_info:
+		*(struct x_proc_info *)b = process_of(a)->info;
+		((struct x_proc_info *)b)->ran_ns = waits ? 0 : now; /* it spins */
+		return 0;
 	case X_SYS_port_reset: port_resets++; return 0;
 	case X_SYS_device_ctl: revokes++; return 0;
 	case X_SYS_port_info:
@@ -490,6 +499,49 @@ static void lost_time_is_forgiven(void **state)
 	assert_int_equal(s->cause_count[CAUSE_HANG], 1);
 }
 
+static void who_waits_in_an_iteration_is_found_in_two_periods(void **state)
+{
+	struct service *s = service_find("pm");
+	uint64_t hangs = s->cause_count[CAUSE_HANG];
+
+	waits = true;
+	run_for(300 * MS); /* at its port: all is well */
+	assert_int_equal(s->cause_count[CAUSE_HANG], hangs);
+	iteration_ns[s->port] = now;
+	run_for(210 * MS);
+	assert_int_equal(s->cause_count[CAUSE_HANG], hangs + 1);
+	iteration_ns[s->port] = 0;
+	waits = false;
+	run_for(1500 * MS);
+	assert_int_equal(s->state, SERVICE_RUNNING);
+}
+
+/* A complaint leads to a question; who answers it rightly lives. */
+static void complaint_leads_to_a_question(void **state)
+{
+	struct service *s = service_find("pm"), *peer = service_find("vfs");
+	uint64_t restarts = s->restarts;
+	uint32_t i = 0;
+
+	while (i < RS_EVENT_PEERS && peer->peer[i] != service_index(s))
+		i++;
+	assert_true(i < RS_EVENT_PEERS);
+	service_on_event(peer, RS_EVENT_PEER(i));
+	assert_true(s->probing);
+	run_for(20 * MS);
+	assert_false(s->probing);
+	assert_int_equal(s->complaints, 1);
+	assert_int_equal(s->restarts, restarts);
+	nonsense = true;
+	service_on_event(peer, RS_EVENT_PEER(i));
+	run_for(20 * MS);
+	nonsense = false;
+	run_for(1500 * MS);
+	assert_int_equal(s->restarts, restarts + 1);
+	assert_int_equal(s->cause_count[CAUSE_GARBAGE], 1);
+	assert_int_equal(s->state, SERVICE_RUNNING);
+}
+
 static void no_answer_to_ping_is_a_hang(void **state)
 {
 	struct service *s = service_find("late");
@@ -596,7 +648,8 @@ int main(void)
 		cmocka_unit_test(busy_is_not_hung), cmocka_unit_test(lost_time_is_forgiven),
 		cmocka_unit_test(restart_never), cmocka_unit_test(no_answer_to_ping_is_a_hang),
 		cmocka_unit_test(never_ready_is_given_up), cmocka_unit_test(stop_and_start), cmocka_unit_test(commands),
-		cmocka_unit_test(switches_off_in_reverse_order),
+		cmocka_unit_test(who_waits_in_an_iteration_is_found_in_two_periods),
+		cmocka_unit_test(complaint_leads_to_a_question), cmocka_unit_test(switches_off_in_reverse_order),
 	};
 
 	return cmocka_run_group_tests(tests, boot_all, NULL);

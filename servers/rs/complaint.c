@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Complaints: a service says that a peer which it may use broke their protocol. Nobody
+ * is killed for what others say. rs puts a question of its own (RS_PROBE), which lib/ipc
+ * answers as the service's answers go out; only a wrong answer to that is a crash. No
+ * answer is the heartbeat's affair.
+ */
+#include "proto/rs.h"
+#include "servers/rs/events.h"
+#include "servers/rs/service.h"
+
+#define SAY_EVERY_NS 1000000000ull /* however many complain */
+
+static void probed(void *ctx, const struct x_in *reply)
+{
+	struct service *s = ctx;
+	bool right = reply->msg.status == 0 && reply->msg.a[0] == ~s->probe;
+
+	for (uint32_t i = 0; i < reply->handle_count; i++)
+		out_close(reply->handles[i]);
+	s->probing = false;
+	if (right || reply->msg.status == -X_EDEAD || s->state != SERVICE_RUNNING)
+		return;
+	event_announce(s->name, "answers nonsense: killed");
+	service_kill(s, CAUSE_GARBAGE);
+}
+
+static void probe(struct service *s)
+{
+	struct x_out *o = out_start(s->port, probed, s, NULL);
+
+	s->probing = true;
+	s->probe = server_now_ns;
+	o->msg.op = RS_PROBE;
+	o->msg.a[0] = s->probe;
+}
+
+static void complain(const struct service *who, struct service *s)
+{
+	s->complaints++;
+	if (!s->complained_ns || server_now_ns - s->complained_ns > SAY_EVERY_NS) {
+		event_add(s->name, "%s complains of it", who->name);
+		s->complained_ns = server_now_ns;
+	}
+	if (s->state == SERVICE_RUNNING && !s->is_rs && !s->probing)
+		probe(s);
+}
+
+void complaints_of(const struct service *who, uint64_t bits)
+{
+	for (uint32_t i = 0; i < RS_EVENT_PEERS; i++)
+		if ((bits & RS_EVENT_PEER(i)) && who->peer[i] < service_count)
+			complain(who, &services[who->peer[i]]);
+}
