@@ -279,7 +279,7 @@ $(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-
 	@tools/mkrootfs $(BUILD) $@
 
 # ----------------------------------------------------------------- targets
-.PHONY: all docs dist coverage soak iso demo run rootfs test unit check help clean compdb bench bench-blk bench-net bench-kernel
+.PHONY: all docs dist coverage soak iso demo run rootfs test unit check help clean compdb bench bench-blk bench-net bench-kernel bench-recovery
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -341,6 +341,9 @@ bench-net: all $(BENCH_PROGRAMS) ## only the network's rows of it (as root)
 
 bench-kernel: all $(BUILD)/kbench.archive $(BUILD)/bench/costs ## exact costs of the kernel's paths
 	@bench/kernel/run $(BUILD)
+
+bench-recovery: all ## how long each service is away after its death, as a client sees it
+	@bench/recovery/run
 
 compdb: ## compile_commands.json for editors
 	@$(PYTHON) tools/compdb.py >compile_commands.json

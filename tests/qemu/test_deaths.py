@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Many deaths in a row: nothing is left behind, and nobody notices. tests/native/killer gives the orders.
+
+XINIM_SOAK=1 makes the campaigns as long as they are meant: 1,000 deaths, a minute of them."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from test_interactive import ESCAPE, Console
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
+import gauges  # noqa: E402
+
+LONG = bool(os.environ.get("XINIM_SOAK"))
+MANIFEST = "kind server\nneeds rs\nuses {uses} rs\nheartbeat off\nrestart never\nargs rounds={rounds} skip=rs,{skip} ways={ways} {more}\n"
+MOCK = "kind server\nrestart {restart}\nheartbeat 100 100\n"
+WARM = "vfs pm tty net minix tmpfs devmgr bdev mock"
+
+
+@pytest.fixture
+def killer(root, archive, tmp_path):
+    """A boot archive with the killer and its mock victims: one that restarts warm, one cold."""
+    def make(uses, rounds, ways="kill", skip="none", more=""):
+        subprocess.run(["make", "-s", "build/bin/killer", "build/bin/mock"], cwd=root, check=True)
+        files = {}
+        for name, binary, text in (("killer", "killer", MANIFEST.format(uses=uses, rounds=rounds, ways=ways, skip=skip, more=more)),
+                                   ("mock", "mock", MOCK.format(restart="warm 64")), ("coldmock", "mock", MOCK.format(restart="always"))):
+            path = tmp_path / f"manifest.{name}"
+            path.write_text(text, encoding="ascii")
+            files |= {f"bin/{name}": f"build/bin/{binary}", f"manifest/{name}": path}
+        return archive(files)
+    return make
+
+
+FLAT = """
+wait_for_killer() { until /bin/svc status killer | grep -Eq "^state *(dead|failed)"; do sleep 1; done; }
+gauge() { sync; sleep 1; echo GAUGE; cat /proc/xinim/kernel; echo JSON; /bin/svc stats --json; echo END; }
+wait_for_killer; gauge
+/bin/svc start killer; wait_for_killer; gauge
+/bin/svc log -k | grep "killer "
+/bin/svc list
+"""
+
+
+def campaign(guest, path, **options):
+    text = guest(FLAT, archive=path, timeout=1500 if LONG else 150, **options).text.replace("\r", "")
+    parts = [gauges.parse(part.partition("END")[0]) for part in text.split("GAUGE\n")[1:]]
+    assert len(parts) == 2 and not gauges.complaints(*parts), (gauges.complaints(*parts), text)
+    assert not re.search(r"^\w+ +failed", text, re.M), text
+    print(text)
+    return text
+
+
+def deaths(text, name, way="kill"):
+    """What each of the two campaigns says: (deaths, calls lost)."""
+    return [(int(n), int(lost)) for n, lost in re.findall(rf"killer +{name} {way}: (\d+) deaths, .* us, (\d+) calls lost", text)]
+
+
+@pytest.mark.parametrize("name", ["mock", "coldmock", "virtio_blk"])
+def test_one_service_dies_again_and_again(guest, killer, name):
+    rounds = 500 if LONG else 50
+    text = campaign(guest, killer(name, rounds))
+    assert [n for n, _ in deaths(text, name)] == [rounds, rounds], text
+    assert int(re.search(rf"^{name} +running +\S+ s +(\d+)", text, re.M)[1]) == 2 * rounds, text
+
+
+def test_all_services_die_in_turn(guest, killer):
+    rounds = 50 if LONG else 6
+    names = WARM.split() + ["coldmock", "virtio_blk"]
+    text = campaign(guest, killer(" ".join(names), rounds, more="spread=yes"))
+    for name in names:
+        assert [n for n, _ in deaths(text, name)] == [rounds, rounds], text
+        assert re.search(rf"^{name} +running +\S+ s +{2 * rounds} ", text, re.M), text
+
+
+@pytest.mark.parametrize("name", ["coldmock", "virtio_blk", "mock", "minix"])
+def test_dies_again_while_it_recovers(guest, killer, name):
+    """A second order up to 3 ms behind the first: it is back as soon, and a warm one with its state."""
+    rounds = 200 if LONG else 25
+    text = campaign(guest, killer(name, rounds, ways="twice"))
+    worst = [int(us) for us in re.findall(rf"{name} twice: {rounds} deaths, .* worst (\d+) us", text)]
+    assert len(worst) == 2 and max(worst) < 900000, text
+    assert "cold" not in re.sub("coldmock", "", text), text
+
+
+def test_a_session_goes_on(root, image, killer):
+    """Each server dies once a second: a pipeline, a background job and vi see nothing of it."""
+    seconds = 60 if LONG else 12
+    path = killer(WARM, seconds, more="spread=yes pause_ms=100")
+    console = Console(root, image, "--archive", str(path))
+    try:
+        console.prompt()
+        console.run(f"(for i in $(seq {seconds});do echo $i;sleep 1;done)>/root/job&")
+        console.type("vi /root/text\r")
+        console.expect("~")
+        console.type("i")
+        for line in range(seconds):
+            console.type(f"line {line} of some text\r")
+            console.expect(f"line {line} of some text")
+        console.type(ESCAPE + ":wq\r")
+        console.prompt()
+        for _ in range(seconds):
+            output = console.run("seq 1 500 | sed s/1/x/ | tr x 1 | md5sum").strip()
+            assert output == console.run("seq 1 500 | md5sum").strip(), output
+        console.run("wait")
+        assert console.run("cat /root/job").split() == [str(i + 1) for i in range(seconds)]
+        lines = [line for line in console.run("cat /root/text").splitlines() if line]
+        assert lines == [f"line {i} of some text" for i in range(seconds)]
+        listed = console.run("svc list")
+        for name in WARM.split():
+            restarts = re.search(rf"^{name} +running +\S+ s +(\d+)", listed, re.M)
+            assert restarts and int(restarts[1]) >= seconds // 2, listed
+    finally:
+        console.close()
+
+
+PARKED = """
+mkfifo /root/f
+cat /root/f >/root/read & reader=$!
+exec 5>/root/f
+(until /bin/svc status killer | grep -Eq "^state *(dead|failed)"; do usleep 300000; done; echo late) | cat >/root/late & parked=$!
+sleep 1000000 & sleeper=$!
+(trap 'exit 7' TERM; while :; do sleep 1; done) & stopped=$!
+i=0
+until [ -s /root/late ]; do
+    echo "line $i" >&5
+    kill -STOP $stopped; kill -CONT $stopped
+    (usleep 20000; echo one) | cat >/root/one; [ "$(cat /root/one)" = one ] || echo WRONG pipe
+    (exit 3) & wait $!; [ $? = 3 ] || echo WRONG status
+    i=$((i + 1))
+done
+exec 5>&-
+wait $reader || echo WRONG reader
+wait $parked || echo WRONG parked
+[ "$(cat /root/late)" = late ] || echo WRONG late
+j=0; while [ $j -lt $i ]; do echo "line $j"; j=$((j + 1)); done | cmp - /root/read || echo WRONG bytes
+kill -0 $sleeper || echo WRONG sleeper; kill $sleeper; wait $sleeper; [ $? = 143 ] || echo WRONG sleeper status
+kill -TERM $stopped; wait $stopped; [ $? = 7 ] || echo WRONG stopped
+echo rounds $i
+/bin/svc log -k | grep "killer "; /bin/svc list
+"""
+
+
+def test_parked_calls_outlive_their_servers(guest, killer):
+    """Scenario c: vfs, pm and tty die under a parked reader, sleepers, job control and last closes: each byte comes once."""
+    rounds = 334 if LONG else 25
+    text = guest(PARKED, archive=killer("vfs pm tty", rounds, more="spread=yes pause_ms=60"), timeout=900 if LONG else 120).text
+    assert "WRONG" not in text and int(re.search(r"rounds (\d+)", text)[1]) >= 3, text
+    for name in ("vfs", "pm", "tty"):
+        assert [n for n, _ in deaths(text, name)] == [rounds], text
+        assert re.search(rf"^{name} +running +\S+ s +{rounds} ", text, re.M), text
+
+
+# What it prints must be the same whenever the filesystem dies meanwhile.
+SCRIPT = """
+work() {{
+    w=/root/w
+    mkdir $w; mkdir $w 2>/dev/null || echo there already
+    echo one >$w/a; mv $w/a $w/b; [ -e $w/a ] && echo WRONG a
+    (set -C; echo x >$w/b) 2>/dev/null || echo exclusive
+    (set -C; echo new >$w/c) && cat $w/c
+    echo two >>$w/b; cat $w/b
+    rm $w/c; [ -e $w/c ] && echo WRONG c
+    ls $w; rm $w/b; rmdir $w && echo removed
+}}
+work >/tmp/want 2>&1; work >/tmp/want 2>&1
+cat /tmp/want
+n={first}
+while [ $n -lt {last} ]; do
+    /bin/svc inject minix entry $n
+    work >/tmp/got 2>&1
+    cmp -s /tmp/want /tmp/got || {{ echo WRONG entry $n; cat /tmp/got; }}
+    n=$((n + {step}))
+done
+usleep 300000; sync
+/bin/svc status minix; /bin/svc log -k | grep -E "cold|hangs|VERIFIER" || true
+"""
+
+
+def test_filesystem_dies_at_every_entry(guest, image, fsck):
+    """Scenario a: at the Nth entry to the kernel since the script's start, for every N (each 23rd in CI)."""
+    text = guest(SCRIPT.format(first=1, last=700, step=1 if LONG else 23), image=image, timeout=900 if LONG else 120).text
+    assert "there already\nexclusive\nnew\none\ntwo\nb\nremoved" in text.replace("\r", ""), text
+    assert "WRONG" not in text and "cold" not in text and "hangs" not in text, text
+    assert int(re.search(r"^warm +(\d+)", text, re.M)[1]) >= (300 if LONG else 12), text
+    fsck(image)
