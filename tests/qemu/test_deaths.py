@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -16,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
 import gauges  # noqa: E402
 
 LONG = bool(os.environ.get("XINIM_SOAK"))
-STALLS = "ended in a stall of unknown cause (docs/limits.md): in the long runs until that is found"
+UNTRIED = "has not passed yet (docs/limits.md): in the long runs until it is known why"
 MANIFEST = "kind server\nneeds rs\nuses {uses} rs\nheartbeat off\nrestart never\nargs rounds={rounds} skip=rs,{skip} ways={ways} {more}\n"
 MOCK = "kind server\nrestart {restart}\nheartbeat 100 100\n"
 WARM = "vfs pm tty net minix tmpfs devmgr bdev mock"
@@ -88,7 +89,7 @@ def test_dies_again_while_it_recovers(guest, killer, name):
     assert "cold" not in re.sub("coldmock", "", text), text
 
 
-@pytest.mark.skipif(not LONG, reason=STALLS)
+@pytest.mark.skipif(not LONG, reason=UNTRIED)
 def test_a_session_goes_on(root, image, killer):
     """Each server dies once a second: a pipeline, a background job and vi see nothing of it."""
     seconds = 60 if LONG else 12
@@ -102,8 +103,10 @@ def test_a_session_goes_on(root, image, killer):
         console.type("i")
         for line in range(seconds):
             console.type(f"line {line} of some text\r")
-            console.expect(f"line {line} of some text")
-        console.type(ESCAPE + ":wq\r")
+            console.expect(rf" {line + 2}/{line + 2} ") # vi counts; its text comes with the cursor's moves in it
+        console.type(ESCAPE)
+        time.sleep(1) # or what follows is taken for a key's sequence
+        console.type(":wq\r")
         console.prompt()
         for _ in range(seconds):
             output = console.run("seq 1 500 | sed s/1/x/ | tr x 1 | md5sum").strip()
@@ -123,10 +126,10 @@ def test_a_session_goes_on(root, image, killer):
 PARKED = """
 mkfifo /root/f
 cat /root/f >/root/read & reader=$!
-exec 5>/root/f
 (until /bin/svc status killer | grep -Eq "^state *(dead|failed)"; do usleep 300000; done; echo late) | cat >/root/late & parked=$!
 sleep 1000000 & sleeper=$!
 (trap 'exit 7' TERM; while :; do sleep 1; done) & stopped=$!
+exec 5>/root/f # behind those that are to outlive its last close
 i=0
 until [ -s /root/late ]; do
     echo "line $i" >&5
@@ -147,7 +150,6 @@ echo rounds $i
 """
 
 
-@pytest.mark.skipif(not LONG, reason=STALLS)
 def test_parked_calls_outlive_their_servers(guest, killer):
     """Scenario c: vfs, pm and tty die under a parked reader, sleepers, job control and last closes: each byte comes once."""
     rounds = 334 if LONG else 25
