@@ -204,6 +204,17 @@ void sched_make_ready(struct thread *t, bool here)
 	enqueue(t, choose_cpu(t, here));
 }
 
+/* Somebody has come to wait for this CPU: its thread has no more than a usual slice left. */
+static void end_long_slice(struct cpu *c)
+{
+	uint64_t now = arch_time_ns();
+
+	judge(c->current, now);
+	c->rq->slice_ns = SLICE_NS;
+	c->current->slice_end_ns = MIN(c->current->slice_end_ns, now + SLICE_NS);
+	timer_rearm();
+}
+
 /*
  * Whoever wakes a thread and is about to block leaves the CPU to it, past the
  * queues, with what is left of the time slice; so nothing has to be armed
@@ -220,8 +231,10 @@ static bool leave_cpu_to(struct thread *t)
 	t->cpu = c->id;
 	c->rq->next = t;
 	c->rq->count = 1;
-	if (c->current->band > t->band || c->rq->slice_ns > SLICE_NS)
+	if (c->current->band > t->band)
 		c->need_resched = true;
+	if (c->rq->slice_ns > SLICE_NS)
+		end_long_slice(c);
 	return true;
 }
 
@@ -338,8 +351,10 @@ void schedule(void)
 		q->count = 0;
 		next->slice_end_ns = prev->slice_end_ns;
 	} else {
-		judge(prev, now);
-		q->slice_ns = SLICE_NS;
+		if (q->slice_ns > SLICE_NS) {
+			judge(prev, now);
+			q->slice_ns = SLICE_NS;
+		}
 		queue_next(q);
 		if (prev->state == THREAD_RUNNING && prev != &q->idle)
 			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev, false));
