@@ -15,7 +15,7 @@ def test_busy_loops_do_not_starve_others(guest, smp):
     assert "done\n" in result.text
 
 
-@pytest.mark.parametrize("smp", [1, 2, 4, 8])
+@pytest.mark.parametrize("smp", [1, 2, 4, 8, 16])
 def test_torture(root, tmp_path, smp):
     """Random calls, handles, kills and resets: right answers, nothing left (tests/native/torture)."""
     subprocess.run(["make", "-s", "build/torture.archive"], cwd=root, check=True)

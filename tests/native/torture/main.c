@@ -7,7 +7,7 @@
  * them, map and unmap, while the first one kills and replaces them at random,
  * suspends them and resets their ports. Every answer must be the one to its
  * call; at the end all objects must be gone. tests/qemu/test_kernel.py runs it
- * on 1 to 8 CPUs and reads the last line of the log.
+ * on 1 to 16 CPUs and reads the last line of the log.
  */
 #include "lib/c/string.h"
 #include "lib/ipc/server.h"
