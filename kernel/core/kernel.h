@@ -3,7 +3,7 @@
  * What every kernel file uses: lists, logging, the kernel lock, user memory.
  *
  * Locking: kernel code runs with interrupts off and, but for the few stretches
- * that say so, under the one kernel lock. It is taken at every entry (system
+ * that say so, under the one kernel lock. It is taken at nearly every entry (system
  * call, exception from user mode, interrupt) and given up on the way back to
  * user mode and while a CPU idles. A thread that blocks switches away holding
  * it; the lock stays with the CPU. Long copies are made without it: docs/locking.md.
