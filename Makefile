@@ -104,13 +104,13 @@ $(foreach d,lib servers fs drivers tests/native bench $(BUILD)/local,$(eval $(ca
 # .data and .bss where lib/region/region.h says. `make WARM=` builds without hooks.
 WARM := yes
 WARM_HOOKS := -fsanitize=kernel-address $(foreach o,instrument-reads=0 instrumentation-with-call-threshold=0 \
-	opt=0 opt-globals=0 globals=0 stack=0,-mllvm -asan-$o)
+	opt=1 opt-same-temp=1 opt-stack=1 opt-globals=0 globals=0 stack=0,-mllvm -asan-$o)
 WARM_DIRS := $(if $(WARM),$(dir $(shell grep -ls '^restart warm' $(MANIFESTS) tests/native/*/manifest)))
 WARM_LIB := $(BUILD)/libxinim-warm.a
 WARM_LDFLAGS := -Wl,--section-start=.llvm.linkonce.b.scratch=0x0f000000 -Wl,-Tdata=0x10000000
 
 # Not hooked: what keeps the log itself, and copies that log what they overwrite.
-$(BUILD)/warm/lib/region/%.o $(BUILD)/warm/lib/c/memory.c.o: WARM_HOOKS :=
+$(BUILD)/warm/lib/region/%.o $(BUILD)/warm/lib/c/memory.c.o: WARM_HOOKS := -fomit-frame-pointer
 define warm_rules
 $(BUILD)/warm/$1/%.c.o: $1/%.c | $(STAMP)
 	@mkdir -p $$(@D)

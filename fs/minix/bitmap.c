@@ -80,7 +80,7 @@ static int change_bit(struct fsys *fs, uint32_t first_block, uint32_t bit,
 		return status;
 	if (!!(*word & mask) == set)
 		return fsys_damaged(fs, "a bit of a bitmap is not as expected");
-	status = op_modify(fs, buf, word, sizeof(*word));
+	status = op_modify(buf, word, sizeof(*word));
 	if (status)
 		return status;
 	*word ^= mask;
@@ -157,7 +157,7 @@ int bitmap_free_zone(struct fsys *fs, uint32_t zone)
 	if (status)
 		return status;
 	fs->alloc.free_zones++;
-	return op_note_freed(fs, zone);
+	return op_note_freed(zone);
 }
 
 int bitmap_inode_is_used(struct fsys *fs, uint32_t ino, bool *used)

@@ -5,10 +5,14 @@
 
 #include <string.h>
 
+#include "lib/region/region.h"
+
 #include <xinim/error.h>
 
 /* Largest transfer, and how much one call for room writes back. */
 enum { RUN_BYTES_MAX = 256 * 1024, ROOM_RUNS = 16, EVICT_SCAN_MAX = 256 };
+
+REGION_SCRATCH uint64_t cache_use_serial;
 
 /* ---- lists ---------------------------------------------------------- */
 
@@ -158,7 +162,7 @@ void cache_init(struct cache *c, const struct cache_ops *ops, void *ctx,
 	memset(memory->hash, 0, memory->hash_size * sizeof(*memory->hash));
 	cut_frames(c);
 	cut_snapshots(c);
-	c->use_serial = 1;
+	cache_use_serial++;
 	c->flush_gen = 1;
 }
 
@@ -194,7 +198,7 @@ static bool is_evictable(const struct cache *c, const struct cache_buf *buf)
 {
 	return (buf->state == CACHE_VALID || buf->state == CACHE_FAILED) &&
 	       !buf->dirty && !buf->writing && !is_unstable(c, buf) &&
-	       buf->use_serial != c->use_serial;
+	       buf->use_serial != cache_use_serial;
 }
 
 /* Makes one frame of a kind absent; false if none can be. */
@@ -352,7 +356,7 @@ int cache_get(struct cache *c, uint32_t blkno,
 	int status = cache_peek(c, blkno, out);
 
 	if (!status)
-		(*out)->use_serial = c->use_serial;
+		(*out)->use_serial = cache_use_serial;
 	return status;
 }
 
@@ -374,7 +378,7 @@ int cache_get_fresh(struct cache *c, uint32_t blkno,
 	if (status)
 		return status;
 	install(c, buf, blkno, CACHE_VALID);
-	buf->use_serial = c->use_serial;
+	buf->use_serial = cache_use_serial;
 	memset(buf->frame, 0, c->block_size);
 	*out = buf;
 	return 0;
@@ -489,9 +493,9 @@ void cache_forget(struct cache *c, uint32_t blkno)
  * May this buffer go to the device now? Not while an operation that may still
  * be undone has it in use.
  */
-static bool is_writable_out(const struct cache *c, const struct cache_buf *buf)
+static bool is_writable_out(const struct cache_buf *buf)
 {
-	return buf->dirty && !buf->writing && buf->use_serial != c->use_serial;
+	return buf->dirty && !buf->writing && buf->use_serial != cache_use_serial;
 }
 
 static void set_writing(struct cache *c, struct cache_buf *buf)
@@ -523,9 +527,9 @@ static void clear_writing(struct cache *c, struct cache_buf *buf, bool dirty_aga
 		drop(c, buf);
 }
 
-static bool same_run(struct cache *c, const struct cache_buf *b)
+static bool same_run(const struct cache_buf *b)
 {
-	return b && is_writable_out(c, b);
+	return b && is_writable_out(b);
 }
 
 /* The first block of the run of dirty blocks around BUF. */
@@ -536,7 +540,7 @@ static struct cache_buf *run_start(struct cache *c, struct cache_buf *buf)
 	for (back = 1; back < c->run_blocks_max && buf->blkno > 0; back++) {
 		struct cache_buf *prev = hash_find(c, buf->blkno - 1);
 
-		if (!same_run(c, prev))
+		if (!same_run(prev))
 			break;
 		buf = prev;
 	}
@@ -558,7 +562,7 @@ static int write_run(struct cache *c, struct cache_buf *first)
 	while (first->run_blocks < c->run_blocks_max) {
 		struct cache_buf *next = hash_find(c, last->blkno + 1);
 
-		if (!same_run(c, next) ||
+		if (!same_run(next) ||
 		    !take_next_io_data(c, last, next))
 			break;
 		set_writing(c, next);
@@ -595,7 +599,7 @@ static uint32_t write_back(struct cache *c, const struct cache_sync *sync,
 	while (started < max_runs && c->write_errors == errors) {
 		struct cache_buf *buf = c->dirty.head;
 
-		while (buf && (!is_writable_out(c, buf) || !concerns(sync, buf)))
+		while (buf && (!is_writable_out(buf) || !concerns(sync, buf)))
 			buf = buf->io_next;
 		if (!buf || write_run(c, run_start(c, buf)))
 			break;

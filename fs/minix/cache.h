@@ -41,7 +41,7 @@ struct cache_buf {
 	struct cache_buf *run_next;     /* next block of the same transfer */
 	uint64_t dirty_seq;             /* when the frame's content became dirty */
 	uint64_t writing_seq;           /* dirty_seq of what is being written */
-	uint64_t use_serial;            /* not evicted while equal to the cache's */
+	uint64_t use_serial;            /* not evicted while equal to cache_use_serial */
 	uint64_t written_gen;           /* flush generation of the last write */
 	uint32_t blkno;
 	uint32_t run_blocks;            /* in the first buffer of a transfer */
@@ -81,6 +81,10 @@ struct cache_memory {
 	size_t snapshot_bytes;
 };
 
+/* Moves on between two operations. Only to be compared for equality and age, so a
+ * rollback need not bring it back: it is not logged. */
+extern uint64_t cache_use_serial;
+
 struct cache_list {
 	struct cache_buf *head, *tail;
 	uint32_t count;
@@ -110,8 +114,6 @@ struct cache {
 	uint32_t snapshot_cursor;       /* where the search for a slot begins */
 
 	uint64_t dirty_seq;             /* last one given */
-	uint64_t use_serial;
-
 	bool flushing;
 	uint64_t flush_gen;             /* writes ending now get this one */
 	uint64_t flushed_gen;           /* all up to this are stable */
@@ -143,7 +145,7 @@ void cache_init(struct cache *c, const struct cache_ops *ops, void *ctx,
 		uint64_t device_bytes);
 
 /*
- * The block, valid, and kept from eviction until use_serial moves on.
+ * The block, valid, and kept from eviction until cache_use_serial moves on.
  * -X_EWAIT: not resident; it has been asked for (started by cache_start).
  * -X_EIO: can't be read. -X_EUCLEAN: no such block.
  * -X_ENOMEM: every frame is in use by this very operation.

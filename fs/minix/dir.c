@@ -277,7 +277,7 @@ static int set_slot(struct fsys *fs, struct cache_buf *buf,
 		    uint8_t *slot, uint32_t ino,
 		    struct fsys_name name)
 {
-	int status = op_modify(fs, buf, slot, fs->dirent_bytes);
+	int status = op_modify(buf, slot, fs->dirent_bytes);
 
 	if (status)
 		return status;
@@ -398,7 +398,7 @@ int dir_replace(struct fsys *fs, struct fsys_node *dir,
 	if (!status)
 		status = get_slot(fs, dir, slot_bytes, &buf, &slot);
 	if (!status)
-		status = op_modify(fs, buf, slot, sizeof(uint32_t));
+		status = op_modify(buf, slot, sizeof(uint32_t));
 	if (!status)
 		set_ino(fs, slot, ino);
 	return status;

@@ -64,7 +64,7 @@ bool index_wanted(struct fsys *fs, const struct fsys_node *dir)
 	if (!index && oldest)
 		begin(fs, index = oldest, dir->ino);
 	if (index)
-		index->last_use = fs->cache.use_serial;
+		index->last_use = cache_use_serial;
 	return index;
 }
 

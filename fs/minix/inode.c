@@ -48,11 +48,11 @@ bool inode_needs_reap(const struct fsys_node *ip)
 	       (ip->trim || (!ip->link_count && !ip->holds));
 }
 
-static bool is_recyclable(const struct fsys *fs, const struct fsys_node *ip)
+static bool is_recyclable(const struct fsys_node *ip)
 {
 	return !ip->ino ||
 	       (!ip->holds && !ip->mounted_on && !inode_needs_reap(ip) &&
-		ip->use_serial != fs->cache.use_serial);
+		ip->use_serial != cache_use_serial);
 }
 
 /* An unused slot for an inode, cleared and hashed. */
@@ -64,7 +64,7 @@ static int take_slot(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 		struct fsys_node *ip = &fs->setup.inodes[at];
 
 		at = (at + 1) % fs->setup.inode_slots;
-		if (!is_recyclable(fs, ip))
+		if (!is_recyclable(ip))
 			continue;
 		fs->inode_cursor = at; /* not at each step: stores are logged */
 		if (ip->ino)
@@ -72,7 +72,7 @@ static int take_slot(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 		memset(ip, 0, sizeof(*ip));
 		ip->ino = ino;
 		ip->dir_version = ++fs->last_dir_version;
-		ip->use_serial = fs->cache.use_serial;
+		ip->use_serial = cache_use_serial;
 		hash_add(fs, ip);
 		*out = ip;
 		return 0;
@@ -227,7 +227,7 @@ int inode_get(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 		return load(fs, ino, false, out);
 	if (!ip->mode || (!ip->link_count && !ip->holds))
 		return fsys_damaged(fs, "a name leads to an unlinked inode");
-	ip->use_serial = fs->cache.use_serial;
+	ip->use_serial = cache_use_serial;
 	*out = ip;
 	return 0;
 }
@@ -257,7 +257,7 @@ int inode_alloc(struct fsys *fs, uint32_t near_ino, struct fsys_node **out)
 		status = take_slot(fs, ino, out);
 	if (status)
 		return status;
-	status = op_note_loaded(fs, *out);
+	status = op_note_loaded(*out);
 	if (status) {
 		inode_unhash(fs, *out);
 		(*out)->ino = 0;
@@ -377,7 +377,7 @@ static int reap_step(struct fsys *fs, struct fsys_node *ip)
 
 	if (status)
 		return status;
-	ip->use_serial = fs->cache.use_serial;
+	ip->use_serial = cache_use_serial;
 	if (!ip->link_count && !ip->holds && !FSYS_ISDEV(ip->mode)) {
 		ip->size_bytes = 0;
 		ip->trim = true;

@@ -13,13 +13,13 @@
 /* ---- op.c: the transaction --------------------------------------------- */
 
 /* Before the bytes AT in a resident metadata block are changed. */
-int op_modify(struct fsys *fs, struct cache_buf *buf, void *at,
+int op_modify(struct cache_buf *buf, void *at,
 	      uint32_t length_bytes);
 /* The in-core inode is new: forgotten if the operation is undone. */
-int op_note_loaded(struct fsys *fs, struct fsys_node *ip);
+int op_note_loaded(struct fsys_node *ip);
 int op_note_fresh(struct fsys *fs, struct cache_buf *buf);
 /* The zone's buffer is forgotten if the operation commits. */
-int op_note_freed(struct fsys *fs, uint32_t zone);
+int op_note_freed(uint32_t zone);
 void op_save(const struct fsys *fs, struct minix_savepoint *point);
 void op_undo_to(struct fsys *fs, const struct minix_savepoint *point);
 

@@ -143,7 +143,7 @@ static int set_number(struct fsys *fs, struct fsys_node *ip,
 	int status;
 
 	if (place->buf)
-		status = op_modify(fs, place->buf, place->number, fs->number_bytes);
+		status = op_modify(place->buf, place->number, fs->number_bytes);
 	else
 		status = op_modify_inode(fs, ip);
 	if (status)

@@ -8,7 +8,7 @@
  * by others: they ask minix_map() where on the disk they belong.
  *
  * No allocation, no blocking, one thread. All state is in struct fsys and the
- * memory named in its set-up.
+ * memory named in its set-up, but for that of the operation under way (op.c).
  */
 #ifndef FS_MINIX_MINIX_H
 #define FS_MINIX_MINIX_H
@@ -51,13 +51,6 @@ struct minix_alloc {
 	uint32_t free_zones;
 	uint32_t inode_hint;
 	uint32_t zone_hint;
-};
-
-struct minix_op {
-	bool open;
-	uint32_t record_count;
-	uint32_t saved_bytes;
-	struct minix_alloc alloc_before;
 };
 
 struct minix_savepoint {
@@ -149,10 +142,6 @@ struct fsys {
 	uint64_t last_dir_version;
 	struct minix_scan_memo scan_memo[MINIX_SCAN_MEMOS];
 	uint32_t scan_memo_cursor;
-
-	struct minix_op op;
-	struct minix_undo_record undo[MINIX_UNDO_RECORDS];
-	_Alignas(8) uint8_t undo_bytes[MINIX_UNDO_BYTES];
 };
 
 /* ---- mounting ---------------------------------------------------------- */

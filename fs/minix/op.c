@@ -6,19 +6,32 @@
  */
 
 #include "fs/minix/internal.h"
+#include "lib/region/region.h"
+
+/*
+ * The operation under way. It ends in the iteration in which it began, and there
+ * is one at a time, so none of this outlives a rollback: it is not logged.
+ */
+static REGION_SCRATCH struct {
+	uint32_t record_count;
+	uint32_t saved_bytes;
+	struct minix_alloc alloc_before;
+} op;
+static REGION_SCRATCH struct minix_undo_record undo[MINIX_UNDO_RECORDS];
+static REGION_SCRATCH uint8_t undo_bytes[MINIX_UNDO_BYTES] __attribute__((aligned(8)));
 
 void op_begin(struct fsys *fs)
 {
-	fs->op.open = true;
-	fs->op.record_count = 0;
-	fs->op.saved_bytes = 0;
-	fs->op.alloc_before = fs->alloc;
-	fs->cache.use_serial++;
+	op.record_count = 0;
+	op.saved_bytes = 0;
+	op.alloc_before = fs->alloc;
+	cache_use_serial++;
 }
 
 void op_forget(struct fsys *fs)
 {
-	fs->cache.use_serial++;
+	(void)fs;
+	cache_use_serial++;
 }
 
 int fsys_damaged(struct fsys *fs, const char *reason)
@@ -29,33 +42,33 @@ int fsys_damaged(struct fsys *fs, const char *reason)
 }
 
 /* Room for a record and the bytes it saves, or -X_ENOMEM: an unbounded op. */
-static int new_record(struct fsys *fs, uint8_t kind, const void *saved,
+static int new_record(uint8_t kind, const void *saved,
 		      uint32_t length_bytes, struct minix_undo_record **out)
 {
 	struct minix_undo_record *record;
 	uint32_t room = (length_bytes + 7) & ~7u;
 
-	if (fs->op.record_count == MINIX_UNDO_RECORDS ||
-	    room > MINIX_UNDO_BYTES - fs->op.saved_bytes)
+	if (op.record_count == MINIX_UNDO_RECORDS ||
+	    room > MINIX_UNDO_BYTES - op.saved_bytes)
 		return -X_ENOMEM;
-	record = &fs->undo[fs->op.record_count];
+	record = &undo[op.record_count];
 	memset(record, 0, sizeof(*record));
 	record->kind = kind;
 	record->length_bytes = length_bytes;
-	record->saved_offset = fs->op.saved_bytes;
+	record->saved_offset = op.saved_bytes;
 	if (length_bytes)
-		memcpy(fs->undo_bytes + fs->op.saved_bytes, saved, length_bytes);
-	fs->op.saved_bytes += room;
-	fs->op.record_count++;
+		memcpy(undo_bytes + op.saved_bytes, saved, length_bytes);
+	op.saved_bytes += room;
+	op.record_count++;
 	*out = record;
 	return 0;
 }
 
-int op_modify(struct fsys *fs, struct cache_buf *buf, void *at,
+int op_modify(struct cache_buf *buf, void *at,
 	      uint32_t length_bytes)
 {
 	struct minix_undo_record *record;
-	int status = new_record(fs, MINIX_UNDO_BYTES_OF_BLOCK, at, length_bytes,
+	int status = new_record(MINIX_UNDO_BYTES_OF_BLOCK, at, length_bytes,
 				&record);
 
 	if (status)
@@ -72,24 +85,24 @@ int op_modify_inode(struct fsys *fs, struct fsys_node *ip)
 	struct cache_buf *buf;
 	int status;
 
-	if (ip->undo_serial == fs->cache.use_serial)
+	if (ip->undo_serial == cache_use_serial)
 		return 0;
 	status = inode_slot(fs, ip->ino, &buf, &slot);
 	if (status)
 		return status;
-	status = new_record(fs, MINIX_UNDO_INODE, ip, sizeof(*ip), &record);
+	status = new_record(MINIX_UNDO_INODE, ip, sizeof(*ip), &record);
 	if (status)
 		return status;
 	record->buf = buf;
 	record->at = ip;
-	ip->undo_serial = fs->cache.use_serial;
+	ip->undo_serial = cache_use_serial;
 	return 0;
 }
 
-int op_note_loaded(struct fsys *fs, struct fsys_node *ip)
+int op_note_loaded(struct fsys_node *ip)
 {
 	struct minix_undo_record *record;
-	int status = new_record(fs, MINIX_UNDO_INODE_LOADED, NULL, 0, &record);
+	int status = new_record(MINIX_UNDO_INODE_LOADED, NULL, 0, &record);
 
 	if (status)
 		return status;
@@ -100,7 +113,7 @@ int op_note_loaded(struct fsys *fs, struct fsys_node *ip)
 int op_note_fresh(struct fsys *fs, struct cache_buf *buf)
 {
 	struct minix_undo_record *record;
-	int status = new_record(fs, MINIX_UNDO_FRESH_BLOCK, NULL, 0, &record);
+	int status = new_record(MINIX_UNDO_FRESH_BLOCK, NULL, 0, &record);
 
 	if (status) {
 		cache_forget(&fs->cache, buf->blkno);
@@ -110,10 +123,10 @@ int op_note_fresh(struct fsys *fs, struct cache_buf *buf)
 	return 0;
 }
 
-int op_note_freed(struct fsys *fs, uint32_t zone)
+int op_note_freed(uint32_t zone)
 {
 	struct minix_undo_record *record;
-	int status = new_record(fs, MINIX_UNDO_FREED_ZONE, NULL, 0, &record);
+	int status = new_record(MINIX_UNDO_FREED_ZONE, NULL, 0, &record);
 
 	if (status)
 		return status;
@@ -133,7 +146,7 @@ static void undo_inode(struct fsys_node *ip, const void *saved)
 
 static void undo_one(struct fsys *fs, const struct minix_undo_record *record)
 {
-	const uint8_t *saved = fs->undo_bytes + record->saved_offset;
+	const uint8_t *saved = undo_bytes + record->saved_offset;
 	struct fsys_node *ip = record->at;
 
 	switch (record->kind) {
@@ -155,16 +168,16 @@ static void undo_one(struct fsys *fs, const struct minix_undo_record *record)
 
 void op_save(const struct fsys *fs, struct minix_savepoint *point)
 {
-	point->record_count = fs->op.record_count;
-	point->saved_bytes = fs->op.saved_bytes;
+	point->record_count = op.record_count;
+	point->saved_bytes = op.saved_bytes;
 	point->alloc = fs->alloc;
 }
 
 void op_undo_to(struct fsys *fs, const struct minix_savepoint *point)
 {
-	while (fs->op.record_count > point->record_count)
-		undo_one(fs, &fs->undo[--fs->op.record_count]);
-	fs->op.saved_bytes = point->saved_bytes;
+	while (op.record_count > point->record_count)
+		undo_one(fs, &undo[--op.record_count]);
+	op.saved_bytes = point->saved_bytes;
 	fs->alloc = point->alloc;
 }
 
@@ -172,7 +185,7 @@ static void commit_inode(struct fsys *fs, const struct minix_undo_record *record
 {
 	const struct fsys_node *ip = record->at;
 	const struct fsys_node *old =
-		(const void *)(fs->undo_bytes + record->saved_offset);
+		(const void *)(undo_bytes + record->saved_offset);
 	uint32_t per_block = fs->block_size / fs->inode_bytes;
 
 	fs->reap_count += inode_needs_reap(ip);
@@ -186,8 +199,8 @@ static void commit(struct fsys *fs)
 {
 	uint32_t i;
 
-	for (i = 0; i < fs->op.record_count; i++) {
-		const struct minix_undo_record *record = &fs->undo[i];
+	for (i = 0; i < op.record_count; i++) {
+		const struct minix_undo_record *record = &undo[i];
 
 		switch (record->kind) {
 		case MINIX_UNDO_BYTES_OF_BLOCK:
@@ -200,23 +213,22 @@ static void commit(struct fsys *fs)
 		}
 	}
 	/* Last, since a freed zone may have been changed before. */
-	for (i = 0; i < fs->op.record_count; i++)
-		if (fs->undo[i].kind == MINIX_UNDO_FREED_ZONE)
-			cache_forget(&fs->cache, fs->undo[i].zone);
+	for (i = 0; i < op.record_count; i++)
+		if (undo[i].kind == MINIX_UNDO_FREED_ZONE)
+			cache_forget(&fs->cache, undo[i].zone);
 }
 
 int64_t op_end(struct fsys *fs, int64_t status)
 {
-	struct minix_savepoint start = { .alloc = fs->op.alloc_before };
+	struct minix_savepoint start = { .alloc = op.alloc_before };
 
 	if (status < 0)
 		op_undo_to(fs, &start);
 	else
 		commit(fs);
-	fs->op.record_count = 0;
-	fs->op.saved_bytes = 0;
-	fs->op.open = false;
-	fs->cache.use_serial++;
+	op.record_count = 0;
+	op.saved_bytes = 0;
+	cache_use_serial++;
 	cache_start(&fs->cache);
 	return status;
 }

@@ -207,7 +207,7 @@ static int set_clean_flag(struct fsys *fs, bool clean)
 	op_begin(fs);
 	status = get_super(fs, &buf, &super);
 	if (!status && !!(*super_flags(fs, super) & MINIX_FLAG_CLEAN) != clean) {
-		status = op_modify(fs, buf, super_flags(fs, super), sizeof(uint16_t));
+		status = op_modify(buf, super_flags(fs, super), sizeof(uint16_t));
 		if (!status)
 			*super_flags(fs, super) ^= MINIX_FLAG_CLEAN;
 	}

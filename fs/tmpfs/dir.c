@@ -148,7 +148,7 @@ int dir_add(struct fsys *fs, struct fsys_node *dir, struct fsys_name name,
 	entry->cursor = extra->next_cursor++;
 	entry->name_bytes = name.bytes;
 	memcpy(entry->name, name.text, name.bytes);
-	status = undo_note(fs, TMPFS_UNDO_ADDED, &undo);
+	status = undo_note(TMPFS_UNDO_ADDED, &undo);
 	if (status) {
 		free_entry(piece);
 		return status;
@@ -165,7 +165,7 @@ int dir_remove(struct fsys *fs, struct fsys_node *dir, uint32_t slot, uint64_t t
 	int status = touch_dir(fs, dir, time_ns);
 
 	if (!status)
-		status = undo_note(fs, TMPFS_UNDO_REMOVED, &undo);
+		status = undo_note(TMPFS_UNDO_REMOVED, &undo);
 	if (status)
 		return status;
 	undo->entry = slot;
@@ -181,7 +181,7 @@ int dir_replace(struct fsys *fs, struct fsys_node *dir, uint32_t slot, uint32_t 
 	int status = touch_dir(fs, dir, time_ns);
 
 	if (!status)
-		status = undo_note(fs, TMPFS_UNDO_REPLACED, &undo);
+		status = undo_note(TMPFS_UNDO_REPLACED, &undo);
 	if (status)
 		return status;
 	undo->entry = slot;

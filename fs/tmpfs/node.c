@@ -6,13 +6,20 @@
  */
 
 #include "fs/tmpfs/tmpfs.h"
+#include "lib/region/region.h"
 
 /* ---- the transaction ---------------------------------------------------------- */
 
+/* Ends in the iteration in which it began: nothing for a rollback, so not logged. */
+static REGION_SCRATCH uint64_t serial;
+static REGION_SCRATCH uint32_t undo_count;
+static REGION_SCRATCH struct tmpfs_undo undo_log[TMPFS_UNDO_MAX];
+
 void op_begin(struct fsys *fs)
 {
-	fs->undo_count = 0;
-	fs->serial++;
+	(void)fs;
+	undo_count = 0;
+	serial++;
 }
 
 void op_forget(struct fsys *fs)
@@ -20,11 +27,11 @@ void op_forget(struct fsys *fs)
 	(void)fs;               /* all is in memory anyway */
 }
 
-int undo_note(struct fsys *fs, enum tmpfs_undo_kind kind, struct tmpfs_undo **out)
+int undo_note(enum tmpfs_undo_kind kind, struct tmpfs_undo **out)
 {
-	if (fs->undo_count == TMPFS_UNDO_MAX)
+	if (undo_count == TMPFS_UNDO_MAX)
 		return -X_ENOMEM;
-	*out = &fs->undo[fs->undo_count++];
+	*out = &undo_log[undo_count++];
 	(*out)->kind = kind;
 	return 0;
 }
@@ -34,14 +41,15 @@ int op_modify_inode(struct fsys *fs, struct fsys_node *ip)
 	struct tmpfs_undo *undo;
 	int status;
 
-	if (ip->undo_serial == fs->serial)
+	(void)fs;
+	if (ip->undo_serial == serial)
 		return 0;
-	status = undo_note(fs, TMPFS_UNDO_NODE, &undo);
+	status = undo_note(TMPFS_UNDO_NODE, &undo);
 	if (status)
 		return status;
 	undo->node = ip;
 	undo->saved = *ip;
-	ip->undo_serial = fs->serial;
+	ip->undo_serial = serial;
 	return 0;
 }
 
@@ -90,11 +98,11 @@ int64_t op_end(struct fsys *fs, int64_t status)
 	uint32_t i;
 
 	if (status < 0)
-		while (fs->undo_count)
-			undo_one(fs, &fs->undo[--fs->undo_count]);
-	for (i = 0; i < fs->undo_count; i++)
-		commit_one(fs, &fs->undo[i]);
-	fs->undo_count = 0;
+		while (undo_count)
+			undo_one(fs, &undo_log[--undo_count]);
+	for (i = 0; i < undo_count; i++)
+		commit_one(fs, &undo_log[i]);
+	undo_count = 0;
 	return status;
 }
 
@@ -131,7 +139,7 @@ int inode_alloc(struct fsys *fs, uint32_t near_ino, struct fsys_node **out)
 	(void)near_ino;
 	if (!ino)
 		return fs->reap_count && !fs->reap_idle ? -X_EAGAIN : -X_ENOSPC;
-	status = undo_note(fs, TMPFS_UNDO_MADE, &undo);
+	status = undo_note(TMPFS_UNDO_MADE, &undo);
 	if (status)
 		return status;
 	fs->first_free = fs->extras[ino - 1].next_free;
@@ -140,7 +148,7 @@ int inode_alloc(struct fsys *fs, uint32_t near_ino, struct fsys_node **out)
 	memset(*out, 0, sizeof(**out));
 	memset(&fs->extras[ino - 1], 0, sizeof(fs->extras[0]));
 	(*out)->ino = ino;
-	(*out)->undo_serial = fs->serial;
+	(*out)->undo_serial = serial;
 	return 0;
 }
 

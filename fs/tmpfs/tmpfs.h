@@ -80,9 +80,6 @@ struct fsys {
 	struct fsys_node *nodes;        /* [ino - 1] */
 	struct tmpfs_extra *extras;
 	uint32_t hash[TMPFS_HASH];
-	uint64_t serial;                /* of the operation under way */
-	uint32_t undo_count;
-	struct tmpfs_undo undo[TMPFS_UNDO_MAX];
 	uint32_t reap_count;            /* nodes without links and holders */
 	uint32_t reap_cursor;
 	bool reap_idle;
@@ -106,7 +103,7 @@ uint64_t volume_memory_bytes(void);     /* of the machine, for size=N% */
 /* ---- node.c ---------------------------------------------------------------------- */
 
 /* Room to note one more change, or -X_ENOMEM. */
-int undo_note(struct fsys *fs, enum tmpfs_undo_kind kind, struct tmpfs_undo **out);
+int undo_note(enum tmpfs_undo_kind kind, struct tmpfs_undo **out);
 
 /* ---- dir.c ------------------------------------------------------------------------ */
 

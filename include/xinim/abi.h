@@ -231,6 +231,7 @@ struct x_port_info {
 
 /* x_mint flags */
 #define X_MINT_CURSOR 1u /* the object is seekable: X_CALL_CURSOR serialises */
+#define X_MINT_QUIET  2u /* its closure wakes nobody: it is received, in order, with what comes next */
 
 enum x_object_op { /* x_object_ctl */
 	X_OBJ_GET_CURSOR, X_OBJ_SET_CURSOR, X_OBJ_ADD_CURSOR, /* result: new cursor */

@@ -264,13 +264,18 @@ int call_target_gone(const struct call *c)
 	return c->port->reader_handles ? 0 : -X_EDEAD;
 }
 
+void port_queue_quietly(struct port *p, struct item *i)
+{
+	i->queued_ns = arch_time_ns();
+	list_push_back(&p->items, &i->link);
+	p->item_count++;
+}
+
 void port_queue(struct port *p, struct item *i, bool here)
 {
 	struct thread *receiver = waitq_first(&p->receivers);
 
-	i->queued_ns = arch_time_ns();
-	list_push_back(&p->items, &i->link);
-	p->item_count++;
+	port_queue_quietly(p, i);
 	if (receiver)
 		thread_wake(receiver, 0, here);
 }

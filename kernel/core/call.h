@@ -27,6 +27,7 @@ void call_orphan(struct call *c);
 void call_cancel_started(struct port *origin, uint64_t cookie);
 void call_drop_handles(struct call *c);
 void port_queue(struct port *p, struct item *i, bool here);
+void port_queue_quietly(struct port *p, struct item *i); /* the receiver goes on waiting */
 /* Or from what is delivered; harmless if on neither. */
 static inline void port_unqueue(struct port *p, struct item *i)
 {

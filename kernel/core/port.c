@@ -30,7 +30,10 @@ static void record_unhandled(struct object *o)
 		return;
 	r->closing = true;
 	object_ref(o); /* until acknowledged */
-	port_queue(r->port, &r->closure, false);
+	if (r->flags & X_MINT_QUIET)
+		port_queue_quietly(r->port, &r->closure);
+	else
+		port_queue(r->port, &r->closure, false);
 }
 
 static void record_leave_port(struct record *r)

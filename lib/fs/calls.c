@@ -5,13 +5,14 @@
  */
 
 #include "lib/fs/server.h"
+#include "lib/region/region.h"
 
 /* Of the call being run. */
-static char path[FS_PATH_MAX];
-static char second_name[FS_PATH_MAX];
-static char link_text[FSYS_LINK_TEXT_MAX];
-static uint32_t groups[GROUPS_MAX];
-static struct fsys_caller who;
+static REGION_SCRATCH char path[FS_PATH_MAX];
+static REGION_SCRATCH char second_name[FS_PATH_MAX];
+static REGION_SCRATCH char link_text[FSYS_LINK_TEXT_MAX];
+static REGION_SCRATCH uint32_t groups[GROUPS_MAX];
+static REGION_SCRATCH struct fsys_caller who;
 
 /* ---- taking a call apart ------------------------------------------------------- */
 
@@ -279,7 +280,7 @@ static int64_t do_open(struct request *r)
 		if (status)
 			return status;
 	}
-	status = file_open(ino, flags, &who);
+	status = file_open(ino, FSYS_ISDIR(attr.mode), flags, &who);
 	if (status < 0)
 		return status;
 	r->handle = status;

@@ -6,6 +6,7 @@
  */
 
 #include "lib/fs/server.h"
+#include "lib/region/region.h"
 
 enum { LISTING_BYTES = 32 * 1024, LISTING_BATCH = 64 };
 
@@ -71,31 +72,28 @@ static void keep_opener(struct open_file *file, const struct fsys_caller *who)
 	file->opener.groups = file->groups;
 }
 
-int64_t file_open(uint32_t ino, uint32_t open_flags, const struct fsys_caller *who)
+int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct fsys_caller *who)
 {
 	static const uint32_t not_kept = F_O_CREAT | F_O_EXCL | F_O_TRUNC |
 					 F_O_NOCTTY | F_O_CLOEXEC;
 	struct open_file *file = find_free();
 	uint32_t access = open_flags & F_O_ACCMODE;
-	struct fsys_attr attr;
 	int64_t status;
 
 	if (!file)
 		return -X_ENFILE;
-	status = fsys_getattr(volume, ino, &attr);
-	if (!status)
-		status = fsys_hold(volume, ino);
+	status = fsys_hold(volume, ino);
 	if (status)
 		return status;
 	file->generation++;
 	file->ino = ino;
-	file->is_dir = FSYS_ISDIR(attr.mode);
+	file->is_dir = is_dir;
 	file->streams = false;
 	file->no_atime = open_flags & F_O_NOATIME;
 	file->readable = access != F_O_WRONLY;
 	file->writable = access != F_O_RDONLY;
 	keep_opener(file, who);
-	status = x_mint(server_port, object_id(file), X_MINT_CURSOR,
+	status = x_mint(server_port, object_id(file), X_MINT_CURSOR | X_MINT_QUIET,
 			X_READY_IN | X_READY_OUT, open_flags & ~not_kept);
 	if (status < 0) {
 		fsys_release(volume, ino, 1);
@@ -486,8 +484,8 @@ static int64_t do_mmap(struct request *r, struct open_file *file,
 
 /* ---- listing --------------------------------------------------------------------------- */
 
-static uint8_t listing[LISTING_BYTES];
-static struct fsys_dirent entries[LISTING_BATCH];
+static REGION_SCRATCH uint8_t listing[LISTING_BYTES] __attribute__((aligned(8)));
+static REGION_SCRATCH struct fsys_dirent entries[LISTING_BATCH];
 
 /* Puts an entry at the end of the listing; false if it doesn't fit. */
 static bool list_entry(const struct fsys_dirent *entry, uint32_t *length,

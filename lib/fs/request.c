@@ -5,6 +5,7 @@
  */
 
 #include "lib/fs/server.h"
+#include "lib/region/region.h"
 
 static struct request *requests;
 static uint32_t requests_max;
@@ -94,28 +95,35 @@ static bool run(struct request *r, bool *again)
 	if (status == -X_EWAIT || status == -X_EAGAIN)
 		return false;
 	answer(r, status);
-	unlink(r);
 	return true;
 }
 
+/* Most are answered in their first run: only what must wait gets a place in the
+ * table, where stores are logged. */
 void request_take(const struct x_in *in)
 {
-	struct request *r = find_free();
-	bool again = false;
+	static REGION_SCRATCH struct request now;
+	bool again = false, ended;
+	struct request *r;
 	uint32_t i;
 
 	for (i = 0; i < in->handle_count; i++)
 		out_close(in->handles[i]);
+	memset(&now, 0, sizeof(now));
+	now.in = *in;
+	ended = run(&now, &again);
+	if (ended || again)
+		server_progress();
+	if (ended)
+		return;
+	r = find_free();
 	if (!r) {
-		out_status(in->id, -X_ENOMEM);
+		out_status(in->id, now.done_bytes ? (int64_t)now.done_bytes : -X_ENOMEM);
 		return;
 	}
-	memset(r, 0, sizeof(*r));
+	*r = now;
 	r->used = true;
-	r->in = *in;
 	append(r);
-	if (run(r, &again) || again)
-		server_progress();
 }
 
 bool request_run_all(void)
@@ -126,8 +134,10 @@ bool request_run_all(void)
 	while (r) {
 		struct request *next = r->next;
 
-		if (run(r, &again))
+		if (run(r, &again)) {
+			unlink(r);
 			server_progress();
+		}
 		r = next;
 	}
 	return again;

@@ -92,7 +92,7 @@ bool mount_stopping(void);
 /* The same for calls on open files (proto/file.h). */
 int64_t file_request(struct request *r);
 /* Opens: a handle, or an error. */
-int64_t file_open(uint32_t ino, uint32_t open_flags, const struct fsys_caller *who);
+int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct fsys_caller *who);
 void file_closure(uint64_t object, uint64_t mints);
 uint32_t file_open_count(void);
 bool file_any_writable(void);
