@@ -796,7 +796,9 @@ static int clone_region(struct space *s, struct space *child, struct region *r, 
 
 int space_clone(struct space *s, bool lend, struct space **out)
 {
-	uint32_t at_once = frame_free_count() > frame_total() / 8 ? COPIED_AT_ONCE : 0;
+	/* Not while another thread may be writing: the copy would be of no one moment. */
+	bool still = s->cpus_active == 0 && (s->lender == NULL || s->lender->cpus_active == 0);
+	uint32_t at_once = still && frame_free_count() > frame_total() / 8 ? COPIED_AT_ONCE : 0;
 	struct space *child;
 	int error = space_create(s->wired, &child);
 

@@ -27,11 +27,14 @@ void trace_init(void)
 static void first_bytes(const struct call *c, struct trace_record *r)
 {
 	const struct call_window *w = &c->win[0];
+	uint64_t bytes = w->flags & X_WIN_READ ? MIN(w->len, sizeof(r->text)) : 0;
+	uint64_t here = MIN(bytes, PAGE_SIZE - w->page_offset);
 
 	r->window_bytes = w->len;
-	if (w->len && (w->flags & X_WIN_READ))
-		memcpy(r->text, (const char *)phys_to_virt(w->frames[0]) + w->page_offset,
-		       MIN(MIN(w->len, sizeof(r->text)), PAGE_SIZE - w->page_offset));
+	if (bytes)
+		memcpy(r->text, (const char *)phys_to_virt(w->frames[0]) + w->page_offset, here);
+	if (bytes > here)
+		memcpy(r->text + here, phys_to_virt(w->frames[1]), bytes - here);
 }
 
 void trace_record(const struct call *c, enum trace_kind kind)
