@@ -4,6 +4,7 @@
  * expirations. Served as files (proto/file.h): read takes the count, or waits
  * for one; write adds to that of an eventfd.
  */
+#include "lib/c/slots.h"
 #include "proto/socket.h"
 #include "servers/pm/pm.h"
 
@@ -38,8 +39,7 @@ static uint32_t parked_end;      /* all from here up are free */
 static void unpark(struct parked *p)
 {
 	p->call_id = 0;
-	while (parked_end && !parked[parked_end - 1].call_id)
-		parked_end--;
+	SLOTS_TRIM(parked, parked_end, call_id);
 }
 
 static uint64_t counter_object(const struct counter *c)
@@ -238,16 +238,13 @@ bool counter_cancel(uint64_t call_id)
 
 static void park(struct counter *c, const struct x_in *in, bool writes, uint64_t value)
 {
-	struct parked *p = parked;
+	struct parked *p = SLOT_FIND(parked, parked_end, call_id);
 
-	while (p < parked + parked_end && p->call_id)
-		p++;
-	if ((in->status_flags & F_O_NONBLOCK) || p == parked + PARKED_MAX) {
+	if ((in->status_flags & F_O_NONBLOCK) || !p) {
 		out_status(in->id, in->status_flags & F_O_NONBLOCK ? -X_EAGAIN : -X_ENOMEM);
 		return;
 	}
-	if (p == parked + parked_end)
-		parked_end++;
+	SLOT_TAKEN(parked, parked_end, p);
 	*p = (struct parked){ in->id, c, writes, value, ++parked_order };
 }
 

@@ -3,6 +3,7 @@
  * Descriptors of processes (pidfd), and what one process may do with another's
  * memory and descriptors. A pidfd is ready once its process has ended.
  */
+#include "lib/c/slots.h"
 #include "lib/ipc/file.h"
 #include "servers/pm/pm.h"
 
@@ -33,7 +34,7 @@ void pidfd_call(struct proc *p, const struct x_in *in)
 {
 	uint32_t pid = (uint32_t)in->msg.a[0];
 	struct proc *target = proc_by_pid(pid);
-	struct pidfd *f = pidfds;
+	struct pidfd *f = SLOT_FIND(pidfds, pidfds_end, used);
 	struct x_out *out;
 	int64_t h;
 
@@ -47,9 +48,7 @@ void pidfd_call(struct proc *p, const struct x_in *in)
 		return;
 	}
 	(void)p;
-	while (f < pidfds + pidfds_end && f->used)
-		f++;
-	if (f == pidfds + PIDFDS_MAX) {
+	if (!f) {
 		out_status(in->id, -X_ENFILE);
 		return;
 	}
@@ -63,8 +62,7 @@ void pidfd_call(struct proc *p, const struct x_in *in)
 		return;
 	}
 	f->used = true;
-	if (f == pidfds + pidfds_end)
-		pidfds_end++;
+	SLOT_TAKEN(pidfds, pidfds_end, f);
 	out = out_answer_entry(in->id);
 	out->handles[0] = (x_handle_t)h;
 	out->handle_count = 1;
@@ -84,8 +82,7 @@ void pidfd_closed(uint64_t object)
 	if (!f)
 		return;
 	f->used = false;
-	while (pidfds_end && !pidfds[pidfds_end - 1].used)
-		pidfds_end--;
+	SLOTS_TRIM(pidfds, pidfds_end, used);
 }
 
 void pidfds_ended(const struct proc *p)

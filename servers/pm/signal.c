@@ -4,6 +4,7 @@
  * continue are done here, without the help of the process; every other signal
  * is a notification bit, and the process's personality does the rest.
  */
+#include "lib/c/slots.h"
 #include "servers/pm/pm.h"
 
 bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t signal)
@@ -39,14 +40,11 @@ bool signals_full(void)
 
 static void queue_add(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
 {
-	struct queued *at = queue;
+	struct queued *at = SLOT_FIND(queue, queue_end, proc);
 
-	while (at < queue + queue_end && at->proc)
-		at++;
-	if (at == queue + QUEUED_MAX)
+	if (!at)
 		return;
-	if (at == queue + queue_end)
-		queue_end++;
+	SLOT_TAKEN(queue, queue_end, at);
 	*at = (struct queued){ p, signal, thread, ++queue_order, *info };
 	queue_used++;
 }
@@ -55,8 +53,7 @@ static void queue_remove(struct queued *q)
 {
 	q->proc = NULL;
 	queue_used--;
-	while (queue_end && !queue[queue_end - 1].proc)
-		queue_end--;
+	SLOTS_TRIM(queue, queue_end, proc);
 }
 
 void signals_drop(struct proc *p)

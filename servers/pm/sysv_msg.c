@@ -4,6 +4,7 @@
  * enough for all queues at their usual size. Senders wait for room, receivers
  * for a message of their type; parked calls are served oldest first.
  */
+#include "lib/c/slots.h"
 #include "servers/pm/sysv.h"
 #include "servers/pm/sysctl.h"
 
@@ -43,8 +44,7 @@ static uint32_t parked_end;      /* all from here up are free */
 static void unpark(struct parked *w)
 {
 	w->in.id = 0;
-	while (parked_end && !parked[parked_end - 1].in.id)
-		parked_end--;
+	SLOTS_TRIM(parked, parked_end, in.id);
 }
 
 /* ---- messages ---- */
@@ -237,16 +237,13 @@ static void look_again(struct queue *q)
 
 static void park(struct proc *p, struct queue *q, const struct x_in *in)
 {
-	struct parked *w = parked;
+	struct parked *w = SLOT_FIND(parked, parked_end, in.id);
 
-	while (w < parked + parked_end && w->in.id)
-		w++;
-	if (w == parked + PARKED_MAX) {
+	if (!w) {
 		out_status(in->id, -X_ENOMEM);
 		return;
 	}
-	if (w == parked + parked_end)
-		parked_end++;
+	SLOT_TAKEN(parked, parked_end, w);
 	*w = (struct parked){ *in, q, p, ++parked_order };
 }
 

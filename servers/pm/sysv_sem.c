@@ -4,6 +4,7 @@
  * that cannot be done now is parked and looked at again, oldest first, whenever
  * a value of its set changed.
  */
+#include "lib/c/slots.h"
 #include "servers/pm/sysctl.h"
 #include "servers/pm/sysv.h"
 
@@ -35,8 +36,7 @@ static uint32_t parked_end;      /* all from here up are free */
 static void unpark(struct parked *w)
 {
 	w->call_id = 0;
-	while (parked_end && !parked[parked_end - 1].call_id)
-		parked_end--;
+	SLOTS_TRIM(parked, parked_end, call_id);
 }
 
 static struct undo {
@@ -168,13 +168,11 @@ static void semop_call(struct proc *p, const struct x_in *in)
 {
 	struct set *s = (struct set *)sysv_find(&table, (uint32_t)in->msg.a[1]);
 	uint64_t count = in->msg.a[2];
-	struct parked *w = parked;
+	struct parked *w = SLOT_FIND(parked, parked_end, call_id);
 	uint32_t want = 0444;
 	int result;
 
-	while (w < parked + parked_end && w->call_id)
-		w++;
-	if (w == parked + PARKED_MAX) {
+	if (!w) {
 		out_status(in->id, -X_ENOMEM);
 		return;
 	}
@@ -205,8 +203,7 @@ static void semop_call(struct proc *p, const struct x_in *in)
 		out_status(in->id, -X_EINPROGRESS);
 		return;
 	}
-	if (w == parked + parked_end)
-		parked_end++;
+	SLOT_TAKEN(parked, parked_end, w);
 	w->call_id = in->id;
 	w->order = ++parked_order;
 	w->proc = p;
@@ -245,8 +242,7 @@ void sem_drop(struct proc *p, bool undo)
 		sem->pid = p->ids.pid;
 		look_again(u->set);
 	}
-	while (undos_end && !undos[undos_end - 1].proc)
-		undos_end--;
+	SLOTS_TRIM(undos, undos_end, proc);
 }
 
 /* ---- making and controlling ---- */

@@ -4,6 +4,7 @@
  * itself; pm counts who has it where, for it lives until it was removed and the
  * last one is gone.
  */
+#include "lib/c/slots.h"
 #include "servers/pm/sysv.h"
 #include "servers/pm/sysctl.h"
 
@@ -49,14 +50,11 @@ static void destroy(struct segment *s)
 
 static struct attach *attach_add(const struct proc *p, struct segment *s)
 {
-	struct attach *a = attaches;
+	struct attach *a = SLOT_FIND(attaches, attaches_end, proc);
 
-	while (a < attaches + attaches_end && a->proc)
-		a++;
-	if (a == attaches + ATTACHES_MAX)
+	if (!a)
 		return NULL;
-	if (a == attaches + attaches_end)
-		attaches_end++;
+	SLOT_TAKEN(attaches, attaches_end, a);
 	*a = (struct attach){ .proc = p, .segment = s };
 	s->nattch++;
 	return a;
@@ -67,8 +65,7 @@ static void attach_end(struct attach *a, uint32_t pid)
 	struct segment *s = a->segment;
 
 	a->proc = NULL;
-	while (attaches_end && !attaches[attaches_end - 1].proc)
-		attaches_end--;
+	SLOTS_TRIM(attaches, attaches_end, proc);
 	s->dtime = sysv_seconds();
 	s->lpid = pid;
 	if (--s->nattch == 0 && (s->head.mode & SHM_MODE_DEST))

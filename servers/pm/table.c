@@ -5,6 +5,7 @@
  * The ids pages of all slots are one memory object, of which each process has
  * its own page mapped for reading. pm writes there what p->ids says.
  */
+#include "lib/c/slots.h"
 #include "servers/pm/sysctl.h"
 
 struct proc procs[PROCS_MAX];
@@ -82,12 +83,10 @@ void proc_enter(struct proc *p, enum proc_state state)
 
 struct proc *proc_new(void)
 {
-	struct proc *p = procs;
+	struct proc *p = SLOT_FIND(procs, procs_end, state);
 	uint32_t generation;
 
-	while (p < procs + procs_end && p->state != PROC_FREE)
-		p++;
-	if (p == procs + PROCS_MAX)
+	if (!p)
 		return NULL;
 	generation = p->generation + 1;
 	memset(p, 0, offsetof(struct proc, exe) + 1);
@@ -114,8 +113,7 @@ void proc_free(struct proc *p)
 	signals_drop(p);
 	proc_close_handles(p);
 	proc_enter(p, PROC_FREE);
-	while (procs_end && procs[procs_end - 1].state == PROC_FREE)
-		procs_end--;
+	SLOTS_TRIM(procs, procs_end, state);
 }
 
 /* A number in use as pid, group, session or thread id is not given out. */

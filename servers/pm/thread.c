@@ -3,6 +3,7 @@
  * Thread ids: the numbers of a process's threads beside the first, taken from
  * the same space as pids, and the kernel's thread numbers behind them.
  */
+#include "lib/c/slots.h"
 #include "servers/pm/pm.h"
 
 static struct thread_id {
@@ -19,8 +20,7 @@ enum { THREADS_PER_PROC = 1024 };
 static void thread_free(struct thread_id *t)
 {
 	t->proc = NULL;
-	while (threads_end && !threads[threads_end - 1].proc)
-		threads_end--;
+	SLOTS_TRIM(threads, threads_end, proc);
 }
 
 static struct thread_id *thread_find(const struct proc *p, uint32_t tid)
@@ -67,17 +67,14 @@ void threads_drop(const struct proc *p)
 
 void thread_call(struct proc *p, const struct x_in *in)
 {
-	struct thread_id *t = threads;
+	struct thread_id *t = SLOT_FIND(threads, threads_end, proc);
 	uint32_t tid = thread_count(p) < THREADS_PER_PROC ? pid_allocate() : 0;
 
-	while (t < threads + threads_end && t->proc)
-		t++;
-	if (!tid || t == threads + THREADS_MAX) {
+	if (!tid || !t) {
 		out_status(in->id, -X_EAGAIN);
 		return;
 	}
-	if (t == threads + threads_end)
-		threads_end++;
+	SLOT_TAKEN(threads, threads_end, t);
 	*t = (struct thread_id){ .proc = p, .tid = tid };
 	answer_value(in->id, tid);
 }

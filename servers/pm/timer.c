@@ -6,6 +6,7 @@
  * A timer of a CPU clock cannot end before that much time has passed on the
  * wall: it is looked at then, and set again for what is missing.
  */
+#include "lib/c/slots.h"
 #include "servers/pm/pm.h"
 
 enum { TIMERS_MAX = 1024, TIMERS_PER_PROCESS = 64 };
@@ -122,14 +123,11 @@ static void set(struct ptimer *t, uint64_t first_ns, uint64_t interval_ns, bool 
 
 static struct ptimer *timer_new(struct proc *p, int32_t id, enum timer_clock clock)
 {
-	struct ptimer *t = timers;
+	struct ptimer *t = SLOT_FIND(timers, timers_end, proc);
 
-	while (t < timers + timers_end && t->proc)
-		t++;
-	if (t == timers + TIMERS_MAX)
+	if (!t)
 		return NULL;
-	if (t == timers + timers_end)
-		timers_end++;
+	SLOT_TAKEN(timers, timers_end, t);
 	*t = (struct ptimer){ .proc = p, .id = id, .clock = (uint8_t)clock, .linux_clock = CLOCK_MONOTONIC };
 	t->timer.fn = expired;
 	t->timer.ctx = t;
@@ -140,8 +138,7 @@ static void timer_free(struct ptimer *t)
 {
 	timer_clear(&t->timer);
 	t->proc = NULL;
-	while (timers_end && !timers[timers_end - 1].proc)
-		timers_end--;
+	SLOTS_TRIM(timers, timers_end, proc);
 }
 
 void timers_drop(struct proc *p, bool all)

@@ -3,6 +3,7 @@
  * Waiting for children: PM_WAIT, answered at once or parked until a child
  * changes its state. A parked call is looked at again by waits_check().
  */
+#include "lib/c/slots.h"
 #include "servers/pm/pm.h"
 
 /* options of wait4 and waitid */
@@ -30,8 +31,7 @@ static uint32_t waits_end; /* all from here up are free */
 static void wait_free(struct wait *w)
 {
 	w->call_id = 0;
-	while (waits_end && !waits[waits_end - 1].call_id)
-		waits_end--;
+	SLOTS_TRIM(waits, waits_end, call_id);
 }
 
 void children_call(struct proc *p, const struct x_in *in)
@@ -115,16 +115,13 @@ static int wait_look(const struct wait *w, struct x_msg *msg)
 
 static void wait_park(const struct wait *wanted)
 {
-	struct wait *w = waits;
+	struct wait *w = SLOT_FIND(waits, waits_end, call_id);
 
-	while (w < waits + waits_end && w->call_id)
-		w++;
-	if (w == waits + WAITS_MAX) {
+	if (!w) {
 		out_status(wanted->call_id, -X_EAGAIN);
 		return;
 	}
-	if (w == waits + waits_end)
-		waits_end++;
+	SLOT_TAKEN(waits, waits_end, w);
 	*w = *wanted;
 	w->order = ++wait_order;
 }

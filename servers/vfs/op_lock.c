@@ -13,6 +13,7 @@
  * unlocked all of them are tried, in order of arrival.
  */
 
+#include "lib/c/slots.h"
 #include "servers/vfs/lock.h"
 
 enum { OWNERS_MAX = 512, LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 };
@@ -79,8 +80,7 @@ static void owner_drop(struct object_owner *o)
 {
 	out_close(o->handle);
 	o->koid = 0;
-	while (owners_end && !owners[owners_end - 1].koid)
-		owners_end--;
+	SLOTS_TRIM(owners, owners_end, koid);
 }
 
 static void owner_unlocked(struct lock_owner owner)
@@ -162,15 +162,13 @@ static bool deadlock(const struct lock *want, const struct lock *blocker)
 /* 1: it waits, and the request is over. */
 static int64_t wait_for(struct request *r, const struct lock *want, const struct lock *blocker)
 {
-	struct lock_wait *w = waits;
+	struct lock_wait *w = SLOT_FIND(waits, LOCK_WAITS_MAX, call_id);
 
 	if (want->class == LOCK_RECORD && !want->owner.object && deadlock(want, blocker))
 		return -X_EDEADLK;
 	if (r->cancelled)
 		return -X_EINTR;
-	while (w < waits + LOCK_WAITS_MAX && w->call_id)
-		w++;
-	if (w == waits + LOCK_WAITS_MAX)
+	if (!w)
 		return -X_ENOLCK;
 	*w = (struct lock_wait){ r->call_id, next_order++, *want, X_NO_HANDLE };
 	if (want->owner.object) {
