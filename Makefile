@@ -210,7 +210,7 @@ $(BUILD)/tools/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard f
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOSTCC) $(HOST_CFLAGS) $(filter %.c,$^) -o $@
-$(BUILD)/tools/mkarchive: tools/mkarchive.c servers/rs/archive.c servers/rs/archive.h proto/archive.h | $(STAMP)
+$(BUILD)/tools/mkarchive: tools/mkarchive.c servers/rs/archive.c lib/c/crc32.c servers/rs/archive.h lib/c/crc32.h proto/archive.h | $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOSTCC) $(HOST_CFLAGS) $(filter %.c,$^) -o $@

@@ -5,6 +5,7 @@
  */
 #include "lib/blockdrv/partition.h"
 
+#include "lib/c/crc32.h"
 #include "lib/c/string.h"
 #include <stddef.h>
 
@@ -31,18 +32,6 @@ struct gpt_entry {
 } __attribute__((packed));
 _Static_assert(sizeof(struct gpt_entry) == 128, "struct gpt_entry");
 
-uint32_t partition_crc32(const uint8_t *data, uint32_t bytes)
-{
-	uint32_t crc = ~0u;
-
-	for (uint32_t i = 0; i < bytes; i++) {
-		crc ^= data[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-	}
-	return ~crc;
-}
-
 static uint64_t disk_blocks(const struct partition_scan *s)
 {
 	return s->size_bytes / s->block_bytes;
@@ -60,7 +49,7 @@ static bool checksum_holds(const struct gpt_header *h, const uint8_t *block)
 
 	memcpy(copy, block, h->header_bytes);
 	memcpy(copy + offsetof(struct gpt_header, header_crc32), &zero, sizeof(zero));
-	return partition_crc32(copy, h->header_bytes) == h->header_crc32;
+	return crc32(0, copy, h->header_bytes) == h->header_crc32;
 }
 
 static bool header_holds(const struct partition_scan *s, const struct gpt_header *h, const uint8_t *block,
@@ -160,7 +149,7 @@ static void take_entry(struct partition_scan *s, uint32_t number, const uint8_t 
 
 void partition_gpt_entries(struct partition_scan *s, const uint8_t *data)
 {
-	if (partition_crc32(data, s->entry_count * s->entry_bytes) != s->entries_crc32) {
+	if (crc32(0, data, s->entry_count * s->entry_bytes) != s->entries_crc32) {
 		partition_gpt_failed(s);
 		return;
 	}

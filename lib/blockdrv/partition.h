@@ -65,9 +65,8 @@ bool partition_scan_wants(const struct partition_scan *s, uint64_t *offset_bytes
 /* What was wanted; status < 0: it could not be read. */
 void partition_scan_give(struct partition_scan *s, const uint8_t *data, int status);
 
-/* For people: "gpt", "mbr", "none"; the checksum that GPT uses (CRC-32 of IEEE 802.3). */
+/* For people: "gpt", "mbr", "none". */
 const char *partition_scheme_name(enum partition_scheme scheme);
-uint32_t partition_crc32(const uint8_t *data, uint32_t bytes);
 
 /* Within the library: an entry is left out, and why. */
 void partition_skip(struct partition_scan *s, const char *why);

@@ -4,6 +4,7 @@
  * here. Programs, and test suites above all, look there before they ask for it.
  * In the format of RFC 1952, the text in one stored block (RFC 1951, 3.2.4).
  */
+#include "lib/c/crc32.h"
 #include "servers/pm/procfs.h"
 
 static const char config[] =
@@ -28,25 +29,13 @@ static const char config[] =
 enum { CONFIG_BYTES = sizeof(config) - 1, GZIP_HEADER = 10, BLOCK_HEADER = 5, GZIP_TRAILER = 8 };
 _Static_assert(CONFIG_BYTES < 65536, "one stored block");
 
-static uint32_t crc32(const char *data, size_t bytes)
-{
-	uint32_t crc = UINT32_MAX;
-
-	for (size_t i = 0; i < bytes; i++) {
-		crc ^= (uint8_t)data[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-	}
-	return ~crc;
-}
-
 void text_config(struct text *t, const struct proc *p, uint64_t reader)
 {
 	static const uint8_t header[GZIP_HEADER + BLOCK_HEADER] = {
 		0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3,     /* deflate, no name, no date, Unix */
 		1, CONFIG_BYTES & 0xff, CONFIG_BYTES >> 8, ~CONFIG_BYTES & 0xff, ~CONFIG_BYTES >> 8 & 0xff,
 	};
-	const uint32_t trailer[2] = { crc32(config, CONFIG_BYTES), CONFIG_BYTES };
+	const uint32_t trailer[2] = { crc32(0, config, CONFIG_BYTES), CONFIG_BYTES };
 
 	(void)p, (void)reader;
 	if (t->size < sizeof(header) + CONFIG_BYTES + sizeof(trailer))

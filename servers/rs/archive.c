@@ -2,27 +2,16 @@
 /*
  * Reader of the boot archive.
  */
+#include "lib/c/crc32.h"
 #include "lib/c/string.h"
 #include "servers/rs/archive.h"
-
-static uint32_t crc32_update(uint32_t crc, const void *data, size_t bytes)
-{
-	for (const unsigned char *p = data; bytes; bytes--, p++) {
-		crc ^= *p;
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-	}
-	return crc;
-}
 
 uint32_t archive_checksum(const struct archive_header *h, const struct archive_entry *entries)
 {
 	struct archive_header copy = *h;
-	uint32_t crc;
 
 	copy.checksum = 0;
-	crc = crc32_update(~0u, &copy, sizeof(copy));
-	return ~crc32_update(crc, entries, h->count * sizeof(*entries));
+	return crc32(crc32(0, &copy, sizeof(copy)), entries, h->count * sizeof(*entries));
 }
 
 static const char *check_entry(const struct archive_header *h, const struct archive_entry *e)

@@ -5,11 +5,15 @@ import pathlib
 import re
 import selectors
 import subprocess
+import sys
 import time
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tools"))
+
+import bootarchive
 
 
 class Guest:
@@ -80,16 +84,6 @@ def fsck():
 
 
 @pytest.fixture
-def archive(root, tmp_path):
+def archive(tmp_path):
     """A boot archive with more files, or without some: archive({"manifest/x": path, "bin/tty": None})."""
-    def make(changes):
-        makefile = subprocess.run(["make", "-n", "-W", "build/tools/mkarchive", "build/xinim.archive"], cwd=root,
-                                  capture_output=True, text=True, check=True).stdout.replace("\\\n", " ")
-        line = next(line for line in makefile.splitlines() if "tools/mkarchive build/xinim.archive" in line)
-        entries = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        entries.update(changes)
-        path = tmp_path / "archive"
-        subprocess.run([str(root / "build/tools/mkarchive"), str(path),
-                        *(f"{name}={source}" for name, source in entries.items() if source)], cwd=root, check=True)
-        return path
-    return make
+    return lambda changes: bootarchive.make(tmp_path / "archive", changes)

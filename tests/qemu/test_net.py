@@ -8,6 +8,7 @@ import struct
 import subprocess
 import time
 
+import bootarchive
 import pytest
 from wire import Echo, Tap, Wire, order, pattern, HOST_MAC, BROADCAST
 
@@ -29,17 +30,9 @@ def ones_sum(data, start=0):
 def archive(root, tmp_path_factory):
     """The boot archive with netecho in the place of net."""
     subprocess.run(["make", "-s", "build/bin/netecho"], cwd=root, check=True)
-    makefile = subprocess.run(["make", "-n", "-W", "build/tools/mkarchive", "build/xinim.archive"], cwd=root,
-                              capture_output=True, text=True, check=True).stdout.replace("\\\n", " ")
-    line = next(line for line in makefile.splitlines() if "tools/mkarchive build/xinim.archive" in line)
-    entries = dict(word.split("=", 1) for word in line.split() if "=" in word)
-    entries.update({"bin/netecho": "build/bin/netecho", "manifest/netecho": "tests/native/netecho/manifest"})
-    for name in ("bin/net", "manifest/net"):
-        entries.pop(name, None)
-    path = tmp_path_factory.mktemp("net") / "archive"
-    subprocess.run([str(root / "build/tools/mkarchive"), str(path), *(f"{n}={s}" for n, s in entries.items())],
-                   cwd=root, check=True)
-    return path
+    return bootarchive.make(tmp_path_factory.mktemp("net") / "archive", {
+        "bin/netecho": "build/bin/netecho", "manifest/netecho": "tests/native/netecho/manifest",
+        "bin/net": None, "manifest/net": None})
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@
  */
 // sources: lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/schedule.c lib/blockdrv/session.c
 // sources: lib/blockdrv/open.c lib/blockdrv/remember.c lib/ipc/keep.c lib/blockdrv/scan.c lib/blockdrv/list.c lib/blockdrv/partition.c lib/blockdrv/gpt.c
-// sources: lib/ring/ring.c lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/c/strlcpy.c
+// sources: lib/ring/ring.c lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/c/strlcpy.c lib/c/crc32.c
 // sources: drivers/block/ahci/main.c drivers/block/ahci/port.c drivers/block/ahci/command.c
 // sources: drivers/block/ahci/recover.c drivers/block/ahci/identify.c
 // cflags: -DXINIM_FAKE_SYSCALLS

@@ -2,7 +2,7 @@
 /*
  * The boot archive's reader, with sound and damaged archives; ELF checks.
  */
-// sources: servers/rs/archive.c servers/rs/elf.c
+// sources: servers/rs/archive.c servers/rs/elf.c lib/c/crc32.c
 #include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Partition tables: made by sgdisk where there is one, and damaged ones made by hand. */
-// sources: lib/blockdrv/partition.c lib/blockdrv/gpt.c lib/c/strlcpy.c
+// sources: lib/blockdrv/partition.c lib/blockdrv/gpt.c lib/c/strlcpy.c lib/c/crc32.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/blockdrv/partition.h"
+#include "lib/c/crc32.h"
 
 #define MIB   (1u << 20)
 #define SIZE  (16u * MIB)
@@ -69,9 +70,9 @@ static void mbr_entry(uint32_t lba, int index, uint8_t type, uint32_t first, uin
 
 static void seal(uint32_t header, uint32_t entries)
 {
-	put32(header + 88, partition_crc32(disk + entries, 128 * 128));
+	put32(header + 88, crc32(0, disk + entries, 128 * 128));
 	put32(header + 16, 0);
-	put32(header + 16, partition_crc32(disk + header, 92));
+	put32(header + 16, crc32(0, disk + header, 92));
 }
 
 static void gpt_header(uint32_t at, uint64_t my, uint64_t other, uint64_t entries)
@@ -192,7 +193,7 @@ static void gpt_absurd(void **state)
 		gpt();
 		put64(512 + cases[i].at, cases[i].value);
 		put32(512 + 16, 0);
-		put32(512 + 16, partition_crc32(disk + 512, 92));
+		put32(512 + 16, crc32(0, disk + 512, 92));
 		scan();
 		assert_int_equal(s.scheme, SCHEME_GPT_BACKUP);
 	}

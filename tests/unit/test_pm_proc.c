@@ -4,7 +4,7 @@
  * from spawn to wait, exec of programs and scripts, signals, job control,
  * credentials, /proc, and failures at each step.
  */
-// sources: servers/pm/*.c lib/c/strlcpy.c
+// sources: servers/pm/*.c lib/c/strlcpy.c lib/c/crc32.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include "tests/unit/fake_ipc.h"
 #include "tests/unit/pm_kernel.h"

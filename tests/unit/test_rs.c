@@ -8,7 +8,7 @@
 // sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/self.c servers/rs/service.c
 // sources: servers/rs/spawn.c servers/rs/stats.c servers/rs/supervise.c servers/rs/svcdev.c servers/rs/undertaker.c
 // sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
-// sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c lib/c/error.c
+// sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c lib/c/crc32.c lib/c/error.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include <elf.h>
 #include <setjmp.h>
