@@ -88,7 +88,7 @@ static u8_t received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_ad
 	error = v6 ? errno_of_code6(bytes[0], bytes[1]) : errno_of_code4(bytes[0], bytes[1]);
 	if (!error || !parse_quote(bytes + 8, length - 8, v6, &q))
 		return 0;
-	for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
+	for (uint32_t i = 0; i < sockets_end; i++) {
 		struct sock *s = &sockets[i];
 
 		if (!is_about(s, &q))

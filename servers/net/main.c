@@ -54,7 +54,7 @@ static void wake_senders(void)
 	for (pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
 		if (pcb->unsent && pcb->callback_arg)
 			sock_mark(pcb->callback_arg, 0);
-	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
+	for (uint32_t i = 0; i < sockets_end; i++)
 		if (sockets[i].in_use && (sockets[i].wait[WAIT_SEND] || sockets[i].starved)) {
 			/* Who was told to try later is told when: an edge, though it holds nothing. */
 			sock_mark(&sockets[i], sockets[i].starved ? X_READY_OUT : 0);

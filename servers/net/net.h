@@ -180,6 +180,7 @@ struct sock {
 #define SOCKETS_MAX 6144u
 #define SOCKETS_PER_ACCOUNT 2048u
 extern struct sock sockets[SOCKETS_MAX];
+extern uint32_t sockets_end;     /* behind the last slot that was ever used */
 
 /* sock.c */
 void sock_call(const struct x_in *in);

@@ -51,7 +51,7 @@ int64_t netlink_bind(struct sock *s, const struct address *a)
 	memcpy(&nl, a->bytes, sizeof(nl));
 	if (s->bound && nl.port != own_port(s))
 		return -X_EINVAL;
-	for (struct sock *o = sockets; nl.port && o < sockets + SOCKETS_MAX; o++)
+	for (struct sock *o = sockets; nl.port && o < sockets + sockets_end; o++)
 		if (o != s && o->in_use && o->kind == SOCKET_NETLINK && own_port(o) == nl.port)
 			return -X_EADDRINUSE;
 	s->netlink_port = nl.port;

@@ -102,7 +102,7 @@ void packet_deliver(struct netif *netif, const struct pbuf *p, bool outgoing)
 
 	if (!watchers || pbuf_copy_partial(p, &eth, sizeof(eth), 0) != sizeof(eth))
 		return;
-	for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
+	for (uint32_t i = 0; i < sockets_end; i++) {
 		struct sock *s = &sockets[i];
 
 		if (!s->in_use || s->kind != SOCKET_PACKET || (s->interface && s->interface != index))

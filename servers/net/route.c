@@ -8,6 +8,7 @@
 #include "servers/net/net.h"
 
 struct route routes[ROUTES_MAX];
+static uint32_t routes_end;      /* behind the last one that was ever used */
 
 static uint32_t prefix_bits(uint32_t mask) { return (uint32_t)__builtin_popcount(mask); }
 
@@ -22,7 +23,7 @@ static const struct route *find_route(uint32_t destination)
 {
 	const struct route *best = NULL;
 
-	for (const struct route *r = routes; r < routes + ROUTES_MAX; r++) {
+	for (const struct route *r = routes; r < routes + routes_end; r++) {
 		const struct interface *i = r->used ? interface_by_index(r->interface) : NULL;
 
 		if (!i || !i->up || (destination & r->mask.addr) != r->destination.addr)
@@ -89,8 +90,11 @@ const ip4_addr_t *hook_gateway(struct netif *netif, const ip4_addr_t *destinatio
 static struct route *free_route(void)
 {
 	for (struct route *r = routes; r < routes + ROUTES_MAX; r++)
-		if (!r->used)
+		if (!r->used) {
+			if (routes_end <= (uint32_t)(r - routes))
+				routes_end = (uint32_t)(r - routes) + 1;
 			return r;
+		}
 	return NULL;
 }
 

@@ -15,29 +15,29 @@
 
 struct sock sockets[SOCKETS_MAX];
 static uint64_t next_serial = 1;
-static uint32_t next_slot;
+static uint32_t free_from;       /* no slot below it is free */
+static uint32_t in_use_count;
+uint32_t sockets_end;
 static struct sock *dirty, **dirty_last = &dirty;
 
 /* ---- the table ---- */
 
 static struct sock *free_slot(void)
 {
-	for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
-		struct sock *s = &sockets[next_slot++ % SOCKETS_MAX];
-
-		if (!s->in_use)
-			return s;
-	}
-	return NULL;
+	while (free_from < SOCKETS_MAX && sockets[free_from].in_use)
+		free_from++;
+	return free_from < SOCKETS_MAX ? &sockets[free_from] : NULL;
 }
 
-static uint32_t account_sockets(uint64_t account)
+static bool may_have_more(uint64_t account)
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
+	if (in_use_count < SOCKETS_PER_ACCOUNT)
+		return true;
+	for (uint32_t i = 0; i < sockets_end; i++)
 		count += sockets[i].in_use && sockets[i].account == account;
-	return count;
+	return count < SOCKETS_PER_ACCOUNT;
 }
 
 struct sock *sock_new(uint64_t account)
@@ -48,6 +48,9 @@ struct sock *sock_new(uint64_t account)
 		return NULL;
 	memset(s, 0, sizeof(*s));
 	s->in_use = true;
+	in_use_count++;
+	if (sockets_end <= (uint32_t)(s - sockets))
+		sockets_end = (uint32_t)(s - sockets) + 1;
 	s->account = account;
 	s->id = next_serial++ << 16 | (uint64_t)(s - sockets + 1);
 	s->created_ns = server_now_ns;
@@ -104,6 +107,9 @@ void sock_free(struct sock *s)
 	s->in_use = false;
 	s->id = 0;
 	s->kind = SOCKET_NONE;
+	in_use_count--;
+	if (free_from > (uint32_t)(s - sockets))
+		free_from = (uint32_t)(s - sockets);
 }
 
 /* Readiness as it is now goes with the handle. */
@@ -256,7 +262,7 @@ static void create(const struct x_in *in)
 	struct x_out *out;
 
 	if (!status) {
-		s = account_sockets(in->msg.a[3]) < SOCKETS_PER_ACCOUNT ? sock_new(in->msg.a[3]) : NULL;
+		s = may_have_more(in->msg.a[3]) ? sock_new(in->msg.a[3]) : NULL;
 		status = s ? 0 : -X_ENFILE;
 	}
 	if (!status) {

@@ -17,6 +17,7 @@
 #define RECEIVE_LIMIT (1024u * 1024u)
 #define SEND_LIMIT    (1024u * 1024u)
 #define ACCEPTED_MAX  4096u
+#define SHORT_EXCHANGE 16384u
 
 int64_t errno_of(err_t err)
 {
@@ -398,7 +399,8 @@ static void open_window(struct sock *s, uint32_t bytes)
 	gain = pcb->rcv_nxt + pcb->rcv_ann_wnd - pcb->rcv_ann_right_edge;
 	if (step > 128u * 1024)
 		step = 128u * 1024;
-	if (gain >= step)
+	/* A SYN can tell of 64 KiB; a short exchange ends before the peer could use more. */
+	if (gain >= step && (s->got_bytes >= SHORT_EXCHANGE || limit <= 0xffff))
 		tcp_ack_now(pcb);
 }
 

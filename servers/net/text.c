@@ -160,7 +160,7 @@ static void put_datagram(struct text *t, enum sock_kind kind, bool v6)
 	uint32_t number = 0;
 
 	put(t, "%s", socket_header);
-	for (const struct sock *s = sockets; s < sockets + SOCKETS_MAX; s++) {
+	for (const struct sock *s = sockets; s < sockets + sockets_end; s++) {
 		if (!s->in_use || s->kind != kind || (s->family == L_AF_INET6) != v6)
 			continue;
 		if (kind == SOCKET_UDP && !s->pcb.udp->local_port)
@@ -175,7 +175,7 @@ static void put_datagram(struct text *t, enum sock_kind kind, bool v6)
 static void put_packet_sockets(struct text *t)
 {
 	put(t, "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n");
-	for (const struct sock *s = sockets; s < sockets + SOCKETS_MAX; s++)
+	for (const struct sock *s = sockets; s < sockets + sockets_end; s++)
 		if (s->in_use && s->kind == SOCKET_PACKET)
 			put(t, "0000000000000000 3      %u    %04x   %u     1 %u      %u      %llu\n", s->type,
 			    lwip_ntohs(s->protocol), s->interface, s->received_bytes, s->uid,

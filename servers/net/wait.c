@@ -5,13 +5,14 @@
  * and found again by its id when its caller has lost patience.
  */
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "servers/net/net.h"
 
 #define HASH_SIZE 1024u
 #define PARKED_PER_ACCOUNT 1024u
 
 static struct waiter *by_call[HASH_SIZE];
-static struct waiter current;
+static REGION_SCRATCH struct waiter current; /* from waiter_of() to the end of the item */
 static struct { uint64_t account; uint32_t count; } parked[256]; /* by hash of the account */
 
 static struct waiter **bucket(uint64_t call_id)
