@@ -170,6 +170,13 @@ void cache_prefetch(struct cache *c, uint32_t blkno);
 /* Gives the reads asked for to the device, in runs. */
 void cache_start(struct cache *c);
 
+/* Would it do anything? */
+__attribute__((always_inline)) static inline bool cache_wants_start(const struct cache *c)
+{
+	return c->queued.head || c->want_write_back || c->want_flush ||
+	       c->dirty_count + c->unstable_count + c->unstable_flushing > c->frames / 2;
+}
+
 void cache_mark_dirty(struct cache *c, struct cache_buf *buf);
 
 /* The block was freed: forget it, dirty or not. */

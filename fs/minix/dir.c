@@ -202,12 +202,16 @@ int dir_lookup(struct fsys *fs, struct fsys_node *dir,
 		return -X_ENAMETOOLONG;
 	if (!name.bytes)
 		return -X_ENOENT;
+	if (known_find(fs, dir, name, ino, slot_bytes))
+		return *ino ? 0 : -X_ENOENT;
 	if (index_wanted(fs, dir))
 		status = index_lookup(fs, dir, name, ino, slot_bytes);
 	else
 		status = search(fs, dir, matches_name, &name, name, ino, slot_bytes);
 	if (!status && *ino > fs->inode_count)
 		return fsys_damaged(fs, "a directory entry has no such inode");
+	if (!status || status == -X_ENOENT)
+		known_keep(fs, dir, name, status ? 0 : *ino, status ? 0 : *slot_bytes);
 	return status;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between dir.c and index.c: the slots of directories. */
+/* Between dir.c, index.c and known.c: the slots of directories. */
 #ifndef FS_MINIX_DIR_H
 #define FS_MINIX_DIR_H
 
@@ -31,5 +31,14 @@ void index_freed(struct fsys *fs, const struct fsys_node *dir, uint32_t slot_byt
 uint32_t index_free_slot(const struct fsys *fs, const struct fsys_node *dir);
 /* The inode is another directory now. */
 void index_forget(struct fsys *fs, uint32_t ino);
+
+/* ---- known.c: what was looked up ------------------------------------------ */
+
+/* True: what dir_lookup() would find is known; *INO is 0 if there is no such name. */
+bool known_find(struct fsys *fs, const struct fsys_node *dir, struct fsys_name name,
+		uint32_t *ino, uint32_t *slot_bytes);
+/* That was found; INO 0: nothing. */
+void known_keep(struct fsys *fs, const struct fsys_node *dir, struct fsys_name name,
+		uint32_t ino, uint32_t slot_bytes);
 
 #endif

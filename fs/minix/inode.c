@@ -227,7 +227,8 @@ int inode_get(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 		return load(fs, ino, false, out);
 	if (!ip->mode || (!ip->link_count && !ip->holds))
 		return fsys_damaged(fs, "a name leads to an unlinked inode");
-	ip->use_serial = cache_use_serial;
+	if (ip->use_serial != cache_use_serial) /* stores are logged */
+		ip->use_serial = cache_use_serial;
 	*out = ip;
 	return 0;
 }

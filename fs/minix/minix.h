@@ -24,6 +24,8 @@ enum {
 	MINIX_INODE_HASH = 512,
 	MINIX_IO_BLOCKS = 64,           /* of a file, given room in one operation */
 	MINIX_SCAN_MEMOS = 32,
+	MINIX_KNOWN = 1024,             /* remembered, see known.c ... */
+	MINIX_KNOWN_TEXT = 47,          /* ... if no longer than this */
 	MINIX_TRIM_ZONES = 128,         /* freed by one step of fsys_reap() */
 };
 
@@ -69,6 +71,15 @@ struct minix_scan_memo {
 	char key[MINIX_NAME_MAX];       /* what is searched for, NUL padded */
 	uint32_t next_block;
 	uint32_t free_slot_bytes;       /* the first free slot seen */
+};
+
+/* See known.c. */
+struct minix_name {
+	uint64_t dir_version;           /* 0: none */
+	uint32_t ino;                   /* 0: there is no such name */
+	uint32_t slot_bytes;
+	uint8_t bytes;
+	char text[MINIX_KNOWN_TEXT];
 };
 
 /* See index.c. */
@@ -142,6 +153,7 @@ struct fsys {
 	uint64_t last_dir_version;
 	struct minix_scan_memo scan_memo[MINIX_SCAN_MEMOS];
 	uint32_t scan_memo_cursor;
+	struct minix_name known[MINIX_KNOWN];
 };
 
 /* ---- mounting ---------------------------------------------------------- */

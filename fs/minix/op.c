@@ -20,7 +20,7 @@ static REGION_SCRATCH struct {
 static REGION_SCRATCH struct minix_undo_record undo[MINIX_UNDO_RECORDS];
 static REGION_SCRATCH uint8_t undo_bytes[MINIX_UNDO_BYTES] __attribute__((aligned(8)));
 
-void op_begin(struct fsys *fs)
+REGION_UNLOGGED void op_begin(struct fsys *fs)
 {
 	op.record_count = 0;
 	op.saved_bytes = 0;
@@ -218,10 +218,22 @@ static void commit(struct fsys *fs)
 			cache_forget(&fs->cache, undo[i].zone);
 }
 
+/* Nothing was changed: most only look. */
+REGION_UNLOGGED static int64_t end_of_look(struct fsys *fs, int64_t status)
+{
+	cache_use_serial++;
+	if (cache_wants_start(&fs->cache))
+		cache_start(&fs->cache);
+	return status;
+}
+
 int64_t op_end(struct fsys *fs, int64_t status)
 {
-	struct minix_savepoint start = { .alloc = op.alloc_before };
+	struct minix_savepoint start;
 
+	if (!op.record_count && !memcmp(&fs->alloc, &op.alloc_before, sizeof(fs->alloc)))
+		return end_of_look(fs, status);
+	start = (struct minix_savepoint){ .alloc = op.alloc_before };
 	if (status < 0)
 		op_undo_to(fs, &start);
 	else

@@ -117,9 +117,12 @@ static int check(struct block_client *c, const struct block_request *r)
 
 void bcli_order_send(struct block_client *c)
 {
-	struct held held = { 0 };
+	struct held held;
 	struct block_request *r, *next;
 
+	if (!c->queue.first)
+		return;
+	held.count = 0;
 	for (r = c->queue.first; r && c->free_id_count && held.count < HELD_MAX; r = next) {
 		int err;
 

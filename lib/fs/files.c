@@ -64,12 +64,14 @@ static struct open_file *find_free(void)
 
 static void keep_opener(struct open_file *file, const struct fsys_caller *who)
 {
-	file->opener = *who;
-	if (file->opener.group_count > FILE_GROUPS_MAX)
-		file->opener.group_count = FILE_GROUPS_MAX;
-	memcpy(file->groups, who->groups,
-	       file->opener.group_count * sizeof(file->groups[0]));
+	uint32_t count = who->group_count < FILE_GROUPS_MAX ? who->group_count : FILE_GROUPS_MAX;
+
+	file->opener.uid = who->uid;
+	file->opener.gid = who->gid;
+	file->opener.group_count = count;
 	file->opener.groups = file->groups;
+	if (count)
+		memcpy(file->groups, who->groups, count * sizeof(file->groups[0]));
 }
 
 int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct fsys_caller *who)

@@ -103,7 +103,7 @@ enum {
 	FSYS_WALK_PARENT = 2,           /* stop before the last component */
 };
 
-struct fsys_walk {
+struct fsys_walk {                      /* on the stack: changes are not logged */
 	/* given */
 	uint32_t start_ino;
 	uint32_t root_ino;              /* ".." stays here; 0: nowhere but the root */

@@ -3,9 +3,12 @@
  * Walking a path inside this filesystem, as far as it goes: to its end, to a
  * symbolic link (whose text may lead anywhere), down into a mount, or up out
  * of the root. Who called goes on from there.
+ *
+ * A walk lies on the stack: what stores into it only has no hooks.
  */
 
 #include "lib/fs/backend.h"
+#include "lib/region/region.h"
 
 #include <string.h>
 
@@ -27,7 +30,7 @@ static uint32_t skip_slashes(const struct fsys_walk *walk, uint32_t at)
 }
 
 /* The component at consumed_bytes; consumes it and the slashes behind it. */
-static struct fsys_name next_name(struct fsys_walk *walk)
+REGION_UNLOGGED static struct fsys_name next_name(struct fsys_walk *walk)
 {
 	struct fsys_name name;
 	uint32_t end = walk->consumed_bytes;
@@ -64,7 +67,7 @@ static int meet_link(struct fsys *fs, struct fsys_walk *walk, struct fsys_node *
 }
 
 /* From the directory at walk->ino through ".."; 0 or -X_ECROSS. */
-static int step_up(struct fsys *fs, struct fsys_walk *walk,
+REGION_UNLOGGED static int step_up(struct fsys *fs, struct fsys_walk *walk,
 		   struct fsys_node *dir)
 {
 	if (walk->ino == walk->root_ino)
@@ -77,7 +80,7 @@ static int step_up(struct fsys *fs, struct fsys_walk *walk,
 }
 
 /* Enters what NAME names, from the directory at walk->ino. */
-static int step(struct fsys *fs, struct fsys_walk *walk,
+REGION_UNLOGGED static int step(struct fsys *fs, struct fsys_walk *walk,
 		struct fsys_node *dir, struct fsys_name name)
 {
 	struct fsys_node *ip;
@@ -114,7 +117,7 @@ static bool is_last(const struct fsys_walk *walk)
 	return skip_slashes(walk, at) == walk->path_bytes;
 }
 
-static int walk_path(struct fsys *fs, const struct fsys_caller *who,
+REGION_UNLOGGED static int walk_path(struct fsys *fs, const struct fsys_caller *who,
 		     struct fsys_walk *walk)
 {
 	walk->consumed_bytes = skip_slashes(walk, 0);
@@ -153,7 +156,7 @@ static int check_start(struct fsys *fs, const struct fsys_walk *walk)
 	return status;
 }
 
-int fsys_walk(struct fsys *fs, const struct fsys_caller *who,
+REGION_UNLOGGED int fsys_walk(struct fsys *fs, const struct fsys_caller *who,
 	       struct fsys_walk *walk)
 {
 	int status;

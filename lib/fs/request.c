@@ -109,7 +109,7 @@ void request_take(const struct x_in *in)
 
 	for (i = 0; i < in->handle_count; i++)
 		out_close(in->handles[i]);
-	memset(&now, 0, sizeof(now));
+	memset(&now.in + 1, 0, sizeof(now) - offsetof(struct request, in) - sizeof(now.in));
 	now.in = *in;
 	ended = run(&now, &again);
 	if (ended || again)

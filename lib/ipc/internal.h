@@ -35,6 +35,7 @@ uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns);
 void outbox_forget(void);
 void outbox_spoil(void);   /* `svc inject NAME garbage`: nonsense in all answers */
 extern bool outbox_garbage;
+extern bool outbox_starts; /* it has started calls in it */
 bool outbox_is_high(void); /* to be committed between two items */
 
 /* warm.c */

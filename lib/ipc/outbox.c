@@ -5,6 +5,8 @@
  * An entry handed out is the caller's to fill until the next out_*() call. An
  * outbox that is full is committed on the spot; the server's loop commits
  * early (between items) to make that rare, since it splits an iteration.
+ *
+ * It is no part of the region, so functions that store nowhere else have no hooks.
  */
 #include "lib/c/error.h"
 #include "lib/c/string.h"
@@ -14,12 +16,13 @@ REGION_SCRATCH struct x_out outbox[X_MAX_OUT];
 REGION_SCRATCH uint32_t outbox_count;
 
 REGION_SCRATCH bool outbox_garbage;
+REGION_SCRATCH bool outbox_starts;
 
 #define KEEP_BYTES 16384u
 static REGION_SCRATCH char kept[KEEP_BYTES] __attribute__((aligned(16)));
 static REGION_SCRATCH size_t kept_bytes;
 
-static struct x_out *out_entry(uint32_t kind)
+REGION_UNLOGGED static struct x_out *out_entry(uint32_t kind)
 {
 	struct x_out *o;
 
@@ -55,6 +58,7 @@ void outbox_spoil(void)
 void outbox_forget(void)
 {
 	outbox_count = 0;
+	outbox_starts = false;
 	kept_bytes = 0;
 }
 
@@ -66,7 +70,7 @@ void outbox_spill(void)
 	server_commit(NULL, 0, 0);
 }
 
-void out_status(uint64_t call_id, int64_t status)
+REGION_UNLOGGED void out_status(uint64_t call_id, int64_t status)
 {
 	struct x_out *o = out_answer_entry(call_id);
 
@@ -80,7 +84,7 @@ void out_answer(uint64_t call_id, const struct x_msg *msg)
 	o->msg = *msg;
 }
 
-struct x_out *out_answer_entry(uint64_t call_id)
+REGION_UNLOGGED struct x_out *out_answer_entry(uint64_t call_id)
 {
 	struct x_out *o = out_entry(X_OUT_ANSWER);
 
@@ -88,7 +92,7 @@ struct x_out *out_answer_entry(uint64_t call_id)
 	return o;
 }
 
-void out_signal(x_handle_t event, uint64_t bits)
+REGION_UNLOGGED void out_signal(x_handle_t event, uint64_t bits)
 {
 	struct x_out *o = out_entry(X_OUT_SIGNAL);
 
@@ -107,7 +111,7 @@ void out_signal_past(x_handle_t event, uint64_t bits, const uint32_t *word, uint
 	o->pulse = now;
 }
 
-void out_close(x_handle_t h)
+REGION_UNLOGGED void out_close(x_handle_t h)
 {
 	struct x_out *o;
 
@@ -117,7 +121,7 @@ void out_close(x_handle_t h)
 	o->target = h;
 }
 
-void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse)
+REGION_UNLOGGED void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse)
 {
 	struct x_out *o = out_entry(X_OUT_READY);
 
@@ -127,7 +131,7 @@ void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse)
 	o->pulse = pulse;
 }
 
-void out_store32(volatile uint32_t *addr, uint32_t value)
+REGION_UNLOGGED void out_store32(volatile uint32_t *addr, uint32_t value)
 {
 	struct x_out *o = out_entry(X_OUT_STORE32);
 
@@ -135,7 +139,7 @@ void out_store32(volatile uint32_t *addr, uint32_t value)
 	o->value = value;
 }
 
-void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+REGION_UNLOGGED void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
 {
 	struct x_out *o = out_entry(X_OUT_DO);
 
@@ -159,7 +163,7 @@ void *out_keep(const void *data, size_t bytes)
 	return copy;
 }
 
-void out_closure_ack(uint64_t object)
+REGION_UNLOGGED void out_closure_ack(uint64_t object)
 {
 	struct x_out *o = out_entry(X_OUT_CLOSURE_ACK);
 
@@ -204,6 +208,7 @@ struct x_out *out_start(x_handle_t target, reply_fn done, void *ctx, uint64_t *c
 	struct started *s = &started[index];
 	struct x_out *o = out_entry(X_OUT_START);
 
+	outbox_starts = true;
 	s->done = done ? done : ignore_reply;
 	s->ctx = ctx;
 	s->generation++;

@@ -13,7 +13,7 @@ static uint32_t batch_count, batch_next;
 static const struct server_ops *ops;
 REGION_SCRATCH uint64_t server_delay_ns;
 
-uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns)
+REGION_UNLOGGED uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns)
 {
 	struct x_commit c = {
 		.out = (uintptr_t)outbox, .out_count = outbox_count,

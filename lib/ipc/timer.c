@@ -52,6 +52,8 @@ void timer_run_due(void)
 {
 	struct server_timer **end = &waiting, *rest;
 
+	if (!waiting || waiting->deadline_ns > server_now_ns)
+		return;
 	while (*end && (*end)->deadline_ns <= server_now_ns)
 		end = &(*end)->next;
 	rest = *end;

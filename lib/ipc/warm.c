@@ -65,7 +65,7 @@ static bool same(const struct warm_item *a, const struct warm_item *b)
 	return a->kind == b->kind && a->id == b->id && a->object == b->object;
 }
 
-bool warm_begin(uint64_t kind, uint64_t id, uint64_t object)
+REGION_UNLOGGED bool warm_begin(uint64_t kind, uint64_t id, uint64_t object)
 {
 	warm.now = (struct warm_item){ kind, id, object };
 	if (!warm.fail_it || !same(&warm.now, &warm.blamed))
@@ -248,9 +248,10 @@ void warm_before_commit(void)
 	map_log();
 	if (verify.snapshot)
 		verify_commit();
-	for (uint32_t i = 0; i < outbox_count; i++)
-		if (outbox[i].kind == X_OUT_START)
-			lend_windows(&outbox[i]);
+	if (outbox_starts)
+		for (uint32_t i = 0; i < outbox_count; i++)
+			if (outbox[i].kind == X_OUT_START)
+				lend_windows(&outbox[i]);
 }
 
 /* With the commit that says that the service is ready the region is opened: what

@@ -5,7 +5,7 @@
 #include "lib/c/string.h"
 #include "lib/ipc/internal.h"
 
-static int64_t window_access(uint64_t call_id, unsigned window, uint64_t offset, uint64_t addr,
+REGION_UNLOGGED static int64_t window_access(uint64_t call_id, unsigned window, uint64_t offset, uint64_t addr,
 			     size_t len, bool to_window)
 {
 	struct x_window_copy c = {

@@ -22,12 +22,61 @@ static void copy(void *to, const void *from, size_t bytes)
 	volatile unsigned char *tail_d;
 	const volatile unsigned char *tail_s;
 
+	for (; bytes >= 32; bytes -= 32, d += 4, s += 4) {
+		uint64_t first = s[0], second = s[1], third = s[2], fourth = s[3];
+
+		d[0] = first;
+		d[1] = second;
+		d[2] = third;
+		d[3] = fourth;
+	}
 	for (; bytes >= 8; bytes -= 8)
 		*d++ = *s++;
 	tail_d = (volatile unsigned char *)d;
 	tail_s = (const volatile unsigned char *)s;
 	while (bytes--)
 		*tail_d++ = *tail_s++;
+}
+
+/* What was filled or put since the commit: not for the verifier to wonder about. */
+#define FREE_MOST 64u
+static REGION_SCRATCH struct {
+	struct { uintptr_t at; size_t bytes; } range[FREE_MOST];
+	uint32_t count;
+} was_free;
+
+/* More than can be remembered is logged. */
+static void note_free(void *address, size_t bytes)
+{
+	if ((uintptr_t)address - REGION_START >= region.span)
+		return;
+	if (was_free.count == FREE_MOST) {
+		region_note(address, bytes);
+		return;
+	}
+	was_free.range[was_free.count].at = (uintptr_t)address;
+	was_free.range[was_free.count++].bytes = bytes;
+}
+
+void region_fill(void *address, size_t bytes)
+{
+	volatile uint64_t *d = address;
+
+	note_free(address, bytes);
+	for (; bytes >= 32; bytes -= 32, d += 4) {
+		d[0] = 0;
+		d[1] = 0;
+		d[2] = 0;
+		d[3] = 0;
+	}
+	for (; bytes >= 8; bytes -= 8)
+		*d++ = 0;
+}
+
+void region_put(void *address, const void *from, size_t bytes)
+{
+	note_free(address, bytes);
+	copy(address, from, bytes);
 }
 
 void region_open(void *log, uint64_t epoch)
@@ -47,6 +96,7 @@ void region_commit(uint64_t epoch)
 	region.head = region.log;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	region.epoch = epoch;
+	was_free.count = 0;
 }
 
 void region_note(const void *address, size_t bytes)
@@ -117,12 +167,20 @@ bool region_undo_copy(void *work, size_t bytes)
 	return undo_all(REGION_START + bytes, (uintptr_t)work - REGION_START);
 }
 
+static bool is_free(uintptr_t at)
+{
+	for (uint32_t i = 0; i < was_free.count; i++)
+		if (at - was_free.range[i].at < was_free.range[i].bytes)
+			return true;
+	return false;
+}
+
 const void *region_compare(const void *snapshot, const void *work, size_t bytes)
 {
 	const unsigned char *was = snapshot, *is = work;
 
 	for (size_t i = 0; i < bytes; i++)
-		if (was[i] != is[i])
+		if (was[i] != is[i] && !is_free(REGION_START + i))
 			return (const void *)(REGION_START + i);
 	return NULL;
 }

@@ -67,6 +67,21 @@ bool region_rollback(uint64_t epoch);
 void region_note(const void *address, size_t bytes);
 
 /*
+ * The same for memory whose contents nobody would miss after a rollback, since it was
+ * free at the last commit (all of it: what says that it is free lies elsewhere). Stores
+ * by region_fill() and region_put() are not logged, those of the compiler's hooks are.
+ */
+void region_fill(void *address, size_t bytes); /* with zeros; words only: bytes % 8 == 0 */
+void region_put(void *address, const void *from, size_t bytes); /* the same */
+
+/* A function whose stores go to REGION_SCRATCH and the stack only: no hooks in it. */
+#ifdef __clang__
+#define REGION_UNLOGGED __attribute__((no_sanitize("kernel-address")))
+#else
+#define REGION_UNLOGGED
+#endif
+
+/*
  * The verifier, for tests: with a copy of the region from the last commit, undo
  * the log on another copy and compare. Needs a buffer of twice `bytes`.
  */

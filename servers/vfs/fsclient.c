@@ -59,7 +59,6 @@ bool fs_submit(struct fs_call *call)
 	call->a[6] = call->who->group_count;
 	call->status = 0;
 	call->handle = X_NO_HANDLE;
-	memset(call->r, 0, sizeof(call->r));
 	if (call->mount->internal)
 		return devfs_call(call);
 	start_remote(call);

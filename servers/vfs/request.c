@@ -7,6 +7,7 @@
  * call is made again, unless it may have happened: then the client gets EIO.
  */
 
+#include "lib/region/region.h"
 #include "proto/socket.h"
 #include "servers/vfs/vfs.h"
 
@@ -41,6 +42,26 @@ void file_refuse(const struct x_in *in)
 	out_status(in->id, -X_ENOSYS);
 }
 
+/* All but the buffers is zero. Of one that was free at the last commit a rollback need not
+ * restore more than that it was: its state, and that no call is under way. */
+static void begin(struct request *r, const struct x_in *in)
+{
+	_Static_assert(offsetof(struct request, call.pending) % 8 == 0 && offsetof(struct request, held_count) % 8 == 0,
+		       "filled by words");
+	if (r->freed_epoch == server_epoch()) {
+		memset(r, 0, offsetof(struct request, name));
+		r->in = *in;
+		return;
+	}
+	region_fill(&r->call_id, offsetof(struct request, call.pending) - offsetof(struct request, call_id));
+	region_fill(&r->first, offsetof(struct request, held_count) - offsetof(struct request, first));
+	region_put(&r->in, in, sizeof(r->in));
+	r->phase = r->retries = r->stage = 0;
+	r->cancelled = r->must_be_dir = false;
+	r->refusal = 0;
+	r->held_count = r->name_bytes = r->data_bytes = 0;
+}
+
 /* The last slots are pm's, without which no process would end. */
 struct request *request_new(const struct x_in *in, const struct session *s)
 {
@@ -63,14 +84,12 @@ struct request *request_new(const struct x_in *in, const struct session *s)
 	}
 	if (r == &requests[requests_end])
 		requests_end++;
-	memset(r, 0, offsetof(struct request, name));
-	r->in = *in;
+	begin(r, in);
 	r->call_id = in->id;
 	r->account = in->account;
 	r->koid = in->account;
 	r->root = mount_root_place();
-	r->who = creds_root;
-	if (s)
+	if (s) /* else it is root's, which is zeros */
 		request_act_for(r, s);
 	request_enter(r, REQUEST_CALL);
 	return r;
@@ -80,7 +99,7 @@ void request_act_for(struct request *r, const struct session *s)
 {
 	r->session = s->id;
 	r->root = s->root;
-	r->who = s->creds;
+	memcpy(&r->who, &s->creds, offsetof(struct creds, groups) + s->creds.group_count * sizeof(s->creds.groups[0]));
 	r->koid = s->koid;
 }
 
@@ -98,6 +117,7 @@ void request_drop(struct request *r)
 		hold_drop(r->held[--r->held_count]);
 	close_handles(&r->in, 0);
 	request_enter(r, REQUEST_FREE);
+	r->freed_epoch = server_epoch();
 	while (requests_end && requests[requests_end - 1].state == REQUEST_FREE && !requests[requests_end - 1].call.pending)
 		requests_end--;
 }
@@ -143,7 +163,8 @@ struct fs_call *request_prepare(struct request *r, struct mount *m, uint32_t op,
 {
 	struct fs_call *call = &r->call;
 
-	memset(call, 0, sizeof(*call));
+	if (call->owner) /* else it is as it was made */
+		memset(call, 0, sizeof(*call));
 	call->mount = m;
 	call->op = op;
 	call->a[0] = inode;

@@ -268,6 +268,7 @@ struct request {
 	bool cancelled;         /* an operation that may wait for others is not to */
 	bool must_be_dir;       /* rename: a name was written with a slash behind it */
 	int32_t refusal;        /* the walk only checks: its success is this error */
+	uint64_t freed_epoch;   /* FREE: server_epoch() when it became so */
 	uint64_t call_id, account, koid;
 	uint64_t waiting_ns;    /* MOUNT: since when */
 	uint64_t session;       /* id */
