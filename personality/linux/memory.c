@@ -388,9 +388,8 @@ static int64_t lock_range(uint64_t addr, uint64_t len, bool present)
 		error = mapped_range(&addr, &len);
 	if (error || !len)
 		return error;
-	if (!present) /* MLOCK_ONFAULT: what is there stays, the rest comes when it is used */
-		return linux_error(x_mem_advise(X_SELF, addr, len, X_MAP_LOCKED | X_MAP_LOCKED_LATER, 0));
-	return linux_error(x_mem_advise(X_SELF, addr, len, X_MAP_LOCKED, 0));
+	/* MLOCK_ONFAULT: what is there stays, the rest comes when it is used */
+	return linux_error(x_mem_advise(X_SELF, addr, len, X_MAP_LOCKED | (present ? 0 : X_MAP_LOCKED_LATER), 0));
 }
 
 int64_t linux_mlock(struct sys *s) { return lock_range(s->a[0], s->a[1], true); }

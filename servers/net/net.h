@@ -94,7 +94,7 @@ struct waiter {                  /* a parked call */
 };
 
 struct arrival { /* of a datagram: where to, and how */
-	 ip_addr_t to;
+	ip_addr_t to;
 	uint8_t hop_limit, tos, interface;
 };
 

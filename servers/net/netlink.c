@@ -13,7 +13,7 @@
 #define NETLINK_ROUTE   0
 #define REQUEST_MOST    16384u
 #define ANSWER_BYTES    3840u /* of a datagram: readers have 4 KiB at least */
-#define SOL_NETLINK_PORT_BASE 0x10000u
+#define FIRST_PORT 0x10000u
 
 struct sockaddr_nl { uint16_t family, pad; uint32_t port, groups; };
 
@@ -39,7 +39,7 @@ int64_t netlink_open_socket(struct sock *s)
 /* Ports are the sockets' own numbers, unless a program wants another one. */
 static uint32_t own_port(const struct sock *s)
 {
-	return s->netlink_port ? s->netlink_port : SOL_NETLINK_PORT_BASE + (uint32_t)(s - sockets);
+	return s->netlink_port ? s->netlink_port : FIRST_PORT + (uint32_t)(s - sockets);
 }
 
 int64_t netlink_bind(struct sock *s, const struct address *a)
@@ -87,7 +87,7 @@ static void send_answer(void)
 	answer.begin = 0;
 }
 
-void *netlink_put(const void *data, uint32_t bytes)
+void netlink_put(const void *data, uint32_t bytes)
 {
 	uint8_t *at = answer_bytes + answer.bytes;
 
@@ -99,7 +99,6 @@ void *netlink_put(const void *data, uint32_t bytes)
 		memset(at, 0, bytes);
 	memset(at + bytes, 0, -bytes & 3u);
 	answer.bytes += (bytes + 3) & ~3u;
-	return at;
 }
 
 void netlink_begin(uint32_t type, uint32_t flags)

@@ -29,7 +29,7 @@ enum {
 /* The answer to the request at hand: a message is begun, filled (the fixed part, then
  * attributes) and ended. */
 void netlink_begin(uint32_t type, uint32_t flags);
-void *netlink_put(const void *data, uint32_t bytes); /* NULL: zeroes */
+void netlink_put(const void *data, uint32_t bytes); /* NULL: zeroes */
 void netlink_attribute(uint32_t type, const void *data, uint32_t bytes);
 void netlink_end(void);
 /* An attribute behind a fixed part of so many bytes, if it has at least `bytes`; else NULL. */

@@ -37,7 +37,7 @@ static void put_link(const struct interface *i, uint32_t flags)
 	};
 	uint32_t queue = 1000, zero = 0;
 	uint8_t operating = !i->client ? OPERATING_UNKNOWN : i->up && carrier ? OPERATING_UP : OPERATING_DOWN, mode = 0;
-	uint32_t counters[24] = { (uint32_t)i->rx_packets, (uint32_t)i->tx_packets, (uint32_t)i->rx_bytes,
+	uint32_t counters[23] = { (uint32_t)i->rx_packets, (uint32_t)i->tx_packets, (uint32_t)i->rx_bytes,
 				  (uint32_t)i->tx_bytes, 0, 0, (uint32_t)i->rx_dropped, (uint32_t)i->tx_dropped };
 
 	netlink_begin(RTM_NEWLINK, flags);
@@ -52,7 +52,7 @@ static void put_link(const struct interface *i, uint32_t flags)
 	netlink_attribute(IFLA_QDISC, i->client ? "pfifo" : "noqueue", i->client ? 6 : 8);
 	netlink_attribute(IFLA_ADDRESS, i->client ? i->netif.hwaddr : none, 6);
 	netlink_attribute(IFLA_BROADCAST, i->client ? broadcast : none, 6);
-	netlink_attribute(IFLA_STATS, counters, sizeof(counters) - 4);
+	netlink_attribute(IFLA_STATS, counters, sizeof(counters));
 	netlink_end();
 }
 
