@@ -121,22 +121,27 @@ static void hash_remove(struct cache *c, struct cache_buf *buf)
 
 /* ---- setting up ----------------------------------------------------- */
 
-static void cut_frames(struct cache *c)
+static void count_frames(struct cache *c)
 {
 	uint32_t count = c->memory.frame_bytes / c->block_size;
-	uint32_t i;
 
-	if (count > c->memory.buf_count)
-		count = c->memory.buf_count;
-	for (i = 0; i < count; i++) {
-		struct cache_buf *buf = &c->memory.bufs[i];
+	c->frames = count < c->memory.buf_count ? count : c->memory.buf_count;
+}
 
-		memset(buf, 0, sizeof(*buf));
-		buf->frame = c->memory.frames + (size_t)i * c->block_size;
-		buf->snapshot = -1;
-		lru_append(&c->free, buf);
-	}
-	c->frames = count;
+/* One that was not used before: until then it takes no memory. */
+static struct cache_buf *cut_frame(struct cache *c)
+{
+	struct cache_buf *buf = &c->memory.bufs[c->frames_cut];
+
+	memset(buf, 0, sizeof(*buf));
+	buf->frame = c->memory.frames + (size_t)c->frames_cut++ * c->block_size;
+	buf->snapshot = -1;
+	return buf;
+}
+
+static bool has_free(const struct cache *c)
+{
+	return c->free.head || c->frames_cut < c->frames;
 }
 
 static void cut_snapshots(struct cache *c)
@@ -160,7 +165,7 @@ void cache_init(struct cache *c, const struct cache_ops *ops, void *ctx,
 	c->device_blocks = blocks < UINT32_MAX ? blocks : UINT32_MAX;
 	c->run_blocks_max = RUN_BYTES_MAX / block_size;
 	memset(memory->hash, 0, memory->hash_size * sizeof(*memory->hash));
-	cut_frames(c);
+	count_frames(c);
 	cut_snapshots(c);
 	cache_use_serial++;
 	c->flush_gen = 1;
@@ -224,14 +229,17 @@ static bool evict_one(struct cache *c)
 
 static int take_frame(struct cache *c, struct cache_buf **out)
 {
-	if (!c->free.head && !evict_one(c)) {
+	if (!has_free(c) && !evict_one(c)) {
 		c->want_write_back = c->want_flush = true;
 		return c->dirty.count || c->writing.count || c->reading_count ||
 		       c->flushing || c->written_gen > c->flushed_gen ?
 		       -X_EWAIT : -X_ENOMEM;
 	}
 	*out = c->free.head;
-	lru_remove(&c->free, *out);
+	if (*out)
+		lru_remove(&c->free, *out);
+	else
+		*out = cut_frame(c);
 	return 0;
 }
 
@@ -386,11 +394,9 @@ int cache_get_fresh(struct cache *c, uint32_t blkno,
 
 void cache_prefetch(struct cache *c, uint32_t blkno)
 {
-	bool had_room = c->free.count > 0;
-
 	if (blkno >= c->device_blocks || hash_find(c, blkno))
 		return;
-	if (!had_room && !evict_one(c))
+	if (!has_free(c) && !evict_one(c))
 		return;
 	(void)ask_for(c, blkno);
 }
@@ -673,7 +679,7 @@ void cache_epoch_lost(struct cache *c)
 	uint32_t i;
 
 	c->losses++;
-	for (i = 0; i < c->frames; i++) {
+	for (i = 0; i < c->frames_cut; i++) {
 		struct cache_buf *buf = &c->memory.bufs[i];
 
 		if (buf->state == CACHE_VALID && is_unstable(c, buf))

@@ -99,9 +99,9 @@ struct cache {
 	uint32_t block_size;
 	uint32_t device_blocks;
 	uint32_t run_blocks_max;
-	uint32_t frames;                /* how many there are */
+	uint32_t frames, frames_cut;    /* how many there are, and have ever been used */
 
-	struct cache_list free;
+	struct cache_list free;         /* of those cut */
 	struct cache_list lru;          /* head: least recently used */
 	struct cache_list queued;       /* reads to start */
 	struct cache_list dirty;        /* oldest first */

@@ -132,7 +132,8 @@ int inode_get_dir(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 
 int inode_alloc(struct fsys *fs, uint32_t near_ino, struct fsys_node **out)
 {
-	uint32_t ino = fs->nodes_used < fs->node_max ? fs->first_free : 0;
+	bool fresh = !fs->first_free && fs->nodes_made < fs->node_count;
+	uint32_t ino = fs->nodes_used >= fs->node_max ? 0 : fresh ? fs->nodes_made + 1 : fs->first_free;
 	struct tmpfs_undo *undo;
 	int status;
 
@@ -142,7 +143,10 @@ int inode_alloc(struct fsys *fs, uint32_t near_ino, struct fsys_node **out)
 	status = undo_note(TMPFS_UNDO_MADE, &undo);
 	if (status)
 		return status;
-	fs->first_free = fs->extras[ino - 1].next_free;
+	if (fresh)
+		fs->nodes_made++;
+	else
+		fs->first_free = fs->extras[ino - 1].next_free;
 	fs->nodes_used++;
 	*out = undo->node = &fs->nodes[ino - 1];
 	memset(*out, 0, sizeof(**out));
@@ -201,7 +205,7 @@ void fsys_forget_mounts(struct fsys *fs)
 {
 	uint32_t i;
 
-	for (i = 0; i < fs->node_count; i++)
+	for (i = 0; i < fs->nodes_made; i++)
 		if (fs->nodes[i].mounted_on)
 			fs->nodes[i].mounted_on = false;
 }
@@ -225,10 +229,10 @@ int fsys_reap(struct fsys *fs)
 {
 	uint32_t seen, at = fs->reap_cursor;
 
-	for (seen = 0; seen < fs->node_count && fs->reap_count && !fs->reap_idle; seen++) {
+	for (seen = 0; seen < fs->nodes_made && fs->reap_count && !fs->reap_idle; seen++) {
 		struct fsys_node *ip = &fs->nodes[at];
 
-		at = (at + 1) % fs->node_count;
+		at = (at + 1) % fs->nodes_made;
 		if (!needs_reap(ip) || (fs->keep_unlinked && fs->keep_unlinked(ip->ino)))
 			continue;
 		fs->reap_cursor = at;   /* not at each step: stores are logged */
@@ -292,12 +296,7 @@ void fsys_statfs(const struct fsys *fs, struct fsys_statfs *out)
 void tmpfs_init(struct fsys *fs, uint64_t time_ns)
 {
 	struct fsys_node *root;
-	uint32_t i;
 
-	for (i = fs->node_count; i-- > 0;) {
-		fs->extras[i].next_free = fs->first_free;
-		fs->first_free = i + 1;
-	}
 	op_begin(fs);
 	if (inode_alloc(fs, 0, &root))
 		return;

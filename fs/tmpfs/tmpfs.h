@@ -76,7 +76,8 @@ struct tmpfs_undo {
 struct fsys {
 	struct fsys_limits limits;
 	uint64_t pages_max, pages_used; /* of files and of the heap */
-	uint32_t node_count, node_max, nodes_used, first_free; /* count: of the table; max: allowed */
+	uint32_t node_count, node_max, nodes_used; /* of the table, allowed, in use */
+	uint32_t nodes_made, first_free; /* those behind were never used; 0: none */
 	struct fsys_node *nodes;        /* [ino - 1] */
 	struct tmpfs_extra *extras;
 	uint32_t hash[TMPFS_HASH];

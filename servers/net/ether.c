@@ -340,6 +340,18 @@ bool ether_poll(void)
 	return more;
 }
 
+/* The driver has answered, so there is a device: only then is the pool made. */
+static void driver_there(void *ctx, const struct x_in *in)
+{
+	struct interface *i = ctx;
+
+	if (in->msg.status == -X_ENODEV)
+		return;
+	if (!pool_start())
+		server_die("no memory for packets");
+	i->client = net_open(i->driver, &pool, 1, &ops, i);
+}
+
 void ether_start(void)
 {
 	static netif_ext_callback_t callback;
@@ -347,11 +359,11 @@ void ether_start(void)
 	netif_add_ext_callback(&callback, address_changed);
 	for (size_t k = 0; k < sizeof(drivers) / sizeof(drivers[0]) && interface_count < INTERFACES_MAX; k++) {
 		struct interface *i = &interfaces[interface_count];
-		x_handle_t driver = boot_handle(drivers[k]);
 
-		if (driver == X_NO_HANDLE)
+		i->driver = boot_handle(drivers[k]);
+		if (i->driver == X_NO_HANDLE)
 			continue;
 		interface_count++;
-		i->client = net_open(driver, &pool, 1, &ops, i);
+		out_start(i->driver, driver_there, i, NULL)->msg.op = NET_LIST;
 	}
 }

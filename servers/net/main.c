@@ -103,7 +103,6 @@ static const struct server_ops ops = {
 void server_main(void)
 {
 	random_start();
-	pool_start();
 	lwip_init();
 	interfaces_start();
 	icmp_errors_start();

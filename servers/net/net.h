@@ -42,7 +42,7 @@ struct chunk {
 	uint32_t refs;           /* one of the socket, one for each packet under way */
 };
 extern struct net_pool pool;
-void pool_start(void);
+bool pool_start(void);          /* make it, if it is not there; false: no memory */
 void pool_iteration_begins(void); /* behind a commit, before more is received */
 void pool_iteration_ends(void);
 bool pool_has_given_back(void);  /* free after the commit */
@@ -302,7 +302,8 @@ int64_t sock_ioctl(struct sock *s, const struct x_in *in);
 /* ---- interfaces ---- */
 struct interface {
 	struct netif netif;
-	struct net_client *client; /* NULL: loopback */
+	struct net_client *client; /* NULL: loopback, or there is no device yet */
+	x_handle_t driver;
 	bool present, up;        /* up: IFF_UP as the user wants it */
 	bool dhcp;
 	uint32_t mtu;

@@ -10,6 +10,9 @@
  * The bookkeeping lies outside of the pool: devices write only what was posted
  * to them, but can read all of it.
  *
+ * It is made when the first network device is there, or the first packet to
+ * loopback: until then it would only take memory.
+ *
  * The last of each size are for receive buffers: without them no acknowledgement
  * would arrive that frees what senders hold, nor the segment that others wait for.
  *
@@ -19,6 +22,7 @@
  * the one that ended last, which is free from its commit on.
  */
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "servers/net/net.h"
 
 #define HEADERS      4096u
@@ -39,6 +43,8 @@ static struct chunk *given_back, *committing;
 static uint16_t header_stack[HEADERS];
 static uint32_t headers_free;
 static bool were_short;
+/* Made once, and kept if the iteration in which that happened is done over. */
+static REGION_SCRATCH struct net_pool made;
 
 struct chunk_ref {               /* a pbuf whose bytes lie in a chunk */
 	struct pbuf_custom custom;
@@ -65,14 +71,16 @@ static bool pool_allocate(uint64_t bytes)
 		return false;
 	map.memory = (uint32_t)memory;
 	addr = x_mem_map(&map);
-	if (addr < 0)
-		server_die("cannot map the pool: error %d", (int)addr);
-	pool = (struct net_pool){ (x_handle_t)memory, (uint8_t *)addr, bytes };
+	if (addr < 0) {
+		x_handle_close((x_handle_t)memory);
+		return false;
+	}
+	made = (struct net_pool){ (x_handle_t)memory, (uint8_t *)addr, bytes };
 	return true;
 }
 
 /* A sixteenth of the machine's memory, within bounds, or what is to be had. */
-void pool_start(void)
+static bool pool_make(void)
 {
 	struct x_system_info info;
 	uint64_t bytes;
@@ -80,11 +88,14 @@ void pool_start(void)
 	x_system_info(&info);
 	bytes = info.memory_bytes / 16 & ~(uint64_t)0xfffff;
 	bytes = bytes > POOL_MOST ? POOL_MOST : bytes < POOL_LEAST ? POOL_LEAST : bytes;
-	while (!pool_allocate(bytes)) {
-		bytes /= 2;
-		if (bytes < POOL_LEAST)
-			server_die("no memory for a pool of %u KiB", POOL_LEAST >> 10);
-	}
+	for (; bytes >= POOL_LEAST; bytes /= 2)
+		if (pool_allocate(bytes))
+			return true;
+	return false;
+}
+
+static void pool_cut(uint64_t bytes)
+{
 	small_count = (uint32_t)((bytes - HEADER_AREA) / 4 / CHUNK_SMALL);
 	if (small_count > SMALL_MAX)
 		small_count = SMALL_MAX;
@@ -99,6 +110,17 @@ void pool_start(void)
 	small_free_count = small_count;
 	for (headers_free = 0; headers_free < HEADERS; headers_free++)
 		header_stack[headers_free] = (uint16_t)headers_free;
+}
+
+bool pool_start(void)
+{
+	if (pool.virt)
+		return true;
+	if (!made.virt && !pool_make())
+		return false;
+	pool = made;
+	pool_cut(pool.bytes);
+	return true;
 }
 
 uint32_t chunks_free_large(void) { return large_free_count; }
@@ -134,6 +156,7 @@ static bool small_left(void) { return small_free_count > KEPT_SMALL; }
 
 struct chunk *chunk_get(uint32_t bytes)
 {
+	pool_start();
 	if (large_left() && (bytes > CHUNK_SMALL || !small_left()))
 		return take(&large_free);
 	if (small_left())
@@ -154,7 +177,7 @@ struct chunk *chunk_get_buffer(uint32_t bytes)
 
 bool chunks_were_short(void)
 {
-	bool now = were_short && (large_left() || small_left());
+	bool now = were_short && pool_start() && (large_left() || small_left());
 
 	if (now)
 		were_short = false;
@@ -206,6 +229,7 @@ struct chunk *chunk_of(const void *address)
 
 uint8_t *header_get(void)
 {
+	pool_start();
 	return headers_free ? pool.virt + (size_t)header_stack[--headers_free] * HEADER_BYTES : NULL;
 }
 
