@@ -151,7 +151,7 @@ enum x_out_kind {
 	X_OUT_STORE32,    /* *(u32 *)addr = value, in the outbox's order, release */
 	X_OUT_CLOSURE_ACK,/* id = object id: closure seen, the id may be minted again */
 	X_OUT_DO,         /* id = number of a system call with an effect on others, msg.a = its
-	                     arguments; its result is nobody's. Which: syscall_may_defer() */
+	                     arguments, addr = where its result goes (i64), 0: nowhere. Which: syscall_may_defer() */
 };
 
 #define X_ANSWER_CURSOR 0x100u /* x_out.flags: set the object's cursor to `value` */

@@ -566,6 +566,7 @@ static bool signal_wanted(const struct x_out *o)
 static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool here)
 {
 	struct handle h;
+	int64_t result;
 	struct record *r;
 
 	if (o->handle_count > X_MAX_HANDLES || o->win_count > X_MAX_WINDOWS)
@@ -604,7 +605,9 @@ static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool 
 		copy_to_user(o->addr, &(uint32_t){ o->value }, sizeof(uint32_t));
 		break;
 	case X_OUT_DO:
-		syscall_deferred(o->id, o->msg.a);
+		result = syscall_deferred(o->id, o->msg.a);
+		if (o->addr)
+			copy_to_user(o->addr, &result, sizeof(result));
 		break;
 	}
 }

@@ -327,10 +327,11 @@ bool syscall_may_defer(uint64_t number)
 		1ull << X_SYS_device_ctl | 1ull << X_SYS_event_take) >> number & 1);
 }
 
-void syscall_deferred(uint64_t number, const uint64_t *v)
+int64_t syscall_deferred(uint64_t number, const uint64_t *v)
 {
-	if (syscall_may_defer(number)) /* the entry may have changed since it was checked */
-		table[number](&(struct args){ .a = v[0], .b = v[1], .c = v[2], .d = v[3], .e = v[4] });
+	if (!syscall_may_defer(number)) /* the entry may have changed since it was checked */
+		return -X_EINVAL;
+	return table[number](&(struct args){ .a = v[0], .b = v[1], .c = v[2], .d = v[3], .e = v[4] });
 }
 
 static bool is_native(const struct thread *t, const struct x_regs *regs)

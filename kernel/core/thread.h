@@ -145,7 +145,7 @@ void kernel_main(void) __attribute__((noreturn)); /* CPU 0, after arch set up */
 bool trap_syscall_unlocked(struct x_regs *regs); /* without the lock; true: done, no trap_syscall() */
 void trap_syscall(struct x_regs *regs);
 bool syscall_may_defer(uint64_t number); /* X_OUT_DO */
-void syscall_deferred(uint64_t number, const uint64_t *args);
+int64_t syscall_deferred(uint64_t number, const uint64_t *args);
 /* vector 14: address = cr2. user: from user mode. Returns false: unhandled
  * kernel fault (arch then tries its own fix-ups, then panics). */
 bool trap_exception(struct x_regs *regs, uint32_t vector, uint64_t error, uint64_t address, bool user);

@@ -141,9 +141,15 @@ REGION_UNLOGGED void out_store32(volatile uint32_t *addr, uint32_t value)
 
 REGION_UNLOGGED void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
 {
+	out_do_result(NULL, number, a, b, c, d, e);
+}
+
+void out_do_result(int64_t *result, uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
 	struct x_out *o = out_entry(X_OUT_DO);
 
 	o->id = number;
+	o->addr = (uintptr_t)result;
 	o->msg.a[0] = a;
 	o->msg.a[1] = b;
 	o->msg.a[2] = c;

@@ -105,6 +105,8 @@ void out_closure_ack(uint64_t object);
  * kernel/core/syscall.c), made at the commit; its result is nobody's. What it
  * points to must be static or from out_keep(). */
 void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
+/* The same; *result, outside the region or REGION_SCRATCH, is there after the commit. */
+void out_do_result(int64_t *result, uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
 /* A copy that lasts until the commit. */
 void *out_keep(const void *data, size_t bytes);
 

@@ -268,6 +268,7 @@ void warm_after_commit(uint64_t epoch)
 			region_snapshot(verify.snapshot, verify.bytes);
 		return;
 	}
+	region.epoch = epoch;
 	if (log_memory)
 		region_open(log_memory, epoch);
 	region.mapped_end = server_memory_end();

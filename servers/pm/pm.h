@@ -7,7 +7,7 @@
  *   fork.c spawn.c          birth
  *   exec*.c elf.c stack.c pers.c image.c    replacement of the program
  *   exit.c wait.c           death, orphans, zombies
- *   signal.c job.c          signals, groups, sessions, stop and continue
+ *   signal.c post.c job.c   signals, groups, sessions, stop and continue
  *   thread.c ids.c timer.c limits.c power.c the smaller calls
  *   counter.c               eventfd and timerfd
  *   sysv*.c                 System V IPC
@@ -198,20 +198,28 @@ bool wait_cancel(uint64_t call_id);
 
 /* ---- signal.c ---- */
 static inline uint64_t signal_bit(uint32_t signal) { return 1ull << (signal - 1); }
-enum { SIGNAL_SENT, SIGNAL_WAS_PENDING, SIGNAL_IGNORED };
-int signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info);
-void signals_drop(struct proc *p);           /* what is queued for it */
-bool signals_full(void);
-/* The same, with the same sender, is queued already. */
-bool signal_queued(const struct proc *p, uint32_t signal, const struct signal_info *info);
+void signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info);
+/* By that timer of p's. */
+void signal_post_of(int32_t timer, struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info);
 void signal_parent(struct proc *child, int code, int status); /* SIGCHLD, wakes waits */
 bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t signal);
 void kill_call(struct proc *p, const struct x_in *in);
 void tgkill_call(struct proc *p, const struct x_in *in);
 void stop_self_call(struct proc *p, const struct x_in *in);
+void pgrp_signal(uint32_t pgrp, uint32_t signal, const struct signal_info *info);
+
+/* ---- post.c ---- */
+enum { NO_TIMER = INT32_MIN };
+/* With the next commit, to the personality alone; timer: the id of p's that sends it, or NO_TIMER. */
+void post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info, int32_t timer);
+void posts_settle(void);                     /* what became of those of the last commit */
+void signals_drop(struct proc *p);           /* what is queued for it */
+bool signals_full(void);
+uint64_t signals_queued(const struct proc *p);
+/* The same, with the same sender, is queued already. */
+bool signal_queued(const struct proc *p, uint32_t signal, const struct signal_info *info);
 void siginfo_call(struct proc *p, const struct x_in *in);
 void sigflush_call(struct proc *p, const struct x_in *in);
-void pgrp_signal(uint32_t pgrp, uint32_t signal, const struct signal_info *info);
 
 /* ---- job.c ---- */
 bool pgrp_orphaned(uint32_t pgrp, const struct proc *without);
@@ -249,6 +257,7 @@ bool creds_may(const struct pm_ids *ids, const struct file_attr *attr, uint32_t 
 void alarm_call(struct proc *p, const struct x_in *in);
 void timer_call(struct proc *p, const struct x_in *in);
 void timers_drop(struct proc *p, bool all);  /* at exec only those of timer_create */
+void timer_was_told(const struct proc *p, int32_t id); /* its signal was new: overruns begin anew */
 
 /* ---- limits.c, power.c ---- */
 void limits_default(struct proc *p);

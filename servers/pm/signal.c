@@ -4,7 +4,6 @@
  * continue are done here, without the help of the process; every other signal
  * is a notification bit, and the process's personality does the rest.
  */
-#include "lib/c/slots.h"
 #include "servers/pm/pm.h"
 
 bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t signal)
@@ -15,97 +14,6 @@ bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t sig
 	    f->uid == t->suid)
 		return true;
 	return signal == SIGNAL_CONT && f->sid == t->sid;
-}
-
-/* ---- what goes with a signal ----
- * Of one below SIGNAL_QUEUED only the first is told, until it is taken. */
-
-enum { QUEUED_MAX = 4096, RLIMIT_SIGPENDING = 11 };
-
-static struct queued {
-	struct proc *proc;       /* NULL: free */
-	uint32_t signal, thread;
-	uint64_t order;
-	struct signal_info info;
-} queue[QUEUED_MAX];
-static uint64_t queue_order;
-static uint32_t queue_used, queue_end; /* all from queue_end up are free */
-
-#define for_each_queued(q) for (struct queued *q = queue; q < queue + queue_end; q++)
-
-bool signals_full(void)
-{
-	return queue_used == QUEUED_MAX;
-}
-
-static void queue_add(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
-{
-	struct queued *at = SLOT_FIND(queue, queue_end, proc);
-
-	if (!at)
-		return;
-	SLOT_TAKEN(queue, queue_end, at);
-	*at = (struct queued){ p, signal, thread, ++queue_order, *info };
-	queue_used++;
-}
-
-static void queue_remove(struct queued *q)
-{
-	q->proc = NULL;
-	queue_used--;
-	SLOTS_TRIM(queue, queue_end, proc);
-}
-
-void signals_drop(struct proc *p)
-{
-	for_each_queued(q)
-		if (q->proc == p)
-			queue_remove(q);
-}
-
-bool signal_queued(const struct proc *p, uint32_t signal, const struct signal_info *info)
-{
-	for_each_queued(q)
-		if (q->proc == p && q->signal == signal && q->info.code == info->code && q->info.pid == info->pid)
-			return true;
-	return false;
-}
-
-static uint64_t queued_count(const struct proc *p)
-{
-	uint64_t count = 0;
-
-	for_each_queued(q)
-		count += q->proc == p;
-	return count;
-}
-
-/* The oldest for the thread itself, or else for the process. */
-static struct queued *queue_first(const struct proc *p, uint32_t thread, uint32_t signal)
-{
-	struct queued *first = NULL;
-
-	for_each_queued(q) {
-		if (q->proc != p || q->signal != signal || (q->thread && q->thread != thread))
-			continue;
-		if (!first || (q->thread && !first->thread) ||
-		    (!q->thread == !first->thread && q->order < first->order))
-			first = q;
-	}
-	return first;
-}
-
-/* At once, not at the commit, for the result counts: should pm die before that,
- * the signal is posted twice, which is once unless it was taken meanwhile. */
-static int notify(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
-{
-	int64_t was = x_notify_post(p->process, thread, signal_bit(signal));
-
-	if (signal >= SIGNAL_QUEUED && (was == SIGNAL_SENT || was == SIGNAL_WAS_PENDING))
-		queue_add(p, thread, signal, info);
-	else if (was == SIGNAL_SENT)
-		p->info[signal] = *info;
-	return was < 0 ? SIGNAL_IGNORED : (int)was;
 }
 
 void signal_parent(struct proc *child, int code, int status)
@@ -149,24 +57,29 @@ static void resume(struct proc *p)
 }
 
 /* thread: the kernel's number, 0: the process. The sender's right was checked. */
-int signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
+void signal_post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
+{
+	signal_post_of(NO_TIMER, p, thread, signal, info);
+}
+
+void signal_post_of(int32_t timer, struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info)
 {
 	if (!proc_alive(p) || signal == 0 || signal > SIGNAL_MAX)
-		return SIGNAL_IGNORED;
+		return;
 	switch (signal) {
 	case SIGNAL_KILL:
 		if (!proc_is_init(p))
 			proc_kill(p, SIGNAL_KILL);
-		return SIGNAL_SENT;
+		return;
 	case SIGNAL_STOP:
 		if (!proc_is_init(p))
 			stop(p, SIGNAL_STOP);
-		return SIGNAL_SENT;
+		return;
 	case SIGNAL_CONT:
 		resume(p);
 		break;
 	}
-	return notify(p, thread, signal, info);
+	post(p, thread, signal, info, timer);
 }
 
 void pgrp_signal(uint32_t pgrp, uint32_t signal, const struct signal_info *info)
@@ -183,6 +96,11 @@ static struct signal_info info_from(const struct proc *sender, int code)
 	return (struct signal_info){ code, sender->ids.pid, sender->ids.uid, 0 };
 }
 
+static bool acts_here(uint32_t signal)
+{
+	return signal == SIGNAL_KILL || signal == SIGNAL_STOP;
+}
+
 static bool kill_means(const struct proc *sender, int32_t who, const struct proc *p)
 {
 	if (!proc_visible(p))
@@ -195,6 +113,9 @@ static bool kill_means(const struct proc *sender, int32_t who, const struct proc
 		return p != sender && !proc_is_init(p);
 	return p->ids.pgrp == (uint32_t)-who;
 }
+
+/* of p->rlimit */
+enum { RLIMIT_SIGPENDING = 11 };
 
 void kill_call(struct proc *p, const struct x_in *in)
 {
@@ -225,8 +146,10 @@ void kill_call(struct proc *p, const struct x_in *in)
 		else
 			signal_post(q, 0, (uint32_t)signal, &info);
 	}
+	if (self && !acts_here((uint32_t)signal)) /* it is there when the call returns */
+		signal_post(p, 0, (uint32_t)signal, &info);
 	out_status(in->id, result);
-	if (self) /* last: it may end or stop the caller */
+	if (self && acts_here((uint32_t)signal)) /* last: it may end or stop the caller */
 		signal_post(p, 0, (uint32_t)signal, &info);
 }
 
@@ -249,12 +172,15 @@ void tgkill_call(struct proc *p, const struct x_in *in)
 		out_status(in->id, to && thread ? -X_EPERM : -X_ESRCH);
 		return;
 	}
-	if (signal >= SIGNAL_QUEUED && (signals_full() || queued_count(to) >= p->rlimit[RLIMIT_SIGPENDING].soft)) {
+	if (signal >= SIGNAL_QUEUED && (signals_full() || signals_queued(to) >= p->rlimit[RLIMIT_SIGPENDING].soft)) {
 		out_status(in->id, -X_EAGAIN);
 		return;
 	}
+	if (!acts_here((uint32_t)signal))
+		signal_post(to, thread, (uint32_t)signal, &info);
 	out_status(in->id, 0);
-	signal_post(to, thread, (uint32_t)signal, &info);
+	if (acts_here((uint32_t)signal))
+		signal_post(to, thread, (uint32_t)signal, &info);
 }
 
 /* The default action "stop" of a signal that the personality took. */
@@ -274,45 +200,4 @@ void stop_self_call(struct proc *p, const struct x_in *in)
 	}
 	p->stop_call = in->id;
 	stop(p, (uint32_t)signal);
-}
-
-void siginfo_call(struct proc *p, const struct x_in *in)
-{
-	uint64_t signal = in->msg.a[0];
-	uint32_t thread = (uint32_t)in->msg.a[1];
-	const struct signal_info *i;
-	struct queued *q = NULL;
-	struct x_msg msg = { 0 };
-
-	if (signal == 0 || signal > SIGNAL_MAX) {
-		out_status(in->id, -X_EINVAL);
-		return;
-	}
-	if (signal >= SIGNAL_QUEUED) {
-		q = queue_first(p, thread, (uint32_t)signal);
-		if (!q) {
-			out_status(in->id, -X_EAGAIN);
-			return;
-		}
-	}
-	i = q ? &q->info : &p->info[signal];
-	msg.a[0] = (uint64_t)(int64_t)i->code;
-	msg.a[1] = i->pid;
-	msg.a[2] = i->uid;
-	msg.a[3] = i->value;
-	out_answer(in->id, &msg);
-	if (!q)
-		return;
-	queue_remove(q);
-	q = queue_first(p, thread, (uint32_t)signal);
-	if (q)
-		x_notify_post(p->process, q->thread, signal_bit((uint32_t)signal));
-}
-
-void sigflush_call(struct proc *p, const struct x_in *in)
-{
-	for_each_queued(q)
-		if (q->proc == p && (in->msg.a[0] & signal_bit(q->signal)))
-			queue_remove(q);
-	out_status(in->id, 0);
 }

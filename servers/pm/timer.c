@@ -73,13 +73,21 @@ static void send(struct ptimer *t, uint64_t times)
 
 	if (t->id >= 0)
 		info = (struct signal_info){ INFO_TIMER, (uint32_t)t->id, 0, t->value };
+	posts_settle();
 	t->overrun += times;
 	/* Of one timer only one signal is under way. */
-	if (t->signal && !signal_queued(t->proc, t->signal, &info) &&
-	    signal_post(t->proc, t->thread, t->signal, &info) != SIGNAL_WAS_PENDING) {
-		t->overrun_told = t->overrun - 1;
-		t->overrun = 0;
-	}
+	if (t->signal && !signal_queued(t->proc, t->signal, &info))
+		signal_post_of(t->id, t->proc, t->thread, t->signal, &info);
+}
+
+void timer_was_told(const struct proc *p, int32_t id)
+{
+	struct ptimer *t = timer_find(p, id);
+
+	if (!t || !t->overrun)
+		return;
+	t->overrun_told = t->overrun - 1;
+	t->overrun = 0;
 }
 
 static void expired(void *ctx)
@@ -210,6 +218,7 @@ void timer_call(struct proc *p, const struct x_in *in)
 	struct ptimer *t = timer_find(p, (int32_t)in->msg.a[1]);
 	int err = 0;
 
+	posts_settle();
 	if (in->msg.a[0] == PM_TIMER_CREATE)
 		err = create(p, in, &msg);
 	else if (!t || t->id < 0)

@@ -67,6 +67,16 @@ def test_death_at_any_entry_to_the_kernel(guest, service):
     assert restarted(text, service) >= 5, text
 
 
+def test_signals_come_once(guest, root):
+    """With what was sent along, though pm dies at any entry to the kernel."""
+    subprocess.run(["make", "-s", "build/guest/queued"], cwd=root, check=True)
+    text = guest("(n=0; while :; do /bin/svc inject pm entry $((n = n % 41 + 1)); usleep 5000; done) >/dev/null 2>&1 & k=$!; "
+                 "/queued 400; kill $k; /bin/svc status pm; /bin/svc log -k | grep -E 'cold|hangs'; true",
+                 file=f"{root}/build/guest/queued:/queued").text
+    assert "queued: ok" in text and "FAILED" not in text and "cold" not in text and "hangs" not in text, text
+    assert restarted(text, "pm") >= 20, text
+
+
 def test_every_store_is_logged(guest):
     """The servers compare, at each commit, what undoing their logs would give with copies."""
     text = session(guest, SERVERS, fault="inject $s verify; sleep 1000", rounds=4)

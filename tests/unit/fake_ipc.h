@@ -187,6 +187,10 @@ void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uin
 {
 	x_syscall6(number, a, b, c, d, e, 0);
 }
+void out_do_result(int64_t *result, uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+	*result = x_syscall6(number, a, b, c, d, e, 0);
+}
 #endif
 
 void *out_keep(const void *data, size_t bytes)

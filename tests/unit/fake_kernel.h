@@ -203,6 +203,10 @@ void out_do(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uin
 {
 	x_syscall6(number, a, b, c, d, e, 0);
 }
+void out_do_result(int64_t *result, uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+	*result = x_syscall6(number, a, b, c, d, e, 0);
+}
 void out_close(x_handle_t h) { if (h != X_NO_HANDLE) fake_out(X_OUT_CLOSE)->target = h; }
 void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse)
 {

@@ -271,7 +271,7 @@ void space_clear(struct space *s, bool breathe) { (void)s, (void)breathe; }
 void space_limit(struct space *s, uint64_t pages, uint32_t regions) { (void)s, (void)pages, (void)regions; }
 void space_undo(struct space *s, uint32_t born) { (void)s, (void)born; }
 bool syscall_may_defer(uint64_t number) { return number == X_SYS_proc_reset; }
-void syscall_deferred(uint64_t number, const uint64_t *args) { (void)number, (void)args; }
+int64_t syscall_deferred(uint64_t number, const uint64_t *args) { (void)number, (void)args; return 0; }
 
 int space_fault(struct space *s, uint64_t addr, uint32_t access)
 {

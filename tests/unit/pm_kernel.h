@@ -181,6 +181,16 @@ static int64_t k_mem_map(const struct x_mem_map *m)
 	return (int64_t)m->addr;
 }
 
+static int64_t k_notify(struct k_proc *k, uint64_t bits)
+{
+	bool was = k->pending & bits;
+
+	if (!(bits & ~k->ignore))
+		return X_NOTIFY_DROPPED;
+	k->pending |= bits;
+	return was ? X_NOTIFY_WAS_PENDING : X_NOTIFY_POSTED;
+}
+
 static int64_t k_proc_call(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	struct k_proc *k;
@@ -219,8 +229,7 @@ static int64_t k_proc_call(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint6
 					      .resident_pages = 100 };
 		break;
 	case X_SYS_notify_post:
-		k->pending |= c;
-		break;
+		return k_notify(k, c);
 	}
 	return 0;
 }
@@ -413,10 +422,14 @@ static inline void k_answer(const struct x_out *o, struct x_in *in)
 }
 
 /* Answer what pm has started, and what that starts. */
+/* What pm has asked for was done at once; now it hears of that. */
+static void k_commit(void) { fake_epoch += 1 << 20; }
+
 static inline void k_run(void)
 {
 	struct fake_start *s;
 
+	k_commit();
 	k_deliver_deaths();
 	while (!k_hold && (s = fake_next_start())) {
 		struct x_out out = s->out;
@@ -426,6 +439,7 @@ static inline void k_run(void)
 		fake_reply(s, &in);
 		k_deliver_deaths();
 	}
+	k_commit();
 }
 
 #endif

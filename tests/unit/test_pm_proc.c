@@ -602,6 +602,7 @@ static void test_wait(void **state)
 	call(init, PM_WAIT, 12345, 0, 0);
 	assert_int_equal(status(), -X_ECHILD);
 	kernel_of(a)->user_ns = 5000;
+	kernel_of(init)->pending = 0;
 	exit_with(a, 7 << 8);
 	assert_int_equal(for_b->answers, 0);
 	assert_int_equal(parked->msg.a[0], a_pid);
@@ -714,6 +715,63 @@ static void test_kill_forms(void **state)
 	assert_int_equal(status(), -X_EINVAL);
 	call(a, PM_KILL, a->ids.pid, SIGNAL_KILL, 0); /* oneself */
 	assert_int_equal(a->state, PROC_ZOMBIE);
+}
+
+static int64_t siginfo(struct proc *p, uint32_t signal)
+{
+	call(p, PM_SIGINFO, signal, 0, 0);
+	kernel_of(p)->pending &= ~signal_bit(signal); /* it is taken, which comes first */
+	return last->msg.status ? last->msg.status : (int64_t)last->msg.a[3];
+}
+
+static void queue_signal(struct proc *from, struct proc *to, uint32_t signal, uint64_t value)
+{
+	struct x_in in;
+
+	last = fake_call_new(&in, session_of(from), PM_KILL);
+	in.account = from->koid;
+	in.msg.a[0] = to->ids.pid;
+	in.msg.a[1] = signal;
+	in.msg.a[2] = 1;
+	in.msg.a[3] = (uint64_t)INFO_QUEUE;
+	in.msg.a[4] = value;
+	pm_call(&in);
+}
+
+/* What goes with a signal is decided by what the commit says of it, in the next iteration. */
+static void test_siginfo(void **state)
+{
+	struct proc *a = fork_of(init);
+
+	(void)state;
+	queue_signal(init, a, 10, 1);
+	k_run();
+	queue_signal(init, a, 10, 2); /* pending: the first is told */
+	k_run();
+	assert_int_equal(siginfo(a, 10), 1);
+	queue_signal(init, a, 10, 3);
+	queue_signal(init, a, 10, 4); /* of the same iteration */
+	k_run();
+	assert_int_equal(siginfo(a, 10), 3);
+	queue_signal(init, a, 40, 5);
+	queue_signal(init, a, 40, 6);
+	k_run();
+	queue_signal(init, a, 40, 7);
+	k_run();
+	kernel_of(a)->pending = 0;
+	assert_int_equal(siginfo(a, 40), 5);
+	assert_int_equal(siginfo(a, 40), 6);
+	assert_int_equal(siginfo(a, 40), 7);
+	assert_int_equal(siginfo(a, 40), -X_EAGAIN);
+	kernel_of(a)->ignore = signal_bit(40);
+	queue_signal(init, a, 40, 8);
+	k_run();
+	kernel_of(a)->ignore = 0;
+	assert_int_equal(siginfo(a, 40), -X_EAGAIN);
+	queue_signal(init, a, 40, 9); /* and then it ends */
+	call(init, PM_KILL, a->ids.pid, SIGNAL_KILL, 0);
+	call(init, PM_WAIT, (uint64_t)-1, 0, 0);
+	assert_int_equal(last->msg.a[1], SIGNAL_KILL);
 }
 
 static void test_threads(void **state)
@@ -1167,7 +1225,7 @@ int main(void)
 		T(test_fork_parent_dies), T(test_vfork), T(test_exec_static), T(test_exec_dynamic),
 		T(test_exec_script), T(test_exec_failures), T(test_exec_many), T(test_script_lines),
 		T(test_setuid), T(test_wait), T(test_wait_last_child), T(test_broken_process), T(test_stop),
-		T(test_kill_forms), T(test_threads), T(test_alarm), T(test_groups), T(test_orphaned_group),
+		T(test_kill_forms), T(test_siginfo), T(test_threads), T(test_alarm), T(test_groups), T(test_orphaned_group),
 		T(test_orphaned_by_member), T(test_limits), T(test_reboot), T(test_proc_texts),
 		T(test_proc_walk), T(test_proc_list), T(test_noise),
 	};
