@@ -40,9 +40,10 @@ KERNEL_SRC := $(wildcard kernel/core/*.c kernel/arch/x86_64/*.c)
 KERNEL_ASM := $(wildcard kernel/arch/x86_64/*.S)
 KERNEL_OBJ := $(patsubst %,$(BUILD)/%.o,$(KERNEL_SRC) $(KERNEL_ASM))
 KERNEL_CFLAGS := -std=gnu11 -g $(REPRODUCIBLE) -O2 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
-	-fno-pic -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fstack-protector-strong \
+	-ffunction-sections -fdata-sections -fno-pic -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fstack-protector-strong \
 	-mstack-protector-guard=global $(WARN) $(INCLUDE)
 KERNEL_LD := kernel/arch/x86_64/kernel.ld
+KERNEL_HOT := kernel/arch/x86_64/hot_text.ld kernel/arch/x86_64/hot_data.ld
 KERNEL_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -T $(KERNEL_LD)
 
@@ -58,7 +59,7 @@ $(BUILD)/kernel/%.S.o: kernel/%.S | $(STAMP)
 
 # Linked three times: with no symbol table, with one of the right size, with the
 # right addresses.
-$(BUILD)/xinim.elf: $(KERNEL_OBJ) $(KERNEL_LD) tools/ksyms.py
+$(BUILD)/xinim.elf: $(KERNEL_OBJ) $(KERNEL_LD) $(KERNEL_HOT) tools/ksyms.py
 	@echo "  LINK    $@"
 	@$(PYTHON) tools/ksyms.py </dev/null >$(BUILD)/ksyms0.S
 	@$(CC) -c $(BUILD)/ksyms0.S -o $(BUILD)/ksyms0.o

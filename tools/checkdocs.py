@@ -6,7 +6,8 @@ Looked at, in README.md, CONTRIBUTING.md and all other *.md of the tree:
   - relative links, with the heading behind `#`;
   - paths of files in `code`, as `kernel/core/main.c` or `tests/qemu/test_heal.py`;
   - `make TARGET`, `./xinim MODE` and its --options, `svc VERB`, in `code` and blocks;
-  - that every page of docs/ is in the contents, docs/README.md.
+  - that every page of docs/ is in the contents, docs/README.md;
+  - functions and variables in the lists of what lies together in the kernel, hot_*.ld.
 """
 import pathlib
 import re
@@ -88,6 +89,16 @@ def check_commands(code, names):
             yield f"svc {verb}: no such command"
 
 
+def check_hot_lists():
+    source = "".join(path.read_text(encoding="utf-8") for path in [*ROOT.glob("kernel/**/*.[ch]")])
+    words = set(re.findall(r"\w+", source))
+    for path in ROOT.glob("kernel/arch/*/hot_*.ld"):
+        for name in re.findall(r"\(\.(?:text|rodata|data|bss)\.(\w+)", path.read_text(encoding="utf-8")):
+            # handlers of system calls are made by a macro
+            if name not in words and name.removeprefix("call_") not in words:
+                yield f"{path.relative_to(ROOT)}: {name}: not in the kernel"
+
+
 def documents():
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     if listed:
@@ -106,6 +117,9 @@ def main():
                                  *(c for piece in code if path.name != "limits.md" for c in check_commands(piece, names))}):
             print(f"{path.relative_to(ROOT)}: {complaint}")
             wrong += 1
+    for complaint in check_hot_lists():
+        print(complaint)
+        wrong += 1
     contents = ROOT / "docs/README.md"
     linked = {(contents.parent / link.partition("#")[0]).resolve() for link in LINK.findall(contents.read_text(encoding="utf-8"))}
     for page in sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")]):

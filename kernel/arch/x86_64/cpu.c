@@ -23,6 +23,12 @@ uint32_t cpu_count = 1, cpus_online = 1;
 bool have_fsgsbase, have_x2apic;
 
 static struct cpu_arch cpu_archs[MAX_CPUS];
+#define FAULT_STACK_SIZE 8192
+#define NMI_STACK_SIZE 512
+static struct cpu_stacks { /* of exceptions that may come with no usable stack */
+	uint8_t fault[FAULT_STACK_SIZE] __attribute__((aligned(16)));
+	uint8_t nmi[NMI_STACK_SIZE] __attribute__((aligned(16)));
+} cpu_stacks[MAX_CPUS];
 static bool have_smap;
 static uint8_t initial_fpu[FPU_BYTES] __attribute__((aligned(64)));
 static bool have_xsave; /* with AVX; else no program can use it */
@@ -70,6 +76,7 @@ static void patch_out_smap(void)
 
 static void load_tables(struct cpu *c, struct cpu_arch *a)
 {
+	struct cpu_stacks *stacks = &cpu_stacks[c->id];
 	uint64_t tss = (uint64_t)&a->tss;
 	struct table_pointer gdtr = { sizeof a->gdt - 1, (uint64_t)a->gdt };
 	struct table_pointer idtr = { sizeof idt - 1, (uint64_t)idt };
@@ -84,9 +91,9 @@ static void load_tables(struct cpu *c, struct cpu_arch *a)
 	a->gdt[X_CPU_SELECTOR / 8] = 0x0040f00000000000ull | (c->id & 0xffff); /* data, for all rings */
 	a->tss.iomap_offset = sizeof a->tss;
 	/* double_fault_entry finds the struct cpu above its frame */
-	a->tss.ist[IST_FAULT - 1] = (uint64_t)(a->fault_stack + FAULT_STACK_SIZE - 16);
-	*(struct cpu **)(a->fault_stack + FAULT_STACK_SIZE - 16) = c;
-	a->tss.ist[IST_NMI - 1] = (uint64_t)(a->nmi_stack + NMI_STACK_SIZE);
+	a->tss.ist[IST_FAULT - 1] = (uint64_t)(stacks->fault + FAULT_STACK_SIZE - 16);
+	*(struct cpu **)(stacks->fault + FAULT_STACK_SIZE - 16) = c;
+	a->tss.ist[IST_NMI - 1] = (uint64_t)(stacks->nmi + NMI_STACK_SIZE);
 
 	__asm__ volatile("lgdt %0\n\tlidt %1\n\tltr %w2\n\t"
 			 "pushq %3\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:\n\t"
@@ -217,25 +224,18 @@ void arch_thread_reset_fpu(struct thread *t)
 
 int arch_thread_init(struct thread *t, void (*fn)(struct thread *t))
 {
-	struct arch_thread *a = kzalloc(sizeof *a);
+	struct arch_thread *a;
 	uint64_t *sp;
 
-	if (!a)
+	t->kstack = kstack_alloc();
+	if (!t->kstack)
 		return -X_ENOMEM;
-	if (!t->kstack) {
-		t->kstack = kstack_alloc();
-		if (!t->kstack) {
-			kfree(a);
-			return -X_ENOMEM;
-		}
-		a->owns_stack = true;
-	}
-	a->fpu = (uint8_t *)ALIGN_UP((uint64_t)a->fpu_room, 64);
+	a = (struct arch_thread *)((uint8_t *)t->kstack + KSTACK_SIZE) - 1;
 	memcpy(a->fpu, initial_fpu, FPU_BYTES);
 	a->fpu_cpu = FPU_NOWHERE;
 	a->fpu_used = t->process && (t->process->flags & X_PROC_LINUX);
 	t->arch = a;
-	t->regs = (struct x_regs *)((uint8_t *)t->kstack + KSTACK_SIZE - FRAME_SIZE - REGS_SIZE);
+	t->regs = (struct x_regs *)((uint8_t *)a - FRAME_SIZE - REGS_SIZE);
 	memset(t->regs, 0, REGS_SIZE + FRAME_SIZE);
 
 	/* What switch_stacks() pops: r15 r14 r13 r12 rbp rbx, return address. */
@@ -258,11 +258,7 @@ void arch_thread_destroy(struct thread *t)
 	for (uint32_t i = 0; i < MAX_CPUS; i++)
 		if (cpu_archs[i].fpu_owner == t->arch)
 			cpu_archs[i].fpu_owner = NULL;
-	if (t->arch->owns_stack) {
-		kstack_free(t->kstack);
-		t->kstack = NULL;
-	}
-	kfree(t->arch);
+	kstack_free(t->kstack);
 	t->arch = NULL;
 }
 
@@ -354,7 +350,7 @@ void arch_switch(struct thread *prev, struct thread *next)
 	} else if (c->space) {
 		c->space->cpus_active &= ~(1ull << c->id);
 	}
-	c->kernel_rsp = a->tss.rsp[0] = (uint64_t)next->kstack + KSTACK_SIZE;
+	c->kernel_rsp = a->tss.rsp[0] = (uint64_t)next->arch;
 	switch_stacks(&prev->arch->rsp, next->arch->rsp);
 }
 

@@ -115,6 +115,7 @@ restore_and_iret:
 	iretq
 
 /* ---- exceptions and interrupts ---- */
+	.section .text.stubs, "ax"
 	.balign 16
 	.globl trap_stubs
 trap_stubs:                       /* 256 stubs of 16 bytes */
@@ -136,6 +137,7 @@ trap_stubs:                       /* 256 stubs of 16 bytes */
 	.set vector, vector + 1
 	.endr
 
+	.text
 	.balign 16
 trap_entry:                       /* vector, error, rip, cs, rflags, rsp, ss */
 	cld

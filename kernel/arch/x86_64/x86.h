@@ -114,17 +114,14 @@ struct tss {
 #define FPU_NOWHERE UINT32_MAX
 #define FPU_BYTES 832 /* of x87, SSE and AVX: SDM volume 1, 13.4 */
 #define XCR0_STATE 7  /* these three */
+/* At the top of the kernel stack, whose page each switch needs anyway; the frames are below it. */
 struct arch_thread {
+	uint8_t fpu[FPU_BYTES] __attribute__((aligned(64))); /* FXSAVE or XSAVE image */
 	uint64_t rsp;       /* while not running: its kernel stack pointer */
-	uint8_t *fpu;       /* FPU_BYTES: FXSAVE or XSAVE image, aligned, within fpu_room */
-	bool fpu_used;      /* owns FPU state; false: CR0.TS is set while it runs */
-	bool owns_stack;
 	uint32_t fpu_cpu;   /* CPU that loaded its state last */
-	uint8_t fpu_room[FPU_BYTES + 64];
+	bool fpu_used;      /* owns FPU state; false: CR0.TS is set while it runs */
 };
 
-#define FAULT_STACK_SIZE 8192
-#define NMI_STACK_SIZE 512
 struct cpu_arch {
 	uint64_t gdt[10];
 	struct tss tss;
@@ -137,8 +134,6 @@ struct cpu_arch {
 	bool tlb_pending __attribute__((aligned(64)));
 	bool spinning __attribute__((aligned(64)));
 	uint32_t pause; /* smp.c: enum pause */
-	uint8_t fault_stack[FAULT_STACK_SIZE] __attribute__((aligned(16)));
-	uint8_t nmi_stack[NMI_STACK_SIZE] __attribute__((aligned(16)));
 };
 static inline struct cpu_arch *cpu_arch(const struct cpu *c) { return c->arch; }
 
