@@ -54,7 +54,7 @@ enum pm_op {
 	                    a[1] si_pid, a[2] si_uid, a[3] si_status or si_value, for siginfo_t. Signals
 	                    from 32 up are queued: -X_EAGAIN: none left; another one is posted again */
 	PM_THREAD,       /* a new thread id for clone(CLONE_THREAD) -> a[0] tid; see PM_THREAD_BIND */
-	PM_SYSINFO,      /* -> a[0] procs */
+	PM_SYSINFO,      /* -> a[0] procs, a[1..3] load averages in 65536ths */
 	PM_REBOOT,       /* a[0] LINUX_REBOOT_CMD_*: needs uid 0; power off, restart */
 	PM_PRIORITY,     /* a[0] 1 = set, a[1] which, a[2] who, a[3] value -> a[0] 20-nice */
 	PM_THREAD_BIND,  /* a[0] tid of PM_THREAD, a[1] the kernel's number of that thread: from now
@@ -82,6 +82,10 @@ enum pm_op {
 	PM_SHM,          /* System V IPC: proto/sysv.h */
 	PM_SEM,
 	PM_MSG,
+	PM_SIGNALFD,     /* a[0] PM_SIGNALFD_CREATE: a[1] set, a[2] O_NONBLOCK or 0, a[3] 1 = something is pending
+	                    -> handle[0]: SIGNALFD_*. PM_SIGNALFD_POSTED: a[1] signal that the process sent to itself */
+	PM_MQ,           /* a[0] enum pm_mq_op, win0 name (no slash). OPEN: a[1] F_O_* flags, a[2] mode, a[3] messages,
+	                    a[4] bytes of each, if a[5] -> handle[0]: MQ_* */
 
 	PMCTL_SPAWN = 0x580, /* win0 path, win1 argv strings, win2 envp strings, a[0] argc, a[1] envc:
 	                    the first Linux process, pid 1, with descriptors 0-2 on /dev/console */
@@ -104,6 +108,24 @@ enum pidfd_op {
 	PIDFD_PID = 0x5c0, /* -> a[0] */
 	PIDFD_SIGNAL,      /* a[0] signal; with a[1] = 1 a[2] si_code, a[3] si_value */
 	PIDFD_GETFD,       /* a[0] a descriptor of the process -> handle[0]; -X_EPERM, -X_EBADF */
+};
+
+enum pm_signalfd_op { PM_SIGNALFD_CREATE, PM_SIGNALFD_POSTED };
+enum pm_mq_op { PM_MQ_OPEN, PM_MQ_UNLINK };
+
+/* Calls on a signalfd. FILE_READ is answered -X_EWAIT: a[0] the set, a[1] how many signals of
+ * it were seen; the caller is to take its own. */
+enum signalfd_op {
+	SIGNALFD_SET = 0x5d0, /* a[0] the new set, a[1] 1 = something of it is pending */
+	SIGNALFD_EMPTY,       /* a[0] as FILE_READ gave it: by then nothing of the set was pending */
+};
+
+/* Calls on a POSIX message queue. Deadlines are monotonic, X_FOREVER: none; -X_ETIMEDOUT. */
+enum mq_op {
+	MQ_SEND = 0x5e0,   /* win0 message, a[0] priority, a[1] deadline; -X_EMSGSIZE */
+	MQ_RECEIVE,        /* win0 (write), a[1] deadline -> status: bytes, a[0] priority; -X_EMSGSIZE */
+	MQ_NOTIFY,         /* a[0] 1 = register, 0 = the caller's registration ends; a[1] signal or 0, a[2] si_value */
+	MQ_ATTR,           /* -> a[0] room for messages, a[1] bytes of each, a[2] messages there */
 };
 
 #define PM_CHILDREN_REAP    1u /* no zombies are left */

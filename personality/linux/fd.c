@@ -112,7 +112,9 @@ int64_t below_size_limit(struct sys *s, uint64_t fd, int64_t offset, uint64_t *l
 
 int64_t linux_read(struct sys *s)
 {
-	return transfer_user(s->a[0], FILE_READ, s->a[1], s->a[2], -1);
+	int64_t n = transfer_user(s->a[0], FILE_READ, s->a[1], s->a[2], -1);
+
+	return n == -X_EIO ? signalfd_read(s) : n;
 }
 
 int64_t linux_write(struct sys *s)

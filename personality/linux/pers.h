@@ -96,6 +96,7 @@ struct pers_process {
 	bool lock_future;        /* mlockall: new mappings are locked */
 	struct aio_context aio[AIO_CONTEXTS]; /* [L] to make and end */
 	bool record_locks, file_locks; /* such locks were asked for: closing matters */
+	uint64_t signalfd_set;   /* signals that a signalfd was ever asked for (atomic) */
 	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
 };
 
@@ -163,6 +164,10 @@ __attribute__((noreturn)) void process_end(uint32_t wait_status);
 void restart_settle(struct x_regs *regs, int64_t code, uint64_t number, bool handler, bool sa_restart);
 void fault_upcall(struct pers_thread *t, struct x_upcall *frame);
 int64_t post_signal_self(struct pers_thread *t, uint32_t sig); /* thread-directed, own process */
+uint64_t signals_all(struct x_upcall *frame); /* pending, masked or not */
+/* Wait until one of `set` is pending, blocked or not, or another interrupts: all that is. */
+uint64_t signals_wait(struct sys *s, uint64_t set, uint64_t deadline);
+bool signal_take(struct sys *s, uint64_t set, struct linux_siginfo *info); /* the lowest pending one */
 int64_t use_signal_mask(struct sys *s, uint64_t set_addr, uint64_t set_size, uint64_t *mask);
 
 struct sigframe_place { uint64_t frame, fpstate; };
@@ -221,6 +226,10 @@ int64_t file_transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int6
 int64_t broken_pipe(struct sys *s, int64_t result); /* SIGPIPE if it is -X_EPIPE */
 int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset);
 int64_t below_size_limit(struct sys *s, uint64_t fd, int64_t offset, uint64_t *len);
+
+/* ---- signalfd.c ---- */
+int64_t signalfd_read(struct sys *s);      /* read(2); -X_EIO: no signalfd */
+void signalfd_posted(uint32_t sig);        /* sent within the process */
 
 /* ---- aio.c ---- */
 void aio_after_fork(void);

@@ -46,7 +46,7 @@ void process_end(uint32_t wait_status)
 }
 
 /* All that is pending, masked or not; the kernel learns the mask as it is now. */
-static uint64_t pending_now(struct x_upcall *frame)
+uint64_t signals_all(struct x_upcall *frame)
 {
 	uint64_t pending = 0;
 
@@ -57,7 +57,7 @@ static uint64_t pending_now(struct x_upcall *frame)
 
 uint64_t signals_pending(struct x_upcall *frame)
 {
-	return pending_now(frame) & ~frame->mask;
+	return signals_all(frame) & ~frame->mask;
 }
 
 /* ------------------------------------------------------------------ delivery */
@@ -434,12 +434,12 @@ int64_t linux_rt_sigpending(struct sys *s)
 
 	if (s->a[1] > 8)
 		return -X_EINVAL;
-	pending = pending_now(s->frame) & s->frame->mask;
+	pending = signals_all(s->frame) & s->frame->mask;
 	return copy_out(s->a[0], &pending, s->a[1]);
 }
 
 /* Wait with the signals of `set` open, default-ignored ones included. */
-static uint64_t wait_for_signals(struct sys *s, uint64_t set, uint64_t deadline)
+uint64_t signals_wait(struct sys *s, uint64_t set, uint64_t deadline)
 {
 	uint64_t mask = s->frame->mask & ~set, pending;
 
@@ -447,16 +447,29 @@ static uint64_t wait_for_signals(struct sys *s, uint64_t set, uint64_t deadline)
 	if (process.ignore & set)
 		x_notify_ignore(process.ignore & ~set);
 	process_unlock();
-	pending = pending_now(s->frame);
+	pending = signals_all(s->frame);
 	if (!(pending & set)) {
 		x_wait(NULL, 0, deadline, &mask);
-		pending = pending_now(s->frame);
+		pending = signals_all(s->frame);
 	}
 	process_lock();
 	if (process.ignore & set)
 		x_notify_ignore(process.ignore);
 	process_unlock();
 	return pending;
+}
+
+bool signal_take(struct sys *s, uint64_t set, struct linux_siginfo *info)
+{
+	uint64_t pending = signals_all(s->frame) & set;
+	uint32_t sig;
+
+	for (; pending; pending &= pending - 1) {
+		sig = (uint32_t)__builtin_ctzll(pending) + 1;
+		if (x_notify_take(signal_bit(sig)) > 0 && signal_origin(s->thread, sig, SA_SIGINFO, info))
+			return true;
+	}
+	return false;
 }
 
 int64_t linux_rt_sigtimedwait(struct sys *s)
@@ -476,9 +489,10 @@ int64_t linux_rt_sigtimedwait(struct sys *s)
 		if (error)
 			return error;
 	}
-	pending = wait_for_signals(s, set, deadline);
+	pending = signals_wait(s, set, deadline);
 	if (!(pending & set))
 		return (pending & ~s->frame->mask & ~process.ignore) ? -X_EINTR : -X_EAGAIN;
+	/* one that is ignored again by now is not pending any more, but was */
 	sig = (uint32_t)__builtin_ctzll(pending & set) + 1;
 	if (sig >= SIGRTMIN) {
 		if (!take_queued(s->thread, sig, &info))
@@ -500,6 +514,8 @@ int64_t post_signal_self(struct pers_thread *t, uint32_t sig)
 
 	__atomic_fetch_or(&t->tkilled, signal_bit(sig), __ATOMIC_RELAXED);
 	error = x_notify_post(X_SELF, t->number, signal_bit(sig));
+	if (error >= 0)
+		signalfd_posted(sig);
 	if (error < 0)
 		__atomic_fetch_and(&t->tkilled, ~signal_bit(sig), __ATOMIC_RELAXED);
 	return error;

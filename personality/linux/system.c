@@ -63,8 +63,10 @@ int64_t linux_sysinfo(struct sys *s)
 	out.uptime = (int64_t)(now_ns() / 1000000000);
 	out.totalram = info.memory_bytes;
 	out.freeram = info.free_bytes;
-	if (call_pm(&c, PM_SYSINFO, 0, 0, 0, 0) >= 0)
+	if (call_pm(&c, PM_SYSINFO, 0, 0, 0, 0) >= 0) {
 		out.procs = (uint16_t)c.msg.a[0];
+		memcpy(out.loads, &c.msg.a[1], sizeof(out.loads));
+	}
 	return copy_out(s->a[0], &out, sizeof(out));
 }
 

@@ -7,7 +7,7 @@
 
 #define UNLIMITED UINT64_MAX
 
-enum { RLIMIT_STACK = 3, RLIMIT_CORE = 4, RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7,
+enum { RLIMIT_STACK = 3, RLIMIT_CORE = 4, RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7, RLIMIT_MSGQUEUE = 12,
        RLIMIT_NICE = 13, RLIMIT_RTPRIO = 14 };
 
 void limits_default(struct proc *p)
@@ -15,6 +15,7 @@ void limits_default(struct proc *p)
 	for (uint32_t i = 0; i < RLIMITS; i++)
 		p->rlimit[i] = (struct rlimit_pair){ UNLIMITED, UNLIMITED };
 	p->rlimit[RLIMIT_STACK].soft = 8ull << 20;
+	p->rlimit[RLIMIT_MSGQUEUE] = (struct rlimit_pair){ 819200, 819200 };
 	p->rlimit[RLIMIT_CORE].soft = 0;
 	p->rlimit[RLIMIT_NPROC] = (struct rlimit_pair){ PROCS_MAX, PROCS_MAX };
 	p->rlimit[RLIMIT_NOFILE] = (struct rlimit_pair){ X_SLOT_FD_END, X_SLOT_FD_END };
@@ -84,8 +85,11 @@ void rusage_call(struct proc *p, const struct x_in *in)
 
 void sysinfo_call(struct proc *p, const struct x_in *in)
 {
+	struct x_msg msg = { .a = { procs_count() } };
+
 	(void)p;
-	answer_value(in->id, procs_count());
+	load_averages(&msg.a[1]);
+	out_answer(in->id, &msg);
 }
 
 /* ---- priorities: kept and told; the scheduler has one band for programs ---- */

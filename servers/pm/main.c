@@ -51,6 +51,8 @@ static session_fn *const session_ops[] = {
 	[PM_SHM - PM_FORK] = shm_call,
 	[PM_SEM - PM_FORK] = sem_call,
 	[PM_MSG - PM_FORK] = msg_call,
+	[PM_SIGNALFD - PM_FORK] = signalfd_call,
+	[PM_MQ - PM_FORK] = mq_call,
 };
 
 static void refuse(const struct x_in *in, int status)
@@ -116,6 +118,12 @@ void pm_call(const struct x_in *in)
 	} else if (object_kind(in->object) == OBJECT_PIDFD) {
 		close_handles(in);
 		pidfd_file_call(in);
+	} else if (object_kind(in->object) == OBJECT_SIGNALFD) {
+		close_handles(in);
+		signalfd_file_call(in);
+	} else if (object_kind(in->object) == OBJECT_MQUEUE) {
+		close_handles(in);
+		mqueue_file_call(in);
 	} else {
 		refuse(in, -X_ESTALE_HANDLE);
 	}
@@ -131,13 +139,17 @@ void pm_closure(uint64_t object, uint64_t mints)
 		counter_closed(object);
 	else if (object_kind(object) == OBJECT_PIDFD)
 		pidfd_closed(object);
+	else if (object_kind(object) == OBJECT_SIGNALFD)
+		signalfd_closed(object);
+	else if (object_kind(object) == OBJECT_MQUEUE)
+		mqueue_closed(object);
 	out_closure_ack(object);
 }
 
 /* Calls that park otherwise end by themselves, or with their process. */
 void pm_cancel(uint64_t call_id)
 {
-	if (!wait_cancel(call_id) && !counter_cancel(call_id) && !sysv_cancel(call_id))
+	if (!wait_cancel(call_id) && !counter_cancel(call_id) && !mqueue_cancel(call_id) && !sysv_cancel(call_id))
 		procfs_cancel(call_id);
 }
 

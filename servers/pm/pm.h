@@ -10,6 +10,7 @@
  *   signal.c post.c job.c   signals, groups, sessions, stop and continue
  *   thread.c ids.c timer.c limits.c power.c the smaller calls
  *   counter.c               eventfd and timerfd
+ *   signalfd.c mqueue.c     signalfd, POSIX message queues
  *   sysv*.c                 System V IPC
  *   sysctl.c                /proc/sys
  *   proctree.c procfs.c procfile.c proctext*.c config.c   the filesystem /proc
@@ -55,12 +56,12 @@ enum {
 
 /* siginfo codes */
 enum {
-	INFO_USER = 0, INFO_QUEUE = -1, INFO_TIMER = -2, INFO_TKILL = -6, INFO_KERNEL = 0x80,
+	INFO_USER = 0, INFO_QUEUE = -1, INFO_TIMER = -2, INFO_MESSAGE = -3, INFO_TKILL = -6, INFO_KERNEL = 0x80,
 	CHILD_EXITED = 1, CHILD_KILLED, CHILD_DUMPED, CHILD_TRAPPED, CHILD_STOPPED, CHILD_CONTINUED,
 };
 
 /* ---- object ids: kind << 56 | generation << 16 | index ---- */
-enum object_kind { OBJECT_SESSION = 1, OBJECT_PROCFILE, OBJECT_COUNTER, OBJECT_PIDFD };
+enum object_kind { OBJECT_SESSION = 1, OBJECT_PROCFILE, OBJECT_COUNTER, OBJECT_PIDFD, OBJECT_SIGNALFD, OBJECT_MQUEUE };
 
 static inline uint64_t object_id(enum object_kind kind, uint32_t generation, uint32_t index)
 {
@@ -263,6 +264,7 @@ void timer_was_told(const struct proc *p, int32_t id); /* its signal was new: ov
 void limits_default(struct proc *p);
 void rlimit_call(struct proc *p, const struct x_in *in);
 void rusage_call(struct proc *p, const struct x_in *in);
+void load_averages(uint64_t average[3]); /* proctext.c; in 65536ths */
 void sysinfo_call(struct proc *p, const struct x_in *in);
 void priority_call(struct proc *p, const struct x_in *in);
 void sched_call(struct proc *p, const struct x_in *in);
@@ -284,6 +286,16 @@ void timerfd_call(struct proc *p, const struct x_in *in);
 void counter_call(const struct x_in *in);
 void counter_closed(uint64_t object);
 bool counter_cancel(uint64_t call_id);
+
+/* ---- signalfd.c, mqueue.c ---- */
+void signalfd_call(struct proc *p, const struct x_in *in);
+void signalfd_file_call(const struct x_in *in);
+void signalfd_closed(uint64_t object);
+void signalfds_posted(const struct proc *p, uint32_t signal);
+void mq_call(struct proc *p, const struct x_in *in);
+void mqueue_file_call(const struct x_in *in);
+void mqueue_closed(uint64_t object);
+bool mqueue_cancel(uint64_t call_id);
 
 /* ---- random.c ---- */
 void random_bytes(void *out, size_t bytes);

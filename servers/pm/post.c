@@ -99,6 +99,7 @@ void post(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_
 	posts_epoch = server_epoch();
 	posts[post_count] = (struct post){ { p, signal, thread, 0, *info }, timer };
 	out_do_result(&results[post_count++], X_SYS_notify_post, p->process, thread, signal_bit(signal), 0, 0);
+	signalfds_posted(p, signal); /* behind it in the outbox */
 }
 
 /* ---- what is asked about both ---- */

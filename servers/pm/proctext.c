@@ -81,6 +81,15 @@ static void load_update(const struct x_system_info *info)
 	load_idle_ns = info->idle_ns;
 }
 
+void load_averages(uint64_t average[3])
+{
+	struct x_system_info info = system_info();
+
+	load_update(&info);
+	for (int i = 0; i < 3; i++)
+		average[i] = load_average[i] * 65536 / LOAD_ONE;
+}
+
 void text_loadavg(struct text *t, const struct proc *p, uint64_t reader)
 {
 	struct x_system_info info = system_info();

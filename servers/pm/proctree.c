@@ -9,7 +9,7 @@
 #include "servers/pm/sysctl.h"
 
 enum { SYSTEM_SYS = 1, SYSTEM_KERNEL, SYSTEM_VM, SYSTEM_FS, SYSTEM_NET, SYSTEM_XINIM,
-       SYSTEM_SYSVIPC, SYSTEM_RANDOM };
+       SYSTEM_SYSVIPC, SYSTEM_RANDOM, SYSTEM_MQUEUE };
 
 #define SYSCTL(name, dir, which) { name, dir, NODE_FILE, false, NULL, 0, which, NULL }
 #define NET_FILE(name, which) { name, SYSTEM_NET, NODE_FILE, true, NULL, SOCK_TEXT_##which + 1, 0, NULL }
@@ -24,6 +24,10 @@ static const struct node system_nodes[] = {
 	[SYSTEM_XINIM] = { "xinim", 0, NODE_DIR, false, NULL, 0, 0, NULL },
 	[SYSTEM_SYSVIPC] = { "sysvipc", 0, NODE_DIR, false, NULL, 0, 0, NULL },
 	[SYSTEM_RANDOM] = { "random", SYSTEM_KERNEL, NODE_DIR, false, NULL, 0, 0, NULL },
+	[SYSTEM_MQUEUE] = { "mqueue", SYSTEM_FS, NODE_DIR, false, NULL, 0, 0, NULL },
+	SYSCTL("queues_max", SYSTEM_MQUEUE, SYSCTL_MQ_QUEUES), SYSCTL("msg_max", SYSTEM_MQUEUE, SYSCTL_MQ_MESSAGES),
+	SYSCTL("msgsize_max", SYSTEM_MQUEUE, SYSCTL_MQ_BYTES), SYSCTL("msg_default", SYSTEM_MQUEUE, SYSCTL_MQ_DEFAULT),
+	SYSCTL("msgsize_default", SYSTEM_MQUEUE, SYSCTL_MQ_BYTES_DEFAULT),
 	{ "shm", SYSTEM_SYSVIPC, NODE_FILE, true, shm_text, 0, 0, NULL },
 	{ "sem", SYSTEM_SYSVIPC, NODE_FILE, true, sem_text, 0, 0, NULL },
 	{ "msg", SYSTEM_SYSVIPC, NODE_FILE, true, msg_text, 0, 0, NULL },
