@@ -204,7 +204,7 @@ $(PERSONALITY): $(PERS_OBJ) personality/linux/linux.ld
 
 # -------------------------------------------------------------- host tools
 HOST_CFLAGS := -std=gnu11 -g -O2 $(WARN) $(INCLUDE)
-FSYS_CORE := $(addprefix lib/fs/,access.c attr.c names.c path.c rename.c)
+FSYS_CORE := $(addprefix lib/fs/,access.c attr.c names.c path.c rename.c xattr.c)
 MINIX_CORE := $(addprefix fs/minix/,bitmap.c cache.c dir.c index.c inode.c known.c map.c op.c room.c super.c) $(FSYS_CORE)
 
 $(BUILD)/tools/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard fs/minix/*.h lib/fs/*.h) include/xinim/error.h | $(STAMP)

@@ -66,6 +66,9 @@ enum fs_op {
 	                     for the root -> status length */
 	FS_REMOUNT,       /* win0 as FS_MOUNT (a device is not changed); a[1] FS_RDONLY, FS_NOATIME as they are to be -> a[1] 1 if it is read-only;
 	                     -X_EBUSY: files are open for writing; -X_EROFS: it cannot be written */
+	FS_XATTR,         /* a[3] enum fs_xattr_op | FS_XATTR_* flags as setxattr(2) has them << 8 | bytes of the
+	                     value << 32; win1 (read and write): name, NUL, value to set, and then what was
+	                     asked for -> status its bytes. As in xattr(7); -X_EOPNOTSUPP, -X_ENODATA */
 	FS_MARK_MOUNT,    /* a[0] directory inode (held), a[1] 1/0: a mount point from now on */
 };
 
@@ -73,6 +76,9 @@ struct fs_setattr { /* FS_SETATTR, win1 */
 	uint32_t mask, mode, uid, gid;
 	uint64_t size, atime_ns, mtime_ns;
 };
+
+enum fs_xattr_op { FS_XATTR_GET, FS_XATTR_SET, FS_XATTR_LIST, FS_XATTR_REMOVE, FS_XATTR_OP = 0xff };
+#define FS_XATTR_VALUE_MAX 3800u /* name and value fit into one window, and all of an inode into one piece */
 
 /* a[1] low 32 */
 #define FS_NOFOLLOW 1u

@@ -34,6 +34,8 @@ enum vfs_op {
 	                     a[0] 1 = follow old */
 	VFS_RENAME,       /* win0 old, win1 (read) new; handles as LINK; a[0] RENAME_* flags */
 	VFS_SETATTR,      /* win0 path (empty with a handle: that descriptor), win1 (read) struct fs_setattr, a[0] 1 = don't follow */
+	VFS_XATTR,        /* win0 path (empty with a handle: that descriptor), win1 (read and write) and a[1] as
+	                     FS_XATTR's win1 and a[3] (proto/fs.h), a[0] 1 = don't follow -> status */
 	VFS_STATFS,       /* win0, win1 (write) struct file_statfs */
 	VFS_PIPE,         /* a[0] F_O_NONBLOCK|F_O_CLOEXEC -> handle[0] read end, [1] write end */
 	VFS_SYNC,

@@ -436,3 +436,17 @@ int inode_load_unlinked(struct fsys *fs, uint32_t ino)
 		return 0;
 	return load(fs, ino, true, &ip);
 }
+
+/* ---- extended attributes: the format has no place for them --------------------------- */
+
+int xattrs_load(struct fsys *fs, const struct fsys_node *ip, uint8_t *list, uint32_t *bytes)
+{
+	(void)fs, (void)ip, (void)list, (void)bytes;
+	return -X_EOPNOTSUPP;
+}
+
+int xattrs_store(struct fsys *fs, struct fsys_node *ip, const uint8_t *list, uint32_t bytes)
+{
+	(void)fs, (void)ip, (void)list, (void)bytes;
+	return -X_EOPNOTSUPP;
+}

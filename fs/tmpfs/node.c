@@ -222,6 +222,8 @@ static void free_all_of(struct fsys *fs, struct fsys_node *ip)
 		heap_free(extra->text, ip->size_bytes);
 	else if (FSYS_ISREG(ip->mode))
 		pages_trim(fs, ip, 0);
+	if (extra->xattrs)
+		heap_free(extra->xattrs, extra->xattr_bytes);
 	free_node(fs, ip);
 }
 
@@ -265,6 +267,34 @@ int link_write(struct fsys *fs, struct fsys_node *ip, const char *target,
 	memcpy(heap_at(text), target, target_bytes);
 	extra_of(fs, ip)->text = text;
 	ip->size_bytes = target_bytes;
+	return 0;
+}
+
+/* ---- extended attributes ------------------------------------------------------------- */
+
+int xattrs_load(struct fsys *fs, const struct fsys_node *ip, uint8_t *list, uint32_t *bytes)
+{
+	const struct tmpfs_extra *extra = extra_of(fs, ip);
+
+	*bytes = extra->xattrs ? extra->xattr_bytes : 0;
+	if (*bytes)
+		memcpy(list, heap_at(extra->xattrs), *bytes);
+	return 0;
+}
+
+int xattrs_store(struct fsys *fs, struct fsys_node *ip, const uint8_t *list, uint32_t bytes)
+{
+	struct tmpfs_extra *extra = extra_of(fs, ip);
+	uint32_t piece = bytes ? heap_alloc(bytes) : 0;
+
+	if (bytes && !piece)
+		return -X_ENOSPC;
+	if (extra->xattrs)
+		heap_free(extra->xattrs, extra->xattr_bytes);
+	extra->xattrs = piece;
+	extra->xattr_bytes = bytes;
+	if (bytes)
+		memcpy(heap_at(piece), list, bytes);
 	return 0;
 }
 

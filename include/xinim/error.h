@@ -53,6 +53,7 @@
 	E(ENOSYS, 38, "not implemented") \
 	E(ENOTEMPTY, 39, "directory not empty") \
 	E(ELOOP, 40, "too many symbolic links") \
+	E(ENODATA, 61, "no such attribute") \
 	E(EPROTO, 71, "protocol error") \
 	E(EOVERFLOW, 75, "value too large") \
 	E(ENONET, 64, "not on the network") \

@@ -64,6 +64,13 @@ int link_read(struct fsys *fs, struct fsys_node *ip, char *out, uint32_t capacit
 int link_write(struct fsys *fs, struct fsys_node *ip, const char *target,
 	       uint32_t target_bytes);
 
+/* ---- extended attributes ---- */
+
+/* The list of all, as one piece of at most FSYS_XATTRS_MAX bytes; -X_EOPNOTSUPP. */
+int xattrs_load(struct fsys *fs, const struct fsys_node *ip, uint8_t *list, uint32_t *bytes);
+/* Replaces it, whole or not at all; -X_EOPNOTSUPP, -X_ENOSPC. */
+int xattrs_store(struct fsys *fs, struct fsys_node *ip, const uint8_t *list, uint32_t bytes);
+
 /* ---- what it can ---- */
 
 struct fsys_limits {

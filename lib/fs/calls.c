@@ -52,7 +52,7 @@ static void tell_where(struct request *r, int64_t status,
 		r->reply.a[0] = walk->parent_ino;
 		r->reply.a[1] = walk->consumed_bytes;
 		r->reply.a[2] = walk->link_bytes;
-		if (r->in.win_count > 1 && r->in.win[1].flags & X_WIN_WRITE)
+		if (r->in.win_count > 1 && r->in.win[1].flags == X_WIN_WRITE)
 			window_write(r->in.id, 1, 0, link_text, walk->link_bytes);
 	} else if (status == -X_ECROSS) {
 		r->reply.a[0] = walk->ino;
@@ -395,6 +395,37 @@ static int64_t do_setattr(struct request *r)
 	return status;
 }
 
+/* ---- extended attributes ---------------------------------------------------------------- */
+
+static int64_t do_xattr(struct request *r)
+{
+	uint32_t op = r->in.msg.a[3] & FS_XATTR_OP, flags = r->in.msg.a[3] >> 8 & 3, value_bytes = r->in.msg.a[3] >> 32;
+	struct fsys_walk walk;
+	struct fsys_name name = { second_name, 0, false };
+	const uint8_t *out = NULL;
+	int64_t status = walk_path(r, 0, &walk), length;
+
+	if (status)
+		return status;
+	length = op == FS_XATTR_LIST ? 0 : read_window(r, 1, second_name, sizeof(second_name));
+	if (length < 0)
+		return length;
+	name.bytes = (uint32_t)strnlen(second_name, (size_t)length);
+	if (op != FS_XATTR_LIST && (name.bytes == 0 || name.bytes > FSYS_NAME_MAX))
+		return -X_ERANGE;
+	if (op == FS_XATTR_SET && (name.bytes == length || value_bytes > length - name.bytes - 1))
+		return -X_EINVAL;
+	switch (op) {
+	case FS_XATTR_SET:
+		return fsys_set_xattr(volume, &who, walk.ino, name, second_name + name.bytes + 1, value_bytes, flags);
+	case FS_XATTR_REMOVE:
+		return fsys_remove_xattr(volume, &who, walk.ino, name);
+	case FS_XATTR_GET: status = fsys_get_xattr(volume, &who, walk.ino, name, &out); break;
+	case FS_XATTR_LIST: status = fsys_list_xattrs(volume, &who, walk.ino, &out); break;
+	}
+	return status > 0 && window_write(r->in.id, 1, 0, out, (size_t)status) != status ? -X_EFAULT : status;
+}
+
 /* ---- dispatch ----------------------------------------------------------------------------- */
 
 static const request_fn handlers[] = {
@@ -412,6 +443,7 @@ static const request_fn handlers[] = {
 	[FS_RENAME - FS_MOUNT] = do_rename,
 	[FS_SETATTR - FS_MOUNT] = do_setattr,
 	[FS_PATH - FS_MOUNT] = do_path,
+	[FS_XATTR - FS_MOUNT] = do_xattr,
 };
 
 int64_t fs_request(struct request *r)

@@ -216,6 +216,17 @@ struct fsys_setattr {
 int fsys_setattr(struct fsys *fs, const struct fsys_caller *who,
 		 uint32_t ino, const struct fsys_setattr *set);
 
+/* Extended attributes, with the rules of xattr(7). All: -X_EOPNOTSUPP, the filesystem or the name
+ * has none; -X_ENODATA; -X_EPERM. All of an inode's are FSYS_XATTRS_MAX bytes at most: -X_ENOSPC. */
+enum { FSYS_XATTRS_MAX = 4096, FSYS_XATTR_CREATE = 1, FSYS_XATTR_REPLACE = 2 };
+int fsys_set_xattr(struct fsys *fs, const struct fsys_caller *who, uint32_t ino, struct fsys_name name,
+		   const void *value, uint32_t value_bytes, uint32_t flags);
+int fsys_remove_xattr(struct fsys *fs, const struct fsys_caller *who, uint32_t ino, struct fsys_name name);
+/* Give the bytes of the value, of the names (each ended by NUL), good until the next operation. */
+int fsys_get_xattr(struct fsys *fs, const struct fsys_caller *who, uint32_t ino, struct fsys_name name,
+		   const uint8_t **value);
+int fsys_list_xattrs(struct fsys *fs, const struct fsys_caller *who, uint32_t ino, const uint8_t **names);
+
 /* May WHO do all of FSYS_R|W|X with the inode? 0 or -X_EACCES. */
 int fsys_access(struct fsys *fs, const struct fsys_caller *who,
 		uint32_t ino, uint32_t want);

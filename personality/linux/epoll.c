@@ -69,6 +69,7 @@ int64_t linux_epoll_ctl(struct sys *s)
 {
 	uint32_t op = (uint32_t)s->a[1], set = (uint32_t)s->a[0], fd = (uint32_t)s->a[2];
 	struct linux_epoll_event e = { 0 };
+	int64_t flags;
 
 	if (op != EPOLL_CTL_DEL && copy_in(&e, s->a[3], sizeof(e)))
 		return -X_EFAULT;
@@ -80,6 +81,9 @@ int64_t linux_epoll_ctl(struct sys *s)
 	case EPOLL_CTL_ADD:
 		if ((e.events & EPOLLEXCLUSIVE) && fd_type(fd) == X_TYPE_WAITSET)
 			return -X_EINVAL;
+		flags = x_object_ctl(fd, X_OBJ_GET_FLAGS, 0);
+		if (flags >= 0 && (flags & F_O_PATH))
+			return -X_EBADF;
 		return entry_change(set, op, fd, &e);
 	case EPOLL_CTL_MOD:
 		return entry_change(set, op, fd, &e);

@@ -32,7 +32,8 @@ static int64_t map(const struct x_mem_map *m)
 	return linux_error(addr);
 }
 
-static int64_t map_shared_anonymous(struct x_mem_map *m)
+/* rights: of the mapping now and later; 0: all. */
+static int64_t map_shared_anonymous(struct x_mem_map *m, uint32_t rights)
 {
 	struct x_mem_create create = { .bytes = m->len };
 	int64_t memory = x_mem_create(&create), addr;
@@ -40,8 +41,16 @@ static int64_t map_shared_anonymous(struct x_mem_map *m)
 	if (memory < 0)
 		return linux_error(memory);
 	m->memory = (x_handle_t)memory;
+	if (rights) {
+		int64_t fewer = x_handle_dup((x_handle_t)memory, rights, X_SLOT_NATIVE, 0);
+
+		x_handle_close((x_handle_t)memory);
+		if (fewer < 0)
+			return linux_error(fewer);
+		m->memory = (x_handle_t)fewer;
+	}
 	addr = map(m);
-	x_handle_close((x_handle_t)memory);
+	x_handle_close(m->memory);
 	return addr;
 }
 
@@ -55,6 +64,13 @@ static bool is_zero_device(uint64_t fd)
 	return fd_attributes(fd, &attr) >= 0 && (attr.mode & F_S_IFMT) == F_S_IFCHR && attr.rdev == ZERO_DEVICE;
 }
 
+static bool fd_writable(uint64_t fd)
+{
+	int64_t flags = x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0);
+
+	return flags >= 0 && (flags & F_O_ACCMODE) != F_O_RDONLY;
+}
+
 static int64_t map_file(struct x_mem_map *m, uint64_t fd)
 {
 	struct x_call c;
@@ -65,7 +81,8 @@ static int64_t map_file(struct x_mem_map *m, uint64_t fd)
 	call_init(&c, FILE_MMAP);
 	addr = call_plain((x_handle_t)fd, &c);
 	if (addr < 0 && is_zero_device(fd))
-		return m->flags & X_MAP_PRIVATE ? map(m) : map_shared_anonymous(m);
+		return m->flags & X_MAP_PRIVATE ? map(m) :
+		       map_shared_anonymous(m, fd_writable(fd) ? 0 : X_R_READ | X_R_EXEC);
 	if (addr < 0)
 		return addr == -X_ENOSYS || addr == -X_EINVAL ? -X_ENODEV : addr;
 	if (c.handle_count != 1)
@@ -159,7 +176,7 @@ int64_t linux_mmap(struct sys *s)
 	if (!(flags & MAP_ANONYMOUS))
 		addr = map_file(&m, s->a[4]);
 	else
-		addr = shared ? map_shared_anonymous(&m) : map(&m);
+		addr = shared ? map_shared_anonymous(&m, 0) : map(&m);
 	if (addr > 0 && lock)
 		x_mem_advise(X_SELF, (uint64_t)addr, m.len, X_MAP_LOCKED, 0);
 	return addr;

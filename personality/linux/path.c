@@ -34,7 +34,7 @@ static bool path_is_absolute(const struct x_call *c, uint32_t window)
 }
 
 /* Start a call about dirfd and path. */
-static int64_t path_call(struct x_call *c, uint32_t op, uint64_t dirfd, uint64_t path, bool may_be_empty)
+int64_t path_call(struct x_call *c, uint32_t op, uint64_t dirfd, uint64_t path, bool may_be_empty)
 {
 	int64_t error;
 
@@ -670,31 +670,3 @@ int64_t linux_sync(struct sys *s)
 	vfs(&c);
 	return 0;
 }
-
-/* --------------------------------------------------- extended attributes: none */
-
-/* The file must be there; then there are none, or none can be. */
-static int64_t no_xattr(int64_t error, int64_t result) { return error < 0 ? error : result; }
-
-static int64_t path_xattr(struct sys *s, uint32_t flags, int64_t result)
-{
-	struct file_attr attr;
-
-	return no_xattr(path_attributes(CWD, s->a[0], flags, &attr), result);
-}
-
-static int64_t fd_xattr(struct sys *s, int64_t result)
-{
-	int64_t flags = check_fd(s->a[0]) ? -X_EBADF : x_object_ctl((x_handle_t)s->a[0], X_OBJ_GET_FLAGS, 0);
-
-	return flags < 0 || flags & F_O_PATH ? -X_EBADF : result;
-}
-
-#define NO_XATTR(name, result) \
-	int64_t linux_##name##xattr(struct sys *s) { return path_xattr(s, 0, result); } \
-	int64_t linux_l##name##xattr(struct sys *s) { return path_xattr(s, AT_SYMLINK_NOFOLLOW, result); } \
-	int64_t linux_f##name##xattr(struct sys *s) { return fd_xattr(s, result); }
-NO_XATTR(set, -X_EOPNOTSUPP)
-NO_XATTR(get, -X_EOPNOTSUPP)
-NO_XATTR(list, 0)
-NO_XATTR(remove, -X_EOPNOTSUPP)

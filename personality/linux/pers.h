@@ -185,6 +185,7 @@ void sigframe_enter(struct x_regs *regs, uint32_t sig, const struct linux_sigact
 void sigframe_restore(struct x_regs *regs, const struct linux_ucontext *uc);
 
 /* ---- path.c ---- */
+int64_t path_call(struct x_call *c, uint32_t op, uint64_t dirfd, uint64_t path, bool may_be_empty);
 int64_t open_path(uint64_t dirfd, uint64_t path, uint32_t flags); /* a descriptor */
 
 /* ---- lock.c ---- */

@@ -194,18 +194,18 @@ N(tuxcall, 184)
 N(security, 185)
 L(gettid, 186, DONE)
 L(readahead, 187, PARTLY) /* does nothing */
-L(setxattr, 188, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(lsetxattr, 189, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(fsetxattr, 190, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(getxattr, 191, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(lgetxattr, 192, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(fgetxattr, 193, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(listxattr, 194, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(llistxattr, 195, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(flistxattr, 196, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(removexattr, 197, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(lremovexattr, 198, PARTLY) /* EOPNOTSUPP: no filesystem has any */
-L(fremovexattr, 199, PARTLY) /* EOPNOTSUPP: no filesystem has any */
+L(setxattr, 188, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(lsetxattr, 189, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(fsetxattr, 190, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(getxattr, 191, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(lgetxattr, 192, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(fgetxattr, 193, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(listxattr, 194, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(llistxattr, 195, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(flistxattr, 196, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(removexattr, 197, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(lremovexattr, 198, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
+L(fremovexattr, 199, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
 L(tkill, 200, DONE)
 L(time, 201, DONE)
 L(futex, 202, PARTLY) /* no priority inheritance, no FUTEX_FD; robust lists are not walked after SIGKILL */

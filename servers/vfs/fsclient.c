@@ -42,7 +42,7 @@ static void start_remote(struct fs_call *call)
 	set_window(out, 0, call->path_bytes ? call->path : (const char *)call->r, call->path_bytes,
 		   X_WIN_READ);
 	set_window(out, 1, call->data_bytes ? call->data : call->r, call->data_bytes,
-		   call->data_write ? X_WIN_WRITE : X_WIN_READ);
+		   call->op == FS_XATTR ? X_WIN_READ | X_WIN_WRITE : call->data_write ? X_WIN_WRITE : X_WIN_READ);
 	out->win_count = 2;
 	if (call->who->group_count) {
 		set_window(out, 2, call->who->groups, call->who->group_count * 4, X_WIN_READ);

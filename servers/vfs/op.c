@@ -145,6 +145,22 @@ static void start_setattr(struct request *r)
 	start_file(r, FS_SETATTR, r->in.msg.a[0] & 1, set.mask | (uint64_t)set.uid << 32);
 }
 
+/* Name and value come and go by r->data, which has room for a bit less than a page of both. */
+static void start_xattr(struct request *r)
+{
+	uint32_t bytes = request_window(r, 1);
+
+	if (bytes > BUFFER_BYTES || window_read(r->call_id, 1, 0, r->data, bytes) != bytes) {
+		request_finish(r, bytes > BUFFER_BYTES ? -X_E2BIG : -X_EFAULT);
+		return;
+	}
+	if (start_descriptor(r))
+		return;
+	r->walk.data = r->data;
+	r->walk.data_bytes = BUFFER_BYTES;
+	start_file(r, FS_XATTR, r->in.msg.a[0] & 1, r->in.msg.a[1]);
+}
+
 static void answer_umask(struct session *s, const struct x_in *in)
 {
 	struct x_msg msg = { .a = { s->umask } };
@@ -172,6 +188,7 @@ static void start(struct request *r, struct session *s)
 	case VFS_SYMLINK: start_symlink(r); break;
 	case VFS_LINK: case VFS_RENAME: pair_start(r); break;
 	case VFS_SETATTR: start_setattr(r); break;
+	case VFS_XATTR: start_xattr(r); break;
 	case VFS_STATFS: start_file(r, FS_LOOKUP, false, 0); break;
 	case VFS_SYNC: sync_start(r); break;
 	case VFS_FLOCK: case VFS_LOCK: case VFS_LOCK_CLOSED: lock_start(r); break;
@@ -287,10 +304,15 @@ static void file_walked(struct request *r)
 	uint32_t room = request_window(r, 1);
 
 	if (status < 0) {
-		request_finish(r, status);
+		request_finish(r, r->in.msg.op == VFS_XATTR && status == -X_ENOSYS ? -X_EOPNOTSUPP : status);
 		return;
 	}
 	switch (r->in.msg.op) {
+	case VFS_XATTR:
+		if (status > BUFFER_BYTES || status > room)
+			status = -X_EIO;
+		request_finish_data(r, 1, r->data, status > 0 ? (uint32_t)status : 0, status);
+		break;
 	case VFS_ACCESS:
 		access_checked(r);
 		break;
@@ -357,6 +379,24 @@ static void descriptor_setattr(struct request *r, const struct file_attr *attr)
 	request_call(r, DESCRIPTOR_SET);
 }
 
+static void descriptor_xattr(struct request *r, const struct file_attr *attr)
+{
+	struct mount *m = mount_by_id(attr->dev);
+	struct fs_call *call;
+
+	if (!m) { /* such a file can have none of the user's */
+		bool change = (r->in.msg.a[1] & FS_XATTR_OP) == FS_XATTR_SET || (r->in.msg.a[1] & FS_XATTR_OP) == FS_XATTR_REMOVE;
+
+		request_finish(r, change && !memcmp(r->data, "user.", 5) ? -X_EPERM : -X_EOPNOTSUPP);
+		return;
+	}
+	call = request_prepare(r, m, FS_XATTR, attr->ino);
+	call->a[3] = r->in.msg.a[1];
+	call->data = r->data;
+	call->data_bytes = BUFFER_BYTES;
+	request_call(r, DESCRIPTOR_SET);
+}
+
 static void descriptor_called(struct request *r)
 {
 	struct file_attr attr;
@@ -364,6 +404,10 @@ static void descriptor_called(struct request *r)
 	memcpy(&attr, r->text, sizeof(attr));
 	if (r->call.status >= 0 && r->in.msg.op == VFS_SETATTR && r->phase != DESCRIPTOR_SET) {
 		descriptor_setattr(r, &attr);
+		return;
+	}
+	if (r->call.status >= 0 && r->in.msg.op == VFS_XATTR && r->phase != DESCRIPTOR_SET) {
+		descriptor_xattr(r, &attr);
 		return;
 	}
 	if (r->call.status >= 0 && r->in.msg.op == VFS_ACCESS &&

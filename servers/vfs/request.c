@@ -193,6 +193,8 @@ static bool repeatable(const struct fs_call *call)
 	switch (call->op) {
 	case FS_OPEN:
 		return !(call->a[3] & (F_O_EXCL | F_O_TRUNC));
+	case FS_XATTR:
+		return (call->a[3] & FS_XATTR_OP) == FS_XATTR_GET || (call->a[3] & FS_XATTR_OP) == FS_XATTR_LIST;
 	case FS_LOOKUP: case FS_PARENT: case FS_ACCESS: case FS_READLINK: case FS_SETATTR:
 	case FS_STATFS: case FS_SYNC: case FS_PATH: case FS_MARK_MOUNT:
 		return true;
