@@ -123,6 +123,7 @@ enum x_in_kind {
 	X_IN_PAGE,     /* a page of a paged memory object is missing: object = its id,
 	                  msg.a[0] = byte offset, msg.a[1] = bytes; supply it. msg.a[2] = 1:
 	                  somebody wants to write there; supply it with X_SUPPLY_BACKED */
+	X_IN_FLOW,     /* of a flow of object: msg.op = which, msg.a = struct x_flow_state */
 };
 
 struct x_in { /* 160 bytes */
@@ -152,6 +153,11 @@ enum x_out_kind {
 	X_OUT_CLOSURE_ACK,/* id = object id: closure seen, the id may be minted again */
 	X_OUT_DO,         /* id = number of a system call with an effect on others, msg.a = its
 	                     arguments, addr = where its result goes (i64), 0: nowhere. Which: syscall_may_defer() */
+	X_OUT_FLOW,       /* id = object id, mask = which, flags = X_FLOW_LAST or _STOP or 0 from now on,
+	                     value = timeout_ns of waits (0: none), msg.op = extents appended, up to
+	                     X_FLOW_OUT_EXTENTS: byte offset msg.a[2 * i], bytes msg.a[2 * i + 1];
+	                     msg.a[6] = tell when so many extents + bytes were moved. Datagrams in: one
+	                     extent, msg.a[2..5] = struct x_flow_address */
 };
 
 #define X_ANSWER_CURSOR 0x100u /* x_out.flags: set the object's cursor to `value` */
@@ -311,6 +317,33 @@ struct x_dirty { /* x_mem_clean: the next run of dirty pages */
 #define X_STREAM_READ  1u
 #define X_STREAM_WRITE 2u
 #define X_STREAM_MAX   (128u << 10) /* bytes settled at once */
+
+/*
+ * Flows (x_flow_set): what a program reads (IN) or writes (OUT) of an object is moved by
+ * x_stream to or from extents of the server's memory, which it appends (X_OUT_FLOW) and
+ * which are used up in order. OUT: extents are free room. Of datagrams each extent is one;
+ * OUT, a u32 is ahead of the data: its length. With extents the object is ready.
+ */
+#define X_FLOW_IN       0u /* which: */
+#define X_FLOW_OUT      1u
+#define X_FLOW_DATAGRAM 2u
+#define X_FLOW_LAST 1u /* no extents left: x_stream does not wait but says -X_EWAIT */
+#define X_FLOW_STOP 2u /* the extents that are left are the server's again, once that is told;
+			  x_stream says -X_EWAIT. So it begins. Ends with an entry without it */
+#define X_FLOW_EXTENTS     64u /* of a flow at a time. More: it stops */
+#define X_FLOW_OUT_EXTENTS 3u
+
+struct x_flow_state {
+	uint64_t extents, bytes; /* moved, ever: whole extents; bytes */
+	uint64_t waiting;        /* extents that are left */
+	uint64_t stopped;        /* 1: nothing is moved any more */
+};
+
+struct x_flow_address { uint8_t bytes[28]; uint32_t length; }; /* of a datagram's sender */
+
+/* x_stream op, for flows; others ignore them */
+#define X_STREAM_NOWAIT  4u /* -X_EAGAIN instead of waiting */
+#define X_STREAM_GOES_ON 8u /* another part of the same read: -X_EAGAIN instead of waiting or a call */
 
 struct x_mem_create {
 	uint64_t bytes;      /* rounded up to pages */
@@ -654,7 +687,9 @@ struct x_boot_page {
 	S(dma_window, 77) \
 	S(dma_release, 78) \
 	S(proc_limits, 79) \
-	S(mem_advise, 80)
+	S(mem_advise, 80) \
+	S(flow_set, 81) \
+	S(flow_state, 82)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

@@ -149,6 +149,21 @@ static inline int64_t x_stream_set(x_handle_t port, uint64_t id, x_handle_t memo
  * X_STREAM_MAX. -X_EWAIT: nothing is done, a call is needed. Waits only for missing pages. */
 static inline int64_t x_stream(x_handle_t h, uint32_t op, void *buf, uint64_t len, int64_t offset)
 { return X_CALL5(stream, h, op, buf, len, offset); }
+/* The same of an object with flows, which has no offsets; waits for extents: -X_EINTR, -X_EAGAIN
+ * (see X_STREAM_NOWAIT; or the flow's timeout). A datagram received: its length, which may be more
+ * than len, then cut; *from (may be NULL): its sender. */
+static inline int64_t x_stream_flow(x_handle_t h, uint32_t op, void *buf, uint64_t len, struct x_flow_address *from)
+{
+	return x_syscall6(X_SYS_stream, h, op, (uint64_t)buf, len, (uint64_t)-1, (uint64_t)from);
+}
+/* The object `id` of the port gets a flow, stopped and empty; with status flags of `nowait`
+ * set nobody waits. Harmless if done twice. -X_ENOENT; -X_EEXIST: there is one in use;
+ * -X_EINVAL: which, or a paged memory object. */
+static inline int64_t x_flow_set(x_handle_t port, uint64_t id, uint32_t which, x_handle_t memory, uint32_t nowait)
+{ return X_CALL5(flow_set, port, id, which, memory, nowait); }
+/* -X_ENOENT: no such object, or it has no such flow. */
+static inline int64_t x_flow_state(x_handle_t port, uint64_t id, uint32_t which, struct x_flow_state *state)
+{ return X_CALL4(flow_state, port, id, which, state); }
 /* Copy between own memory and a memory object (populates it; a paged one is only
  * read). write: 1 = into. */
 static inline int64_t x_mem_copy(x_handle_t memory, uint64_t offset, void *buf, uint64_t len, int write)

@@ -44,6 +44,7 @@ static void record_leave_port(struct record *r)
 		return;
 	list_remove(&r->hash_link);
 	port_unqueue(p, &r->closure);
+	flows_forget(r);
 	r->port = NULL;
 	object_unref(&p->obj);
 }
@@ -63,6 +64,7 @@ static void record_destroy(struct object *o)
 	record_leave_port(r);
 	if (r->stream)
 		object_unref(&r->stream->obj);
+	flows_destroy(r);
 	kfree(r);
 }
 
@@ -70,10 +72,11 @@ static const struct object_ops record_ops = {
 	.unhandled = record_unhandled, .destroy = record_destroy,
 };
 
-static void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse)
+void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse)
 {
 	pulse |= levels & mask & ~r->ready; /* becoming ready is a change, too */
-	r->ready = (r->ready & ~mask) | (levels & mask);
+	r->own_ready = (r->own_ready & ~mask) | (levels & mask);
+	r->ready = r->own_ready | flows_ready(r);
 	for (uint32_t i = 0; i < ARRAY_SIZE(r->pulses); i++)
 		r->pulses[i] += (pulse >> i) & 1;
 	if ((levels & mask) | pulse) {
@@ -106,7 +109,7 @@ int64_t sys_mint(uint32_t port_handle, uint64_t id, uint32_t flags, uint32_t rea
 	r->mints = 1;
 	r->born = p->epoch;
 	r->flags = flags;
-	r->ready = ready;
+	r->ready = r->own_ready = ready;
 	r->status_flags = status_flags;
 	r->closure.kind = X_IN_CLOSURE;
 	list_init(&r->closure.link);
@@ -220,6 +223,7 @@ static void port_forget_records(struct port *p)
 			record_set_ready(r, X_READY_DEAD | X_READY_ERR | X_READY_HUP,
 					 X_READY_DEAD | X_READY_ERR | X_READY_HUP, 0);
 			waitq_wake_all(&r->cursor_wait, 0);
+			flows_wake(r);
 			object_unref(&r->obj);
 		}
 	}
@@ -309,6 +313,9 @@ static void port_settle(struct port *p)
 			b->taken = 0;
 			if (b->bits)
 				port_queue(p, it, false);
+			break;
+		case X_IN_FLOW:
+			flow_settled(it);
 			break;
 		}
 	}
@@ -423,7 +430,7 @@ static int out_read(const struct x_commit *c, uint32_t i, struct x_out *o)
 		err = copy_from_user(o->win, at + offsetof(struct x_out, win), sizeof(o->win));
 	if (!err && o->handle_count)
 		err = copy_from_user(o->handles, at + offsetof(struct x_out, handles), sizeof(o->handles));
-	if (!err && o->kind == X_OUT_READY)
+	if (!err && (o->kind == X_OUT_READY || (o->kind == X_OUT_SIGNAL && o->addr)))
 		err = copy_from_user(&o->pulse, at + offsetof(struct x_out, pulse), sizeof(o->pulse));
 	return err;
 }
@@ -477,6 +484,8 @@ static int check_out(struct port *p, const struct x_out *o)
 		return 0;
 	case X_OUT_DO:
 		return syscall_may_defer(o->id) ? 0 : -X_EINVAL;
+	case X_OUT_FLOW:
+		return flow_check(p, o);
 	}
 	return -X_EINVAL;
 }
@@ -608,6 +617,9 @@ static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool 
 		result = syscall_deferred(o->id, o->msg.a);
 		if (o->addr)
 			copy_to_user(o->addr, &result, sizeof(result));
+		break;
+	case X_OUT_FLOW:
+		flow_apply(p, o);
 		break;
 	}
 }
@@ -765,6 +777,9 @@ static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
 		r = container_of(it, struct record, closure);
 		in->object = r->id;
 		in->msg.a[0] = r->mints;
+		return true;
+	case X_IN_FLOW:
+		flow_deliver(it, in);
 		return true;
 	}
 	return false;

@@ -54,6 +54,7 @@ struct record { /* X_TYPE_OBJECT: the open file description */
 	uint64_t id, cursor, mints;
 	uint64_t born;            /* the port's epoch when it was minted */
 	uint32_t status_flags, ready, flags;
+	uint32_t own_ready;       /* as its server says; `ready` is with what its flows say */
 	uint32_t pulses[8];       /* per readiness bit, for edge triggers */
 	struct list hash_link;
 	struct list watchers;     /* struct watch.link */
@@ -64,6 +65,7 @@ struct record { /* X_TYPE_OBJECT: the open file description */
 	struct memory *stream;    /* referenced; NULL: none */
 	uint32_t stream_flags, stream_refuse;
 	uint64_t stream_next;     /* where the last read ended */
+	struct flow *flow[2];     /* IN, OUT, or NULL */
 };
 
 struct event {
@@ -144,11 +146,25 @@ int64_t sys_proc_fork(uint64_t user_fork);
 
 struct call *port_find_call(struct port *p, uint64_t id);
 struct record *record_find(struct port *p, uint64_t id);
+void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse);
 
 /* stream.c */
 int64_t sys_stream_set(uint32_t port, uint64_t id, uint32_t memory, uint32_t flags, uint32_t refuse);
-int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset);
+int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, uint64_t from);
 int64_t sys_port_dirty(uint32_t port, uint64_t limit, uint64_t user_id);
+
+/* flow.c */
+int64_t sys_flow_set(uint32_t port, uint64_t id, uint32_t which, uint32_t memory, uint32_t nowait);
+int64_t sys_flow_state(uint32_t port, uint64_t id, uint32_t which, uint64_t user_state);
+int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uint64_t from);
+int flow_check(struct port *p, const struct x_out *o);         /* X_OUT_FLOW */
+void flow_apply(struct port *p, const struct x_out *o);
+void flow_deliver(struct item *it, struct x_in *in);           /* X_IN_FLOW */
+void flow_settled(struct item *it);                            /* its delivery has been committed */
+uint32_t flows_ready(const struct record *r);
+void flows_wake(struct record *r);     /* it has become stale */
+void flows_forget(struct record *r);   /* it leaves its port: nothing is to be told any more */
+void flows_destroy(struct record *r);
 
 /* waitset.c */
 int64_t sys_waitset_create(void);

@@ -122,7 +122,7 @@ static int64_t stream_write(struct memory *m, uint64_t buf, uint64_t len, uint64
 	return transfer(m, buf, len, offset, true);
 }
 
-int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, uint64_t from)
 {
 	bool cursor = offset < 0;
 	struct handle held;
@@ -134,6 +134,8 @@ int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t 
 		return -X_EWAIT; /* the call says why */
 	r = container_of(held.object, struct record, obj);
 	m = r->stream;
+	if (!m && cursor)
+		return flow_move(r, op, buf, len, from);
 	if (!m || !r->port || !(r->stream_flags & op) || (cursor && r->cursor_user) ||
 	    ((op & X_STREAM_WRITE) && (r->status_flags & r->stream_refuse)))
 		return -X_EWAIT;

@@ -297,9 +297,15 @@ PASS1(irq_ack, sys_irq_ack)
 PASS3(memory_physical, sys_memory_physical)
 PASS3(port_dirty, sys_port_dirty)
 PASS5(stream_set, sys_stream_set)
-PASS5(stream, sys_stream)
+PASS5(flow_set, sys_flow_set)
+PASS4(flow_state, sys_flow_state)
 PASS5(waitset_ctl, sys_waitset_ctl)
 PASS5(waitset_wait, sys_waitset_wait)
+
+int64_t call_stream(const struct args *a)
+{
+	return sys_stream(a->a, a->b, a->c, a->d, a->e, a->r9);
+}
 
 int64_t call_waitset_create(const struct args *a)
 {

@@ -111,6 +111,18 @@ void out_signal_past(x_handle_t event, uint64_t bits, const uint32_t *word, uint
 	o->pulse = now;
 }
 
+REGION_UNLOGGED struct x_out *out_flow(uint64_t object, uint32_t which, uint32_t mode, uint64_t tell, uint64_t timeout_ns)
+{
+	struct x_out *o = out_entry(X_OUT_FLOW);
+
+	o->id = object;
+	o->mask = which;
+	o->flags = mode;
+	o->value = timeout_ns;
+	o->msg.a[6] = tell;
+	return o;
+}
+
 REGION_UNLOGGED void out_close(x_handle_t h)
 {
 	struct x_out *o;

@@ -107,6 +107,10 @@ static void dispatch(const struct x_in *in)
 		if (ops->page)
 			ops->page(in);
 		break;
+	case X_IN_FLOW:
+		if (ops->flow)
+			ops->flow(in->object, in->msg.op, (const struct x_flow_state *)in->msg.a);
+		break;
 	}
 }
 

@@ -33,6 +33,7 @@ struct server_ops {
 	void (*closure)(uint64_t object, uint64_t mints);  /* may be NULL; acknowledged by the loop */
 	void (*cancel)(uint64_t call_id);                  /* may be NULL: ignored */
 	void (*page)(const struct x_in *in);               /* may be NULL */
+	void (*flow)(uint64_t object, uint32_t which, const struct x_flow_state *state); /* may be NULL */
 	void (*batch_end)(void);  /* before each commit: submit what was gathered; may be NULL */
 	/* After a warm restart: is the state sound? If not it starts cold. May be NULL. */
 	bool (*state_check)(void);
@@ -99,6 +100,9 @@ void out_signal(x_handle_t event, uint64_t bits);
 void out_signal_past(x_handle_t event, uint64_t bits, const uint32_t *word, uint32_t old, uint32_t now);
 void out_close(x_handle_t h);
 void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse);
+/* A flow's state from the commit on (X_OUT_FLOW): mode X_FLOW_LAST, X_FLOW_STOP or 0; tell us when
+ * so many extents + bytes were moved. Extents may be put into msg.op, msg.a[]. */
+struct x_out *out_flow(uint64_t object, uint32_t which, uint32_t mode, uint64_t tell, uint64_t timeout_ns);
 void out_store32(volatile uint32_t *addr, uint32_t value);
 void out_closure_ack(uint64_t object);
 /* A system call with an effect on others, or an unmapping (syscall_may_defer() in

@@ -334,6 +334,40 @@ bool kernel_leave(uint64_t bytes)
 }
 
 void kernel_return(bool left) { (void)left; }
+
+int64_t fake_stream(uint32_t slot, uint32_t op, const void *buf, uint64_t len, struct x_flow_address *from)
+{
+	struct handle h;
+
+	if (handle_lookup(slot, &h) || h.object->type != X_TYPE_OBJECT)
+		return -X_EBADF;
+	return flow_move(container_of(h.object, struct record, obj), op, (uint64_t)buf, len, (uint64_t)from);
+}
+
+static void memory_gone(struct object *o)
+{
+	kfree(container_of(o, struct memory, obj));
+}
+
+struct memory *fake_memory(void)
+{
+	static const struct object_ops ops = { .destroy = memory_gone };
+	struct memory *m = kzalloc(sizeof(*m));
+
+	object_init(&m->obj, X_TYPE_MEMORY, &ops);
+	m->pages = ARENA_PAGES;
+	return m;
+}
+
+int memory_page(struct memory *m, uint64_t index, paddr_t *frame)
+{
+	if (index >= m->pages)
+		return -X_EINVAL;
+	*frame = (paddr_t)fake_arena + index * PAGE_SIZE;
+	frame_ref(*frame);
+	return 0;
+}
+
 void memory_pager_gone(struct memory *m) { list_remove(&m->pager_link); }
 bool memory_denied_to_new(void) { return false; }
 int content_hold(struct memory *m, uint64_t offset, uint64_t bytes, bool write, uint64_t state, struct span *s)

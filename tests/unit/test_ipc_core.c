@@ -9,7 +9,7 @@
  * reset in place: what they had received is delivered once more. The address
  * sanitizer looks for what was used after its end.
  */
-// sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c
+// sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
 // cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"
@@ -34,7 +34,7 @@ static char copy_buffer[20 * PAGE_SIZE];  /* servers' memory, no window is made 
 static struct x_call fork_scratch;     /* where a forked child finds the call */
 static bool stopping;
 static struct process *root;           /* owns a handle to most things, is not killed */
-static uint64_t counts_calls, counts_answers, counts_replies, counts_resets, counts_again;
+static uint64_t counts_calls, counts_answers, counts_replies, counts_resets, counts_again, counts_flows, counts_moved;
 
 /* ---- choosing ---- */
 
@@ -138,6 +138,9 @@ static void take_in(const struct x_in *in, uint64_t port)
 	case X_IN_CLOSURE:
 		assert_int_equal(in->msg.a[0], 1);
 		break;
+	case X_IN_FLOW:
+		counts_flows++;
+		break;
 	default:
 		assert_true(in->kind == X_IN_CANCEL || in->kind == X_IN_EVENT);
 	}
@@ -148,7 +151,7 @@ static void fill_out(struct x_out *o, uint64_t port)
 	struct held *h;
 
 	memset(o, 0, sizeof(*o));
-	switch (fake_random(10)) {
+	switch (fake_random(12)) {
 	case 0: case 1: case 2: case 3:
 		h = any_held(port);
 		o->kind = X_OUT_ANSWER;
@@ -193,6 +196,19 @@ static void fill_out(struct x_out *o, uint64_t port)
 		o->kind = fake_random(3) ? X_OUT_SIGNAL : X_OUT_CLOSE;
 		o->target = any_slot(o->kind == X_OUT_SIGNAL ? X_TYPE_EVENT : 0, 0);
 		o->value = 1 + fake_random(8);
+		break;
+	default:
+		o->kind = X_OUT_FLOW;
+		o->id = 1 + fake_random(8);
+		o->mask = fake_random(4);
+		o->flags = fake_random(4) ? 0 : fake_random(4);
+		o->value = fake_random(2) ? fake_random(1000000) : 0;
+		o->msg.op = o->flags & X_FLOW_STOP ? 0 : fake_random(o->mask == X_FLOW_DATAGRAM ? 2 : 4);
+		for (uint32_t i = 0; i < 3; i++) {
+			o->msg.a[2 * i] = fake_random(ARENA_PAGES * PAGE_SIZE) & ~3u;
+			o->msg.a[2 * i + 1] = 4 + fake_random(o->msg.a[2 * i] < 4 * PAGE_SIZE ? 10000 : 10);
+		}
+		o->msg.a[6] = fake_random(20000);
 	}
 }
 
@@ -283,7 +299,7 @@ static void do_handles(void)
 	struct port *p;
 	uint32_t slot = any_slot(0, 0);
 
-	switch (fake_random(6)) {
+	switch (fake_random(7)) {
 	case 0:
 		if (!handle_remove(current_process(), slot, &h))
 			handle_drop(h);
@@ -307,6 +323,10 @@ static void do_handles(void)
 		sys_bind(slot, fake_random(4) ? any_slot(X_TYPE_PORT, X_R_RECEIVE) : X_NO_HANDLE, 7);
 		break;
 	case 5:
+		if (fake_random(3) == 0)
+			give_new(&fake_memory()->obj, X_R_ALL);
+		break;
+	case 6:
 		sys_mint(any_slot(X_TYPE_PORT, X_R_RECEIVE), fake_random(9), fake_random(2), fake_random(32), 0);
 	}
 }
@@ -378,6 +398,28 @@ static void do_process(void)
 	object_unref(o);
 }
 
+static void do_flow(void)
+{
+	struct x_flow_address from;
+	struct x_flow_state state;
+	uint32_t op = fake_random(2) ? X_STREAM_READ : X_STREAM_WRITE;
+	int64_t n;
+
+	switch (fake_random(8)) {
+	case 0: case 1: case 2:
+		sys_flow_set(any_slot(X_TYPE_PORT, X_R_RECEIVE), fake_random(9), fake_random(4),
+			     any_slot(X_TYPE_MEMORY, 0), fake_random(3));
+		break;
+	case 3:
+		sys_flow_state(any_slot(X_TYPE_PORT, X_R_RECEIVE), fake_random(9), fake_random(5), (uint64_t)&state);
+		break;
+	default:
+		n = fake_stream(any_slot(X_TYPE_OBJECT, X_R_CALL), op | fake_random(16), copy_buffer,
+				fake_random(sizeof(copy_buffer)), fake_random(2) ? &from : NULL);
+		counts_moved += n > 0;
+	}
+}
+
 static void do_event(void)
 {
 	int err;
@@ -391,7 +433,7 @@ static void do_event(void)
 
 static void do_something(void)
 {
-	switch (fake_random(16)) {
+	switch (fake_random(19)) {
 	case 0: case 1: case 2: case 3:
 		do_call();
 		break;
@@ -418,6 +460,9 @@ static void do_something(void)
 		sys_object_ctl(any_slot(X_TYPE_OBJECT, X_R_CALL), fake_random(7), fake_random(1000));
 		if (fake_random(200) == 0)
 			current()->killed = true; /* x_thread_exit */
+		break;
+	default:
+		do_flow();
 	}
 }
 
@@ -672,7 +717,9 @@ static void test_random_worlds(void **state)
 	}
 	printf("%lu calls answered, %lu replies, %lu answers tried, %lu resets with %lu items\n", counts_calls,
 	       counts_replies, counts_answers, counts_resets, counts_again);
+	printf("%lu times moved through flows, of %lu told\n", counts_moved, counts_flows);
 	assert_true(one || (counts_calls > 1000 && counts_replies > 1000 && counts_resets > 100 && counts_again > 100));
+	assert_true(one || (counts_moved > 10 && counts_flows > 10));
 }
 
 int main(void)

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Flows: data of a socket that needs no call. A flow is a bounded list of extents
+ * of a memory object of the server's. With its commits, and never otherwise, the
+ * server appends; programs move bytes from the head (IN) or to it (OUT), in order.
+ * What was moved is counted, and neither the death of the server nor that of the
+ * program takes it back.
+ *
+ *   running    extents are appended and used up. None left: the program waits here
+ *   last       the same, but: none left, and the program makes a call
+ *   stopped    no extents; the program makes a call. So it begins
+ *
+ * The server is told (X_IN_FLOW) when enough has been moved since it was told
+ * last, and when a stop is complete: after it nothing is moved any more.
+ *
+ * The bytes are moved without the kernel lock. Meanwhile the flow is `busy`, and
+ * others who want to move some wait for that; appending does not.
+ */
+#include "call.h"
+#include "span.h"
+
+#define DATAGRAM_HEADER 4u /* OUT: u32 length, ahead of the data */
+
+struct flow_extent { uint64_t offset; uint32_t bytes; };
+
+struct flow {
+	struct record *record;     /* that it is of */
+	struct memory *memory;     /* referenced */
+	struct item item;          /* X_IN_FLOW */
+	struct waitq waiting;      /* programs: for extents, or until it is not busy */
+	uint64_t appended, taken;  /* extents, ever: those between are in the ring */
+	uint64_t bytes;            /* moved, ever */
+	uint64_t told;             /* taken + bytes, when the server was told */
+	uint64_t tell, timeout_ns;
+	uint32_t which, mode;      /* X_FLOW_IN, ...; X_FLOW_LAST, X_FLOW_STOP */
+	uint32_t nowait;           /* status flags with which nobody waits */
+	uint32_t used;             /* bytes of the head extent, of a stream */
+	bool busy;
+	bool stop_untold;
+	struct x_flow_address *from; /* by extent, of datagrams IN; else NULL */
+	struct flow_extent ring[X_FLOW_EXTENTS];
+};
+
+static bool is_out(const struct flow *f)
+{
+	return f->which & X_FLOW_OUT;
+}
+
+static bool is_empty(const struct flow *f)
+{
+	return f->taken == f->appended;
+}
+
+uint32_t flows_ready(const struct record *r)
+{
+	const struct flow *in = r->flow[0], *out = r->flow[1];
+
+	return (in && !is_empty(in) ? X_READY_IN : 0) | (out && !is_empty(out) ? X_READY_OUT : 0);
+}
+
+void flows_forget(struct record *r)
+{
+	for (uint32_t i = 0; i < 2; i++)
+		if (r->flow[i])
+			port_unqueue(r->port, &r->flow[i]->item);
+}
+
+void flows_wake(struct record *r)
+{
+	for (uint32_t i = 0; i < 2; i++)
+		if (r->flow[i])
+			waitq_wake_all(&r->flow[i]->waiting, 0);
+}
+
+void flows_destroy(struct record *r)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		if (!r->flow[i])
+			continue;
+		object_unref(&r->flow[i]->memory->obj);
+		kfree(r->flow[i]->from);
+		kfree(r->flow[i]);
+	}
+}
+
+/* ---- the server's side ---- */
+
+static void flow_tell(struct flow *f)
+{
+	if (f->record->port && list_empty(&f->item.link) &&
+	    (f->stop_untold || f->taken + f->bytes - f->told >= f->tell))
+		port_queue(f->record->port, &f->item, false);
+}
+
+static struct flow *flow_of(struct item *it)
+{
+	return container_of(it, struct flow, item);
+}
+
+void flow_settled(struct item *it)
+{
+	flow_tell(flow_of(it));
+}
+
+static void fill_state(const struct flow *f, struct x_flow_state *s)
+{
+	s->extents = f->taken;
+	s->bytes = f->bytes;
+	s->waiting = f->appended - f->taken;
+	s->stopped = (f->mode & X_FLOW_STOP) && !f->busy;
+}
+
+void flow_deliver(struct item *it, struct x_in *in)
+{
+	struct flow *f = flow_of(it);
+	struct x_flow_state s;
+
+	f->stop_untold = false;
+	f->told = f->taken + f->bytes;
+	fill_state(f, &s);
+	in->object = f->record->id;
+	in->msg.op = f->which;
+	memcpy(in->msg.a, &s, sizeof(s));
+}
+
+static struct flow *make(struct record *r, uint32_t which)
+{
+	struct flow *f = kzalloc(sizeof(*f));
+
+	if (f && which == (X_FLOW_IN | X_FLOW_DATAGRAM)) {
+		f->from = kzalloc(X_FLOW_EXTENTS * sizeof(*f->from));
+		if (!f->from) {
+			kfree(f);
+			return NULL;
+		}
+	}
+	if (!f)
+		return NULL;
+	f->record = r;
+	f->which = which;
+	f->mode = X_FLOW_STOP;
+	f->tell = UINT64_MAX;
+	f->item.kind = X_IN_FLOW;
+	list_init(&f->item.link);
+	waitq_init(&f->waiting);
+	return f;
+}
+
+int64_t sys_flow_set(uint32_t port, uint64_t id, uint32_t which, uint32_t memory, uint32_t nowait)
+{
+	int err;
+	struct object *p = handle_get(port, X_TYPE_PORT, X_R_RECEIVE, &err), *o;
+	struct record *r;
+	struct memory *m;
+	struct flow *f;
+
+	if (!p)
+		return err;
+	r = record_find(container_of(p, struct port, obj), id);
+	object_unref(p);
+	o = handle_get(memory, X_TYPE_MEMORY, X_R_READ | X_R_WRITE, &err);
+	if (!o)
+		return err;
+	m = container_of(o, struct memory, obj);
+	f = r ? r->flow[which & X_FLOW_OUT] : NULL;
+	err = !r ? -X_ENOENT : which > (X_FLOW_OUT | X_FLOW_DATAGRAM) || (m->flags & X_MEM_PAGED) ? -X_EINVAL : 0;
+	if (!err && f) /* again, of an iteration that was undone: it has never been used */
+		err = f->appended || f->busy || f->which != which ? -X_EEXIST : 0;
+	else if (!err && !(f = r->flow[which & X_FLOW_OUT] = make(r, which)))
+		err = -X_ENOMEM;
+	if (err) {
+		object_unref(o);
+		return err;
+	}
+	if (f->memory)
+		object_unref(&f->memory->obj);
+	f->memory = m; /* takes over the reference */
+	f->nowait = nowait;
+	return 0;
+}
+
+int64_t sys_flow_state(uint32_t port, uint64_t id, uint32_t which, uint64_t user_state)
+{
+	int err;
+	struct object *p = handle_get(port, X_TYPE_PORT, X_R_RECEIVE, &err);
+	struct x_flow_state s;
+	struct record *r;
+
+	if (!p)
+		return err;
+	r = record_find(container_of(p, struct port, obj), id);
+	object_unref(p);
+	if (!r || !r->flow[which & X_FLOW_OUT])
+		return -X_ENOENT;
+	fill_state(r->flow[which & X_FLOW_OUT], &s);
+	return copy_to_user(user_state, &s, sizeof(s));
+}
+
+static uint32_t extents_of(const struct flow *f, const struct x_out *o)
+{
+	return MIN(o->msg.op, f->from ? 1u : X_FLOW_OUT_EXTENTS);
+}
+
+static int check_extent(const struct flow *f, uint64_t offset, uint64_t bytes)
+{
+	bool datagram = f->which & X_FLOW_DATAGRAM;
+	uint64_t end = f->memory->pages * PAGE_SIZE;
+
+	if (offset > end || bytes > end - offset || bytes > UINT32_MAX || (!bytes && !datagram))
+		return -X_EINVAL;
+	return datagram && is_out(f) && (bytes < DATAGRAM_HEADER || offset % DATAGRAM_HEADER) ? -X_EINVAL : 0;
+}
+
+int flow_check(struct port *p, const struct x_out *o)
+{
+	struct record *r = record_find(p, o->id);
+	struct flow *f = r ? r->flow[o->mask & X_FLOW_OUT] : NULL;
+
+	if (!f) /* closed meanwhile, and acknowledged */
+		return 0;
+	if (o->msg.op != extents_of(f, o) || ((o->flags & X_FLOW_STOP) && o->msg.op))
+		return -X_EINVAL;
+	for (uint32_t i = 0; i < o->msg.op; i++)
+		if (check_extent(f, o->msg.a[2 * i], o->msg.a[2 * i + 1]))
+			return -X_EINVAL;
+	return 0;
+}
+
+/* Nothing is moved any more: what is left in the ring is the server's again. */
+static void stop(struct flow *f)
+{
+	f->mode |= X_FLOW_STOP;
+	if (!f->busy) {
+		f->appended = f->taken;
+		f->used = 0;
+		f->stop_untold = true;
+		record_set_ready(f->record, 0, 0, 0);
+		flow_tell(f);
+	}
+}
+
+void flow_apply(struct port *p, const struct x_out *o)
+{
+	struct record *r = record_find(p, o->id);
+	struct flow *f = r ? r->flow[o->mask & X_FLOW_OUT] : NULL;
+	uint32_t count = f ? extents_of(f, o) : 0, pulse = 0;
+
+	if (!f)
+		return;
+	f->tell = MAX(o->msg.a[6], 1ull);
+	f->timeout_ns = o->value;
+	if (o->flags & X_FLOW_STOP) {
+		if (!(f->mode & X_FLOW_STOP))
+			stop(f);
+	} else {
+		f->mode = o->flags & X_FLOW_LAST;
+		if (count && (!is_out(f) || is_empty(f)))
+			pulse = is_out(f) ? X_READY_OUT : X_READY_IN;
+	}
+	for (uint32_t i = 0; i < count && !(f->mode & X_FLOW_STOP); i++) {
+		uint64_t offset = o->msg.a[2 * i], bytes = o->msg.a[2 * i + 1];
+
+		if (f->appended - f->taken == X_FLOW_EXTENTS || check_extent(f, offset, bytes)) {
+			stop(f); /* more than there is room for: the rest goes by calls */
+			break;
+		}
+		if (f->from)
+			memcpy(&f->from[f->appended % X_FLOW_EXTENTS], &o->msg.a[2], sizeof(*f->from));
+		f->ring[f->appended++ % X_FLOW_EXTENTS] = (struct flow_extent){ offset, (uint32_t)bytes };
+	}
+	record_set_ready(r, 0, 0, pulse);
+	waitq_wake_all(&f->waiting, 0);
+	flow_tell(f);
+}
+
+/* ---- the programs' side ---- */
+
+/* Bytes between user memory and the server's; fewer, or -X_EFAULT, at a bad address. */
+static int64_t move_bytes(struct flow *f, uint64_t at, uint64_t buf, uint64_t len)
+{
+	uint64_t done = 0;
+
+	while (done < len) {
+		struct span s;
+		int err = 0;
+
+		span_begin(&s, at + done, len - done);
+		for (uint32_t pages = span_pages(&s); s.count < pages && !err; s.count += !err)
+			err = memory_page(f->memory, (at + done) / PAGE_SIZE + s.count, &s.frames[s.count]);
+		span_cut(&s);
+		if (span_copy_user(&s, buf + done, is_out(f)))
+			err = -X_EFAULT;
+		done += s.bytes;
+		if (err)
+			return done ? (int64_t)done : err;
+	}
+	return (int64_t)done;
+}
+
+static int64_t move_stream(struct flow *f, uint64_t buf, uint64_t len)
+{
+	uint64_t done = 0;
+
+	while (done < len && !is_empty(f) && !(f->mode & X_FLOW_STOP)) {
+		struct flow_extent *e = &f->ring[f->taken % X_FLOW_EXTENTS];
+		uint64_t part = MIN(len - done, e->bytes - f->used);
+		int64_t n = move_bytes(f, e->offset + f->used, buf + done, part);
+
+		if (n < 0)
+			return done ? (int64_t)done : n;
+		done += (uint64_t)n;
+		f->bytes += (uint64_t)n;
+		f->used += (uint32_t)n;
+		if (f->used == e->bytes) {
+			f->used = 0;
+			f->taken++;
+		}
+		if ((uint64_t)n < part)
+			break;
+	}
+	return (int64_t)done;
+}
+
+static int set_length(struct flow *f, uint64_t at, uint32_t length)
+{
+	paddr_t frame;
+	int err = memory_page(f->memory, at / PAGE_SIZE, &frame);
+
+	if (err)
+		return err;
+	*(uint32_t *)((char *)phys_to_virt(frame) + at % PAGE_SIZE) = length;
+	frame_unref(frame);
+	return 0;
+}
+
+/* One datagram; its length, of which the buffer has got what it has room for. */
+static int64_t move_datagram(struct flow *f, uint64_t buf, uint64_t len, uint64_t from)
+{
+	struct flow_extent *e = &f->ring[f->taken % X_FLOW_EXTENTS];
+	uint64_t ahead = is_out(f) ? DATAGRAM_HEADER : 0, part = MIN(len, e->bytes);
+	int64_t n;
+
+	if (is_out(f) && len > e->bytes - ahead)
+		return -X_EWAIT;
+	n = move_bytes(f, e->offset + ahead, buf, part);
+	if (n == (int64_t)part && is_out(f) && set_length(f, e->offset, (uint32_t)len))
+		n = -X_EFAULT;
+	if (n == (int64_t)part && from && f->from &&
+	    copy_to_user(from, &f->from[f->taken % X_FLOW_EXTENTS], sizeof(*f->from)))
+		n = -X_EFAULT;
+	if (n != (int64_t)part)
+		return -X_EFAULT;
+	f->taken++;
+	f->bytes += (uint64_t)n;
+	return is_out(f) ? n : e->bytes;
+}
+
+/* Until there is something to move, and nobody else does: 0. */
+static int64_t await(struct flow *f, uint32_t op)
+{
+	bool nowait = (op & (X_STREAM_NOWAIT | X_STREAM_GOES_ON)) || (f->record->status_flags & f->nowait);
+	uint64_t deadline = 0;
+
+	for (;;) {
+		int err;
+
+		if ((f->mode & X_FLOW_STOP) || !f->record->port)
+			break;
+		if (!f->busy && !is_empty(f))
+			return 0;
+		if (!f->busy && (f->mode & X_FLOW_LAST))
+			break;
+		if (!f->busy && nowait)
+			return -X_EAGAIN;
+		if (!deadline)
+			deadline = f->timeout_ns ? arch_time_ns() + f->timeout_ns : X_FOREVER;
+		err = thread_wait(&f->waiting, deadline, WAIT_INTERRUPTIBLE);
+		if (err)
+			return err == -X_ETIMEDOUT ? -X_EAGAIN : err;
+	}
+	return op & X_STREAM_GOES_ON ? -X_EAGAIN : -X_EWAIT;
+}
+
+int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uint64_t from)
+{
+	struct flow *f = r->flow[!!(op & X_STREAM_WRITE)];
+	struct handle held;
+	int64_t n;
+
+	if (!f || ((f->mode & X_FLOW_STOP) && !(op & X_STREAM_GOES_ON)) || (!len && !(f->which & X_FLOW_DATAGRAM)))
+		return -X_EWAIT;
+	held = handle_hold(&r->obj, 0); /* as calls do: its closure comes behind us */
+	n = await(f, op);
+	if (!n) {
+		f->busy = true;
+		n = f->which & X_FLOW_DATAGRAM ? move_datagram(f, buf, len, from)
+					       : move_stream(f, buf, MIN(len, X_STREAM_MAX));
+		f->busy = false;
+		if (f->mode & X_FLOW_STOP)
+			stop(f);
+		if (is_empty(f))
+			record_set_ready(r, 0, 0, 0);
+		waitq_wake_all(&f->waiting, 0);
+		flow_tell(f);
+	}
+	handle_drop(held);
+	return n;
+}
