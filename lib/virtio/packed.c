@@ -111,41 +111,51 @@ int packed_add(struct virtqueue *q, const struct virtq_segment *segments, uint32
 	return 0;
 }
 
-/* Did the places added pass the one at which the device wants a kick? (2.8.10) */
-static bool wanted(const struct virtqueue *q, uint16_t added)
+/*
+ * Does the device want a kick? Yes, unless the place at which it does is still ahead
+ * (2.8.10). One that was passed before counts, too, though the device had its kick
+ * then: QEMU 7.2 leaves it there when it stops, having gone on sending by itself.
+ * Places are compared on a circle of two rounds of the ring.
+ */
+static bool wanted(const struct virtqueue *q)
 {
 	uint16_t flags = __atomic_load_n(&q->device_event->flags, __ATOMIC_ACQUIRE) & 3;
 	uint16_t at = __atomic_load_n(&q->device_event->place, __ATOMIC_RELAXED);
-	uint16_t event = at & 0x7fff;
+	uint32_t circle = 2u * q->size;
+	uint32_t event = (at & 0x7fff) + (at >> 15 ? 0 : q->size), next = q->avail_idx + (q->avail_wrap ? 0 : q->size);
 
 	if (flags != VIRTQ_EVENT_PLACE)
 		return flags != VIRTQ_EVENT_NEVER;
-	if (at >> 15 != q->avail_wrap) /* it means the round before */
-		event -= q->size;
-	return (uint16_t)(q->avail_idx - event - 1) < added;
+	return (event + circle - next) % circle >= q->size;
 }
 
 bool packed_publish(struct virtqueue *q)
 {
-	uint16_t added = q->added;
-
-	if (!added)
+	if (!q->added)
 		return false;
 	/* Release: all the other descriptors are there before this one says so. */
 	__atomic_store_n(&q->ring[q->first].flags, q->first_flags, __ATOMIC_RELEASE);
 	q->added = 0;
 	/* Pairs with the device's: it stores its event, then looks at the ring again. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return wanted(q, added);
+	return wanted(q);
 }
 
-static bool is_used(const struct virtqueue *q)
+/* The place `ahead` of the next one to be reaped, its wrap counter in bit 15 (2.8.10). */
+static uint16_t place_ahead(const struct virtqueue *q, uint16_t ahead)
+{
+	uint16_t at = q->used_idx + ahead;
+
+	return at < q->size ? at | q->used_wrap << 15 : (at - q->size) | (q->used_wrap ^ 1) << 15;
+}
+
+static bool is_used(const struct virtqueue *q, uint16_t place)
 {
 	/* Acquire: the rest of the descriptor, and the data, are read after. */
-	uint16_t flags = __atomic_load_n(&q->ring[q->used_idx].flags, __ATOMIC_ACQUIRE);
+	uint16_t flags = __atomic_load_n(&q->ring[place & 0x7fff].flags, __ATOMIC_ACQUIRE);
 	bool avail = flags & VIRTQ_DESC_AVAIL, used = flags & VIRTQ_DESC_USED;
 
-	return avail == used && used == q->used_wrap;
+	return avail == used && used == place >> 15;
 }
 
 int packed_reap(struct virtqueue *q, uint32_t *token, uint32_t *written)
@@ -154,7 +164,7 @@ int packed_reap(struct virtqueue *q, uint32_t *token, uint32_t *written)
 	uint16_t id, places;
 	uint32_t len;
 
-	if (!q->in_flight || !is_used(q))
+	if (!q->in_flight || !is_used(q, place_ahead(q, 0)))
 		return 0;
 	id = d->id; /* once: the device may change it under us */
 	len = d->len;
@@ -176,13 +186,16 @@ int packed_reap(struct virtqueue *q, uint32_t *token, uint32_t *written)
 	return 1;
 }
 
-bool packed_arm(struct virtqueue *q)
+bool packed_arm_after(struct virtqueue *q, uint16_t more)
 {
+	uint16_t ahead = q->event_idx && q->indirect ? more : 0; /* each takes one place then */
+	uint16_t place = place_ahead(q, ahead);
+
 	if (q->event_idx) {
-		__atomic_store_n(&q->driver_event->place, q->used_idx | q->used_wrap << 15, __ATOMIC_RELAXED);
+		__atomic_store_n(&q->driver_event->place, place, __ATOMIC_RELAXED);
 		__atomic_store_n(&q->driver_event->flags, VIRTQ_EVENT_PLACE, __ATOMIC_RELEASE);
 	}
 	/* Pairs with the device's: it uses a descriptor, then looks at our event. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return q->in_flight && is_used(q);
+	return q->in_flight > ahead && is_used(q, place);
 }

@@ -210,7 +210,7 @@ bool virtqueue_arm(struct virtqueue *q)
 bool virtqueue_arm_after(struct virtqueue *q, uint16_t more)
 {
 	if (q->packed)
-		return packed_arm(q);
+		return packed_arm_after(q, more);
 	if (q->event_idx)
 		__atomic_store_n(used_event(q), (uint16_t)(q->used_idx + more), __ATOMIC_RELAXED);
 	/* Pairs with the device's: it stores used idx, then looks at used_event. */

@@ -72,13 +72,14 @@ int virtqueue_reap(struct virtqueue *q, uint32_t *token, uint32_t *written);
 /* true: there is something to reap already. */
 bool virtqueue_arm(struct virtqueue *q);
 /* The same, but not at the next `more` ones (with event indices only); true:
- * there are more than that already. */
+ * there are more than that already. A packed ring without indirect descriptors
+ * interrupts at the next one all the same: how many places the others take is not known. */
 bool virtqueue_arm_after(struct virtqueue *q, uint16_t more);
 
 /* packed.c, called by virtqueue.c for packed rings */
 int packed_add(struct virtqueue *q, const struct virtq_segment *segments, uint32_t out, uint32_t in, uint32_t token);
 bool packed_publish(struct virtqueue *q);
 int packed_reap(struct virtqueue *q, uint32_t *token, uint32_t *written);
-bool packed_arm(struct virtqueue *q);
+bool packed_arm_after(struct virtqueue *q, uint16_t more);
 
 #endif

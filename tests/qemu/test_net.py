@@ -218,6 +218,16 @@ def test_killed(start, nic):
     assert echo.stats()["reopened"] == before
 
 
+@pytest.mark.parametrize("options", [["packed=on"], ["packed=on", "event_idx=off", "indirect_desc=off"], ["indirect_desc=off"]])
+def test_virtio_rings(start, options):
+    """The kinds of rings a virtio device may offer, the driver killed now and then."""
+    wire, echo = start("virtio", "n=0; while [ $n -lt 6 ]; do usleep 400000; svc kill virtio_net; n=$((n + 1)); done; sleep 300",
+                       qemu=" ".join(f"-global virtio-net-pci.{option}" for option in options))
+    frames, _ = stream(wire, echo, 3)
+    counts = echo.stats()
+    assert counts["bad"] == 0 and counts["reopened"] >= 3 and frames > 300
+
+
 def tcp(mac, payload):
     length = 20 + len(payload)
     pseudo = ones_sum(HOST_IP + GUEST_IP + struct.pack("!HH", 6, length))

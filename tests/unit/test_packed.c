@@ -171,8 +171,46 @@ static void kicks(void **state)
 	virtqueue_add(&q, two, 1, 1, 4);
 	assert_true(virtqueue_publish(&q));
 	virtqueue_add(&q, two, 1, 1, 5);
-	assert_false(virtqueue_publish(&q));
+	assert_true(virtqueue_publish(&q)); /* still wanted: it may have stopped */
+	q.device_event->place = 5 | 1 << 15;
 	assert_false(virtqueue_publish(&q)); /* nothing new */
+	virtqueue_add(&q, two, 1, 1, 6);
+	assert_true(virtqueue_publish(&q));
+	q.device_event->place = 1; /* in the next round */
+	for (uint32_t i = 6; i < SIZE; i++) {
+		virtqueue_add(&q, two, 1, 1, i);
+		assert_false(virtqueue_publish(&q));
+	}
+}
+
+/* Over the end of the ring, too: five at a time, twelve places. */
+static void interrupts_later(void **state)
+{
+	uint32_t token, written;
+
+	(void)state;
+	start(true, true);
+	for (unsigned round = 0; round < 10; round++) {
+		uint16_t place = q.used_idx + 3;
+
+		for (uint32_t i = 0; i < 5; i++)
+			assert_int_equal(virtqueue_add(&q, two, 1, 1, i), 0);
+		virtqueue_publish(&q);
+		device_take();
+		assert_false(virtqueue_arm_after(&q, 3));
+		assert_int_equal(q.driver_event->place & 0x7fff, place % SIZE);
+		assert_int_equal(q.driver_event->place >> 15, place < SIZE ? q.used_wrap : !q.used_wrap);
+		for (unsigned i = 0; i < 3; i++)
+			device_finish(0, taken[0].id, 0);
+		assert_false(virtqueue_arm_after(&q, 3));
+		device_finish(0, taken[0].id, 0);
+		assert_true(virtqueue_arm_after(&q, 3));
+		device_finish(0, taken[0].id, 0);
+		while (virtqueue_reap(&q, &token, &written) == 1)
+			;
+		assert_int_equal(q.in_flight, 0);
+		assert_false(virtqueue_arm_after(&q, 3));
+	}
 }
 
 static void lies(void **state)
@@ -197,7 +235,7 @@ static void lies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(chains), cmocka_unit_test(tables),
+		cmocka_unit_test(interrupts_later), cmocka_unit_test(chains), cmocka_unit_test(tables),
 		cmocka_unit_test(nothing_is_visible_before_it_is_published), cmocka_unit_test(kicks), cmocka_unit_test(lies),
 	};
 

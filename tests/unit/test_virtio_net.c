@@ -148,8 +148,8 @@ void virtio_pci_reset_begin(struct virtio_pci *v)
 int virtio_pci_reset_finished(struct virtio_pci *v) { (void)v; return 0; }
 int virtio_pci_negotiate(struct virtio_pci *v, uint64_t wanted, uint64_t needed)
 {
-	v->features = (wanted | needed) & ~(VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_NET_F_MTU |
-					    VIRTIO_NET_F_HOST_TSO6);
+	v->features = (wanted | needed) & ~(VIRTIO_F_RING_PACKED | VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_ACCESS_PLATFORM |
+					    VIRTIO_NET_F_MTU | VIRTIO_NET_F_HOST_TSO6);
 	return 0;
 }
 uint32_t virtio_pci_queue_size(struct virtio_pci *v, uint16_t i) { (void)v; (void)i; return 64; }

@@ -41,6 +41,7 @@ static uint16_t usable_size(uint32_t offered)
 int net_queue_setup(struct virtio_pci *v, struct net_queue *q, uint16_t index)
 {
 	bool indirect = v->features & VIRTIO_F_INDIRECT_DESC, event_idx = v->features & VIRTIO_F_EVENT_IDX;
+	bool packed = v->features & VIRTIO_F_RING_PACKED;
 	uint32_t offered = virtio_pci_queue_size(v, index);
 	uint16_t size = usable_size(offered);
 	int err = 0;
@@ -53,7 +54,7 @@ int net_queue_setup(struct virtio_pci *v, struct net_queue *q, uint16_t index)
 	if (!q->memory.bytes)
 		err = dma_alloc(v->device, virtqueue_bytes(size, indirect), 0, 0, &q->memory);
 	if (!err)
-		err = virtqueue_init(&q->ring, &q->memory, size, event_idx, indirect);
+		err = (packed ? virtqueue_init_packed : virtqueue_init)(&q->ring, &q->memory, size, event_idx, indirect);
 	if (err)
 		return err;
 	err = virtio_pci_notify_offset(v, index);
