@@ -28,6 +28,7 @@ static REGION_SCRATCH struct {
 	struct warm_item now, blamed;
 	uint32_t deaths;        /* on `blamed` */
 	bool fail_it;           /* when it comes again */
+	bool survived, over;    /* it has come again: in this iteration, in one that was committed */
 	bool found;             /* the guilty part is being dropped: over at the commit */
 	uint32_t parts_failed;  /* since the last good run */
 	uint32_t slow_commits;  /* left */
@@ -68,8 +69,12 @@ static bool same(const struct warm_item *a, const struct warm_item *b)
 REGION_UNLOGGED bool warm_begin(uint64_t kind, uint64_t id, uint64_t object)
 {
 	warm.now = (struct warm_item){ kind, id, object };
-	if (!warm.fail_it || !same(&warm.now, &warm.blamed))
+	if (!same(&warm.now, &warm.blamed))
 		return false;
+	if (!warm.fail_it) {
+		warm.survived = kind != WARM_PART && kind != WARM_BATCH_END;
+		return false;
+	}
 	warm.fail_it = false;
 	if (kind == X_IN_PAGE || kind == WARM_BATCH_END)
 		go_cold("what killed it twice cannot be failed");
@@ -122,13 +127,15 @@ static void blame(void)
 
 	if (good_run)
 		warm.parts_failed = 0;
-	if (same(&warm.now, &warm.blamed)) {
-		warm.deaths++;
+	if (same(&warm.now, &warm.blamed)) { /* or was that got over? Then it is the next of the same event, say */
+		warm.deaths = warm.over ? 1 : warm.deaths + 1;
+		warm.over = false;
 	} else if (warm.deaths && !good_run && !closer && can_start_cold()) {
 		go_cold("deaths on different items");
 	} else {
 		warm.blamed = warm.now;
 		warm.deaths = 1;
+		warm.over = false;
 	}
 	if (warm.deaths > 2)
 		go_cold("to fail the item is death, too");
@@ -142,6 +149,7 @@ void warm_start(uint64_t arg)
 	uint64_t now = x_clock(X_CLOCK_MONOTONIC);
 
 	x_entries_left = 0;
+	warm.survived = false;
 	server_delay_ns = 0;
 	outbox_garbage = false;
 	if (verify.epoch == region.epoch) /* its memory is gone */
@@ -260,7 +268,8 @@ void warm_after_commit(uint64_t epoch)
 {
 	if (warm.found)
 		warm.deaths = 0;
-	warm.found = false;
+	warm.over |= warm.survived;
+	warm.found = warm.survived = false;
 	if (region_is_open()) {
 		region_commit(epoch);
 		region.mapped_end = server_memory_end();

@@ -337,6 +337,7 @@ static int command_inject(struct text *t, struct service *s, const char *fault, 
 	if (s->process == X_NO_HANDLE)
 		return not_running(t, s);
 	s->injected = bits & FAULTS_THAT_END;
+	s->verifying |= bits & RS_CONTROL_VERIFY;
 	out_signal(s->control, bits);
 	return 0;
 }

@@ -6,15 +6,23 @@
  * counts by successive looks, so that a machine that stood still between two
  * looks does not make everyone late; and only by those between which the service
  * had a CPU when it wanted one.
+ *
+ * The manifest's deadline is what a busy host needs, too. Where looks come in
+ * time an iteration of one and a half periods is a hang already, so that one is
+ * found within two periods; the later they come, the more patience. An alarm
+ * that was false costs a warm restart: for a while there is no second one.
  */
 #include "proto/rs.h"
 #include "servers/rs/events.h"
 #include "servers/rs/service.h"
 
 #define MS 1000000ull
-#define TICK_NS (HEARTBEAT_PERIOD_MS * MS)
+#define TICK_NS (HEARTBEAT_PERIOD_MS * MS / 2)
+#define LATENESS_WEIGHT 8u              /* patience for looks that came late */
+#define PATIENCE_NS     10000000000ull  /* after a hang that was not asked for */
 
 static struct server_timer tick;
+static uint64_t late_ns;                /* how late looks were of late: the worst, fading */
 
 bool heartbeat_had_a_chance(struct service *s)
 {
@@ -50,10 +58,18 @@ static bool waits_elsewhere(struct service *s)
 	return same && i.runnable == 0;
 }
 
+static uint64_t deadline_of(const struct service *s, uint64_t now)
+{
+	uint64_t full_ns = s->manifest->heartbeat_deadline_ms * MS;
+	uint64_t quick_ns = s->manifest->heartbeat_period_ms * MS * 3 / 2 + LATENESS_WEIGHT * late_ns;
+
+	return s->verifying || now < s->patient_ns || quick_ns > full_ns ? full_ns : quick_ns;
+}
+
 static bool iteration_too_old(struct service *s, uint64_t now)
 {
-	uint64_t period_ns = s->manifest->heartbeat_period_ms * MS;
-	uint64_t deadline_ns = s->manifest->heartbeat_deadline_ms * MS;
+	uint64_t period_ns = s->manifest->heartbeat_period_ms * MS / 2; /* of looks */
+	uint64_t deadline_ns = deadline_of(s, now);
 	uint64_t elapsed_ns = now - s->last_look_ns;
 	struct x_port_info i;
 	bool waits;
@@ -71,9 +87,10 @@ static bool iteration_too_old(struct service *s, uint64_t now)
 	}
 	s->seen_looks++;
 	if (waits)
-		return true;
+		return s->seen_looks >= 2;
+	/* One look less than there were: the first came at any time within. */
 	return now > i.iteration_ns && now - i.iteration_ns > deadline_ns &&
-	       s->seen_looks * (period_ns > TICK_NS ? period_ns : TICK_NS) >= deadline_ns;
+	       (s->seen_looks + 1) * (period_ns > TICK_NS ? period_ns : TICK_NS) >= deadline_ns;
 }
 
 static bool ping_overdue(struct service *s, uint64_t now)
@@ -91,6 +108,8 @@ static bool ping_overdue(struct service *s, uint64_t now)
 static void hung(struct service *s, uint64_t since)
 {
 	event_announce(s->name, "hangs: killed");
+	if (!s->injected)
+		s->patient_ns = server_now_ns + PATIENCE_NS;
 	service_kill(s, CAUSE_HANG);
 	if (s->state == SERVICE_CRASHED)
 		s->down_ns = since;
@@ -110,7 +129,10 @@ static void look(void *ctx)
 	uint64_t now = server_now_ns;
 
 	(void)ctx;
-	if (expected_ns && now > expected_ns + TICK_NS)
+	late_ns -= late_ns / 16;
+	if (expected_ns && now > expected_ns + late_ns)
+		late_ns = now - expected_ns;
+	if (expected_ns && now > expected_ns + 2 * TICK_NS)
 		forgive(now - expected_ns);
 	for (uint32_t i = 0; i < service_count; i++) {
 		struct service *s = &services[i];

@@ -94,6 +94,8 @@ struct service {
 	uint32_t seen_looks;            /* ... and how often it was the same */
 	uint64_t seen_ran_ns;           /* ... and how long it had run */
 	uint64_t last_look_ns;
+	uint64_t patient_ns;            /* until then the full deadline counts: it hung of late */
+	bool verifying;                 /* compares its region at each commit, which takes long */
 	uint64_t last_asked_ns, last_ran_ns; /* for its chance to run: when, and its running time then */
 	uint64_t little_ns;             /* running time in looks without a chance */
 	uint64_t cpu_window_ns, cpu_ran_ns; /* budget.c: a second, and its running time then */

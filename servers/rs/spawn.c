@@ -411,7 +411,7 @@ const char *spawn(struct service *s)
 		sp.wrong = write_boot_page(&sp);
 	s->started_ns = x_clock(X_CLOCK_MONOTONIC);
 	new_life(s);
-	s->was_ready = s->cold = false;
+	s->was_ready = s->cold = s->verifying = false;
 	s->warm_streak = s->warm_ns = 0;
 	if (!sp.wrong)
 		sp.wrong = run(s, made.entry);

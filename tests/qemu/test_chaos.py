@@ -10,7 +10,7 @@ FAULTS = ["exit", "exception", "hang", "loop", "kill"]
 POINTS = ["start", "idle", "call", "recovery", "stop"]
 CASES = {f"c_{i:02}": (fault, point) for i, (fault, point) in enumerate((f, p) for f in FAULTS for p in POINTS)}
 MANIFEST = """kind server
-heartbeat 100 100
+heartbeat 100 {deadline}
 restart {restart}
 args fault={fault} at={at}
 {more}
@@ -20,12 +20,12 @@ args fault={fault} at={at}
 @pytest.fixture
 def chaos(guest, root, archive, tmp_path):
     """Boots with services {name: (restart, fault, point, more lines)} and their clients; returns what the script says."""
-    def run(services, script, clients=True, **options):
+    def run(services, script, clients=True, deadline=100, **options):
         subprocess.run(["make", "-s", "build/bin/chaos", "build/bin/chaoscli"], cwd=root, check=True)
         files = {}
         for name, (restart, fault, at, more) in services.items():
             path = tmp_path / f"manifest.{name}"
-            path.write_text(MANIFEST.format(restart=restart, fault=fault, at=at, more=more), encoding="ascii")
+            path.write_text(MANIFEST.format(restart=restart, fault=fault, at=at, more=more, deadline=deadline), encoding="ascii")
             files |= {f"bin/{name}": "build/bin/chaos", f"manifest/{name}": path}
         names = sorted(services)
         for i in range(0, len(names) if clients else 0, 16):
@@ -142,15 +142,17 @@ def test_those_that_crash_each_other_are_given_up(chaos):
     assert len(others) >= 10 and all(restarts == "0" for _, restarts in others), text
 
 
-def test_hang_is_found_within_two_periods(chaos):
-    """Of 100 ms, from the beginning of the iteration that does not end to service again."""
-    text = chaos({"c_one": ("warm 64", "none", "idle", ""), "c_two": ("always", "none", "idle", "")},
-                 "for i in 1 2 3 4 5 6; do for f in hang loop; do for s in c_one c_two; do /bin/svc inject $s $f; usleep 600000;"
+@pytest.mark.parametrize("deadline", [100, 3000])
+def test_hang_is_found_within_two_periods(chaos, deadline):
+    """Of 100 ms, from the beginning of the iteration that does not end to service again; whatever the deadline, on a
+    host that has time."""
+    text = chaos({"c_one": ("warm 64", "none", "idle", ""), "c_two": ("always", "none", "idle", "")}, deadline=deadline,
+                 script="for i in 1 2 3 4 5 6; do for f in hang loop; do for s in c_one c_two; do /bin/svc inject $s $f; usleep 600000;"
                  "done; done; done; /bin/svc status c_one; /bin/svc status c_two", clients=False)
     outages = re.findall(r"outages +12 +min (\S+) ms +median (\S+) ms", text)
     print(outages)
     # A busy host may take longer over some of them.
-    assert len(outages) == 2 and all(float(median) < 230 for _, median in outages), text
+    assert len(outages) == 2 and all(float(median) < (230 if deadline == 100 else 1500) for _, median in outages), text
 
 
 def test_garbage_and_random(chaos):

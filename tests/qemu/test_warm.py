@@ -45,7 +45,6 @@ def session(guest, services, fault="kill $s", pause=150000, rounds=25, **options
     text = guest(SESSION.format(services=" ".join(services), fault=fault, pause=pause, rounds=rounds), **options).text
     assert "WRONG" not in text and f"done {rounds}" in text, text
     assert "cold" not in text and "hangs" not in text, text
-    print(text)
     return text
 
 
@@ -142,4 +141,4 @@ def test_ladder(guest, root, archive):
     text = guest(LADDER, archive=archive(files), timeout=150).text
     assert "WRONG" not in text and text.count("mockcli    ok:") == 9 and "mockcli    done" in text, text
     assert "killed it twice: failed" in text and "state is unsound" in text and "cold restart: it says so itself" in text, text
-    assert restarted(text, "mock") >= 8, text
+    assert restarted(text, "mock") >= 7, text # six of the ladder; of those before it more or less, as soon as there is a shell
