@@ -62,6 +62,24 @@ def deaths(text, name, way="kill"):
     return [(int(n), int(lost)) for n, lost in re.findall(rf"killer +{name} {way}: (\d+) deaths, .* us, (\d+) calls lost", text)]
 
 
+MORTAL = """
+gauge() {{ sync; sleep 1; echo GAUGE; cat /proc/xinim/kernel; echo JSON; /bin/svc stats --json; echo END; }}
+cd /root; /mortal {first} {seed}; gauge; /mortal {then} {seed}0; gauge; /bin/svc list
+"""
+
+
+def test_killed_programs_leave_nothing(guest, root):
+    """Killed at random instants of writing, forking, mapping, connecting: no object, page or handle stays."""
+    subprocess.run(["make", "-s", "build/guest/mortal"], cwd=root, check=True)
+    seed = int(time.time()) if LONG else 1
+    text = guest(MORTAL.format(first=1000 if LONG else 60, then=9000 if LONG else 60, seed=seed % 100000),
+                 file=f"{root}/build/guest/mortal:/mortal", timeout=1500 if LONG else 150).text.replace("\r", "")
+    parts = [gauges.parse(part.partition("END")[0]) for part in text.split("GAUGE\n")[1:]]
+    assert text.count("mortal: ok") == 2 and len(parts) == 2, text
+    assert not gauges.complaints(*parts), (seed, gauges.complaints(*parts), text)
+    assert all(n == "0" for n in re.findall(r"^\w+ +running +\S+ s +(\d+)", text, re.M)), text
+
+
 @pytest.mark.parametrize("name", ["mock", "coldmock", "virtio_blk"])
 def test_one_service_dies_again_and_again(guest, killer, name):
     rounds = 500 if LONG else 50

@@ -45,6 +45,7 @@ def session(guest, services, fault="kill $s", pause=150000, rounds=25, **options
     text = guest(SESSION.format(services=" ".join(services), fault=fault, pause=pause, rounds=rounds), **options).text
     assert "WRONG" not in text and f"done {rounds}" in text, text
     assert "cold" not in text and "hangs" not in text, text
+    print(text)
     return text
 
 
