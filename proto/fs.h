@@ -57,7 +57,8 @@ enum fs_op {
 	FS_UNLINK, FS_RMDIR,
 	FS_LINK,          /* win0: name in directory a[0]; a[3] inode of the target (held by vfs) */
 	FS_RENAME,        /* a[0] old directory, win0 old name; a[3] new directory, win1 (read) new name;
-	                     a[4] 1 = the new name must not exist (-X_EEXIST) */
+	                     a[4] 1 = the new name must not exist (-X_EEXIST), 2 = it must, and the two
+	                     change places */
 	FS_SETATTR,       /* a[3] ATTR_* mask | uid<<32; a[4] gid | size: see struct fs_setattr in win1 (read) */
 	FS_STATFS,        /* win1 (write): struct file_statfs */
 	FS_RELEASE,       /* a[0] inode, a[1] count */

@@ -22,6 +22,7 @@
 #define SHM_EXECUTE   0100000u
 #define MSG_NO_ERROR  010000u
 #define MSG_NOT_TYPE  020000u
+#define MSG_COPIED    040000u /* the message of that number, 0 the first, which stays */
 #define MSG_PEEK_COPY 040000u
 #define SEM_UNDONE    0x1000
 

@@ -16,7 +16,7 @@
 #include "proto/file.h"
 
 enum vfs_op {
-	VFS_OPEN = 0x300, /* win0 path; a[0] F_O_* flags, a[1] mode -> handle[0] (the object's status
+	VFS_OPEN = 0x300, /* win0 path; a[0] F_O_* flags, a[1] mode, a[2] RESOLVE_* -> handle[0] (the object's status
 	                     flags are set to flags & ~(CREAT|EXCL|TRUNC|CLOEXEC|NOCTTY)) */
 	VFS_STAT,         /* win0 path (may be empty with a handle: that descriptor),
 	                     a[0] 1 = don't follow; win1 (write): struct file_attr */
@@ -65,6 +65,14 @@ enum vfs_op {
 	                     /proc/N/fd shows it, without NUL -> its length */
 	VFSCTL_CWD,       /* a[0] session, win0 (write): path of the working directory without NUL -> its length */
 };
+
+/* VFS_OPEN, a[2]: what the walk may not do, as openat2(2) numbers it. -X_EXDEV, -X_ELOOP. With BENEATH
+ * and IN_ROOT the directory the walk begins in is its root; with IN_ROOT of absolute paths, too. */
+#define RESOLVE_NO_XDEV       1u
+#define RESOLVE_NO_MAGICLINKS 2u
+#define RESOLVE_NO_SYMLINKS   4u
+#define RESOLVE_BENEATH       8u
+#define RESOLVE_IN_ROOT       16u
 
 #define VFS_MOUNTS_TABLE 0u
 #define VFS_MOUNTS_INFO  1u

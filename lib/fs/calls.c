@@ -363,7 +363,7 @@ static int64_t do_rename(struct request *r)
 	if (status)
 		return status;
 	return fsys_rename(volume, &who, a[0], old_name, a[3], new_name,
-			    a[4] & 1 ? FSYS_RENAME_NOREPLACE : 0);
+			    (uint32_t)a[4]);
 }
 
 /* ---- attributes ------------------------------------------------------------------------- */

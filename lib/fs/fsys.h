@@ -184,8 +184,8 @@ int fsys_unlink(struct fsys *fs, const struct fsys_caller *who,
 int fsys_rmdir(struct fsys *fs, const struct fsys_caller *who,
 	       uint32_t dir_ino, struct fsys_name name);
 
-enum { FSYS_RENAME_NOREPLACE = 1 };
-/* rename(2), with its errors; FLAGS: FSYS_RENAME_NOREPLACE gives -X_EEXIST. */
+enum { FSYS_RENAME_NOREPLACE = 1, FSYS_RENAME_EXCHANGE = 2 };
+/* rename(2), with its errors; FLAGS: one of FSYS_RENAME_*: -X_EEXIST, or both names must be there. */
 int fsys_rename(struct fsys *fs, const struct fsys_caller *who,
 		uint32_t old_dir_ino, struct fsys_name old_name,
 		uint32_t new_dir_ino, struct fsys_name new_name,

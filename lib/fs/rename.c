@@ -55,7 +55,7 @@ static int is_above(struct fsys *fs, uint32_t ancestor, uint32_t ino,
 
 /* No directory may come to lie in itself. */
 static int check_loop(struct fsys *fs, const struct fsys_caller *who,
-		      struct side *from, struct side *to)
+		      struct side *from, struct side *to, uint32_t flags)
 {
 	uint32_t from_dir_ino = from->dir->ino, to_dir_ino = to->dir->ino;
 	bool above = false;
@@ -82,7 +82,7 @@ static int check_loop(struct fsys *fs, const struct fsys_caller *who,
 			status = is_above(fs, to->ip->ino, from_dir_ino, &above);
 	}
 	if (!status && above)
-		status = -X_ENOTEMPTY;
+		status = flags & FSYS_RENAME_EXCHANGE ? -X_EINVAL : -X_ENOTEMPTY;
 	/* is_above() may have let them go. */
 	if (!status)
 		status = inode_get_dir(fs, from_dir_ino, &from->dir);
@@ -160,11 +160,42 @@ static int move_dot_dot(struct fsys *fs, const struct side *from,
 	return 0;
 }
 
+/* The two change places. */
+static int exchange(struct fsys *fs, const struct fsys_caller *who, struct side *from, struct side *to)
+{
+	struct side *sides[2] = { from, to };
+	int status = fsys_limits(fs)->read_only ? -X_EROFS : 0, i;
+
+	for (i = 0; i < 2 && !status; i++) {
+		struct side *a = sides[i], *b = sides[!i];
+		bool is_dir = FSYS_ISDIR(a->ip->mode);
+
+		if (!is_dir && a->name.must_be_dir)
+			return -X_ENOTDIR;
+		status = access_may_delete(a->dir, a->ip, who, is_dir);
+		if (status || !is_dir || a->dir == b->dir)
+			continue;
+		if (!FSYS_ISDIR(b->ip->mode) && b->dir->link_count >= fsys_limits(fs)->link_max)
+			return -X_EMLINK;
+		status = access_check(a->ip, who, FSYS_W); /* its ".." will change */
+	}
+	for (i = 0; i < 2 && !status; i++) {
+		status = op_modify_inode(fs, sides[i]->ip);
+		if (!status)
+			status = dir_replace(fs, sides[i]->dir, sides[i]->slot_bytes, sides[!i]->ip->ino, who->time_ns);
+	}
+	for (i = 0; i < 2 && !status; i++) {
+		sides[i]->ip->ctime_ns = who->time_ns;
+		status = move_dot_dot(fs, sides[i], sides[!i]);
+	}
+	return status;
+}
+
 static int rename_within(struct fsys *fs, const struct fsys_caller *who,
 			 struct side *from, struct side *to, uint32_t flags)
 {
 	uint64_t now = who->time_ns;
-	int status = check_loop(fs, who, from, to);
+	int status = check_loop(fs, who, from, to, flags);
 
 	if (!status)
 		status = find_side(fs, who, from);
@@ -173,8 +204,12 @@ static int rename_within(struct fsys *fs, const struct fsys_caller *who,
 	status = find_side(fs, who, to);
 	if (status && status != -X_ENOENT)
 		return status;
+	if (status && flags & FSYS_RENAME_EXCHANGE)
+		return status;
 	if (status)
 		to->ip = NULL;
+	if (flags & FSYS_RENAME_EXCHANGE)
+		return to->ip == from->ip ? 0 : exchange(fs, who, from, to);
 	if (!FSYS_ISDIR(from->ip->mode) &&
 	    (from->name.must_be_dir || to->name.must_be_dir))
 		return -X_ENOTDIR;
@@ -211,7 +246,7 @@ int fsys_rename(struct fsys *fs, const struct fsys_caller *who,
 	struct side from = { .name = old_name }, to = { .name = new_name };
 	int status;
 
-	if (flags & ~(uint32_t)FSYS_RENAME_NOREPLACE)
+	if (flags != 0 && flags != FSYS_RENAME_NOREPLACE && flags != FSYS_RENAME_EXCHANGE)
 		return -X_EINVAL;
 	op_begin(fs);
 	status = inode_get_dir(fs, old_dir_ino, &from.dir);

@@ -4,6 +4,7 @@
  * being a window into the program's memory. Relative to a directory
  * descriptor, that descriptor is sent along.
  */
+#include "lib/c/stdio.h"
 #include "personality/linux/pers.h"
 #include "proto/fs.h"
 
@@ -73,22 +74,38 @@ static int64_t vfs(struct x_call *c) { return call_plain(X_SLOT_VFS, c); }
 
 /* ------------------------------------------------------------------------ open */
 
+static int64_t finish_open(struct x_call *c, uint32_t flags, uint32_t mode)
+{
+	int64_t error;
+
+	c->msg.a[0] = flags;
+	c->msg.a[1] = mode & 07777;
+	call_receive_fds(c, flags & F_O_CLOEXEC);
+	/* Only the opening of a FIFO waits for another program: vfs lets nothing
+	 * else be interrupted. */
+	error = call_interruptible(X_SLOT_VFS, c);
+	if (error < 0)
+		return error;
+	return c->handle_count == 1 ? (int64_t)c->handles[0] : -X_EIO;
+}
+
 static int64_t open_file(uint64_t dirfd, uint64_t path, uint32_t flags, uint32_t mode)
 {
 	struct x_call c;
 	int64_t error = path_call(&c, VFS_OPEN, dirfd, path, false);
 
-	if (error)
-		return error;
-	c.msg.a[0] = flags;
-	c.msg.a[1] = mode & 07777;
-	call_receive_fds(&c, flags & F_O_CLOEXEC);
-	/* Only the opening of a FIFO waits for another program: vfs lets nothing
-	 * else be interrupted. */
-	error = call_interruptible(X_SLOT_VFS, &c);
-	if (error < 0)
-		return error;
-	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;
+	return error ? error : finish_open(&c, flags, mode);
+}
+
+int64_t open_again(uint64_t fd, uint32_t flags)
+{
+	char path[32];
+	struct x_call c;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%u", (uint32_t)fd);
+	call_init(&c, VFS_OPEN);
+	call_window(&c, path, strlen(path), X_WIN_READ);
+	return finish_open(&c, flags, 0);
 }
 
 int64_t open_path(uint64_t dirfd, uint64_t path, uint32_t flags) { return open_file(dirfd, path, flags, 0); }
@@ -105,6 +122,28 @@ int64_t linux_openat(struct sys *s)
 
 struct linux_open_how { uint64_t flags, mode, resolve; };
 #define RESOLVE_ALL 0x3full
+#define RESOLVE_CACHED 0x20u
+
+/* dirfd counts for an absolute path too, if it is the root. */
+static int64_t open_resolving(uint64_t dirfd, uint64_t path, const struct linux_open_how *how)
+{
+	struct x_call c;
+	int64_t error = path_call(&c, VFS_OPEN, dirfd, path, false);
+
+	if (error)
+		return error;
+	if (how->resolve & RESOLVE_CACHED)
+		return -X_EAGAIN; /* it may always have to be looked for */
+	if (path_is_absolute(&c, 0) && (how->resolve & RESOLVE_BENEATH))
+		return -X_EXDEV;
+	if (path_is_absolute(&c, 0) && (how->resolve & RESOLVE_IN_ROOT) && !is_cwd(dirfd)) {
+		if (check_fd(dirfd))
+			return -X_EBADF;
+		c.handles[c.handle_count++] = (x_handle_t)dirfd;
+	}
+	c.msg.a[2] = how->resolve;
+	return finish_open(&c, (uint32_t)how->flags, (uint32_t)how->mode);
+}
 
 int64_t linux_openat2(struct sys *s)
 {
@@ -127,9 +166,9 @@ int64_t linux_openat2(struct sys *s)
 	if ((how.flags & ~known) || (how.mode & ~07777ull) || (how.resolve & ~RESOLVE_ALL) ||
 	    (how.mode && !(how.flags & F_O_CREAT)))
 		return -X_EINVAL;
-	if (how.resolve)
-		return -X_EOPNOTSUPP;
-	return open_file(s->a[0], s->a[1], (uint32_t)how.flags, (uint32_t)how.mode);
+	if ((how.resolve & RESOLVE_BENEATH) && (how.resolve & RESOLVE_IN_ROOT))
+		return -X_EINVAL;
+	return open_resolving(s->a[0], s->a[1], &how);
 }
 
 int64_t linux_creat(struct sys *s)
@@ -496,6 +535,23 @@ int64_t linux_fchmodat(struct sys *s)
 	struct fs_setattr set = mode_change(s->a[2]);
 
 	return path_setattr(s->a[0], s->a[1], false, &set);
+}
+
+int64_t linux_fchmodat2(struct sys *s)
+{
+	struct fs_setattr set = mode_change(s->a[2]);
+	uint32_t flags = (uint32_t)s->a[3];
+	struct file_attr attr;
+	char first;
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -X_EINVAL;
+	if ((flags & AT_EMPTY_PATH) && !copy_in(&first, s->a[1], 1) && first == 0 && !is_cwd(s->a[0]))
+		return fd_setattr(s->a[0], &set);
+	if ((flags & AT_SYMLINK_NOFOLLOW) && path_attributes(s->a[0], s->a[1], flags, &attr) >= 0 &&
+	    (attr.mode & F_S_IFMT) == F_S_IFLNK)
+		return -X_EOPNOTSUPP;
+	return path_setattr(s->a[0], s->a[1], flags & AT_SYMLINK_NOFOLLOW, &set);
 }
 
 int64_t linux_fchmod(struct sys *s)

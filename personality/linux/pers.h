@@ -34,7 +34,7 @@
 #define RESTART_NOHAND 514 /* again, unless a handler runs */
 #define RESTART_BLOCK  516 /* go on by restart_syscall, unless a handler runs */
 
-#define LINUX_SYSCALL_MAX 450u
+#define LINUX_SYSCALL_MAX 452u
 #define LINUX_SYS_RESTART 219u
 
 /* Which wait restart_syscall goes on with. */
@@ -186,6 +186,7 @@ void sigframe_restore(struct x_regs *regs, const struct linux_ucontext *uc);
 
 /* ---- path.c ---- */
 int64_t path_call(struct x_call *c, uint32_t op, uint64_t dirfd, uint64_t path, bool may_be_empty);
+int64_t open_again(uint64_t fd, uint32_t flags); /* what the descriptor is of, as another open file */
 int64_t open_path(uint64_t dirfd, uint64_t path, uint32_t flags); /* a descriptor */
 
 /* ---- lock.c ---- */

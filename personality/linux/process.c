@@ -248,7 +248,7 @@ int64_t linux_execveat(struct sys *s)
 	uint32_t flags = (uint32_t)s->a[4];
 	struct x_call c;
 	char first = 0;
-	int64_t error, file = -1;
+	int64_t error, file = -1, file_flags;
 
 	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return -X_EINVAL;
@@ -258,7 +258,13 @@ int64_t linux_execveat(struct sys *s)
 	if (c.win[0].len == 0) {
 		if (check_fd(s->a[0]))
 			return -X_EBADF;
-		c.handles[c.handle_count++] = (x_handle_t)s->a[0];
+		file_flags = x_object_ctl((x_handle_t)s->a[0], X_OBJ_GET_FLAGS, 0);
+		if (file_flags >= 0 && (file_flags & F_O_PATH)) {
+			file = open_again(s->a[0], F_O_CLOEXEC);
+			if (file < 0)
+				return file;
+		}
+		c.handles[c.handle_count++] = (x_handle_t)(file < 0 ? (int64_t)s->a[0] : file);
 	} else if (((int32_t)s->a[0] != LINUX_AT_FDCWD && (copy_in(&first, s->a[1], 1) || first != '/')) ||
 		   (flags & AT_SYMLINK_NOFOLLOW)) {
 		file = open_path(s->a[0], s->a[1], F_O_CLOEXEC | (flags & AT_SYMLINK_NOFOLLOW ? F_O_NOFOLLOW : 0));

@@ -76,7 +76,7 @@ L(semctl, 66, DONE)
 L(shmdt, 67, DONE)
 L(msgget, 68, DONE)
 L(msgsnd, 69, DONE)
-L(msgrcv, 70, PARTLY) /* no MSG_COPY: ENOSYS */
+L(msgrcv, 70, DONE)
 L(msgctl, 71, DONE)
 L(fcntl, 72, PARTLY) /* no leases, owners of signals, seals */
 L(flock, 73, DONE)
@@ -354,7 +354,7 @@ N(fspick, 433)
 L(pidfd_open, 434, DONE)
 L(clone3, 435, PARTLY) /* as clone; no set_tid, cgroup */
 L(close_range, 436, DONE)
-L(openat2, 437, PARTLY) /* no RESOLVE_* flags: EOPNOTSUPP */
+L(openat2, 437, PARTLY) /* RESOLVE_CACHED: EAGAIN */
 L(pidfd_getfd, 438, DONE)
 L(faccessat2, 439, DONE)
 N(process_madvise, 440)
@@ -368,3 +368,5 @@ N(memfd_secret, 447)
 N(process_mrelease, 448)
 N(futex_waitv, 449)
 N(set_mempolicy_home_node, 450)
+N(cachestat, 451)
+L(fchmodat2, 452, DONE)

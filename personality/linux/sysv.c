@@ -176,8 +176,8 @@ static int64_t message(struct sys *s, uint64_t op, uint64_t flags, uint64_t type
 
 	if ((int64_t)room < 0 || (int32_t)s->a[0] < 0 || (op == MSG_SEND && room > MSG_TEXT_MAX))
 		return -X_EINVAL;
-	if (flags & MSG_PEEK_COPY && op == MSG_RECEIVE)
-		return flags & MSG_NOT_TYPE || !(flags & SYSV_NOWAIT) ? -X_EINVAL : -X_ENOSYS;
+	if (op == MSG_RECEIVE && (flags & MSG_COPIED) && ((flags & MSG_NOT_TYPE) || !(flags & SYSV_NOWAIT)))
+		return -X_EINVAL;
 	call_init(&c, PM_MSG);
 	c.msg.a[0] = op;
 	c.msg.a[1] = (uint32_t)s->a[0];

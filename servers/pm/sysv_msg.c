@@ -161,6 +161,15 @@ static int64_t send(struct proc *p, struct queue *q, const struct x_in *in)
 	return 0;
 }
 
+static uint32_t find_numbered(const struct queue *q, int64_t number)
+{
+	uint32_t m = number < 0 ? 0 : q->first;
+
+	while (m && number--)
+		m = messages[m].next;
+	return m;
+}
+
 /* The message that is meant, and the one before it. */
 static uint32_t find(const struct queue *q, int64_t type, uint32_t flags, uint32_t *before)
 {
@@ -185,7 +194,8 @@ static uint32_t find(const struct queue *q, int64_t type, uint32_t flags, uint32
 static int64_t receive(struct proc *p, struct queue *q, const struct x_in *in)
 {
 	uint32_t flags = (uint32_t)in->msg.a[2], before = 0;
-	uint32_t m = find(q, (int64_t)in->msg.a[3], flags, &before), bytes;
+	uint32_t m = flags & MSG_COPIED ? find_numbered(q, (int64_t)in->msg.a[3]) :
+		     find(q, (int64_t)in->msg.a[3], flags, &before), bytes;
 	uint64_t room = in->msg.a[4];
 	int err;
 
@@ -200,6 +210,8 @@ static int64_t receive(struct proc *p, struct queue *q, const struct x_in *in)
 	err = message_give(in, m, bytes);
 	if (err)
 		return err;
+	if (flags & MSG_COPIED)
+		return bytes;
 	if (before)
 		messages[before].next = messages[m].next;
 	else

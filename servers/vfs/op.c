@@ -179,7 +179,10 @@ static void start(struct request *r, struct session *s)
 	case VFS_OPEN: open_start(r, s); break;
 	case VFS_STAT: start_stat(r); break;
 	case VFS_ACCESS: start_access(r); break;
-	case VFS_READLINK: start_file(r, FS_READLINK, true, 0); break;
+	case VFS_READLINK:
+		if (!start_descriptor(r))
+			start_file(r, FS_READLINK, true, 0);
+		break;
 	case VFS_CHDIR: case VFS_CHROOT: chdir_start(r); break;
 	case VFS_GETCWD: getcwd_start(r, s); break;
 	case VFS_MKDIR: start_name(r, FS_MKDIR, a[0] & 01777 & ~s->umask, 0); break;
@@ -397,6 +400,23 @@ static void descriptor_xattr(struct request *r, const struct file_attr *attr)
 	request_call(r, DESCRIPTOR_SET);
 }
 
+static void descriptor_readlink(struct request *r, const struct file_attr *attr)
+{
+	struct mount *m = mount_by_id(attr->dev);
+	struct fs_call *call;
+
+	if (!m || (attr->mode & F_S_IFMT) != F_S_IFLNK) {
+		request_finish(r, -X_ENOENT);
+		return;
+	}
+	call = request_prepare(r, m, FS_READLINK, attr->ino);
+	call->a[1] = FS_NOFOLLOW;
+	call->data = r->text;
+	call->data_bytes = BUFFER_BYTES;
+	call->data_write = true;
+	request_call(r, DESCRIPTOR_SET);
+}
+
 static void descriptor_called(struct request *r)
 {
 	struct file_attr attr;
@@ -404,6 +424,10 @@ static void descriptor_called(struct request *r)
 	memcpy(&attr, r->text, sizeof(attr));
 	if (r->call.status >= 0 && r->in.msg.op == VFS_SETATTR && r->phase != DESCRIPTOR_SET) {
 		descriptor_setattr(r, &attr);
+		return;
+	}
+	if (r->call.status >= 0 && r->in.msg.op == VFS_READLINK && r->phase != DESCRIPTOR_SET) {
+		descriptor_readlink(r, &attr);
 		return;
 	}
 	if (r->call.status >= 0 && r->in.msg.op == VFS_XATTR && r->phase != DESCRIPTOR_SET) {

@@ -18,6 +18,7 @@ void open_start(struct request *r, const struct session *s)
 		request_finish(r, -X_EINVAL);
 		return;
 	}
+	r->resolve = (uint32_t)r->in.msg.a[2];
 	r->walk.flags = flags & F_O_NOFOLLOW ? FS_NOFOLLOW : 0;
 	if (flags & F_O_PATH) {
 		r->walk.op = FS_LOOKUP;

@@ -15,7 +15,7 @@
 #include "servers/vfs/vfs.h"
 
 enum { CHECK_OLD, CHECK_NEW, DO };
-enum { RENAME_NOREPLACE = 1 };
+enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 enum { HAS_OLD_DIR = 1, HAS_NEW_DIR = 2 };
 
 static bool is_rename(const struct request *r)
@@ -51,7 +51,7 @@ void pair_start(struct request *r)
 		request_finish(r, -X_EBADF);
 	} else if (old_bytes <= 0 || new_bytes <= 0) {
 		request_finish(r, old_bytes < 0 ? old_bytes : new_bytes < 0 ? new_bytes : -X_ENOENT);
-	} else if (is_rename(r) && r->in.msg.a[0] & ~(uint64_t)RENAME_NOREPLACE) {
+	} else if (is_rename(r) && r->in.msg.a[0] > RENAME_EXCHANGE) {
 		request_finish(r, -X_EINVAL);
 	} else if (path_last(r->data, new_bytes) != LAST_NAME) {
 		request_finish(r, is_rename(r) ? -X_EBUSY : -X_EEXIST);

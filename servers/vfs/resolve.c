@@ -14,7 +14,7 @@
  *
  * ".." never leaves the session's root. A filesystem only knows its own root,
  * so after a chroot to another directory a path is handed over in pieces, cut
- * before and behind each "..".
+ * before and behind each "..". So it is with a root of openat2(2).
  */
 
 #include "servers/vfs/vfs.h"
@@ -87,6 +87,13 @@ static uint32_t next_piece(struct request *r)
 	return at;
 }
 
+/* Under RESOLVE_BENEATH ".." is an error where else it stays at the root. */
+static bool leaves_root(const struct request *r)
+{
+	return r->resolve & RESOLVE_BENEATH && place_equal(r->walk.at, r->root) && r->walk.path_bytes >= 2 &&
+	       find_dot_dot(r) == 0;
+}
+
 static bool submit_piece(struct request *r)
 {
 	struct walk *w = &r->walk;
@@ -95,6 +102,11 @@ static bool submit_piece(struct request *r)
 	bool whole;
 
 	drop_front(r, slashes_at(r, 0));
+	if (leaves_root(r)) {
+		request_enter(r, REQUEST_WALK);
+		r->call.status = -X_EXDEV;
+		return true;
+	}
 	w->piece_bytes = next_piece(r);
 	whole = w->piece_bytes == w->path_bytes;
 	call = request_prepare(r, m, whole ? w->op : (uint32_t)FS_LOOKUP, w->at.inode);
@@ -126,12 +138,18 @@ static enum next over(struct request *r, int64_t status)
 	return NEXT_OVER;
 }
 
+/* Those links of /proc that lead out of it (exe, cwd, root) are no symbolic ones to openat2(2). */
+static bool is_magic_text(const struct request *r)
+{
+	return r->resolve & RESOLVE_NO_MAGICLINKS && r->text[0] == '/' && !strcmp(mounts[r->walk.at.mount].type, "proc");
+}
+
 /* A link's text is known: r->text[0 .. bytes). */
 static enum next follow_link(struct request *r, uint64_t bytes)
 {
 	int64_t status;
 
-	if (++r->walk.links > LINKS_MAX)
+	if (++r->walk.links > LINKS_MAX || r->resolve & RESOLVE_NO_SYMLINKS || is_magic_text(r))
 		return over(r, -X_ELOOP);
 	if (!bytes)
 		return over(r, -X_ENOENT);
@@ -140,6 +158,9 @@ static enum next follow_link(struct request *r, uint64_t bytes)
 	status = replace_front(r, r->walk.consumed, r->text, (uint32_t)bytes);
 	if (status)
 		return over(r, status);
+	if (r->path[0] == '/' && (r->resolve & RESOLVE_BENEATH ||
+				  (r->resolve & RESOLVE_NO_XDEV && r->walk.at.mount != r->root.mount)))
+		return over(r, -X_EXDEV);
 	if (r->path[0] == '/')
 		r->walk.at = r->root;
 	return NEXT_PIECE;
@@ -172,7 +193,9 @@ static enum next met_magic(struct request *r)
 	x_handle_t handle = r->call.handle;
 
 	r->magic = handle;
-	if (++r->walk.links > LINKS_MAX)
+	if (r->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
+		return over(r, -X_EXDEV);
+	if (++r->walk.links > LINKS_MAX || r->resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS))
 		return over(r, -X_ELOOP);
 	request_handle_call(r, REQUEST_MAGIC, 0, handle, &stat, r->text, sizeof(struct file_attr));
 	return NEXT_ASKED;
@@ -250,6 +273,8 @@ static enum next crossed(struct request *r)
 	/* Each mount has one root, so a path of n bytes can't cross more often. */
 	if (!consumed || consumed > r->walk.piece_bytes)
 		return over(r, -X_EIO);
+	if (r->resolve & RESOLVE_NO_XDEV)
+		return over(r, -X_EXDEV);
 	return r->call.r[2] ? cross_up(r, (uint32_t)consumed) : cross_down(r, (uint32_t)consumed);
 }
 
@@ -342,6 +367,8 @@ void walk_identified(struct request *r)
 		return;
 	}
 	r->walk.at = (struct place){ mount_slot(m), r->call.r[1] };
+	if (r->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
+		r->root = r->walk.at;
 	start(r);
 }
 
@@ -400,13 +427,15 @@ void walk_begin(struct request *r, int64_t path_bytes, int handle)
 		return;
 	}
 	r->walk.path_bytes = (uint32_t)path_bytes;
-	if (r->path[0] == '/') {
+	if (r->path[0] == '/' && !(r->resolve & RESOLVE_IN_ROOT)) {
 		r->walk.at = r->root;
 		start(r);
 	} else if (handle >= 0) {
 		request_handle_call(r, REQUEST_IDENT, 0, r->in.handles[handle], &ident, NULL, 0);
 	} else {
 		r->walk.at = s ? s->cwd : r->root;
+		if (r->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
+			r->root = r->walk.at;
 		start(r);
 	}
 }

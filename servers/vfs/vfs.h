@@ -267,6 +267,7 @@ struct request {
 	uint8_t stage;          /* which path of a pair, which half of getcwd */
 	bool cancelled;         /* an operation that may wait for others is not to */
 	bool must_be_dir;       /* rename: a name was written with a slash behind it */
+	uint32_t resolve;       /* RESOLVE_*: what the walk may not do */
 	int32_t refusal;        /* the walk only checks: its success is this error */
 	uint64_t freed_epoch;   /* FREE: server_epoch() when it became so */
 	uint64_t call_id, account, koid;

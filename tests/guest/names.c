@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What newer calls do with names: RENAME_EXCHANGE, openat2's limits of a walk,
+ * fchmodat2, links and programs by O_PATH descriptor.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/msg.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "check.h"
+
+struct how { uint64_t flags, mode, resolve; };
+enum { NO_XDEV = 1, NO_MAGICLINKS = 2, NO_SYMLINKS = 4, BENEATH = 8, IN_ROOT = 16 };
+#define EXCHANGE 2u
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+
+	CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static int holds(const char *path, const char *text)
+{
+	char buf[64] = "";
+	int fd = open(path, O_RDONLY);
+
+	CHECK(read(fd, buf, sizeof(buf) - 1) >= 0);
+	close(fd);
+	return !strcmp(buf, text);
+}
+
+static long renameat2_(const char *from, const char *to, unsigned flags)
+{
+	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+}
+
+static void exchanged(void)
+{
+	struct stat a, d;
+
+	put("a", "A");
+	put("d/b", "B");
+	CHECK(renameat2_("a", "d/b", EXCHANGE) == 0 && holds("a", "B") && holds("d/b", "A"));
+	CHECK(mkdir("e", 0755) == 0 && mkdir("e/sub", 0755) == 0);
+	CHECK(renameat2_("a", "e/sub", EXCHANGE) == 0); /* a file and a directory */
+	CHECK(holds("e/sub", "B") && stat("a", &a) == 0 && S_ISDIR(a.st_mode) && a.st_nlink == 2);
+	CHECK(stat("e", &a) == 0 && a.st_nlink == 2 && stat("a/..", &a) == 0 && stat(".", &d) == 0 && a.st_ino == d.st_ino);
+	CHECK(renameat2_("a", "a", EXCHANGE) == 0);
+	FAILS(renameat2_("a", "missing", EXCHANGE), ENOENT);
+	FAILS(renameat2_("missing", "a", EXCHANGE), ENOENT);
+	FAILS(renameat2_("e", "e/sub", EXCHANGE), EINVAL);
+	FAILS(renameat2_("e/sub", "e", EXCHANGE), EINVAL);
+	FAILS(renameat2_("a", "e", EXCHANGE | 1), EINVAL);
+	CHECK(unlink("e/sub") == 0 && rmdir("e") == 0 && rmdir("a") == 0 && unlink("d/b") == 0);
+}
+
+static int resolve(int dir, const char *path, uint64_t flags, uint64_t limits)
+{
+	struct how how = { flags, 0, limits };
+
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
+static int resolves(int dir, const char *path, uint64_t limits)
+{
+	int fd = resolve(dir, path, O_RDONLY, limits);
+
+	if (fd < 0)
+		return 0;
+	close(fd);
+	return 1;
+}
+
+static void walks_limited(void)
+{
+	int dir = open("d", O_PATH | O_DIRECTORY);
+
+	CHECK(mkdir("d/s", 0755) == 0);
+	put("d/f", "F");
+	put("outside", "O");
+	CHECK(symlink("f", "d/near") == 0 && symlink("../outside", "d/out") == 0 && symlink("/f", "d/abs") == 0);
+	CHECK(resolves(dir, "f", BENEATH) && resolves(dir, "s/../f", BENEATH) && resolves(dir, "near", BENEATH));
+	FAILS(resolve(dir, "../outside", 0, BENEATH), EXDEV);
+	FAILS(resolve(dir, "s/../../outside", 0, BENEATH), EXDEV);
+	FAILS(resolve(dir, "out", 0, BENEATH), EXDEV);
+	FAILS(resolve(dir, "abs", 0, BENEATH), EXDEV);
+	FAILS(resolve(dir, "/f", 0, BENEATH), EXDEV);
+	CHECK(resolves(dir, "/f", IN_ROOT) && resolves(dir, "../f", IN_ROOT) && resolves(dir, "abs", IN_ROOT));
+	FAILS(resolve(dir, "out", 0, IN_ROOT), ENOENT);
+	FAILS(resolve(dir, "/outside", 0, IN_ROOT), ENOENT);
+	FAILS(resolve(dir, "near", 0, NO_SYMLINKS), ELOOP);
+	CHECK(resolves(dir, "f", NO_SYMLINKS) && resolves(dir, "near", NO_MAGICLINKS | NO_XDEV));
+	FAILS(resolve(AT_FDCWD, "/proc/self/exe", 0, NO_MAGICLINKS), ELOOP);
+	FAILS(resolve(AT_FDCWD, "/proc/version", 0, NO_XDEV), EXDEV);
+	FAILS(resolve(dir, "f", 0, BENEATH | IN_ROOT), EINVAL);
+	FAILS(resolve(dir, "f", 0, 64), EINVAL);
+	unlink("d/near");
+	unlink("d/out");
+	unlink("d/abs");
+	unlink("d/f");
+	unlink("outside");
+	rmdir("d/s");
+	close(dir);
+}
+
+static void by_descriptor(void)
+{
+	char text[16] = "", *argv[] = { "true", NULL };
+	int fd, status;
+	struct stat st;
+
+	put("file", "x");
+	CHECK(symlink("file", "link") == 0);
+	fd = open("link", O_PATH | O_NOFOLLOW);
+	CHECK(readlinkat(fd, "", text, sizeof(text)) == 4 && !memcmp(text, "file", 4));
+	close(fd);
+	fd = open("file", O_PATH);
+	FAILS(readlinkat(fd, "", text, sizeof(text)), ENOENT);
+	close(fd);
+	fd = open("/bin/true", O_PATH);
+	if (fork() == 0) {
+		syscall(SYS_execveat, fd, "", argv, NULL, AT_EMPTY_PATH);
+		_exit(9);
+	}
+	CHECK(wait(&status) > 0 && status == 0);
+	close(fd);
+	if (syscall(452, AT_FDCWD, "file", 0640, 0) == 0 || errno != ENOSYS) { /* fchmodat2: Linux 6.6 */
+		CHECK(stat("file", &st) == 0 && (st.st_mode & 07777) == 0640);
+		FAILS(syscall(452, AT_FDCWD, "link", 0600, AT_SYMLINK_NOFOLLOW), EOPNOTSUPP);
+		FAILS(syscall(452, AT_FDCWD, "file", 0600, 1), EINVAL);
+	}
+	unlink("link");
+	unlink("file");
+}
+
+static void messages_copied(void)
+{
+	struct { long type; char text[8]; } m = { 1, "one" };
+	int q = msgget(IPC_PRIVATE, 0600), flag = 040000;
+
+	CHECK(msgsnd(q, &m, 8, 0) == 0);
+	m.type = 2;
+	strcpy(m.text, "two");
+	CHECK(msgsnd(q, &m, 8, 0) == 0);
+	memset(&m, 0, sizeof(m));
+	if (msgrcv(q, &m, 8, 1, flag | IPC_NOWAIT) >= 0 || errno != ENOSYS) { /* it is a matter of configuration */
+		CHECK(m.type == 2 && !strcmp(m.text, "two"));
+		FAILS(msgrcv(q, &m, 8, 2, flag | IPC_NOWAIT), ENOMSG);
+		FAILS(msgrcv(q, &m, 8, 0, flag), EINVAL);
+		FAILS(msgrcv(q, &m, 2, 0, flag | IPC_NOWAIT), E2BIG);
+	}
+	CHECK(msgrcv(q, &m, 8, 0, 0) == 8 && m.type == 1);
+	msgctl(q, IPC_RMID, NULL);
+}
+
+int main(void)
+{
+	CHECK(mkdir("names", 0755) == 0 && chdir("names") == 0 && mkdir("d", 0755) == 0);
+	exchanged();
+	walks_limited();
+	by_descriptor();
+	messages_copied();
+	rmdir("d");
+	CHECK(chdir("..") == 0);
+	rmdir("names");
+	return check_end("names");
+}
