@@ -892,7 +892,7 @@ static void test_rename(void **state)
 	assert_int_equal(two(VFS_RENAME, "/", "/x", 0), -X_EBUSY);
 	assert_int_equal(two(VFS_RENAME, "/etc/free", "/nope/x", 0), -X_ENOENT);
 	assert_int_equal(two(VFS_RENAME, "/etc/free", "", 0), -X_ENOENT);
-	assert_int_equal(two(VFS_RENAME, "/etc/free", "/etc/x", 2), -X_EINVAL);
+	assert_int_equal(two(VFS_RENAME, "/etc/free", "/etc/x", 4), -X_EINVAL);
 	assert_int_equal(DO(VFS_RENAME, "free", "moved", NULL, 0, 0, 3, (x_handle_t)(8000 + etc), (x_handle_t)(8000 + home))->msg.status, 0);
 	assert_int_equal(ino("/home/moved"), passwd);
 	assert_int_equal(DO(VFS_RENAME, "/home/moved", "back", NULL, 0, 0, 2, (x_handle_t)(8000 + etc), 0)->msg.status, 0);
