@@ -7,7 +7,7 @@
 // sources: lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/schedule.c lib/blockdrv/session.c
 // sources: lib/blockdrv/open.c lib/blockdrv/remember.c lib/ipc/keep.c lib/blockdrv/scan.c
 // sources: lib/blockdrv/list.c lib/blockdrv/partition.c lib/blockdrv/gpt.c lib/ring/ring.c
-// sources: lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/virtio/virtqueue.c lib/virtio/packed.c
+// sources: lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/virtio/bring_up.c lib/virtio/virtqueue.c lib/virtio/packed.c
 // sources: drivers/block/virtio_blk/main.c drivers/block/virtio_blk/queue.c lib/c/strlcpy.c lib/c/crc32.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include "tests/unit/fake_kernel.h"
@@ -116,6 +116,7 @@ uint32_t virtio_pci_queue_size(struct virtio_pci *v, uint16_t i) { (void)v; (voi
 int virtio_pci_queue_setup(struct virtio_pci *v, uint16_t i, const struct virtqueue *q) { (void)v; (void)i; dev.q = q; return 0; }
 int virtio_pci_interrupts(struct virtio_pci *v, x_handle_t event) { (void)event; v->irq_connected = true; return 0; }
 uint32_t virtio_pci_interrupt_cause(struct virtio_pci *v, uint64_t bits) { (void)v; return bits; }
+void virtio_pci_failed(struct virtio_pci *v) { (void)v; }
 void virtio_pci_driver_ok(struct virtio_pci *v) { (void)v; }
 bool virtio_pci_needs_reset(struct virtio_pci *v) { (void)v; return false; }
 bool virtio_pci_config_changed(struct virtio_pci *v) { (void)v; return false; }

@@ -5,7 +5,7 @@
  * One driver lives through all tests, in their order.
  */
 // sources: lib/netdrv/driver.c lib/netdrv/session.c lib/netdrv/receive.c lib/netdrv/send.c lib/netdrv/list.c
-// sources: lib/dma/dma.c lib/dma/dma_import.c lib/virtio/virtqueue.c lib/virtio/packed.c lib/ring/ring.c lib/c/strlcpy.c
+// sources: lib/dma/dma.c lib/dma/dma_import.c lib/virtio/bring_up.c lib/virtio/virtqueue.c lib/virtio/packed.c lib/ring/ring.c lib/c/strlcpy.c
 // sources: drivers/net/virtio_net/main.c drivers/net/virtio_net/queue.c drivers/net/virtio_net/control.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include "tests/unit/fake_kernel.h"
@@ -156,6 +156,7 @@ uint32_t virtio_pci_queue_size(struct virtio_pci *v, uint16_t i) { (void)v; (voi
 int virtio_pci_queue_setup(struct virtio_pci *v, uint16_t i, const struct virtqueue *q) { (void)v; dev.q[i] = q; return 0; }
 int virtio_pci_interrupts(struct virtio_pci *v, x_handle_t event) { (void)event; v->irq_connected = true; return 0; }
 uint32_t virtio_pci_interrupt_cause(struct virtio_pci *v, uint64_t bits) { (void)v; return bits; }
+void virtio_pci_failed(struct virtio_pci *v) { (void)v; }
 void virtio_pci_driver_ok(struct virtio_pci *v) { (void)v; }
 bool virtio_pci_needs_reset(struct virtio_pci *v) { (void)v; return false; }
 bool virtio_pci_config_changed(struct virtio_pci *v)

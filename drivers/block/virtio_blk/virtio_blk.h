@@ -7,7 +7,7 @@
 
 #include "drivers/block/virtio_blk/virtio_blk_reg.h"
 #include "lib/blockdrv/blockdrv.h"
-#include "lib/virtio/virtio_pci.h"
+#include "lib/virtio/bring_up.h"
 
 #define QUEUES_MAX 4u
 

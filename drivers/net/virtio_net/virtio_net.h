@@ -8,7 +8,7 @@
 
 #include "drivers/net/virtio_net/virtio_net_reg.h"
 #include "lib/netdrv/netdrv.h"
-#include "lib/virtio/virtio_pci.h"
+#include "lib/virtio/bring_up.h"
 
 /* A virtqueue with its memory, which is got once and used again after a reset. */
 struct net_queue {
