@@ -29,7 +29,7 @@ struct virtio_driver {
 extern struct virtio_pci virtio_device; /* the boot handle "device" */
 
 void virtio_bring_up(const struct virtio_driver *driver);
-bool virtio_is_up(void);
+bool virtio_is_up(void); /* up() has been called since the last virtio_bring_up(), or is about to be */
 /* Makes the device let go of all memory, as far as can be known without waiting. */
 void virtio_take_down(void);
 
