@@ -28,7 +28,7 @@ struct virtio_driver {
 
 extern struct virtio_pci virtio_device; /* the boot handle "device" */
 
-void virtio_bring_up(const struct virtio_driver *driver);
+void virtio_bring_up(const struct virtio_driver *driver); /* (again) from PROBE; up() tells when it is done */
 bool virtio_is_up(void); /* up() has been called since the last virtio_bring_up(), or is about to be */
 /* Makes the device let go of all memory, as far as can be known without waiting. */
 void virtio_take_down(void);
