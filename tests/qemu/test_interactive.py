@@ -235,3 +235,47 @@ def test_poweroff_is_quick_and_leaves_a_clean_disk(console, image, fsck):
     # init gives programs a second to end, by SIGTERM then SIGKILL
     assert time.monotonic() - start < 4
     fsck(image)
+
+
+def frame_of_top(console):
+    """The next whole screen of `svc top`, as lines without escapes; which of them is shown reversed."""
+    console.expect(r"\x1b\[H")
+    text = console.expect(r"(?=\x1b\[H)")
+    lines = [line for line in text.split("\r\n")]
+    plain = [re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", line) for line in lines]
+    chosen = [p.split()[0] for line, p in zip(lines, plain) if "\x1b[7m" in line]
+    return plain, chosen
+
+
+def frame_where(console, condition):
+    """Within some screens the condition holds."""
+    for _ in range(60): # each key makes one
+        plain, chosen = frame_of_top(console)
+        if condition(plain, chosen):
+            return plain, chosen
+    pytest.fail(f"not seen, the last: {plain}, chosen {chosen}")
+
+
+def test_top_fills_the_screen_and_takes_keys(console):
+    assert console.run("stty size").strip() == "24 80"
+    console.type("(until svc status tty | grep -q 'restarts *1'; do sleep 0.5; done; sleep 2; stty rows 9 cols 40 </dev/console) & svc top\r")
+    plain, chosen = frame_where(console, lambda p, c: len(p) > 10)
+    assert len(plain) <= 24 and all(len(line) <= 80 for line in plain), plain
+    assert plain[0].startswith("sort:") and plain[1].split()[:2] == ["NAME", "STATE"] and len(chosen) == 1, plain
+    console.type("n")
+    plain, _ = frame_where(console, lambda p, c: [x.split()[0] for x in p[2:5]] == sorted(x.split()[0] for x in p[2:5]))
+    names = [line.split()[0] for line in plain[2:] if re.search(r" (running|absent) ", line)]
+    assert names == sorted(names) and "vfs" in names, plain
+    for _ in range(names.index("tty") + 20): # k stops at the first
+        console.type("k")
+    frame_where(console, lambda p, c: c == [names[0]])
+    for _ in range(names.index("tty")):
+        console.type("j")
+    frame_where(console, lambda p, c: c == ["tty"])
+    console.type("K")
+    plain, _ = frame_where(console, lambda p, c: p[-1].startswith("killed tty"))
+    frame_where(console, lambda p, c: any(re.match(r"tty +running +\d+\.\d +\d+ +1 ", line) for line in p))
+    frame_where(console, lambda p, c: len(p) <= 9 and all(len(line) <= 40 for line in p) and c == ["tty"])
+    console.type("q")
+    console.prompt()
+    assert "-icanon" not in console.run("stty -a") # the terminal is as it was
