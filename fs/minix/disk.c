@@ -97,7 +97,7 @@ static void transfer_done(struct block_request *request, int status)
 	server_progress();
 }
 
-void disk_transfer(uint32_t op, uint64_t offset_bytes, void *data, uint32_t length_bytes,
+void disk_transfer(uint32_t op, uint32_t flags, uint64_t offset_bytes, void *data, uint32_t length_bytes,
 		   void (*done)(void *ctx, int status), void *ctx)
 {
 	struct disk_transfer *t = free_transfers;
@@ -107,6 +107,7 @@ void disk_transfer(uint32_t op, uint64_t offset_bytes, void *data, uint32_t leng
 	t->done = done;
 	t->ctx = ctx;
 	t->request.op = op;
+	t->request.flags = flags;
 	t->request.length_bytes = length_bytes;
 	t->request.offset_bytes = offset_bytes;
 	t->request.pool_offset = (uint8_t *)data - pool;
@@ -131,7 +132,7 @@ static int start(struct cache_buf *first, uint32_t op, void (*done)(void *, int)
 
 	if (!free_count)
 		return -X_EAGAIN;
-	disk_transfer(op, (uint64_t)first->blkno * block_size, first->io_data, first->run_blocks * block_size, done, first);
+	disk_transfer(op, 0, (uint64_t)first->blkno * block_size, first->io_data, first->run_blocks * block_size, done, first);
 	return 0;
 }
 

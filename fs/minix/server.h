@@ -35,7 +35,7 @@ void disk_batch_end(void);
 uint32_t disk_room(void);
 uint32_t disk_transfer_bytes_max(void);
 /* Begins one, of which there must be room; done(ctx, status) tells its end. */
-void disk_transfer(uint32_t op, uint64_t offset_bytes, void *data, uint32_t length_bytes,
+void disk_transfer(uint32_t op, uint32_t flags, uint64_t offset_bytes, void *data, uint32_t length_bytes,
 		   void (*done)(void *ctx, int status), void *ctx);
 
 /* ---- store.c ---------------------------------------------------------------------- */

@@ -35,6 +35,7 @@ enum job_state { JOB_FREE, JOB_FETCH, JOB_WRITE, JOB_WRITTEN };
 struct job {
 	uint8_t state;
 	bool begun;                     /* mapped, its transfers are under way */
+	bool durable;                   /* WRITE: its one transfer needs no flush after it */
 	int16_t slot;
 	int32_t status;
 	uint32_t pending;               /* transfers */
@@ -185,7 +186,7 @@ static void begin_transfers(struct job *job, const uint64_t *zones, uint32_t cou
 		uint8_t *to = data + (size_t)at * unit_bytes();
 
 		if (zones[at])
-			disk_transfer(op, zones[at] * unit_bytes(), to, n * unit_bytes(), transfer_done,
+			disk_transfer(op, job->durable ? BLOCK_FUA : 0, zones[at] * unit_bytes(), to, n * unit_bytes(), transfer_done,
 				      job);
 		else if (op == BLOCK_READ)
 			memset(to, 0, (size_t)n * unit_bytes());
@@ -248,6 +249,7 @@ static int begin(struct job *job)
 	if (disk_room() < count_runs(zones, count))
 		return -X_EWAIT;
 	job->backed = find_backed(job, zones, count);
+	job->durable &= count_runs(zones, count) == 1;
 	begin_transfers(job, zones, count);
 	return 0;
 }
@@ -297,7 +299,8 @@ static void write_done(struct job *job)
 {
 	struct content *c = content_by_id(job->content);
 
-	cache_note_write(&fs.cache, job->status);
+	if (!job->durable || job->status)
+		cache_note_write(&fs.cache, job->status);
 	if (job->status || !c) {
 		write_errors += job->status != 0;
 		if (c)
@@ -308,7 +311,8 @@ static void write_done(struct job *job)
 	slot_used[job->slot] = false;
 	job->slot = -1;
 	job->state = JOB_WRITTEN;
-	job->serial = fs.cache.flush_gen;
+	job->serial = job->durable ? 0 : fs.cache.flush_gen;
+	unpin_due |= job->durable;
 	writes--;
 	written++;
 	if (written > JOBS_MAX / 2)
@@ -567,6 +571,21 @@ static bool writes_remain(const struct sync *sync, uint32_t ino)
 	return false;
 }
 
+/* Nothing is on its way to the disk, or there without a flush, and nothing of the
+ * metadata is to go: what is written now is all that a sync has to wait for. */
+static bool all_is_stable(void)
+{
+	return !writes && !written && cache_is_stable(&fs.cache);
+}
+
+/* The only write of a sync: its answer says that it is durable, and saves a flush and
+ * the wait for it. */
+static void make_durable(void)
+{
+	if (writes == 1 && last_waiting && last_waiting->state == JOB_WRITE)
+		last_waiting->durable = true;
+}
+
 int store_sync(struct store_sync *opaque, uint32_t ino)
 {
 	struct sync *sync = (void *)opaque;
@@ -583,12 +602,19 @@ int store_sync(struct store_sync *opaque, uint32_t ino)
 		sync->state = SYNC_CLEANING;
 	}
 	if (sync->state == SYNC_CLEANING) {
+		bool stable = ino && all_is_stable();
+
 		status = !ino ? clean_all(sync) : c ? clean_content(sync, c) : 0;
 		if (status)
 			return status;
 		sync->serial = last_serial;
 		sync->state = SYNC_WRITING;
+		if (stable)
+			make_durable();
 		store_run();
+		/* Metadata on its way beside the bytes, not after them: one wait fewer. What of
+		 * it changes meanwhile is written again. */
+		cache_write_back(&fs.cache, UINT32_MAX);
 	}
 	if (sync->state == SYNC_WRITING) {
 		if (writes_remain(sync, ino))
