@@ -167,6 +167,14 @@ bool inode_slot_is_unlinked(const struct fsys *fs, const void *slot)
 	return node.mode && !node.link_count;
 }
 
+/* Not counted as damage, for not all come by a name: what was still on its way to or from
+ * the bytes of a file that has gone meets its inode like this, too. */
+static int unused(struct fsys *fs, const char *reason)
+{
+	fs->reason = reason;
+	return -X_EUCLEAN;
+}
+
 static int validate(struct fsys *fs, const struct fsys_node *node)
 {
 	switch (node->mode & FSYS_S_IFMT) {
@@ -186,7 +194,7 @@ static int validate(struct fsys *fs, const struct fsys_node *node)
 	case FSYS_S_IFSOCK:
 		return 0;
 	case 0:
-		return fsys_damaged(fs, "a name leads to an unused inode");
+		return unused(fs, "a name leads to an unused inode");
 	default:
 		return fsys_damaged(fs, "an inode has no known type");
 	}
@@ -210,7 +218,7 @@ static int load(struct fsys *fs, uint32_t ino, bool unlinked_too,
 	if (status)
 		return status;
 	if (!node.link_count && !unlinked_too)
-		return fsys_damaged(fs, "a name leads to an unlinked inode");
+		return unused(fs, "a name leads to an unlinked inode");
 	status = take_slot(fs, ino, out);
 	if (status)
 		return status;
@@ -226,7 +234,7 @@ int inode_get(struct fsys *fs, uint32_t ino, struct fsys_node **out)
 	if (!ip)
 		return load(fs, ino, false, out);
 	if (!ip->mode || (!ip->link_count && !ip->holds))
-		return fsys_damaged(fs, "a name leads to an unlinked inode");
+		return unused(fs, "a name leads to an unlinked inode");
 	if (ip->use_serial != cache_use_serial) /* stores are logged */
 		ip->use_serial = cache_use_serial;
 	*out = ip;

@@ -103,6 +103,13 @@ static void soon(void *ctx)
 
 /* ---- the loop's hooks ---------------------------------------------------------------- */
 
+static void protect(void)
+{
+	if (minix_protect(&fs))
+		server_log("damaged (%s): read-only from now on; to be checked with `minixfs check`",
+			   fs.reason ? fs.reason : "an inode cannot be freed");
+}
+
 /* True if there is more to do at once. */
 static bool run_what_waits(void)
 {
@@ -130,6 +137,7 @@ static void batch_end(void)
 			progress = false;
 			again = run_what_waits();
 		}
+		protect();
 		disk_batch_end();
 	} while (progress && ++round < ROUNDS_MAX);
 	if (progress || again)

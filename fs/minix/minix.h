@@ -171,6 +171,9 @@ int minix_unmount(struct fsys *fs, struct cache_sync *sync, bool force);
 
 /* From now on nothing is changed. As for minix_unmount(), but all goes on. */
 int minix_make_read_only(struct fsys *fs, struct cache_sync *sync);
+/* Nonsense was met: from now on nothing is changed, or it would spread. What was changed
+ * before is still written. True if that is so since now. */
+bool minix_protect(struct fsys *fs);
 /* -X_EROFS: the device is read-only, or what is on it damaged or not to be written. */
 int minix_make_writable(struct fsys *fs);
 

@@ -277,6 +277,25 @@ static void supply(struct content *c, const struct job *job)
 	}
 }
 
+static void fetch_half(struct content *c, uint64_t offset, uint64_t bytes, int status)
+{
+	if (store_fetch(c, offset, bytes))
+		content_failed(c, offset, bytes, status);
+}
+
+/* One bad page does not take along the others: each half is tried alone. */
+static void fetch_failed(struct content *c, const struct job *failed)
+{
+	uint64_t half = failed->bytes / 2 / CONTENT_PAGE * CONTENT_PAGE;
+
+	if (c->dead || !half || failed->offset >= c->bytes) {
+		content_failed(c, failed->offset, failed->bytes, failed->status);
+		return;
+	}
+	fetch_half(c, failed->offset, half, failed->status);
+	fetch_half(c, failed->offset + half, failed->bytes - half, failed->status);
+}
+
 static void fetch_done(struct job *job)
 {
 	struct content *c = content_by_id(job->content);
@@ -288,9 +307,14 @@ static void fetch_done(struct job *job)
 		(void)store_fetch(c, again.offset, again.bytes);
 		return;
 	}
-	if (c && job->status)
-		x_mem_supply(c->memory, job->offset, NULL, job->bytes, -X_EIO);
-	else if (c && job->offset < c->bytes)
+	if (c && job->status) {
+		struct job failed = *job;
+
+		end_job(job);
+		fetch_failed(c, &failed);
+		return;
+	}
+	if (c && job->offset < c->bytes)
 		supply(c, job);
 	end_job(job);
 }
@@ -673,7 +697,7 @@ int store_unmount(struct store_sync *opaque)
 	struct sync *sync = (void *)opaque;
 	int status;
 
-	if (fs.state == MINIX_MOUNTED && !fs.limits.read_only) {
+	if (fs.state == MINIX_MOUNTED && (!fs.limits.read_only || fs.damage_count)) {
 		status = fsys_reap(&fs);        /* first, or each step would be synced */
 		if (!status)
 			status = store_sync(opaque, 0);

@@ -348,6 +348,14 @@ int minix_make_read_only(struct fsys *fs, struct cache_sync *sync)
 	return cache_sync(&fs->cache, sync);
 }
 
+bool minix_protect(struct fsys *fs)
+{
+	if (!fs->damage_count || fs->limits.read_only || fs->state != MINIX_MOUNTED)
+		return false;
+	fs->limits.read_only = true;
+	return true;
+}
+
 int minix_make_writable(struct fsys *fs)
 {
 	if (!fs->limits.read_only)

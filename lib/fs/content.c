@@ -2,6 +2,7 @@
 /* Files in memory; content.h tells what they are. */
 
 #include "lib/fs/server.h"
+#include "lib/region/region.h"
 
 enum {
 	BUCKETS = 1024,
@@ -15,6 +16,7 @@ struct page_request {
 	bool used, write;
 	uint64_t content;
 	uint64_t offset, bytes;
+	uint64_t failures;              /* content_failures when it came */
 };
 
 static struct content *contents;
@@ -23,6 +25,8 @@ static struct content *buckets[BUCKETS];
 static struct page_request requests[PAGE_REQUESTS_MAX];
 static uint32_t request_count;
 static uint32_t hand;                   /* of the search for a slot */
+uint64_t content_failures;
+REGION_SCRATCH uint64_t content_patience;
 
 /* ---- the table ---------------------------------------------------------------- */
 
@@ -309,13 +313,35 @@ void content_tidy(void)
 
 /* ---- pages ------------------------------------------------------------------------ */
 
+void content_failed(struct content *c, uint64_t offset, uint64_t bytes, int status)
+{
+	c->failed_offset = offset;
+	c->failed_bytes = bytes;
+	c->failed_status = status;
+	c->failed_serial = ++content_failures;
+	x_mem_supply(c->memory, offset, NULL, bytes, -X_EIO);
+	server_progress();
+}
+
+/* Why the page at OFFSET did not come, for a request that has waited for it; or 0. */
+static int failure_of(const struct content *c, uint64_t offset)
+{
+	offset -= offset % CONTENT_PAGE;
+	if (c->failed_serial <= content_patience || offset < c->failed_offset ||
+	    offset - c->failed_offset >= c->failed_bytes)
+		return 0;
+	return c->failed_status;
+}
+
 int content_fetch(struct content *c, uint64_t offset, uint64_t bytes)
 {
 	bool goes_on = offset <= c->ahead_end && offset + c->ahead_bytes >= c->ahead_end;
 	uint32_t ahead = goes_on && c->ahead_bytes ? 2 * c->ahead_bytes : AHEAD_BYTES_MIN;
 	uint64_t end = offset + bytes;
-	int status;
+	int status = failure_of(c, offset);
 
+	if (status)
+		return status;
 	offset -= offset % CONTENT_PAGE;
 	if (ahead > AHEAD_BYTES_MAX)
 		ahead = AHEAD_BYTES_MAX;
@@ -345,7 +371,9 @@ int content_hold(struct content *c, uint64_t offset, uint64_t bytes)
 	if ((uint64_t)held == bytes)
 		return 0;
 	offset += held;
-	status = store_fetch(c, offset - offset % CONTENT_PAGE, CONTENT_PAGE);
+	status = failure_of(c, offset);
+	if (!status)
+		status = store_fetch(c, offset - offset % CONTENT_PAGE, CONTENT_PAGE);
 	if (status)
 		return status;
 	/* It may be there at once. */
@@ -373,6 +401,7 @@ static int run(const struct page_request *request)
 	struct content *c = content_by_id(request->content);
 	int status;
 
+	content_patience = request->failures;
 	if (!c || request->offset >= c->bytes)
 		return 0;       /* nobody maps it any more */
 	if (c->dead) {
@@ -388,7 +417,7 @@ static int run(const struct page_request *request)
 
 void content_page_missing(const struct x_in *in)
 {
-	struct page_request now = { true, in->msg.a[2], in->object, in->msg.a[0], in->msg.a[1] };
+	struct page_request now = { true, in->msg.a[2], in->object, in->msg.a[0], in->msg.a[1], content_failures };
 	int status = run(&now);
 	uint32_t i;
 

@@ -29,6 +29,10 @@ struct content {
 	/* reading ahead */
 	uint64_t ahead_end;             /* bytes asked for up to here */
 	uint32_t ahead_bytes;           /* how much at once */
+	/* what could not be had last: for those who waited for it */
+	uint64_t failed_offset, failed_bytes;
+	uint64_t failed_serial;         /* 0: nothing */
+	int failed_status;
 	uint64_t sweep;                 /* the store's: where writing back goes on */
 	struct content *hash_next;
 };
@@ -52,6 +56,14 @@ void content_resize(struct content *c, uint64_t bytes);
 int content_hold(struct content *c, uint64_t offset, uint64_t bytes);
 /* Pages around offset are wanted; reads ahead if the reader goes on. */
 int content_fetch(struct content *c, uint64_t offset, uint64_t bytes);
+/*
+ * The store could not bring these: who waits for them gets STATUS, and who comes later
+ * makes it try again. What came before the request at hand is no answer to it: it
+ * notes content_failures when it comes, and says so in content_patience when it runs.
+ */
+void content_failed(struct content *c, uint64_t offset, uint64_t bytes, int status);
+extern uint64_t content_failures;       /* ever */
+extern uint64_t content_patience;
 /* The kernel knows of reads and writes that the inode doesn't yet. */
 void content_note_times(uint32_t ino);
 /* Writes clear set-id bits: streams ask if there are some. */

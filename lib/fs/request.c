@@ -90,6 +90,7 @@ static bool run(struct request *r, bool *again)
 	r->handle = X_NO_HANDLE;
 	r->set_cursor = false;
 	memset(&r->reply, 0, sizeof(r->reply));
+	content_patience = r->failures;
 	status = r->in.object ? file_request(r) : fs_request(r);
 	*again |= status == -X_EAGAIN;
 	if (status == -X_EWAIT || status == -X_EAGAIN)
@@ -111,6 +112,7 @@ void request_take(const struct x_in *in)
 		out_close(in->handles[i]);
 	memset(&now.in + 1, 0, sizeof(now) - offsetof(struct request, in) - sizeof(now.in));
 	now.in = *in;
+	now.failures = content_failures;
 	ended = run(&now, &again);
 	if (ended || again)
 		server_progress();

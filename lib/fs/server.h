@@ -50,6 +50,7 @@ struct request {
 	uint32_t ino;                   /* reads, writes: the file */
 	uint64_t offset;                /* where the transfer began */
 	uint32_t done_bytes;
+	uint64_t failures;              /* content_failures when it came */
 	struct store_sync sync;
 	/* the answer */
 	struct x_msg reply;

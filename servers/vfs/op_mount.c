@@ -89,7 +89,8 @@ static void remount(struct request *r)
 		request_finish(r, m && bytes < 0 ? bytes : -X_EINVAL);
 		return;
 	}
-	only_ours = m->internal || (rdonly == m->rdonly && !bytes &&
+	/* A filesystem may have become read-only by itself: it is asked to be writable again. */
+	only_ours = m->internal || (rdonly && m->rdonly && !bytes &&
 				    !((m->options ^ r->in.msg.a[0]) & MOUNT_NOATIME));
 	if (only_ours) {
 		if (rdonly == m->rdonly)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Filesystems: the same random operations everywhere, files in memory, old versions, full disks."""
 import os
+import struct
 import subprocess
 
 import pytest
@@ -63,6 +64,33 @@ def test_large_blocks_are_read(guest, tmp_path, root):
     result = guest("cmp /bin/busybox /usr/../bin/busybox && md5sum </bin/busybox; touch /x 2>&1 | grep -c Read-only", image=path)
     wanted = subprocess.run("md5sum </bin/busybox", shell=True, capture_output=True, text=True, check=True).stdout.split()
     assert result.text.split() == [*wanted, "1"], result.text
+
+
+def damage_file_of_size(path, size):
+    """The first zone of the one file of that size becomes one that no disk has."""
+    with open(path, "r+b") as stream:
+        stream.seek(1024)
+        inodes, inode_map, zone_map = struct.unpack("<I2xHH", stream.read(10))
+        table = (2 + inode_map + zone_map) * 1024
+        stream.seek(table)
+        found = [i for i, inode in enumerate(struct.iter_unpack("<HHHHI52x", stream.read(inodes * 64))) if inode[4] == size]
+        assert len(found) == 1
+        stream.seek(table + found[0] * 64 + 24)
+        stream.write(struct.pack("<I", 0xFFFFFFF0))
+
+
+def test_damage_makes_it_read_only(guest, image, tmp_path):
+    """Where nonsense is met nothing is changed any more; what can be read is, and what was written before is there."""
+    odd = tmp_path / "odd"
+    odd.write_bytes(b"x" * 12345)
+    minixfs("add", image, odd, "/root/odd")
+    damage_file_of_size(image, 12345)
+    result = guest("echo before >/root/before; cat /root/odd >/dev/null 2>&1 || echo unreadable; sleep 0.1; "
+                   "touch /root/x 2>&1 | grep -c Read-only; echo y 2>&1 >>/root/before | grep -c Read-only; "
+                   "mount -o remount,rw / 2>/dev/null || echo refused; md5sum </bin/busybox >/dev/null && echo read; "
+                   "/bin/svc log -k | grep -c 'minix.*read-only from now on'; sync; cat /root/before", image=image)
+    assert result.text.split() == ["unreadable", "1", "1", "refused", "read", "1", "before"], result.text
+    assert minixfs("cat", image, "/root/before") == b"before\n"
 
 
 def test_full_to_the_last_block(guest, image, fsck):
