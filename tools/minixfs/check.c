@@ -6,41 +6,17 @@
  * that a mistake there shows here.
  */
 
-#include "tools/minixfs/check.h"
+#include "tools/minixfs/check_state.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/minix/minix_format.h"
-#include "lib/fs/fsys.h"
-
 enum { REPORTS_MAX = 100 };
 
-struct check {
-	int fd;
-	uint64_t offset_bytes;
-	FILE *report;
-	struct check_result *result;
-
-	struct minix_super_disk super;          /* of V1 and V2 as if it were V3's */
-	uint32_t version, name_bytes, inode_bytes, entry_bytes, number_bytes;
-	uint32_t block_size;
-	uint32_t first_zone;
-	uint8_t *inode_map, *zone_map;
-	struct minix_inode_disk *inodes;        /* [0] is inode 1; as if of V3 */
-	uint32_t *owner;                        /* of each zone; 0: none */
-	uint32_t *links;                        /* names found of each inode */
-	uint32_t *parent;                       /* of each directory */
-	uint32_t *todo;                         /* directories to walk */
-	uint32_t todo_count;
-};
-
-__attribute__((format(printf, 2, 3)))
-static void problem(struct check *c, const char *format, ...)
+void check_problem(struct check *c, const char *format, ...)
 {
 	va_list arguments;
 
@@ -52,7 +28,7 @@ static void problem(struct check *c, const char *format, ...)
 	fputc('\n', c->report);
 }
 
-static bool read_blocks(struct check *c, uint32_t block, uint32_t count, void *out)
+bool check_read(struct check *c, uint32_t block, uint32_t count, void *out)
 {
 	size_t length = (size_t)count * c->block_size;
 	uint64_t at = c->offset_bytes + (uint64_t)block * c->block_size;
@@ -68,9 +44,11 @@ static bool read_blocks(struct check *c, uint32_t block, uint32_t count, void *o
 	return true;
 }
 
-static bool bit_is_set(const uint8_t *map, uint32_t bit)
+bool check_write(struct check *c, uint32_t block, uint32_t count, const void *data)
 {
-	return map[bit / 8] >> bit % 8 & 1;
+	size_t length = (size_t)count * c->block_size;
+
+	return pwrite(c->fd, data, length, c->offset_bytes + (uint64_t)block * c->block_size) == (ssize_t)length;
 }
 
 /* ---- loading ----------------------------------------------------------- */
@@ -136,10 +114,9 @@ static const char *check_super(struct check *c)
 	return NULL;
 }
 
-/* From the last to the first, in place. */
 static void widen_inodes(struct check *c)
 {
-	const struct minix_old_inode_disk *old = (const void *)c->inodes;
+	const struct minix_old_inode_disk *old = c->old_inodes;
 	uint32_t i = c->super.inode_count, zone;
 
 	while (i-- > 0) {
@@ -173,11 +150,13 @@ static const char *load(struct check *c)
 	if (!c->inode_map || !c->zone_map || !c->inodes || !c->owner ||
 	    !c->links || !c->parent || !c->todo)
 		return "out of memory";
-	good = read_blocks(c, block, s->inode_map_blocks, c->inode_map);
+	good = check_read(c, block, s->inode_map_blocks, c->inode_map);
 	block += s->inode_map_blocks;
-	good = good && read_blocks(c, block, s->zone_map_blocks, c->zone_map);
+	good = good && check_read(c, block, s->zone_map_blocks, c->zone_map);
 	block += s->zone_map_blocks;
-	good = good && read_blocks(c, block, table_blocks, c->inodes);
+	if (c->version == 1)
+		c->old_inodes = malloc((size_t)table_blocks * c->block_size);
+	good = good && check_read(c, block, table_blocks, c->old_inodes ? (void *)c->old_inodes : c->inodes);
 	if (good && c->version == 1)
 		widen_inodes(c);
 	return good ? NULL : "cannot read the image";
@@ -188,6 +167,7 @@ static void unload(struct check *c)
 	free(c->inode_map);
 	free(c->zone_map);
 	free(c->inodes);
+	free(c->old_inodes);
 	free(c->owner);
 	free(c->links);
 	free(c->parent);
@@ -199,11 +179,11 @@ static void unload(struct check *c)
 static bool claim_zone(struct check *c, uint32_t ino, uint32_t zone)
 {
 	if (zone < c->first_zone || zone >= c->super.zone_count) {
-		problem(c, "inode %u: zone %u lies outside the data area", ino, zone);
+		check_problem(c, "inode %u: zone %u lies outside the data area", ino, zone);
 		return false;
 	}
 	if (c->owner[zone]) {
-		problem(c, "inode %u: zone %u belongs to inode %u too", ino, zone,
+		check_problem(c, "inode %u: zone %u belongs to inode %u too", ino, zone,
 			c->owner[zone]);
 		return false;
 	}
@@ -219,36 +199,74 @@ struct file {
 	uint64_t blocks;        /* by the file's size */
 };
 
-static void walk_tree(struct check *c, struct file *file, uint32_t zone,
-		      int level, uint64_t first, uint64_t span)
+/* Gives a zone back that was claimed. */
+static bool unclaim(struct check *c, uint32_t zone)
 {
-	uint32_t per = c->block_size / c->number_bytes;
-	void *numbers;
-	uint32_t i;
+	c->owner[zone] = 0;
+	c->result->zones_used--;
+	return false;
+}
 
-	if (!zone || !claim_zone(c, file->ino, zone))
-		return;
-	if (level == 0) {
-		if (first >= file->blocks)
-			problem(c, "inode %u: zone %u lies behind its end", file->ino,
-				zone);
-		else if (first < file->zone_max)
-			file->zones[first] = zone;
+static bool walk_tree(struct check *c, struct file *file, uint32_t zone, int level, uint64_t first, uint64_t span);
+
+static void walk_numbers(struct check *c, struct file *file, uint32_t zone, int level,
+			 uint64_t first, uint64_t span)
+{
+	uint32_t per = c->block_size / c->number_bytes, i;
+	void *numbers = malloc(c->block_size);
+	bool changed = false;
+
+	if (!numbers || !check_read(c, zone, 1, numbers)) {
+		check_problem(c, "inode %u: zone %u can't be read", file->ino, zone);
+		free(numbers);
 		return;
 	}
-	numbers = malloc(c->block_size);
-	if (numbers && read_blocks(c, zone, 1, numbers))
-		for (i = 0; i < per; i++)
-			walk_tree(c, file, c->version == 1 ? ((uint16_t *)numbers)[i] : ((uint32_t *)numbers)[i],
-				  level - 1,
-				  first + i * (span / per), span / per);
-	else
-		problem(c, "inode %u: zone %u can't be read", file->ino, zone);
+	for (i = 0; i < per; i++) {
+		uint32_t number = c->version == 1 ? ((uint16_t *)numbers)[i] : ((uint32_t *)numbers)[i];
+
+		if (walk_tree(c, file, number, level - 1, first + i * (span / per), span / per))
+			continue;
+		changed = true;
+		if (c->version == 1)
+			((uint16_t *)numbers)[i] = 0;
+		else
+			((uint32_t *)numbers)[i] = 0;
+	}
+	if (changed && c->repair)
+		check_write(c, zone, 1, numbers);
 	free(numbers);
 }
 
+/* False: nothing may point there. */
+static bool walk_tree(struct check *c, struct file *file, uint32_t zone,
+		      int level, uint64_t first, uint64_t span)
+{
+	if (!zone)
+		return true;
+	if (!claim_zone(c, file->ino, zone))
+		return false;
+	if (level > 0) {
+		walk_numbers(c, file, zone, level, first, span);
+		return true;
+	}
+	if (first >= file->blocks) {
+		check_problem(c, "inode %u: zone %u lies behind its end", file->ino, zone);
+		return unclaim(c, zone);
+	}
+	if (first < file->zone_max)
+		file->zones[first] = zone;
+	return true;
+}
+
+static void walk_pointer(struct check *c, struct file *file, uint32_t *zone, int level,
+			 uint64_t first, uint64_t span)
+{
+	if (!walk_tree(c, file, *zone, level, first, span) && c->repair)
+		*zone = 0;
+}
+
 static void walk_zones(struct check *c, struct file *file,
-		       const struct minix_inode_disk *inode)
+		       struct minix_inode_disk *inode)
 {
 	uint64_t per = c->block_size / c->number_bytes;
 	uint64_t first = MINIX_DIRECT_ZONES;
@@ -258,62 +276,81 @@ static void walk_zones(struct check *c, struct file *file,
 	file->blocks = ((uint64_t)inode->size_bytes + c->block_size - 1) /
 		       c->block_size;
 	for (i = 0; i < MINIX_DIRECT_ZONES; i++)
-		walk_tree(c, file, inode->zone[i], 0, i, 1);
+		walk_pointer(c, file, &inode->zone[i], 0, i, 1);
 	for (i = 1; i <= (c->version == 1 ? 2 : 3); i++, first += span, span *= per)
-		walk_tree(c, file, inode->zone[MINIX_ZONE_SINGLE + i - 1], i, first,
-			  span);
+		walk_pointer(c, file, &inode->zone[MINIX_ZONE_SINGLE + i - 1], i, first, span);
 }
 
 /* ---- inodes and directories ------------------------------------------------- */
 
-static void walk_inode(struct check *c, uint32_t ino)
+static bool check_sizes(struct check *c, uint32_t ino, struct minix_inode_disk *inode)
 {
-	const struct minix_inode_disk *inode = &c->inodes[ino - 1];
-	struct file file = { .ino = ino };
-
-	c->result->inodes_used++;
-	switch (inode->mode & FSYS_S_IFMT) {
-	case FSYS_S_IFREG:
-		c->result->files++;
-		walk_zones(c, &file, inode);
-		break;
-	case FSYS_S_IFLNK:
-		c->result->others++;
-		if (!inode->size_bytes || inode->size_bytes > c->block_size)
-			problem(c, "inode %u: a link of %u bytes", ino,
-				inode->size_bytes);
-		walk_zones(c, &file, inode);
-		break;
-	case FSYS_S_IFDIR:
-		/* Its zones are walked with its entries. */
-		c->result->directories++;
-		c->todo[c->todo_count++] = ino;
-		break;
-	case FSYS_S_IFCHR:
-	case FSYS_S_IFBLK:
-	case FSYS_S_IFIFO:
-	case FSYS_S_IFSOCK:
-		c->result->others++;
-		break;
-	default:
-		problem(c, "inode %u: its mode is %o", ino, inode->mode);
+	if (inode->size_bytes > c->super.max_size_bytes) {
+		check_problem(c, "inode %u: its size is %u", ino, inode->size_bytes);
+		if (c->repair)
+			inode->size_bytes = c->super.max_size_bytes;
 	}
-	if (inode->size_bytes > c->super.max_size_bytes)
-		problem(c, "inode %u: its size is %u", ino, inode->size_bytes);
+	if (FSYS_ISLNK(inode->mode) && (!inode->size_bytes || inode->size_bytes > c->block_size)) {
+		check_problem(c, "inode %u: a link of %u bytes", ino, inode->size_bytes);
+		return false;
+	}
+	if (!FSYS_ISDIR(inode->mode))
+		return true;
+	if (inode->size_bytes / c->entry_bytes < 2 || inode->size_bytes / c->block_size > c->super.zone_count) {
+		check_problem(c, "directory %u: its size is %u", ino, inode->size_bytes);
+		return false;
+	}
+	if (inode->size_bytes % c->entry_bytes) {
+		check_problem(c, "directory %u: its size is %u", ino, inode->size_bytes);
+		if (c->repair)
+			inode->size_bytes -= inode->size_bytes % c->entry_bytes;
+	}
+	return true;
 }
 
-static void check_dot(struct check *c, uint32_t dir, uint32_t index,
+bool check_inode(struct check *c, uint32_t ino)
+{
+	struct minix_inode_disk *inode = &c->inodes[ino - 1];
+	struct file file = { .ino = ino };
+
+	switch (inode->mode & FSYS_S_IFMT) {
+	case FSYS_S_IFREG: case FSYS_S_IFLNK: case FSYS_S_IFDIR: case FSYS_S_IFCHR:
+	case FSYS_S_IFBLK: case FSYS_S_IFIFO: case FSYS_S_IFSOCK:
+		break;
+	default:
+		check_problem(c, "inode %u: its mode is %o", ino, inode->mode);
+		return false;
+	}
+	if (!check_sizes(c, ino, inode))
+		return false;
+	c->result->inodes_used++;
+	c->result->files += FSYS_ISREG(inode->mode);
+	c->result->directories += FSYS_ISDIR(inode->mode);
+	c->result->others += !FSYS_ISREG(inode->mode) && !FSYS_ISDIR(inode->mode);
+	if (FSYS_ISDIR(inode->mode)) /* its zones are walked with its entries */
+		c->todo[c->todo_count++] = ino;
+	else if (FSYS_ISREG(inode->mode) || FSYS_ISLNK(inode->mode))
+		walk_zones(c, &file, inode);
+	return true;
+}
+
+/* False: it is not what it must be. */
+static bool check_dot(struct check *c, uint32_t dir, uint32_t index,
 		      const struct minix_dirent_disk *slot)
 {
 	static const char *const names[] = { ".", ".." };
 	uint32_t wanted = index ? c->parent[dir] : dir;
 
+	c->links[wanted]++;
 	if (strncmp(slot->name, names[index], MINIX_NAME_MAX))
-		problem(c, "directory %u: entry %u is not \"%s\"", dir, index,
+		check_problem(c, "directory %u: entry %u is not \"%s\"", dir, index,
 			names[index]);
 	else if (slot->ino != wanted)
-		problem(c, "directory %u: \"%s\" is %u, not %u", dir, names[index],
+		check_problem(c, "directory %u: \"%s\" is %u, not %u", dir, names[index],
 			slot->ino, wanted);
+	else
+		return true;
+	return false;
 }
 
 static bool name_is_good(const struct minix_dirent_disk *slot)
@@ -324,92 +361,162 @@ static bool name_is_good(const struct minix_dirent_disk *slot)
 	       strcmp(slot->name, ".") && strcmp(slot->name, "..");
 }
 
-static void check_entry(struct check *c, uint32_t dir, uint32_t index,
+/* False: the entry may not stay. */
+static bool check_entry(struct check *c, uint32_t dir, uint32_t index,
 			const struct minix_dirent_disk *slot)
 {
 	uint32_t ino = slot->ino;
 
-	if (index < 2)
-		check_dot(c, dir, index, slot);
-	else if (ino && !name_is_good(slot))
-		problem(c, "directory %u: entry %u has a bad name", dir, index);
 	if (!ino)
-		return;
+		return true;
+	if (!name_is_good(slot)) {
+		check_problem(c, "directory %u: entry %u has a bad name", dir, index);
+		return false;
+	}
 	if (ino > c->super.inode_count) {
-		problem(c, "directory %u: entry %u is inode %u, which can't be", dir,
+		check_problem(c, "directory %u: entry %u is inode %u, which can't be", dir,
 			index, ino);
-		return;
+		return false;
 	}
-	c->links[ino]++;
-	if (index < 2)
-		return;
-	if (c->links[ino] == 1) {
-		c->parent[ino] = dir;
-		walk_inode(c, ino);
-	} else if (FSYS_ISDIR(c->inodes[ino - 1].mode)) {
-		problem(c, "directory %u: inode %u is a directory elsewhere too", dir,
+	if (c->links[ino] && FSYS_ISDIR(c->inodes[ino - 1].mode)) {
+		check_problem(c, "directory %u: inode %u is a directory elsewhere too", dir,
 			ino);
+		return false;
+	}
+	if (c->links[ino]++)
+		return true;
+	c->parent[ino] = dir;
+	if (check_inode(c, ino))
+		return true;
+	c->links[ino]--;
+	return false;
+}
+
+/* A directory's blocks, and its entries as if they were V3's. */
+struct listing {
+	uint64_t count, blocks;
+	uint32_t *zones;
+	uint8_t *raw;
+	struct minix_dirent_disk *slots;
+	bool changed;
+};
+
+static void set_entry(struct check *c, struct listing *l, uint64_t index, uint32_t ino, const char *name)
+{
+	uint8_t *at = l->raw + index * c->entry_bytes;
+
+	memset(at, 0, c->entry_bytes);
+	if (c->version == 3)
+		*(uint32_t *)at = ino;
+	else
+		*(uint16_t *)at = ino;
+	memcpy(at + c->entry_bytes - c->name_bytes, name, strlen(name));
+	l->slots[index].ino = ino;
+	l->changed = true;
+}
+
+/* Of names that are there twice the later goes; its inode has one link too many till the next pass. */
+static void check_doubles(struct check *c, uint32_t dir, struct listing *l)
+{
+	uint64_t i, k, buckets = l->count * 2 + 1;
+	uint32_t *first = calloc(buckets, sizeof(*first));
+
+	for (i = 0; first && i < l->count; i++) {
+		uint64_t hash = 5381;
+
+		if (!l->slots[i].ino)
+			continue;
+		for (k = 0; k < MINIX_NAME_MAX && l->slots[i].name[k]; k++)
+			hash = hash * 33 + (uint8_t)l->slots[i].name[k];
+		for (k = hash % buckets; first[k]; k = (k + 1) % buckets)
+			if (!strncmp(l->slots[first[k] - 1].name, l->slots[i].name, MINIX_NAME_MAX))
+				break;
+		if (!first[k]) {
+			first[k] = i + 1;
+			continue;
+		}
+		check_problem(c, "directory %u: \"%.60s\" is there twice", dir, l->slots[i].name);
+		if (c->repair)
+			set_entry(c, l, i, 0, "");
+	}
+	free(first);
+}
+
+/* A directory ends ahead of a hole; one that has no beginning is none. */
+static void cut_at(struct check *c, uint32_t dir, struct listing *l, uint64_t block)
+{
+	struct minix_inode_disk *inode = &c->inodes[dir - 1];
+
+	check_problem(c, "directory %u: it has a hole", dir);
+	if (!c->repair)
+		return;
+	if (!block)
+		inode->mode = 0;
+	else if (inode->size_bytes > block * c->block_size)
+		inode->size_bytes = block * c->block_size;
+	if (l->count > block * c->block_size / c->entry_bytes)
+		l->count = block * c->block_size / c->entry_bytes;
+}
+
+static void load_listing(struct check *c, uint32_t dir, struct listing *l)
+{
+	uint64_t i;
+
+	for (i = 0; i < l->blocks; i++)
+		if (!l->zones[i])
+			cut_at(c, dir, l, i);
+		else if (!check_read(c, l->zones[i], 1, l->raw + i * c->block_size))
+			check_problem(c, "directory %u: it can't be read", dir);
+	for (i = 0; i < l->count; i++) {
+		const uint8_t *from = l->raw + i * c->entry_bytes;
+
+		l->slots[i].ino = c->version == 3 ? *(const uint32_t *)from : *(const uint16_t *)from;
+		memcpy(l->slots[i].name, from + c->entry_bytes - c->name_bytes, c->name_bytes);
 	}
 }
 
-static int compare_names(const void *a, const void *b)
+static void check_listing(struct check *c, uint32_t dir, struct listing *l)
 {
-	return strncmp(((const struct minix_dirent_disk *)a)->name,
-		       ((const struct minix_dirent_disk *)b)->name, MINIX_NAME_MAX);
-}
+	uint64_t i;
 
-static void check_doubles(struct check *c, uint32_t dir,
-			  struct minix_dirent_disk *slots, uint64_t count)
-{
-	uint64_t used = 0, i;
-
-	for (i = 0; i < count; i++)
-		if (slots[i].ino)
-			slots[used++] = slots[i];
-	qsort(slots, used, sizeof(*slots), compare_names);
-	for (i = 1; i < used; i++)
-		if (!compare_names(&slots[i - 1], &slots[i]))
-			problem(c, "directory %u: \"%.60s\" is there twice", dir,
-				slots[i].name);
+	for (i = 0; i < l->count; i++) {
+		if (i < 2) {
+			if (!check_dot(c, dir, i, &l->slots[i]) && c->repair)
+				set_entry(c, l, i, i ? c->parent[dir] : dir, i ? ".." : ".");
+		} else if (!check_entry(c, dir, i, &l->slots[i]) && c->repair) {
+			set_entry(c, l, i, 0, "");
+		}
+	}
+	check_doubles(c, dir, l);
+	for (i = 0; l->changed && i < l->blocks; i++)
+		if (l->zones[i])
+			check_write(c, l->zones[i], 1, l->raw + i * c->block_size);
 }
 
 static void walk_dir(struct check *c, uint32_t dir)
 {
-	const struct minix_inode_disk *inode = &c->inodes[dir - 1];
-	uint64_t count = inode->size_bytes / c->entry_bytes;
-	struct file file = { .ino = dir };
-	struct minix_dirent_disk *slots;
-	uint8_t *raw;
-	uint64_t i;
+	struct minix_inode_disk *inode = &c->inodes[dir - 1];
+	struct listing l = { .count = inode->size_bytes / c->entry_bytes,
+			     .blocks = (inode->size_bytes + c->block_size - 1) / c->block_size };
+	struct file file = { .ino = dir, .zone_max = l.blocks };
 
-	if (inode->size_bytes % c->entry_bytes || count < 2)
-		problem(c, "directory %u: its size is %u", dir, inode->size_bytes);
-	if (inode->size_bytes / c->block_size > c->super.zone_count)
-		return;
-	file.zone_max = (inode->size_bytes + c->block_size - 1) / c->block_size;
-	file.zones = calloc(file.zone_max + 1, sizeof(*file.zones));
-	raw = calloc(file.zone_max + 1, c->block_size);
-	slots = calloc(count + 1, sizeof(*slots));
-	if (!file.zones || !slots || !raw)
+	l.zones = file.zones = calloc(l.blocks + 1, sizeof(*l.zones));
+	l.raw = calloc(l.blocks + 1, c->block_size);
+	l.slots = calloc(l.count + 1, sizeof(*l.slots));
+	if (!l.zones || !l.slots || !l.raw)
 		abort();
 	walk_zones(c, &file, inode);
-	for (i = 0; i < file.zone_max; i++)
-		if (!file.zones[i])
-			problem(c, "directory %u: it has a hole", dir);
-		else if (!read_blocks(c, file.zones[i], 1,
-				      raw + i * c->block_size))
-			problem(c, "directory %u: it can't be read", dir);
-	for (i = 0; i < count; i++) {
-		const uint8_t *from = raw + i * c->entry_bytes;
+	load_listing(c, dir, &l);
+	check_listing(c, dir, &l);
+	free(l.slots);
+	free(l.raw);
+	free(l.zones);
+}
 
-		slots[i].ino = c->version == 3 ? *(const uint32_t *)from : *(const uint16_t *)from;
-		memcpy(slots[i].name, from + c->entry_bytes - c->name_bytes, c->name_bytes);
-		check_entry(c, dir, i, &slots[i]);
-	}
-	check_doubles(c, dir, slots, count);
-	free(slots);
-	free(raw);
-	free(file.zones);
+void check_walk(struct check *c)
+{
+	while (c->todo_count)
+		walk_dir(c, c->todo[--c->todo_count]);
 }
 
 /* ---- what was found against what is noted -------------------------------- */
@@ -418,20 +525,20 @@ static void compare_inodes(struct check *c)
 {
 	uint32_t ino;
 
-	if (!bit_is_set(c->inode_map, 0))
-		problem(c, "bit 0 of the inode bitmap is clear");
+	if (!check_bit(c->inode_map, 0))
+		check_problem(c, "bit 0 of the inode bitmap is clear");
 	for (ino = 1; ino <= c->super.inode_count; ino++) {
-		bool used = bit_is_set(c->inode_map, ino);
+		bool used = check_bit(c->inode_map, ino);
 
 		if (used && !c->links[ino])
-			problem(c, "inode %u: marked used, but has no name", ino);
+			check_problem(c, "inode %u: marked used, but has no name", ino);
 		if (!used && c->links[ino])
-			problem(c, "inode %u: marked free, but has a name", ino);
+			check_problem(c, "inode %u: marked free, but has a name", ino);
 		if (c->links[ino] && c->links[ino] != c->inodes[ino - 1].link_count)
-			problem(c, "inode %u: %u links are noted, %u found", ino,
+			check_problem(c, "inode %u: %u links are noted, %u found", ino,
 				c->inodes[ino - 1].link_count, c->links[ino]);
 		if (!used && c->inodes[ino - 1].mode)
-			problem(c, "inode %u: free, but its mode is %o", ino,
+			check_problem(c, "inode %u: free, but its mode is %o", ino,
 				c->inodes[ino - 1].mode);
 	}
 }
@@ -440,17 +547,31 @@ static void compare_zones(struct check *c)
 {
 	uint32_t zone;
 
-	if (!bit_is_set(c->zone_map, 0))
-		problem(c, "bit 0 of the zone bitmap is clear");
+	if (!check_bit(c->zone_map, 0))
+		check_problem(c, "bit 0 of the zone bitmap is clear");
 	for (zone = c->first_zone; zone < c->super.zone_count; zone++) {
-		bool used = bit_is_set(c->zone_map, zone - c->first_zone + 1);
+		bool used = check_bit(c->zone_map, zone - c->first_zone + 1);
 
 		if (used && !c->owner[zone])
-			problem(c, "zone %u: marked used, but is nobody's", zone);
+			check_problem(c, "zone %u: marked used, but is nobody's", zone);
 		if (!used && c->owner[zone])
-			problem(c, "zone %u: marked free, but is of inode %u", zone,
+			check_problem(c, "zone %u: marked free, but is of inode %u", zone,
 				c->owner[zone]);
 	}
+}
+
+/* One pass over the tree of names. */
+static const char *check_tree(struct check *c)
+{
+	memset(c->owner, 0, c->super.zone_count * sizeof(*c->owner));
+	memset(c->links, 0, (c->super.inode_count + 1ull) * sizeof(*c->links));
+	memset(c->parent, 0, (c->super.inode_count + 1ull) * sizeof(*c->parent));
+	memset(c->result, 0, sizeof(*c->result));
+	c->parent[FSYS_ROOT_INO] = FSYS_ROOT_INO;
+	if (!FSYS_ISDIR(c->inodes[0].mode) || !check_inode(c, FSYS_ROOT_INO))
+		return "the root is not a directory";
+	check_walk(c);
+	return NULL;
 }
 
 const char *check_disk(int fd, uint64_t offset_bytes, FILE *report,
@@ -464,16 +585,53 @@ const char *check_disk(int fd, uint64_t offset_bytes, FILE *report,
 	wrong = check_super(&c);
 	if (!wrong)
 		wrong = load(&c);
-	if (!wrong && !FSYS_ISDIR(c.inodes[0].mode))
-		wrong = "the root is not a directory";
+	if (!wrong)
+		wrong = check_tree(&c);
 	if (!wrong) {
-		c.parent[FSYS_ROOT_INO] = FSYS_ROOT_INO;
-		walk_inode(&c, FSYS_ROOT_INO);
-		while (c.todo_count)
-			walk_dir(&c, c.todo[--c.todo_count]);
 		compare_inodes(&c);
 		compare_zones(&c);
 	}
 	unload(&c);
+	return wrong;
+}
+
+static const char *repair_once(int fd, uint64_t offset_bytes, FILE *report)
+{
+	enum { PASSES_MAX = 32 };
+	struct check_result result = { 0 };
+	struct check c = { .fd = fd, .offset_bytes = offset_bytes, .report = report,
+			   .result = &result, .repair = true };
+	const char *wrong = check_super(&c);
+	int pass = 0;
+
+	if (!wrong)
+		wrong = load(&c);
+	do
+		if (!wrong)
+			wrong = check_tree(&c);
+	while (!wrong && result.problems && ++pass < PASSES_MAX);
+	if (!wrong && result.problems)
+		wrong = "it gets no better";
+	if (!wrong) {
+		repair_lost(&c);
+		if (!repair_tables(&c))
+			wrong = "cannot write the image";
+	}
+	unload(&c);
+	return wrong;
+}
+
+const char *repair_disk(int fd, uint64_t offset_bytes, FILE *report)
+{
+	enum { ROUNDS_MAX = 8 };        /* in what was lost there may be more that is wrong */
+	struct check_result result = { .problems = 1 };
+	const char *wrong = NULL;
+	int round;
+
+	for (round = 0; !wrong && result.problems && round < ROUNDS_MAX; round++) {
+		wrong = repair_once(fd, offset_bytes, report);
+		if (!wrong)
+			wrong = check_disk(fd, offset_bytes, NULL, &result);
+	}
 	return wrong;
 }

@@ -19,4 +19,11 @@ struct check_result {
 const char *check_disk(int fd, uint64_t offset_bytes, FILE *report,
 		       struct check_result *result);
 
+/*
+ * Puts right what is wrong, telling of each step: no zone is in two files, every name leads
+ * to an inode, what is used but lost its name is in /lost+found, and the bitmaps and counts
+ * of links are what is found. To be checked afterwards. NULL, or why it can't be.
+ */
+const char *repair_disk(int fd, uint64_t offset_bytes, FILE *report);
+
 #endif

@@ -55,6 +55,7 @@ static const char usage_text[] =
 	"  ls IMAGE [PATH]\n"
 	"  cat IMAGE PATH\n"
 	"  check IMAGE\n"
+	"  repair IMAGE\n"
 	"SIZE_MIB 0: as large as the image is already.\n";
 
 __attribute__((noreturn, format(printf, 1, 2)))
@@ -550,6 +551,23 @@ static int command_check(const struct arguments *a)
 	return result.problems ? 1 : 0;
 }
 
+/* Says what it did; what can't be put right is told by a check. */
+static int command_repair(const struct arguments *a)
+{
+	int fd = open(a->word[0], O_RDWR);
+	const char *wrong;
+
+	if (fd < 0)
+		fail("%s: %s", a->word[0], strerror(errno));
+	wrong = repair_disk(fd, a->offset_bytes, stdout);
+	if (!wrong && fsync(fd))
+		wrong = strerror(errno);
+	close(fd);
+	if (wrong)
+		fail("%s: %s", a->word[0], wrong);
+	return command_check(a);
+}
+
 /* ---- the command line ------------------------------------------------------ */
 
 static const struct command {
@@ -567,6 +585,7 @@ static const struct command {
 	{ "ls", 1, 2, command_ls },
 	{ "cat", 2, 2, command_cat },
 	{ "check", 1, 1, command_check },
+	{ "repair", 1, 1, command_repair },
 };
 
 __attribute__((noreturn)) static void usage(void)
