@@ -341,8 +341,9 @@ struct x_flow_state {
 
 struct x_flow_address { uint8_t bytes[28]; uint32_t length; }; /* of a datagram's sender */
 
-/* x_stream op, for flows; others ignore them */
+/* x_stream op, for flows */
 #define X_STREAM_NOWAIT  4u /* -X_EAGAIN instead of waiting */
+#define X_STREAM_FLOW    16u /* of a flow, else -X_EWAIT: not of a file */
 #define X_STREAM_GOES_ON 8u /* another part of the same read: -X_EAGAIN instead of waiting or a call */
 
 struct x_mem_create {

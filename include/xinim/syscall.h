@@ -154,7 +154,7 @@ static inline int64_t x_stream(x_handle_t h, uint32_t op, void *buf, uint64_t le
  * than len, then cut; *from (may be NULL): its sender. */
 static inline int64_t x_stream_flow(x_handle_t h, uint32_t op, void *buf, uint64_t len, struct x_flow_address *from)
 {
-	return x_syscall6(X_SYS_stream, h, op, (uint64_t)buf, len, (uint64_t)-1, (uint64_t)from);
+	return x_syscall6(X_SYS_stream, h, op | X_STREAM_FLOW, (uint64_t)buf, len, (uint64_t)-1, (uint64_t)from);
 }
 /* The object `id` of the port gets a flow, stopped and empty; with status flags of `nowait`
  * set nobody waits. Harmless if done twice. -X_ENOENT; -X_EEXIST: there is one in use;

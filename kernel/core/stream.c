@@ -134,7 +134,7 @@ int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t 
 		return -X_EWAIT; /* the call says why */
 	r = container_of(held.object, struct record, obj);
 	m = r->stream;
-	if (!m && cursor)
+	if (cursor && (!m || (op & X_STREAM_FLOW)))
 		return flow_move(r, op, buf, len, from);
 	if (!m || !r->port || !(r->stream_flags & op) || (cursor && r->cursor_user) ||
 	    ((op & X_STREAM_WRITE) && (r->status_flags & r->stream_refuse)))

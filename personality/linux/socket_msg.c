@@ -133,6 +133,31 @@ static int64_t send_long(uint64_t fd, struct buffers *b, const struct linux_msgh
 	return (int64_t)done;
 }
 
+/* Without a call, if the socket has a flow: bytes, or -X_EWAIT. */
+static int64_t send_by_flow(uint64_t fd, const struct buffers *b, const struct linux_msghdr *m, uint32_t flags)
+{
+	if (b->count != 1 || m->name || m->control_length || flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT))
+		return -X_EWAIT;
+	return x_stream_flow((x_handle_t)fd, X_STREAM_WRITE | (flags & MSG_DONTWAIT ? X_STREAM_NOWAIT : 0),
+			     (void *)b->v[0].base, b->v[0].len, NULL);
+}
+
+/* What the flow has no room for goes by a call. */
+static int64_t send_all(uint64_t fd, struct buffers *b, const struct linux_msghdr *m, uint32_t flags)
+{
+	int64_t done = send_by_flow(fd, b, m, flags), n;
+
+	if (done == -X_EWAIT)
+		done = 0;
+	else if (done < 0 || (uint64_t)done == b->total)
+		return linux_error(done);
+	if (done)
+		b->v[0] = (struct linux_iovec){ b->v[0].base + (uint64_t)done, b->v[0].len - (uint64_t)done };
+	b->total -= (uint64_t)done;
+	n = b->count == 1 && b->total > X_WINDOW_MAX ? send_long(fd, b, m, flags) : send_buffers(fd, b, m, flags);
+	return n < 0 && done ? done : n + done;
+}
+
 static int64_t send_message(struct sys *s, uint64_t fd, const struct linux_msghdr *m, uint32_t flags)
 {
 	struct buffers b;
@@ -142,9 +167,7 @@ static int64_t send_message(struct sys *s, uint64_t fd, const struct linux_msghd
 		error = find_buffers(s, m, &b, false);
 	if (error)
 		return error == -X_EBADF ? error : socket_check(fd, error);
-	if (b.count == 1 && b.total > X_WINDOW_MAX)
-		return sigpipe(s, send_long(fd, &b, m, flags), flags);
-	return sigpipe(s, send_buffers(fd, &b, m, flags), flags);
+	return sigpipe(s, send_all(fd, &b, m, flags), flags);
 }
 
 int64_t linux_sendto(struct sys *s)
@@ -160,9 +183,7 @@ int64_t linux_sendto(struct sys *s)
 	if (b.total && user_probe(s->a[1], b.total, false))
 		return socket_check(s->a[0], -X_EFAULT);
 	b.v[0] = (struct linux_iovec){ s->a[1], b.total };
-	if (b.total > X_WINDOW_MAX)
-		return sigpipe(s, send_long(s->a[0], &b, &m, flags), flags);
-	return sigpipe(s, send_buffers(s->a[0], &b, &m, flags), flags);
+	return sigpipe(s, send_all(s->a[0], &b, &m, flags), flags);
 }
 
 int64_t linux_sendmsg(struct sys *s)

@@ -525,6 +525,8 @@ uint32_t datagram_readiness(const struct sock *s)
 
 void datagram_close(struct sock *s)
 {
+	if (s->send_flow)
+		send_flow_drop(s);
 	if (s->kind == SOCKET_UDP)
 		udp_remove(s->pcb.udp);
 	else if (s->kind == SOCKET_RAW)

@@ -14,7 +14,6 @@
 #define TCP_FIN_FLAG 1u
 #define TCP_SYN_FLAG 2u
 #define TCP_PSH_FLAG 8u
-#define HEAD_MOST    192u
 
 static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 static void put16(uint8_t *p, uint32_t n) { p[0] = (uint8_t)(n >> 8); p[1] = (uint8_t)n; }
@@ -51,7 +50,7 @@ static void parse6(const uint8_t *b, uint32_t bytes, struct headers *h)
 
 void headers_parse(const struct pbuf *p, struct headers *h)
 {
-	uint8_t b[HEAD_MOST];
+	uint8_t b[FRAME_HEAD_MOST];
 	uint32_t bytes = pbuf_copy_partial(p, b, sizeof(b), 0);
 
 	memset(h, 0, sizeof(*h));
@@ -149,11 +148,26 @@ static void clamp_mss(uint8_t *tcp, uint32_t header_bytes, uint32_t most)
 	}
 }
 
+static struct burst *noted;
+
+void edge_note_headers(struct burst *b) { noted = b; }
+
+/* Of UDP, where the device makes the checksum and nobody else wants to see the packet. */
+static void note_headers(struct interface *i, const struct headers *h, const uint8_t *head)
+{
+	noted->to = NULL;
+	if (!h->payload || h->protocol != L_IPPROTO_UDP || !(i->info.features & NET_F_TX_CSUM) || packet_is_watched())
+		return;
+	noted->to = i;
+	noted->headers = *h;
+	memcpy(noted->head, head, h->payload);
+}
+
 static uint32_t ip_headers(const struct headers *h) { return h->v6 ? 40u : 20u; }
 
 static err_t send_whole(struct interface *i, const struct pbuf *p, const struct headers *h, uint32_t gso_size)
 {
-	uint32_t head = h->payload ? h->payload : p->tot_len < HEAD_MOST ? p->tot_len : HEAD_MOST;
+	uint32_t head = h->payload ? h->payload : p->tot_len < FRAME_HEAD_MOST ? p->tot_len : FRAME_HEAD_MOST;
 	struct net_meta meta = { .flags = 0 };
 	struct frame f;
 
@@ -165,6 +179,8 @@ static err_t send_whole(struct interface *i, const struct pbuf *p, const struct 
 		clamp_mss(f.head + h->l4, h->payload - h->l4, i->mtu - ip_headers(h) - 20);
 	if (h->payload)
 		set_checksum(&f, h, p, h->payload, p->tot_len - h->payload, &meta);
+	if (noted)
+		note_headers(i, h, f.head);
 	if (gso_size) {
 		meta.gso_type = h->v6 ? NET_GSO_TCPV6 : NET_GSO_TCPV4;
 		meta.gso_size = (uint16_t)gso_size;
@@ -244,7 +260,7 @@ static err_t fragment(struct interface *i, struct pbuf *p, const struct headers 
 	if (!has_room(i, data / step + 1))
 		return ERR_WOULDBLOCK;
 	if (h->payload && h->protocol == L_IPPROTO_UDP) {
-		uint8_t head[HEAD_MOST];
+		uint8_t head[FRAME_HEAD_MOST];
 		uint16_t sum;
 
 		pbuf_copy_partial(p, head, h->payload, 0);

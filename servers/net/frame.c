@@ -8,6 +8,7 @@
 #include "servers/net/net.h"
 
 #define PIECES 24u
+#define SHORT_BYTES 128u /* are copied behind the headers */
 
 struct tx_packet {
 	struct tx_packet *next;  /* free list */
@@ -37,7 +38,7 @@ static void record_put(struct interface *i, struct tx_packet *r)
 	i->tx_free = r;
 }
 
-bool frame_begin(struct frame *f, struct interface *to, const struct pbuf *p, uint32_t head_bytes)
+bool frame_open(struct frame *f, struct interface *to, uint32_t head_bytes)
 {
 	uint8_t *head = header_get();
 	struct tx_packet *r = head ? record_get(to) : NULL;
@@ -51,7 +52,14 @@ bool frame_begin(struct frame *f, struct interface *to, const struct pbuf *p, ui
 	r->count = 1;
 	r->chunk[0] = NULL;
 	*f = (struct frame){ to, r, head, head_bytes };
-	pbuf_copy_partial(p, head, (u16_t)head_bytes, 0);
+	return true;
+}
+
+bool frame_begin(struct frame *f, struct interface *to, const struct pbuf *p, uint32_t head_bytes)
+{
+	if (!frame_open(f, to, head_bytes))
+		return false;
+	pbuf_copy_partial(p, f->head, (u16_t)head_bytes, 0);
 	return true;
 }
 
@@ -115,7 +123,7 @@ bool frame_add(struct frame *f, const struct pbuf *p, uint32_t offset, uint32_t 
 		pieces++;
 	if (!bytes)
 		return true;
-	if (pieces > most_pieces(f->to) || bytes <= 128)
+	if (pieces > most_pieces(f->to) || bytes <= SHORT_BYTES)
 		return add_copy(f, first, offset, bytes);
 	for (; p && left; p = p->next, from = 0) {
 		uint32_t part = p->len - from < left ? p->len - from : left;
@@ -129,6 +137,17 @@ bool frame_add(struct frame *f, const struct pbuf *p, uint32_t offset, uint32_t 
 		left -= part;
 	}
 	return left == 0;
+}
+
+/* To a frame that has nothing but its headers. */
+void frame_add_chunk(struct frame *f, struct chunk *c, const uint8_t *at, uint32_t bytes)
+{
+	if (bytes > SHORT_BYTES) {
+		add_piece(f, c, at, bytes);
+		return;
+	}
+	memcpy(f->head + f->head_bytes, at, bytes);
+	f->head_bytes += bytes;
 }
 
 void frame_drop(struct frame *f)

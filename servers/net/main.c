@@ -55,7 +55,7 @@ static void wake_senders(void)
 		if (pcb->unsent && pcb->callback_arg)
 			sock_mark(pcb->callback_arg, 0);
 	for (uint32_t i = 0; i < sockets_end; i++)
-		if (sockets[i].in_use && (sockets[i].wait[WAIT_SEND] || sockets[i].starved)) {
+		if (sockets[i].in_use && (sockets[i].wait[WAIT_SEND] || sockets[i].starved || send_flow_waits(&sockets[i]))) {
 			/* Who was told to try later is told when: an edge, though it holds nothing. */
 			sock_mark(&sockets[i], sockets[i].starved ? X_READY_OUT : 0);
 			sockets[i].starved = false;
@@ -93,10 +93,17 @@ static void closure(uint64_t object, uint64_t mints)
 	sock_closed(object);
 }
 
+static void flow(uint64_t object, uint32_t which, const struct x_flow_state *state)
+{
+	if (which & X_FLOW_OUT)
+		send_flow_told(object, state);
+}
+
 static const struct server_ops ops = {
 	.call = sock_call,
 	.closure = closure,
 	.cancel = waiter_cancel,
+	.flow = flow,
 	.batch_end = batch_end,
 };
 

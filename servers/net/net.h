@@ -142,6 +142,8 @@ struct sock {
 	uint32_t sending_bytes, send_limit;
 	bool fin_queued;
 	bool starved;            /* the pool had nothing for it: not ready until it may have */
+	struct send_flow *send_flow; /* UDP: flow_out.c; NULL: none */
+	uint32_t calls_sent;     /* without a flow */
 	struct chunk *gathered;  /* UDP: of sends with MSG_MORE, for one datagram */
 	ip_addr_t gathered_to;
 	uint16_t gathered_port;
@@ -265,11 +267,21 @@ bool heap_is_short(void);
 int64_t copy_from_windows(const struct waiter *w, uint64_t at, void *to, uint32_t bytes);
 int64_t copy_to_windows(struct waiter *w, uint64_t at, const struct pbuf *p, uint32_t offset, uint32_t bytes);
 
+/* flow_out.c: sending without a call */
+void send_flow_told(uint64_t object, const struct x_flow_state *state);
+void send_flow_note(struct sock *s);     /* a plain send, by call */
+void send_flow_sync(struct sock *s);     /* before a call is looked at */
+bool send_flow_waits(const struct sock *s); /* for room in the driver's queue */
+void send_flow_settle(struct sock *s);
+void send_flow_discard(struct sock *s);
+void send_flow_drop(struct sock *s);     /* the socket's end */
+
 /* packet.c */
 int64_t packet_open_socket(struct sock *s);
 int64_t packet_bind(struct sock *s, const struct address *a);
 int64_t packet_send(struct sock *s, struct waiter *w, const struct address *a);
 void packet_deliver(struct netif *netif, const struct pbuf *p, bool outgoing);
+bool packet_is_watched(void);    /* by some packet socket */
 void packet_poison(const struct pbuf *p, uint16_t ip_at); /* tests */
 void packet_address(const struct sock *s, const struct packet *d, struct address *a);
 
@@ -350,6 +362,7 @@ void joins_deliver(void);
 bool joins_pending(void);
 
 /* edge.c, frame.c: packets out */
+#define FRAME_HEAD_MOST 192u
 err_t edge_output(struct netif *netif, struct pbuf *p);
 struct headers {                   /* of a frame; offsets from its beginning */
 	uint16_t l3, l4, payload;  /* l4 0: not known, or a fragment */
@@ -365,12 +378,24 @@ struct frame {                     /* being put together */
 	uint8_t *head;             /* HEADER_BYTES of the pool */
 	uint32_t head_bytes;
 };
+bool frame_open(struct frame *f, struct interface *to, uint32_t head_bytes);
 bool frame_begin(struct frame *f, struct interface *to, const struct pbuf *p, uint32_t head_bytes);
+void frame_add_chunk(struct frame *f, struct chunk *c, const uint8_t *at, uint32_t bytes);
 bool frame_add(struct frame *f, const struct pbuf *p, uint32_t offset, uint32_t bytes);
 err_t frame_send(struct frame *f, const struct net_meta *meta);
 void frame_drop(struct frame *f);
 void frame_sent(struct interface *i, struct tx_packet *record);
 void senders_may_go(void);         /* main.c */
+
+/* burst.c: datagrams that follow each other */
+struct burst {                     /* for as long as nothing else happens */
+	struct interface *to;      /* NULL: not known, or nothing for a burst */
+	struct headers headers;
+	uint8_t head[FRAME_HEAD_MOST];   /* of the one before */
+};
+void edge_note_headers(struct burst *b); /* of what is sent from now on; NULL: no more */
+bool burst_takes(const struct burst *b, uint32_t bytes);
+err_t burst_send(const struct burst *b, struct chunk *c, const uint8_t *at, uint32_t bytes); /* ERR_WOULDBLOCK: full */
 
 /* route.c: what lwIP's own routing (interfaces' networks and gateways) lacks */
 struct route { ip4_addr_t destination, mask, gateway; uint32_t interface, metric; bool used; };

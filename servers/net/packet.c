@@ -95,6 +95,8 @@ static void deliver_to(struct sock *s, struct netif *netif, const struct pbuf *p
 	memcpy(d->hardware, eth->src.addr, 6);
 }
 
+bool packet_is_watched(void) { return watchers != 0; }
+
 void packet_deliver(struct netif *netif, const struct pbuf *p, bool outgoing)
 {
 	uint32_t index = interface_index(interface_of(netif));

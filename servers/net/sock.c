@@ -181,7 +181,9 @@ static void settle_datagram(struct sock *s)
 		msg.status = (int32_t)status;
 		waiter_end_with(w, &msg);
 	}
-	while ((w = waiter_first(s, WAIT_SEND))) {
+	if (s->send_flow)
+		send_flow_settle(s);
+	while (!send_flow_waits(s) && (w = waiter_first(s, WAIT_SEND))) {
 		status = datagram_send(s, w, &w->address);
 		if (status == SOCK_WAIT)
 			break;
@@ -354,6 +356,8 @@ static void connect_call(struct sock *s, const struct x_in *in)
 	if (!status && a.length < 2)
 		status = -X_EINVAL;
 	if (!status && s->kind != SOCKET_TCP) {
+		if (s->send_flow)
+			send_flow_discard(s);
 		status = datagram_connect(s, &a);
 	} else if (!status && address_family(&a) == L_AF_UNSPEC) {
 		tcp_disconnect_socket(s);
@@ -441,7 +445,9 @@ static void send_call(struct sock *s, const struct x_in *in, uint32_t flags, con
 	else if (s->kind == SOCKET_TCP)
 		status = s->wait[WAIT_SEND] ? SOCK_WAIT : tcp_send_some(s, w);
 	else
-		status = s->wait[WAIT_SEND] ? SOCK_WAIT : datagram_send(s, w, a);
+		status = s->wait[WAIT_SEND] || send_flow_waits(s) ? SOCK_WAIT : datagram_send(s, w, a);
+	if (status >= 0 && !a->length && !flags)
+		send_flow_note(s);
 	if (status == SOCK_WAIT && in_nonblocking(in))
 		status = w->done ? (int64_t)w->done : -X_EAGAIN;
 	if (status == SOCK_WAIT)
@@ -558,6 +564,8 @@ static void object_call(struct sock *s, const struct x_in *in)
 {
 	static const struct address nowhere;
 
+	if (s->send_flow && in->msg.op != FILE_READ && in->msg.op != SOCK_RECV)
+		send_flow_sync(s);
 	switch (in->msg.op) {
 	case FILE_READ: case FILE_WRITE:
 		if (in->msg.status & FILE_AT)

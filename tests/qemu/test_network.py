@@ -125,6 +125,16 @@ def test_net_killed_under_streams(guest, tmp_path):
     assert "incarnation  1" in text
 
 
+def test_net_killed_under_datagrams(guest, root):
+    """Datagrams that go without a call (the kernel's flows): none is lost, doubled or out of order."""
+    subprocess.run(["make", "-s", "build/guest/datagrams"], cwd=root, check=True)
+    text = guest("/program 6 & k=0; while [ $k -lt 40 ]; do k=$((k + 1)); usleep 150000; /bin/svc kill net; done >/dev/null;"
+                 "for n in 40 90 160 250 410; do /bin/svc inject net entry $n; /program; done; wait; /bin/svc status net",
+                 file=f"{root}/build/guest/datagrams:/program").text
+    assert text.count("datagrams: ok") == 6, text
+    assert "incarnation  1" in text
+
+
 def test_thousand_connections(guest, root):
     subprocess.run(["make", "-s", "build/guest/connections"], cwd=root, check=True)
     text = guest("/program; cat /proc/net/tcp | wc -l; svc status net", file=f"{root}/build/guest/connections:/program").text

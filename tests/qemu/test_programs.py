@@ -9,9 +9,9 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Named one by one: the others (bomb, hungry) would do to the host what they are
 # to do to a guest, and have tests of their own.
-SAME = ["aio", "control", "epoll", "fifo", "files", "fpu", "ipc", "kin", "locks", "memory", "names", "processes",
-        "pty", "queued", "queues", "signals", "sockerr", "sockets", "splice", "system", "threads", "timers", "unix",
-        "waiting", "xattrs"]
+SAME = ["aio", "control", "datagrams", "epoll", "fifo", "files", "fpu", "ipc", "kin", "locks", "memory",
+        "names", "processes", "pty", "queued", "queues", "signals", "sockerr", "sockets", "splice", "system",
+        "threads", "timers", "unix", "waiting", "xattrs"]
 GUEST_ONLY = ["wild"]  # wild numbers may name real things of the host
 
 
