@@ -205,12 +205,38 @@ int64_t linux_mprotect(struct sys *s)
 	return linux_error(x_mem_protect(X_SELF, s->a[0], len, (uint32_t)s->a[2] & PROT_ALL));
 }
 
+/* MREMAP_DONTUNMAP: what was moved leaves an empty mapping of the same kind behind.
+ * to = 0: anywhere, which a mapping made for it finds. */
+static int64_t move_and_keep(uint64_t old, uint64_t len, uint64_t to)
+{
+	struct x_mem_map m = { .space = X_SELF, .memory = X_NO_HANDLE, .len = len, .flags = X_MAP_PRIVATE };
+	struct x_mem_region r;
+	int64_t place = (int64_t)to;
+
+	if (x_mem_query(X_SELF, old, &r) < 0 || r.start > old || r.end < old + len)
+		return -X_EFAULT;
+	if (r.memory_koid || !(r.flags & X_MAP_PRIVATE))
+		return -X_EINVAL;
+	if (!to)
+		place = map(&m);
+	if (place < 0)
+		return place;
+	place = linux_error(x_mem_move(old, len, len, (uint64_t)place, X_MAP_FIXED));
+	if (place < 0)
+		return place;
+	m.addr = old;
+	m.prot = r.prot;
+	m.flags |= X_MAP_FIXED | X_MAP_NOREPLACE;
+	x_mem_map(&m); /* another thread may have been first */
+	return place;
+}
+
 int64_t linux_mremap(struct sys *s)
 {
 	uint64_t old_len = page_up(s->a[1]), new_len = page_up(s->a[2]);
 	uint32_t flags = (uint32_t)s->a[3], native = 0;
 
-	if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) || new_len == 0 || old_len == 0 ||
+	if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) || new_len == 0 || old_len == 0 ||
 	    ((flags & MREMAP_FIXED) && !(flags & MREMAP_MAYMOVE)))
 		return -X_EINVAL;
 	if (check_range(s->a[0], &old_len))
@@ -218,6 +244,9 @@ int64_t linux_mremap(struct sys *s)
 	if ((flags & MREMAP_FIXED) && (check_range(s->a[4], &new_len) ||
 				       (s->a[4] < s->a[0] + old_len && s->a[0] < s->a[4] + new_len)))
 		return -X_EINVAL;
+	if (flags & MREMAP_DONTUNMAP)
+		return !(flags & MREMAP_MAYMOVE) || old_len != new_len ? -X_EINVAL :
+		       move_and_keep(s->a[0], old_len, flags & MREMAP_FIXED ? s->a[4] : 0);
 	if (flags & MREMAP_FIXED)
 		native = X_MAP_FIXED;
 	else if (!(flags & MREMAP_MAYMOVE))

@@ -31,7 +31,7 @@ L(access, 21, DONE)
 L(pipe, 22, DONE)
 L(select, 23, DONE)
 L(sched_yield, 24, DONE)
-L(mremap, 25, PARTLY) /* only what lies in one mapping; no MREMAP_DONTUNMAP */
+L(mremap, 25, PARTLY) /* only what lies in one mapping; MREMAP_DONTUNMAP of private anonymous memory only */
 L(msync, 26, PARTLY) /* the range is checked; dirty pages are written by fsync and with time */
 L(mincore, 27, DONE)
 L(madvise, 28, PARTLY) /* DONTNEED on anonymous memory and what concerns fork; MADV_REMOVE is EINVAL */

@@ -123,7 +123,13 @@ static void give_fd(const struct proc *who, const struct proc *p, const struct x
 void pidfd_file_call(const struct x_in *in)
 {
 	struct pidfd *f = pidfd_of(in->object);
-	struct proc *who = proc_by_koid(in->account), *p = f ? process_of(f) : NULL;
+
+	pidfd_process_call(f ? process_of(f) : NULL, in);
+}
+
+void pidfd_process_call(struct proc *p, const struct x_in *in)
+{
+	struct proc *who = proc_by_koid(in->account);
 
 	if (in->msg.op < PIDFD_PID || in->msg.op > PIDFD_GETFD) {
 		out_status(in->id, file_default(in->msg.op));

@@ -303,6 +303,7 @@ void random_bytes(void *out, size_t bytes);
 /* ---- pidfd.c ---- */
 void pidfd_call(struct proc *p, const struct x_in *in);
 void pidfd_file_call(const struct x_in *in);
+void pidfd_process_call(struct proc *p, const struct x_in *in); /* p: the process meant; NULL: gone */
 void pidfd_closed(uint64_t object);
 void pidfds_ended(const struct proc *p);
 void vm_call(struct proc *p, const struct x_in *in);

@@ -373,6 +373,8 @@ void procfile_call(const struct x_in *in)
 	} else if (!place_find(f->inode, &at)) {
 		/* Its process is gone: as on Linux, there is nothing to read. */
 		out_status(in->id, in->msg.op == FILE_READDIR ? -X_ENOENT : -X_ESRCH);
+	} else if (at.proc && (f->inode & 0xffff) == PROC_ROOT_INODE && (in->msg.op == PIDFD_PID || in->msg.op == PIDFD_SIGNAL)) {
+		pidfd_process_call(at.proc, in); /* /proc/N names a process as its pidfd does */
 	} else {
 		place_call(f, &at, in);
 	}

@@ -29,7 +29,8 @@ static int ended(pid_t pid)
 
 static void pidfds(void)
 {
-	int fd, end[2], theirs;
+	int fd, end[2], theirs, dir;
+	char path[32];
 	struct pollfd p;
 	siginfo_t info;
 	char byte = 0;
@@ -49,6 +50,10 @@ static void pidfds(void)
 	FAILS(syscall(PIDFD_OPEN, -1, 0), EINVAL);
 	FAILS(syscall(PIDFD_SEND_SIGNAL, end[0], SIGTERM, NULL, 0), EBADF);
 	CHECK(syscall(PIDFD_SEND_SIGNAL, fd, 0, NULL, 0) == 0);
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	dir = open(path, O_RDONLY | O_DIRECTORY); /* names a process as well */
+	CHECK(dir >= 0 && syscall(PIDFD_SEND_SIGNAL, dir, 0, NULL, 0) == 0);
+	close(dir);
 	while ((theirs = (int)syscall(PIDFD_GETFD, fd, 77, 0)) < 0)
 		usleep(1000);
 	CHECK(write(theirs, "!", 1) == 1 && read(end[0], &byte, 1) == 1 && byte == '!');

@@ -169,6 +169,34 @@ static void after_fork(void)
 	munmap(m, 3 * page);
 }
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+/* The old place stays mapped, and empty; a shared /dev/zero opened for reading stays read-only. */
+static void left_behind(void)
+{
+	size_t page = 4096;
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *q;
+	int zero = open("/dev/zero", O_RDONLY);
+
+	p[0] = 1;
+	p[page] = 2;
+	q = mremap(p, 2 * page, 2 * page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	CHECK(q != MAP_FAILED && q != p && q[0] == 1 && q[page] == 2 && p[0] == 0 && p[page] == 0);
+	p[0] = 3;
+	CHECK(mremap(p, page, page, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, q) == q && q[0] == 3 && p[0] == 0);
+	FAILS((long)mremap(p, 2 * page, page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP), EINVAL);
+	FAILS((long)mremap(p, page, page, MREMAP_DONTUNMAP), EINVAL);
+	munmap(p, 2 * page);
+	munmap(q, 2 * page);
+	p = mmap(NULL, page, PROT_READ, MAP_SHARED, zero, 0);
+	CHECK(p != MAP_FAILED && p[0] == 0);
+	FAILS(mprotect(p, page, PROT_READ | PROT_WRITE), EACCES);
+	munmap(p, page);
+	close(zero);
+}
+
 int main(void)
 {
 	signal(SIGSEGV, fault);
@@ -182,5 +210,6 @@ int main(void)
 	file_mapping();
 	locking();
 	after_fork();
+	left_behind();
 	return check_end("memory");
 }
