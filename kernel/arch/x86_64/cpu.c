@@ -233,6 +233,7 @@ int arch_thread_init(struct thread *t, void (*fn)(struct thread *t))
 	a = (struct arch_thread *)((uint8_t *)t->kstack + KSTACK_SIZE) - 1;
 	memcpy(a->fpu, initial_fpu, FPU_BYTES);
 	a->fpu_cpu = FPU_NOWHERE;
+	a->on_stack = false;
 	a->fpu_used = t->process && (t->process->flags & X_PROC_LINUX);
 	t->arch = a;
 	t->regs = (struct x_regs *)((uint8_t *)a - FRAME_SIZE - REGS_SIZE);
@@ -306,52 +307,87 @@ void arch_read_bases(struct thread *t)
 
 /* A kernel thread leaves the last page table loaded and is not told of changes
  * to it; if the space is needed again, its generation tells whether the TLB is
- * stale. See smp.c. */
-static inline void switch_space(struct cpu *c, struct space *next)
+ * stale. See smp.c. True: CR3 is to be loaded. */
+static inline bool enter_space(struct cpu *c, struct cpu_arch *a, struct space *next)
 {
 	struct space *loaded = c->space;
 	uint64_t bit = 1ull << c->id;
+	bool stale = loaded != next || c->space_generation != next->tlb_generation;
 
-	if (loaded == next) {
-		if (c->space_generation != next->tlb_generation) {
-			c->space_generation = next->tlb_generation;
-			pt_load(c, next->page_table);
-		}
-	} else {
-		if (loaded)
-			loaded->cpus_active &= ~bit;
-		c->space = next;
-		c->space_generation = next->tlb_generation;
-		pt_load(c, next->page_table);
-	}
+	if (loaded && loaded != next)
+		loaded->cpus_active &= ~bit;
+	c->space = next;
+	c->space_generation = next->tlb_generation;
 	next->cpus_active |= bit;
+	if (a->loaded_pt != next->page_table) {
+		a->leaving_pt = a->loaded_pt;
+		a->loaded_pt = next->page_table;
+	}
+	return stale;
 }
 
-/* Idle threads, and what is left of a thread that has ended, are of no process
- * with a space. All threads have a kernel stack: the idle ones their first. */
+static inline void give_up_lock(void)
+{
+	if (cpus_online > 1)
+		kernel_unlock_inline();
+}
+
+void arch_switched(void);
+/* A thread's first step on its own stack again, or for the first time. */
+void arch_switched(void)
+{
+	struct cpu_arch *a;
+
+	if (cpus_online > 1)
+		kernel_lock_inline();
+	a = cpu_arch(this_cpu());
+	if (__builtin_expect(a->left_is_orphan, false) && a->leaving_pt)
+		pt_free_orphan(this_cpu());
+	a->leaving_pt = 0;
+}
+
+/*
+ * The lock is given up in between: all that others look at is as after the switch by
+ * then, and what is dear in it, to load a page table and to find everything anew, does
+ * not keep them waiting. Two things are not as after it: prev's stack is still in use
+ * (whoever is to run prev waits for `on_stack`; those that wait for each other so were
+ * switched one after the other, so it ends), and CR3 holds the old table (leaving_pt).
+ *
+ * Idle threads, and what is left of a thread that has ended, are of no process
+ * with a space. All threads have a kernel stack: the idle ones their first.
+ */
 void arch_switch(struct thread *prev, struct thread *next)
 {
 	struct cpu *c = this_cpu();
 	struct cpu_arch *a = cpu_arch(c);
 	struct space *space = next->process->space;
+	bool load = false;
 
 	if (prev->process->space) {
 		if (prev->arch->fpu_used)
 			fpu_save(prev->arch);
 		save_bases(prev);
 	}
+	if (space)
+		load = enter_space(c, a, space);
+	else if (c->space)
+		c->space->cpus_active &= ~(1ull << c->id);
+	c->kernel_rsp = a->tss.rsp[0] = (uint64_t)next->arch;
+	prev->arch->on_stack = true;
+	give_up_lock();
+	if (load)
+		write_cr3(a->loaded_pt);
 	if (space) {
-		switch_space(c, space);
 		if (next->arch->fpu_used)
 			fpu_load(c, next->arch);
 		else
 			set_ts(a, true);
 		load_bases(next);
-	} else if (c->space) {
-		c->space->cpus_active &= ~(1ull << c->id);
 	}
-	c->kernel_rsp = a->tss.rsp[0] = (uint64_t)next->arch;
-	switch_stacks(&prev->arch->rsp, next->arch->rsp);
+	if (__builtin_expect(__atomic_load_n(&next->arch->on_stack, __ATOMIC_ACQUIRE), false))
+		wait_until_clear(&next->arch->on_stack);
+	switch_stacks(&prev->arch->rsp, next->arch->rsp, &prev->arch->on_stack);
+	arch_switched();
 }
 
 void arch_idle_wait(void)

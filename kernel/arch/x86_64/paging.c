@@ -151,25 +151,33 @@ static void free_tables(paddr_t pt)
 	frame_unref_zeroed(pt);
 }
 
-/* An idle CPU may still have the table in CR3, walking it for kernel addresses.
- * Waking it only for that would be dear: pt_load() frees the tables when the
- * last CPU that has them loaded goes on to others. */
+static bool pt_loaded(const struct cpu *c, paddr_t pt)
+{
+	return c->arch && (cpu_arch(c)->loaded_pt == pt || cpu_arch(c)->leaving_pt == pt);
+}
+
+/* An idle CPU may still have the table in CR3, walking it for kernel addresses, as may
+ * one that is about to load another. Waking it only for that would be dear: the tables
+ * are freed when the last CPU that has them loaded has gone on to others. */
 void pt_destroy(paddr_t pt)
 {
 	bool loaded = false;
 
 	for (uint32_t i = 0; i < cpu_count; i++)
-		if (cpus[i].arch && cpu_arch(&cpus[i])->loaded_pt == pt)
-			loaded = cpu_arch(&cpus[i])->loaded_is_orphan = true;
+		if (pt_loaded(&cpus[i], pt))
+			loaded = cpu_arch(&cpus[i])->left_is_orphan = true;
 	if (!loaded)
 		free_tables(pt);
 }
 
-void pt_unload_orphan(struct cpu *c, paddr_t old)
+void pt_free_orphan(struct cpu *c)
 {
-	cpu_arch(c)->loaded_is_orphan = false;
+	paddr_t old = cpu_arch(c)->leaving_pt;
+
+	cpu_arch(c)->leaving_pt = 0;
+	cpu_arch(c)->left_is_orphan = false;
 	for (uint32_t i = 0; i < cpu_count; i++)
-		if (cpus[i].arch && cpu_arch(&cpus[i])->loaded_pt == old)
+		if (pt_loaded(&cpus[i], old))
 			return;
 	free_tables(old);
 }
@@ -282,7 +290,8 @@ void arch_init_memory(void)
 		KASSERT(kernel_slot_count < ARRAY_SIZE(kernel_slots));
 		kernel_slots[kernel_slot_count++] = i;
 	}
-	pt_load(&cpus[0], kernel_pml4);
+	write_cr3(kernel_pml4);
+	cpu_arch(&cpus[0])->loaded_pt = kernel_pml4;
 }
 
 void *arch_map_device(paddr_t base, uint64_t bytes)

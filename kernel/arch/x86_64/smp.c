@@ -14,6 +14,9 @@
  *   - on its way between user mode and the lock, or copying without it: comes
  *     to one of the above soon, for there it waits for nothing and nobody, and
  *     looks at the mark itself after each page;
+ *   - switching threads without it: comes to the lock soon; it may wait for another
+ *     that switches, and serves the mark in that loop. It is marked for the space
+ *     that it goes to, and accesses none before it has loaded that one's table;
  *   - idle: is not marked. Its bit in cpus_active went when it left the space,
  *     and the generation, advanced under the lock, tells it on return.
  * Pausing (for changes of the memory map) goes the same way: a paused CPU waits
@@ -64,6 +67,17 @@ void kernel_lock_contended(void)
 	__atomic_fetch_sub(&lock_waiters, 1, __ATOMIC_RELAXED);
 	c->lock_waits++;
 	c->lock_wait_ns += arch_time_ns() - start;
+}
+
+void wait_until_clear(const bool *flag)
+{
+	for (uint32_t spins = 0; __atomic_load_n(flag, __ATOMIC_ACQUIRE); spins++) {
+		tlb_service();
+		if (panicking)
+			stop_here();
+		if (spins % 64 == 63)
+			cpu_pause();
+	}
 }
 
 #define TURN_SPINS 2000u /* within that a waiting CPU has seen that the lock is free */
@@ -265,7 +279,8 @@ void ap_start(void)
 	if (!c || (cpuid(1, 0).b >> 24) != (c->apic_id & 0xff))
 		return;
 	cpu_init(c);
-	pt_load(c, kernel_pml4);
+	write_cr3(kernel_pml4);
+	cpu_arch(c)->loaded_pt = kernel_pml4;
 	apic_init_cpu();
 	__atomic_store_n(&c->online, true, __ATOMIC_RELEASE);
 	kernel_lock();

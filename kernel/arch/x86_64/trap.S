@@ -199,7 +199,8 @@ nmi_entry:
 	jmp 1b
 
 /* ---- threads ---- */
-/* void switch_stacks(uint64_t *save_rsp, uint64_t rsp) */
+/* void switch_stacks(uint64_t *save_rsp, uint64_t rsp, bool *on_stack): cleared when the old
+ * one has been left. */
 	.globl switch_stacks
 	.balign 16
 switch_stacks:
@@ -211,6 +212,7 @@ switch_stacks:
 	pushq %r15
 	movq %rsp, (%rdi)
 	movq %rsi, %rsp
+	movb $0, (%rdx)
 	popq %r15
 	popq %r14
 	popq %r13
@@ -222,6 +224,7 @@ switch_stacks:
 /* First switch to a thread: rbx = thread, r12 = its function, rsp = its x_regs. */
 	.globl thread_start
 thread_start:
+	call arch_switched
 	movq %rbx, %rdi
 	call *%r12
 	movq %rsp, %rdi

@@ -120,6 +120,7 @@ struct arch_thread {
 	uint64_t rsp;       /* while not running: its kernel stack pointer */
 	uint32_t fpu_cpu;   /* CPU that loaded its state last */
 	bool fpu_used;      /* owns FPU state; false: CR0.TS is set while it runs */
+	bool on_stack;      /* a CPU has not left its stack yet: arch_switch() */
 };
 
 struct cpu_arch {
@@ -127,8 +128,9 @@ struct cpu_arch {
 	struct tss tss;
 	struct arch_thread *fpu_owner; /* whose state the FPU registers hold */
 	bool ts_set;
-	paddr_t loaded_pt;             /* what CR3 holds ... */
-	bool loaded_is_orphan;         /* ... though pt_destroy() was asked to free it */
+	paddr_t loaded_pt;             /* what CR3 holds, or is about to */
+	paddr_t leaving_pt;            /* what it may still hold then; else 0 */
+	bool left_is_orphan;           /* one of the two; pt_destroy() was asked to free it */
 	uint64_t timer_armed_ns;
 	/* Written by others: each on a line of its own. */
 	bool tlb_pending __attribute__((aligned(64)));
@@ -182,7 +184,7 @@ extern uint64_t boot_pml4[512], boot_pdpt[512];
 extern char ap_trampoline[], ap_trampoline_end[];
 extern volatile bool panicking;      /* read by the NMI entry: stop here */
 extern uint64_t ap_stack;            /* the stack the next CPU to start takes */
-void switch_stacks(uint64_t *save_rsp, uint64_t rsp);
+void switch_stacks(uint64_t *save_rsp, uint64_t rsp, bool *on_stack);
 
 /* ---- boot.c ---- */
 extern uint64_t direct_map_end;      /* physical; all below is in the direct map */
@@ -199,17 +201,7 @@ void fpu_first_use(struct thread *t);/* #NM; precondition: !fpu_used */
 
 /* ---- paging.c ---- */
 extern paddr_t kernel_pml4;
-void pt_unload_orphan(struct cpu *c, paddr_t old); /* it may have been the last to use old */
-static inline void pt_load(struct cpu *c, paddr_t pt) /* CR3, and the end of what it held */
-{
-	struct cpu_arch *a = cpu_arch(c);
-	paddr_t old = a->loaded_pt;
-
-	write_cr3(pt);
-	a->loaded_pt = pt;
-	if (__builtin_expect(a->loaded_is_orphan, false))
-		pt_unload_orphan(c, old);
-}
+void pt_free_orphan(struct cpu *c);  /* with the kernel lock: CR3 no longer holds leaving_pt */
 void *kstack_alloc(void);            /* KSTACK_SIZE bytes above an unmapped page, or NULL */
 void kstack_free(void *stack);
 bool peek64(paddr_t pt, uint64_t va, uint64_t *value); /* without faulting; RAM only */
@@ -231,6 +223,7 @@ static inline void kernel_unlock_inline(void)
 {
 	__atomic_store_n(&the_kernel_lock.held, 0, __ATOMIC_RELEASE);
 }
+void wait_until_clear(const bool *flag); /* another CPU clears it soon, with no lock */
 void smp_start(void);
 
 /* ---- acpi.c ---- */
