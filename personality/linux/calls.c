@@ -7,7 +7,7 @@
 
 int64_t linux_error(int64_t native)
 {
-	if (native >= 0 || native > -512)
+	if (native >= 0 || native > -512 || native == -X_EWAIT) /* a flow has something: not seen by programs */
 		return native;
 	if (native == -X_EWRONGTYPE)
 		return -X_EINVAL; /* no open file: the descriptor of an epoll */

@@ -36,18 +36,31 @@ static int64_t transfer_by_call(uint64_t fd, uint32_t op, uint64_t buf, uint64_t
 	return call_interruptible((x_handle_t)fd, &c);
 }
 
+/* goes_on: this is another part of it, X_STREAM_GOES_ON or 0. */
+static int64_t transfer_part(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, int32_t flags,
+			     uint32_t goes_on)
+{
+	uint32_t way = op == FILE_READ ? X_STREAM_READ | goes_on : X_STREAM_WRITE;
+	int64_t n, more;
+
+	while ((n = x_stream((x_handle_t)fd, way, (void *)buf, len, offset)) == -X_EWAIT) {
+		n = transfer_by_call(fd, op, buf, len, offset, flags);
+		if (n != -X_EWAIT) /* or there is something without a call by now */
+			return n;
+	}
+	if (n < 0)
+		return n == -X_EINTR ? -RESTART_SYS : linux_error(n);
+	if (!n || (uint64_t)n >= len || (op == FILE_READ && (uint64_t)n < X_STREAM_MAX))
+		return (uint64_t)n < len ? n : (int64_t)len; /* of a datagram we hear how long it was */
+	more = transfer_part(fd, op, buf + (uint64_t)n, len - (uint64_t)n, offset < 0 ? offset : offset + n, flags,
+			     X_STREAM_GOES_ON);
+	return more > 0 ? n + more : n;
+}
+
 /* What the kernel has at hand needs no call. It may settle only the first part. */
 int64_t file_transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, int32_t flags)
 {
-	uint32_t way = op == FILE_READ ? X_STREAM_READ : X_STREAM_WRITE;
-	int64_t n = x_stream((x_handle_t)fd, way, (void *)buf, len, offset), more;
-
-	if (n == -X_EWAIT)
-		return transfer_by_call(fd, op, buf, len, offset, flags);
-	if (n <= 0 || (uint64_t)n == len || (op == FILE_READ && (uint64_t)n < X_STREAM_MAX))
-		return linux_error(n);
-	more = file_transfer(fd, op, buf + (uint64_t)n, len - (uint64_t)n, offset < 0 ? offset : offset + n, flags);
-	return more > 0 ? n + more : n;
+	return transfer_part(fd, op, buf, len, offset, flags, 0);
 }
 
 static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)

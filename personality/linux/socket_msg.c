@@ -10,6 +10,7 @@
 #define MSG_WAITALL      0x100u
 #define MSG_DONTWAIT     0x40u
 #define MSG_WAITFORONE   0x10000u
+#define MSG_CMSG_CLOEXEC 0x40000000u
 #define MESSAGES_MAX     1024u
 
 struct linux_mmsghdr { struct linux_msghdr header; uint32_t length, pad; };
@@ -223,8 +224,10 @@ int64_t linux_sendmmsg(struct sys *s)
 
 /* ---- receiving ---- */
 
-static int64_t receive_buffers(uint64_t fd, const struct buffers *b, const struct linux_msghdr *m, uint32_t flags,
-			       struct x_call *c, struct socket_address *a)
+#define FLOW_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL | MSG_CMSG_CLOEXEC)
+
+static int64_t receive_call(uint64_t fd, const struct buffers *b, const struct linux_msghdr *m, uint32_t flags,
+			    struct x_call *c, struct socket_address *a)
 {
 	call_init(c, SOCK_RECV);
 	c->msg.a[0] = flags;
@@ -235,6 +238,60 @@ static int64_t receive_buffers(uint64_t fd, const struct buffers *b, const struc
 	if (m)
 		control_want(c, m, flags);
 	return socket_call(fd, c);
+}
+
+/* MSG_WAITALL: a part has been received, for the rest a call is needed. */
+static int64_t receive_rest(uint64_t fd, uint64_t base, uint64_t len, uint32_t flags)
+{
+	struct buffers rest = { .v = { { base, len } }, .count = 1, .total = len };
+	struct x_call c;
+
+	return receive_call(fd, &rest, NULL, flags, &c, NULL);
+}
+
+/* What has come in bulk needs no call: bytes, an error, or -X_EWAIT. */
+static int64_t receive_flow(uint64_t fd, const struct buffers *b, uint32_t flags)
+{
+	uint32_t op = X_STREAM_READ | (flags & MSG_DONTWAIT ? X_STREAM_NOWAIT : 0);
+	uint64_t done = 0;
+	bool last = false, all = (flags & MSG_WAITALL) && !(flags & MSG_DONTWAIT);
+
+	if ((flags & ~FLOW_FLAGS) || !b->total)
+		return -X_EWAIT;
+	for (uint32_t i = 0; i < b->count; i++)
+		for (uint64_t at = 0; at < b->v[i].len && !last;) {
+			uint64_t room = b->v[i].len - at;
+			int64_t n = x_stream_flow((x_handle_t)fd, op, (void *)(b->v[i].base + at), room, NULL);
+
+			if (n == -X_EWAIT && done && all)
+				n = receive_rest(fd, b->v[i].base + at, room, flags);
+			if (n == -X_EWAIT && done && all) /* there is something without a call by now */
+				continue;
+			if (n <= 0)
+				return done ? (int64_t)done : n == -X_EINTR ? -RESTART_SYS : n;
+			at += (uint64_t)n;
+			done += (uint64_t)n;
+			last = !all && (uint64_t)n < room && (uint64_t)n < X_STREAM_MAX;
+			op |= all ? 0 : X_STREAM_GOES_ON;
+		}
+	return (int64_t)done;
+}
+
+static int64_t receive_buffers(uint64_t fd, struct buffers *b, const struct linux_msghdr *m, uint32_t flags,
+			       struct x_call *c, struct socket_address *a)
+{
+	int64_t n;
+
+	call_init(c, SOCK_RECV); /* no sender, no control messages */
+	while ((n = receive_flow(fd, b, flags)) == -X_EWAIT) {
+		n = receive_call(fd, b, m, flags, c, a);
+		if (n != -X_EWAIT) /* or there is something without a call by now */
+			return n;
+	}
+	if (n < 0)
+		return linux_error(n);
+	c->msg = (struct x_msg){ .op = 0 };
+	return n;
 }
 
 /* m is updated as recvmsg(2) says. */

@@ -58,6 +58,8 @@ struct packet *packet_queue(struct sock *s, struct pbuf *p)
 		s->received_last->next = d;
 	else
 		s->received = d;
+	if (s->flow_in && !s->flow_next)
+		s->flow_next = d;
 	s->received_last = d;
 	s->received_count++;
 	s->received_bytes += p->tot_len;

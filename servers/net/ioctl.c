@@ -29,8 +29,10 @@ static int64_t put_int(const struct x_in *in, int32_t n)
 	return window_write(in->id, 0, 0, &n, sizeof(n)) < (int64_t)sizeof(n) ? -X_EFAULT : 0;
 }
 
-static int64_t readable(const struct sock *s, const struct x_in *in)
+static int64_t readable(struct sock *s, const struct x_in *in)
 {
+	flow_sync(s);
+	sock_mark(s, 0);
 	if (s->kind == SOCKET_TCP)
 		return s->listening ? -X_EINVAL : put_int(in, (int32_t)s->received_bytes);
 	return put_int(in, s->received ? s->received->p->tot_len : 0);

@@ -29,6 +29,7 @@ static void run_lwip_timers(void *ctx)
 	tcp_timers();
 	sys_check_timeouts();
 	tcp_timers();
+	flows_sync();
 }
 
 static void arm_lwip_timer(void)
@@ -76,6 +77,8 @@ static void batch_end(void)
 		if (server_careful())
 			break;
 	}
+	if (memory_is_short())
+		flows_sync();
 	sockets_settle();
 	net_batch_end();
 	pool_iteration_ends();
@@ -97,6 +100,8 @@ static void flow(uint64_t object, uint32_t which, const struct x_flow_state *sta
 {
 	if (which & X_FLOW_OUT)
 		send_flow_told(object, state);
+	else
+		flow_told(object);
 }
 
 static const struct server_ops ops = {

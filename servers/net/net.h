@@ -137,6 +137,15 @@ struct sock {
 	/* receiving */
 	struct packet *received, *received_last;
 	uint32_t received_bytes, received_count, receive_limit;
+	/* TCP: what the kernel gives out (flow_in.c) */
+	bool flow_in, flow_stopping, flow_refused;
+	struct packet *flow_next; /* the first of `received` not (wholly) published; NULL: all are */
+	uint32_t flow_offset;    /* of it, where what is not published begins */
+	uint32_t flow_published; /* bytes, not known to be taken */
+	uint32_t flow_mode, flow_tell; /* as last told to the kernel */
+	uint64_t flow_timeout_ns;
+	uint64_t flow_moved;     /* bytes that programs have taken, as far as known */
+	uint64_t flow_appended, flow_taken; /* extents */
 	/* sending */
 	struct chunk *sending, *sending_last;
 	uint32_t sending_bytes, send_limit;
@@ -236,6 +245,18 @@ uint32_t tcp_readiness(const struct sock *s);
 void tcp_apply_options(struct sock *s);
 uint32_t tcp_state_of(const struct sock *s);
 void tcp_disconnect_socket(struct sock *s);
+
+void tcp_open_window(struct sock *s, uint32_t bytes); /* so much was taken of what has arrived */
+uint32_t tcp_window_limit(const struct sock *s);
+
+/* flow_in.c */
+void received_drop(struct sock *s, uint32_t bytes); /* of the head of a stream's queue */
+void flow_sync(struct sock *s);  /* what was taken meanwhile leaves the queue */
+void flow_publish(struct sock *s);
+void flow_stop(struct sock *s);  /* later flow_in is false, and the queue is ours */
+bool flow_hides_received(const struct sock *s); /* its readiness is the kernel's to tell */
+void flow_told(uint64_t object);
+void flows_sync(void);
 
 /* tcp_send.c */
 int64_t tcp_queue(struct sock *s, struct waiter *w); /* one piece: bytes, SOCK_WAIT or error */

@@ -78,8 +78,8 @@ void sock_discard_received(struct sock *s)
 		pbuf_free(d->p);
 		heap_free(d);
 	}
-	s->received_last = NULL;
-	s->received_bytes = s->received_count = 0;
+	s->received_last = s->flow_next = NULL;
+	s->received_bytes = s->received_count = s->flow_published = 0;
 }
 
 static void take_off_dirty(struct sock *s)
@@ -416,7 +416,7 @@ static void receive_call(struct sock *s, const struct x_in *in, uint32_t flags)
 		status = s->wait[WAIT_RECV] ? SOCK_WAIT : tcp_receive_some(s, w);
 	else
 		status = s->wait[WAIT_RECV] ? SOCK_WAIT : datagram_receive(s, w, &msg);
-	if (status == SOCK_WAIT && in_nonblocking(in))
+	if (status == SOCK_WAIT && in_nonblocking(in) && !s->flow_stopping)
 		status = w->done ? (int64_t)w->done : -X_EAGAIN;
 	if (status == SOCK_WAIT) {
 		waiter_park(w, s->receive_timeout_ns);

@@ -41,7 +41,7 @@ int64_t errno_of(err_t err)
 	}
 }
 
-static uint32_t window_limit(const struct sock *s)
+uint32_t tcp_window_limit(const struct sock *s)
 {
 	return s->receive_limit < TCP_WND ? s->receive_limit : TCP_WND;
 }
@@ -137,7 +137,7 @@ static void size_to_way(struct tcp_pcb *pcb)
 
 static void begin_connection(struct sock *s, struct tcp_pcb *pcb)
 {
-	uint32_t limit = window_limit(s);
+	uint32_t limit = tcp_window_limit(s);
 
 	if (limit > TCP_WND_MAX(pcb))
 		limit = TCP_WND_MAX(pcb);
@@ -382,10 +382,10 @@ int64_t tcp_connect_socket(struct sock *s, const ip_addr_t *ip, uint16_t port)
 
 /* Space given back is told to the peer when there is enough of it, of what the window can be: a
  * peer without window scaling (QEMU's user network) never sees more than 64 KiB. */
-static void open_window(struct sock *s, uint32_t bytes)
+void tcp_open_window(struct sock *s, uint32_t bytes)
 {
 	struct tcp_pcb *pcb = s->pcb.tcp;
-	uint32_t limit = window_limit(s), gain, step;
+	uint32_t limit = tcp_window_limit(s), gain, step;
 
 	if (!pcb || s->listening || !bytes)
 		return;
@@ -422,20 +422,11 @@ static int64_t take_stream(struct sock *s, struct waiter *w, bool peek, bool dis
 			d = d->next;
 			continue;
 		}
-		d->offset += (uint32_t)copied;
 		taken += (uint64_t)copied;
-		s->received_bytes -= (uint32_t)copied;
-		if (d->offset < d->p->tot_len)
-			continue;
-		s->received = d->next;
-		if (!s->received)
-			s->received_last = NULL;
-		s->received_count--;
-		pbuf_free(d->p);
-		heap_free(d);
+		received_drop(s, (uint32_t)copied);
 		d = s->received;
 	}
-	open_window(s, (uint32_t)taken);
+	tcp_open_window(s, (uint32_t)taken);
 	return moved || !room ? (int64_t)moved : -X_EFAULT;
 }
 
@@ -450,14 +441,29 @@ static int64_t end_of_stream(struct sock *s, const struct waiter *w)
 	return s->was_connected ? SOCK_WAIT : -X_ENOTCONN;
 }
 
+/* What is in the flow goes before what a call can have: -X_EWAIT, it is to be asked again; or
+ * SOCK_WAIT, until it is stopped. */
+static int64_t leave_to_flow(struct sock *s, const struct waiter *w)
+{
+	flow_sync(s);
+	if (s->flow_stopping)
+		return SOCK_WAIT;
+	if (!s->flow_in || !s->flow_published || !w->total || (w->flags & L_MSG_PEEK))
+		return 0;
+	if (!w->done && !(w->flags & ~(L_MSG_DONTWAIT | L_MSG_WAITALL | L_MSG_NOSIGNAL)))
+		return -X_EWAIT;
+	flow_stop(s);
+	return SOCK_WAIT;
+}
+
 /* Status, or SOCK_WAIT. */
 int64_t tcp_receive_some(struct sock *s, struct waiter *w)
 {
 	bool peek = w->flags & L_MSG_PEEK;
-	int64_t n;
+	int64_t n = leave_to_flow(s, w);
 
-	if (s->connecting)
-		return SOCK_WAIT;
+	if (s->connecting || n)
+		return n ? n : SOCK_WAIT;
 	if (!s->received)
 		return end_of_stream(s, w);
 	n = take_stream(s, w, peek, w->flags & L_MSG_TRUNC);
@@ -606,6 +612,7 @@ void tcp_close_socket(struct sock *s)
 		close_listener(s);
 		return;
 	}
+	flow_sync(s);
 	if (s->received || (s->linger && s->linger_s == 0 && s->connected) || s->connecting) {
 		abort_connection(s);
 		sock_free(s);
@@ -721,12 +728,14 @@ void tcp_settle(struct sock *s)
 		if (s->pcb.tcp->cwnd < 10u * s->pcb.tcp->mss)
 			s->pcb.tcp->cwnd = 10u * s->pcb.tcp->mss;
 	}
+	flow_sync(s);
 	while ((w = waiter_first(s, WAIT_RECV))) {
 		status = tcp_receive_some(s, w);
 		if (status == SOCK_WAIT)
 			break;
 		waiter_end(w, status);
 	}
+	flow_publish(s);
 	while ((w = waiter_first(s, WAIT_SEND))) {
 		status = tcp_send_some(s, w);
 		if (status == SOCK_WAIT)
@@ -750,7 +759,7 @@ uint32_t tcp_readiness(const struct sock *s)
 		return s->accepted ? X_READY_IN : 0;
 	if (s->error)
 		ready |= X_READY_ERR | X_READY_IN | X_READY_OUT;
-	if (s->received || s->peer_fin || s->shut_read || over)
+	if ((s->received && !flow_hides_received(s)) || s->peer_fin || s->shut_read || over)
 		ready |= X_READY_IN;
 	if (s->peer_fin || s->shut_read || over)
 		ready |= X_READY_RDHUP;

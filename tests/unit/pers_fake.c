@@ -173,6 +173,12 @@ int64_t x_stream(x_handle_t h, uint32_t op, void *buf, uint64_t len, int64_t off
 	return -X_EWAIT; /* no streams here */
 }
 
+int64_t x_stream_flow(x_handle_t h, uint32_t op, void *buf, uint64_t len, struct x_flow_address *from)
+{
+	(void)h; (void)op; (void)buf; (void)len; (void)from;
+	return -X_EWAIT; /* nor flows */
+}
+
 int64_t x_object_ctl(x_handle_t h, uint32_t op, uint64_t value)
 {
 	if (h >= 8)

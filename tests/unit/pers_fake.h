@@ -22,6 +22,7 @@ int64_t x_handle_cloexec(x_handle_t h, int set);
 int64_t x_handle_info(x_handle_t h, struct x_handle_info *info);
 int64_t x_object_ctl(x_handle_t h, uint32_t op, uint64_t value);
 int64_t x_stream(x_handle_t h, uint32_t op, void *buf, uint64_t len, int64_t offset);
+int64_t x_stream_flow(x_handle_t h, uint32_t op, void *buf, uint64_t len, struct x_flow_address *from);
 int64_t x_wait(struct x_wait_item *items, uint32_t count, uint64_t deadline_ns, const uint64_t *mask);
 int64_t x_port_create(void);
 int64_t x_commit_receive(x_handle_t port, struct x_commit *c);
