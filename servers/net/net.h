@@ -42,6 +42,7 @@ struct chunk {
 	uint32_t refs;           /* one of the socket, one for each packet under way */
 };
 extern struct net_pool pool;
+uint32_t pool_share(void);       /* bytes of it that a connection may have at most, received */
 bool pool_start(void);          /* make it, if it is not there; false: no memory */
 void pool_iteration_begins(void); /* behind a commit, before more is received */
 void pool_iteration_ends(void);
@@ -136,7 +137,9 @@ struct sock {
 	int error;               /* SO_ERROR */
 	/* receiving */
 	struct packet *received, *received_last;
-	uint32_t received_bytes, received_count, receive_limit;
+	uint32_t received_bytes, received_count;
+	uint32_t receive_limit;  /* 0: of a stream for which nobody asked, its `window` */
+	uint32_t window, window_taken; /* ... so far, and read since it grew */
 	/* TCP: what the kernel gives out (flow_in.c) */
 	bool flow_in, flow_stopping, flow_refused;
 	struct packet *flow_next; /* the first of `received` not (wholly) published; NULL: all are */

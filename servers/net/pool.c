@@ -29,7 +29,7 @@
 #define HEADER_AREA  (HEADERS * HEADER_BYTES)
 #define SMALL_MAX    2048u
 #define LARGE_MAX    512u
-#define POOL_MOST    (24u << 20)
+#define POOL_MOST    (32u << 20)
 #define POOL_LEAST   (3u << 20)
 #define KEPT_LARGE   (large_count / 16) /* for receive buffers */
 #define KEPT_SMALL   (small_count / 8)
@@ -121,6 +121,11 @@ bool pool_start(void)
 	pool = made;
 	pool_cut(pool.bytes);
 	return true;
+}
+
+uint32_t pool_share(void)
+{
+	return pool_start() ? (uint32_t)(pool.bytes / 8) : POOL_LEAST / 8;
 }
 
 uint32_t chunks_free_large(void) { return large_free_count; }

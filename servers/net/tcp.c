@@ -14,8 +14,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "servers/net/net.h"
 
-#define RECEIVE_LIMIT (1024u * 1024u)
-#define SEND_LIMIT    (1024u * 1024u)
+#define SEND_LIMIT (1024u * 1024u)
 #define ACCEPTED_MAX  4096u
 #define SHORT_EXCHANGE 16384u
 
@@ -43,7 +42,9 @@ int64_t errno_of(err_t err)
 
 uint32_t tcp_window_limit(const struct sock *s)
 {
-	return s->receive_limit < TCP_WND ? s->receive_limit : TCP_WND;
+	uint32_t limit = s->receive_limit ? s->receive_limit : s->window;
+
+	return limit < TCP_WND ? limit : TCP_WND;
 }
 
 /* ---- callbacks: note and mark ---- */
@@ -137,8 +138,10 @@ static void size_to_way(struct tcp_pcb *pcb)
 
 static void begin_connection(struct sock *s, struct tcp_pcb *pcb)
 {
-	uint32_t limit = tcp_window_limit(s);
+	uint32_t limit;
 
+	s->window = pool_share() / 4;
+	limit = tcp_window_limit(s);
 	if (limit > TCP_WND_MAX(pcb))
 		limit = TCP_WND_MAX(pcb);
 	pcb->rcv_wnd = pcb->rcv_ann_wnd = limit;
@@ -229,7 +232,6 @@ int64_t tcp_open_socket(struct sock *s)
 		return -X_ENOBUFS;
 	s->kind = SOCKET_TCP;
 	s->protocol = L_IPPROTO_TCP;
-	s->receive_limit = RECEIVE_LIMIT;
 	s->send_limit = SEND_LIMIT;
 	s->rcvbuf = 131072;
 	s->sndbuf = 16384;
@@ -380,6 +382,29 @@ int64_t tcp_connect_socket(struct sock *s, const ip_addr_t *ip, uint16_t port)
 
 /* ---- receiving ---- */
 
+static void receive_space(struct tcp_pcb *pcb, uint32_t bytes)
+{
+	while (bytes) {
+		u16_t part = bytes < 0xffff ? (u16_t)bytes : 0xffff;
+
+		tcp_recved(pcb, part);
+		bytes -= part;
+	}
+}
+
+/* A stream is as fast as its window is large. It grows while the program reads, a window's worth each
+ * time, and there is room: one that nobody reads holds no more than it began with. */
+static void grow_window(struct sock *s, uint32_t taken)
+{
+	s->window_taken += taken;
+	if (s->receive_limit || s->window_taken < s->window || s->window >= pool_share() ||
+	    !chunks_are_plenty(CHUNK_LARGE))
+		return;
+	s->window_taken = 0;
+	receive_space(s->pcb.tcp, s->window);
+	s->window *= 2;
+}
+
 /* Space given back is told to the peer when there is enough of it, of what the window can be: a
  * peer without window scaling (QEMU's user network) never sees more than 64 KiB. */
 void tcp_open_window(struct sock *s, uint32_t bytes)
@@ -390,12 +415,8 @@ void tcp_open_window(struct sock *s, uint32_t bytes)
 	if (!pcb || s->listening || !bytes)
 		return;
 	step = (limit < TCP_WND_MAX(pcb) ? limit : TCP_WND_MAX(pcb)) / 4;
-	while (bytes) {
-		u16_t part = bytes < 0xffff ? (u16_t)bytes : 0xffff;
-
-		tcp_recved(pcb, part);
-		bytes -= part;
-	}
+	receive_space(pcb, bytes);
+	grow_window(s, bytes);
 	gain = pcb->rcv_nxt + pcb->rcv_ann_wnd - pcb->rcv_ann_right_edge;
 	if (step > 128u * 1024)
 		step = 128u * 1024;
