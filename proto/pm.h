@@ -113,7 +113,7 @@ enum pidfd_op {
 enum pm_signalfd_op { PM_SIGNALFD_CREATE, PM_SIGNALFD_POSTED };
 enum pm_mq_op { PM_MQ_OPEN, PM_MQ_UNLINK };
 
-/* Calls on a signalfd. FILE_READ is answered -X_EWAIT: a[0] the set, a[1] how many signals of
+/* Calls on a signalfd. FILE_READ is answered -X_ELOCAL: a[0] the set, a[1] how many signals of
  * it were seen; the caller is to take its own. */
 enum signalfd_op {
 	SIGNALFD_SET = 0x5d0, /* a[0] the new set, a[1] 1 = something of it is pending */

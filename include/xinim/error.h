@@ -88,7 +88,8 @@
 	E(EWRONGTYPE, 515, "handle of another type") \
 	E(ERIGHTS, 516, "handle lacks a right") \
 	E(ECROSS, 517, "path leaves this filesystem") \
-	E(ESYMLINK, 518, "path meets a symbolic link")
+	E(ESYMLINK, 518, "path meets a symbolic link") \
+	E(ELOCAL, 519, "the caller has it itself")
 
 enum x_error {
 #define X_ERROR_ENUM(name, number, text) X_##name = number,

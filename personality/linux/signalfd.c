@@ -61,7 +61,7 @@ static int64_t ask(uint64_t fd, uint64_t *set, uint64_t *posted)
 	result = x_call((x_handle_t)fd, &c);
 	*set = c.msg.a[0];
 	*posted = c.msg.a[1];
-	return result == -X_EWAIT ? 0 : -X_EIO;
+	return result == -X_ELOCAL ? 0 : -X_EIO;
 }
 
 int64_t signalfd_read(struct sys *s)

@@ -121,7 +121,7 @@ void signalfd_file_call(const struct x_in *in)
 	case FILE_READ: /* the reader looks for itself */
 		f->user = in->account;
 		out = out_answer_entry(in->id);
-		out->msg.status = -X_EWAIT;
+		out->msg.status = -X_ELOCAL;
 		out->msg.a[0] = f->set;
 		out->msg.a[1] = f->posted;
 		break;

@@ -128,6 +128,7 @@ n=0
 while ! /bin/svc log -k | grep -q "mockcli .*additions"; do
     /bin/svc inject mock entry $((n = n % 29 + 1)); usleep 10000
 done
+/bin/svc inject mock entry 100000000
 until /bin/svc log -k | grep -Eq "mockcli +(done$|addition)"; do usleep 200000; done
 /bin/svc log -k | grep -E "mock"
 /bin/svc status mock
