@@ -6,11 +6,10 @@
  * driver. As nothing comes between, routes, neighbours and options are as they were.
  */
 #include "lib/c/string.h"
+#include "servers/net/bytes.h"
 #include "servers/net/net.h"
 
 #define FIRST_NUMBER 0x8000u /* of fragments' identification: away from lwIP's own */
-
-static void put16(uint8_t *p, uint32_t n) { p[0] = (uint8_t)(n >> 8); p[1] = (uint8_t)n; }
 
 bool burst_takes(const struct burst *b, uint32_t bytes)
 {
@@ -22,20 +21,15 @@ static void finish_headers(uint8_t *head, const struct headers *h, uint32_t byte
 	static uint16_t number;
 	uint8_t *ip = head + h->l3, *udp = head + h->l4;
 	uint32_t udp_bytes = h->payload - h->l4 + bytes;
-	uint16_t sum;
 
 	put16(udp + 4, udp_bytes);
-	sum = pseudo_sum(head, h, udp_bytes);
-	memcpy(udp + 6, &sum, 2); /* the device makes the rest */
+	put_sum(udp + 6, pseudo_sum(head, h, udp_bytes)); /* the device makes the rest */
 	if (h->v6) {
 		put16(ip + 4, udp_bytes);
 		return;
 	}
-	put16(ip + 2, h->payload - h->l3 + bytes);
 	put16(ip + 4, FIRST_NUMBER + number++);
-	put16(ip + 10, 0);
-	sum = (uint16_t)~checksum_of(ip, h->l4 - h->l3);
-	memcpy(ip + 10, &sum, 2);
+	finish_ip4(ip, h->payload - h->l3 + bytes);
 }
 
 err_t burst_send(const struct burst *b, struct chunk *c, const uint8_t *at, uint32_t bytes)

@@ -8,6 +8,7 @@
  * cost more still, and no calls of memcpy(), each of which would be logged.
  */
 #include "lib/c/string.h"
+#include "servers/net/bytes.h"
 #include "servers/net/net.h"
 
 typedef volatile uint64_t __attribute__((may_alias, aligned(1))) word;
@@ -86,4 +87,11 @@ uint16_t checksum_copy(void *to, const void *from, uint32_t length)
 uint16_t checksum_add(uint16_t a, uint16_t b)
 {
 	return fold((uint64_t)a + b);
+}
+
+void finish_ip4(uint8_t *ip, uint32_t total)
+{
+	put16(ip + 2, total);
+	put_sum(ip + 10, 0);
+	put_sum(ip + 10, (uint16_t)~checksum_of(ip, (ip[0] & 15) * 4));
 }

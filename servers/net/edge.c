@@ -8,18 +8,13 @@
  */
 #include "lib/c/string.h"
 #include "lwip/prot/ethernet.h"
+#include "servers/net/bytes.h"
 #include "servers/net/net.h"
 
 #define ETHERNET 14u
 #define TCP_FIN_FLAG 1u
 #define TCP_SYN_FLAG 2u
 #define TCP_PSH_FLAG 8u
-
-static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
-static void put16(uint8_t *p, uint32_t n) { p[0] = (uint8_t)(n >> 8); p[1] = (uint8_t)n; }
-static uint32_t get32(const uint8_t *p) { return (uint32_t)get16(p) << 16 | get16(p + 2); }
-static void put32(uint8_t *p, uint32_t n) { put16(p, n >> 16); put16(p + 2, n); }
-static void put_sum(uint8_t *p, uint16_t sum) { memcpy(p, &sum, 2); }
 
 /* ---- what a frame is ---- */
 
@@ -195,13 +190,6 @@ static err_t send_whole(struct interface *i, const struct pbuf *p, const struct 
 }
 
 /* ---- cutting ---- */
-
-static void finish_ip4(uint8_t *ip, uint32_t total)
-{
-	put16(ip + 2, total);
-	put_sum(ip + 10, 0);
-	put_sum(ip + 10, (uint16_t)~checksum_of(ip, (ip[0] & 15) * 4));
-}
 
 /* The headers of a segment: as the whole's, but for lengths, sequence and flags. */
 static void segment_headers(struct frame *f, const struct headers *h, uint32_t at, uint32_t bytes, bool last, uint32_t n)

@@ -18,6 +18,7 @@
  * TCP checksum is that of the first and is not looked at again.
  */
 #include "lib/c/string.h"
+#include "servers/net/bytes.h"
 #include "servers/net/net.h"
 
 #define ETHERNET   14u
@@ -43,26 +44,16 @@ struct flow {
 static struct flow flows[FLOWS];
 static uint32_t pending, next_victim;
 
-static uint32_t get16(const uint8_t *p) { return (uint32_t)p[0] << 8 | p[1]; }
-static uint32_t get32(const uint8_t *p) { return get16(p) << 16 | get16(p + 2); }
-static void put16(uint8_t *p, uint32_t n) { p[0] = (uint8_t)(n >> 8); p[1] = (uint8_t)n; }
-
 bool joins_pending(void) { return pending != 0; }
 
 static void deliver(struct flow *f)
 {
 	struct interface *i = f->interface;
-	uint8_t *ip = f->head + ETHERNET;
-	uint16_t sum;
 
 	f->interface = NULL;
 	pending--;
-	if (f->joined) {
-		put16(ip + 2, f->head_bytes - ETHERNET + f->bytes);
-		put16(ip + 10, 0);
-		sum = (uint16_t)~checksum_of(ip, IP_BYTES);
-		memcpy(ip + 10, &sum, 2);
-	}
+	if (f->joined)
+		finish_ip4(f->head + ETHERNET, f->head_bytes - ETHERNET + f->bytes);
 	ether_deliver_joined(i, f->head, f->head_bytes, f->chunk, f->data, f->bytes);
 }
 

@@ -16,6 +16,7 @@
  */
 #include "lib/c/string.h"
 #include "lwip/priv/tcp_priv.h"
+#include "servers/net/bytes.h"
 #include "servers/net/net.h"
 
 #define RTO_LEAST_MS 200
@@ -36,11 +37,6 @@ static struct sock *owner(const struct tcp_pcb *pcb)
 }
 
 /* ---- what the peer says ---- */
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 static void note_block(struct sock *s, const struct tcp_pcb *pcb, uint32_t left, uint32_t right)
 {
