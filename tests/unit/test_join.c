@@ -87,12 +87,6 @@ uint16_t pseudo_sum(const uint8_t *frame, const struct headers *h, uint32_t byte
 	return slow_sum(p, 12);
 }
 
-static void put32(uint8_t *p, uint32_t n)
-{
-	put16(p, n >> 16);
-	put16(p + 2, n);
-}
-
 static uint8_t stream_byte(uint32_t seq) { return (uint8_t)(seq * 37 + (seq >> 8)); }
 
 static uint32_t make_frame(uint8_t *b, uint32_t seq, uint32_t payload, uint8_t flags)
