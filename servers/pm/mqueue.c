@@ -8,6 +8,7 @@
  * Messages are chains of blocks, sorted by priority, the oldest first. Who has
  * to wait is parked, with a deadline, and served oldest first.
  */
+#include "lib/c/slots.h"
 #include "lib/ipc/file.h"
 #include "servers/pm/pm.h"
 #include "servers/pm/sysctl.h"
@@ -157,8 +158,7 @@ static void unpark(struct parked *w)
 {
 	timer_clear(&w->timer);
 	w->call_id = 0;
-	while (parked_end && !parked[parked_end - 1].call_id)
-		parked_end--;
+	SLOTS_TRIM(parked, parked_end, call_id);
 }
 
 static struct parked *first_parked(const struct queue *q, bool sends)
@@ -249,16 +249,13 @@ static void expired(void *ctx)
 
 static void park(struct queue *q, const struct x_in *in, const struct proc *p, bool sends)
 {
-	struct parked *w = parked;
+	struct parked *w = SLOT_FIND(parked, parked_end, call_id);
 
-	while (w < parked + parked_end && w->call_id)
-		w++;
-	if ((in->status_flags & F_O_NONBLOCK) || w == parked + PARKED_MAX) {
+	if ((in->status_flags & F_O_NONBLOCK) || !w) {
 		out_status(in->id, in->status_flags & F_O_NONBLOCK ? -X_EAGAIN : -X_ENOMEM);
 		return;
 	}
-	if (w == parked + parked_end)
-		parked_end++;
+	SLOT_TAKEN(parked, parked_end, w);
 	*w = (struct parked){ .call_id = in->id, .queue = q, .sends = sends,
 			      .bytes = in->win_count ? in->win[0].len : 0, .priority = (uint32_t)in->msg.a[0],
 			      .pid = p->ids.pid, .uid = p->ids.uid, .order = ++parked_order };
@@ -401,7 +398,7 @@ static int open_queue(const struct proc *p, const char *name, const struct x_in 
 
 static void open_call(const struct proc *p, const char *name, const struct x_in *in)
 {
-	struct open *o = opens;
+	struct open *o = SLOT_FIND(opens, opens_end, queue);
 	struct queue *q;
 	struct x_out *out;
 	int64_t h = -X_ENFILE;
@@ -411,9 +408,7 @@ static void open_call(const struct proc *p, const char *name, const struct x_in 
 		out_status(in->id, err);
 		return;
 	}
-	while (o < opens + opens_end && o->queue)
-		o++;
-	if (o < opens + OPENS_MAX) {
+	if (o) {
 		o->generation++;
 		h = x_mint(server_port, open_object(o), 0, ready(q),
 			   (uint32_t)in->msg.a[1] & (F_O_ACCMODE | F_O_NONBLOCK));
@@ -426,8 +421,7 @@ static void open_call(const struct proc *p, const char *name, const struct x_in 
 	}
 	o->queue = q;
 	q->opens++;
-	if (o == opens + opens_end)
-		opens_end++;
+	SLOT_TAKEN(opens, opens_end, o);
 	out = out_answer_entry(in->id);
 	out->handles[0] = (x_handle_t)h;
 	out->handle_count = 1;
@@ -474,8 +468,7 @@ void mqueue_closed(uint64_t object)
 	o->queue = NULL;
 	q->opens--;
 	release(q);
-	while (opens_end && !opens[opens_end - 1].queue)
-		opens_end--;
+	SLOTS_TRIM(opens, opens_end, queue);
 }
 
 /* ---- calls on an open queue ---- */

@@ -8,6 +8,7 @@
  * descriptor last until it says, with the number of the last one it knew of,
  * that it has found no more.
  */
+#include "lib/c/slots.h"
 #include "lib/ipc/file.h"
 #include "servers/pm/pm.h"
 
@@ -51,13 +52,11 @@ void signalfds_posted(const struct proc *p, uint32_t signal)
 
 static void create(const struct proc *p, const struct x_in *in)
 {
-	struct signalfd *f = signalfds;
+	struct signalfd *f = SLOT_FIND(signalfds, signalfds_end, used);
 	struct x_out *out;
 	int64_t h;
 
-	while (f < signalfds + signalfds_end && f->used)
-		f++;
-	if (f == signalfds + SIGNALFDS_MAX) {
+	if (!f) {
 		out_status(in->id, -X_ENFILE);
 		return;
 	}
@@ -72,8 +71,7 @@ static void create(const struct proc *p, const struct x_in *in)
 	f->set = in->msg.a[1];
 	f->user = p->koid;
 	f->posted = 0;
-	if (f == signalfds + signalfds_end)
-		signalfds_end++;
+	SLOT_TAKEN(signalfds, signalfds_end, f);
 	out = out_answer_entry(in->id);
 	out->handles[0] = (x_handle_t)h;
 	out->handle_count = 1;
@@ -97,8 +95,7 @@ void signalfd_closed(uint64_t object)
 	if (!f)
 		return;
 	f->used = false;
-	while (signalfds_end && !signalfds[signalfds_end - 1].used)
-		signalfds_end--;
+	SLOTS_TRIM(signalfds, signalfds_end, used);
 }
 
 static void stat_call(const struct x_in *in)
