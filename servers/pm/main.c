@@ -103,27 +103,33 @@ static void port_call(const struct x_in *in)
 	}
 }
 
+static const struct {
+	void (*call)(const struct x_in *in);
+	void (*closed)(uint64_t object);
+} files[] = { /* what is open in pm as a descriptor, by kind */
+	[OBJECT_PROCFILE] = { procfile_call, procfile_closed },
+	[OBJECT_COUNTER] = { counter_call, counter_closed },
+	[OBJECT_PIDFD] = { pidfd_file_call, pidfd_closed },
+	[OBJECT_SIGNALFD] = { signalfd_file_call, signalfd_closed },
+	[OBJECT_MQUEUE] = { mqueue_file_call, mqueue_closed },
+};
+
+static bool is_file(uint64_t object)
+{
+	uint32_t kind = object_kind(object);
+
+	return kind < sizeof(files) / sizeof(files[0]) && files[kind].call;
+}
+
 void pm_call(const struct x_in *in)
 {
 	if (in->object == 0) {
 		port_call(in);
 	} else if (object_kind(in->object) == OBJECT_SESSION) {
 		session_call(in);
-	} else if (object_kind(in->object) == OBJECT_PROCFILE) {
+	} else if (is_file(in->object)) {
 		close_handles(in);
-		procfile_call(in);
-	} else if (object_kind(in->object) == OBJECT_COUNTER) {
-		close_handles(in);
-		counter_call(in);
-	} else if (object_kind(in->object) == OBJECT_PIDFD) {
-		close_handles(in);
-		pidfd_file_call(in);
-	} else if (object_kind(in->object) == OBJECT_SIGNALFD) {
-		close_handles(in);
-		signalfd_file_call(in);
-	} else if (object_kind(in->object) == OBJECT_MQUEUE) {
-		close_handles(in);
-		mqueue_file_call(in);
+		files[object_kind(in->object)].call(in);
 	} else {
 		refuse(in, -X_ESTALE_HANDLE);
 	}
@@ -133,16 +139,8 @@ void pm_call(const struct x_in *in)
 void pm_closure(uint64_t object, uint64_t mints)
 {
 	(void)mints;
-	if (object_kind(object) == OBJECT_PROCFILE)
-		procfile_closed(object);
-	else if (object_kind(object) == OBJECT_COUNTER)
-		counter_closed(object);
-	else if (object_kind(object) == OBJECT_PIDFD)
-		pidfd_closed(object);
-	else if (object_kind(object) == OBJECT_SIGNALFD)
-		signalfd_closed(object);
-	else if (object_kind(object) == OBJECT_MQUEUE)
-		mqueue_closed(object);
+	if (is_file(object))
+		files[object_kind(object)].closed(object);
 	out_closure_ack(object);
 }
 
