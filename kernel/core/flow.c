@@ -17,7 +17,6 @@
  * others who want to move some wait for that; appending does not.
  */
 #include "call.h"
-#include "span.h"
 
 #define DATAGRAM_HEADER 4u /* OUT: u32 length, ahead of the data */
 
@@ -275,28 +274,6 @@ void flow_apply(struct port *p, const struct x_out *o)
 
 /* ---- the programs' side ---- */
 
-/* Bytes between user memory and the server's; fewer, or -X_EFAULT, at a bad address. */
-static int64_t move_bytes(struct flow *f, uint64_t at, uint64_t buf, uint64_t len)
-{
-	uint64_t done = 0;
-
-	while (done < len) {
-		struct span s;
-		int err = 0;
-
-		span_begin(&s, at + done, len - done);
-		for (uint32_t pages = span_pages(&s); s.count < pages && !err; s.count += !err)
-			err = memory_page(f->memory, (at + done) / PAGE_SIZE + s.count, &s.frames[s.count]);
-		span_cut(&s);
-		if (span_copy_user(&s, buf + done, is_out(f)))
-			err = -X_EFAULT;
-		done += s.bytes;
-		if (err)
-			return done ? (int64_t)done : err;
-	}
-	return (int64_t)done;
-}
-
 static int64_t move_stream(struct flow *f, uint64_t buf, uint64_t len)
 {
 	uint64_t done = 0;
@@ -304,7 +281,7 @@ static int64_t move_stream(struct flow *f, uint64_t buf, uint64_t len)
 	while (done < len && !is_empty(f) && !(f->mode & X_FLOW_STOP)) {
 		struct flow_extent *e = &f->ring[f->taken % X_FLOW_EXTENTS];
 		uint64_t part = MIN(len - done, e->bytes - f->used);
-		int64_t n = move_bytes(f, e->offset + f->used, buf + done, part);
+		int64_t n = stream_transfer(f->memory, buf + done, part, e->offset + f->used, is_out(f));
 
 		if (n < 0)
 			return done ? (int64_t)done : n;
@@ -342,7 +319,7 @@ static int64_t move_datagram(struct flow *f, uint64_t buf, uint64_t len, uint64_
 
 	if (is_out(f) && len > e->bytes - ahead)
 		return -X_EWAIT;
-	n = move_bytes(f, e->offset + ahead, buf, part);
+	n = stream_transfer(f->memory, buf, part, e->offset + ahead, is_out(f));
 	if (n == (int64_t)part && is_out(f) && set_length(f, e->offset, (uint32_t)len))
 		n = -X_EFAULT;
 	if (n == (int64_t)part && from && f->from &&

@@ -150,6 +150,9 @@ void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t
 
 /* stream.c */
 int64_t sys_stream_set(uint32_t port, uint64_t id, uint32_t memory, uint32_t flags, uint32_t refuse);
+/* Copies between a program's memory and m's: the bytes done, or, of none, an error
+ * (-X_EFAULT: a bad address; -X_EWAIT: the pager is to be asked by a call; those of memory_page()). */
+int64_t stream_transfer(struct memory *m, uint64_t buf, uint64_t len, uint64_t offset, bool write);
 int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, uint64_t from);
 int64_t sys_port_dirty(uint32_t port, uint64_t limit, uint64_t user_id);
 

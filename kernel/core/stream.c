@@ -59,11 +59,14 @@ int64_t sys_port_dirty(uint32_t port, uint64_t limit, uint64_t user_id)
 	return user_id && copy_to_user(user_id, &id, sizeof(id)) ? -X_EFAULT : (int64_t)pages;
 }
 
-/* The frame of a page, referenced: for reading when it has come, for writing if it may be. */
+/* The frame of a page, referenced; of a pager's object for reading when it has come, for writing if it may be. */
 static int stream_page(struct memory *m, uint64_t index, bool write, paddr_t *frame)
 {
-	uint64_t *slot = memory_slot(m, index);
+	uint64_t *slot;
 
+	if (!(m->flags & X_MEM_PAGED))
+		return memory_page(m, index, frame);
+	slot = memory_slot(m, index);
 	if (write && content_may_write(m, index) != 0)
 		return -X_EWAIT;
 	if (slot == NULL)
@@ -74,8 +77,7 @@ static int stream_page(struct memory *m, uint64_t index, bool write, paddr_t *fr
 	return 0;
 }
 
-/* What is done counts, even if the rest fails. */
-static int64_t transfer(struct memory *m, uint64_t buf, uint64_t len, uint64_t offset, bool write)
+int64_t stream_transfer(struct memory *m, uint64_t buf, uint64_t len, uint64_t offset, bool write)
 {
 	uint64_t done = 0;
 
@@ -105,7 +107,7 @@ static int64_t stream_read(struct record *r, struct memory *m, uint64_t buf, uin
 		return 0;
 	if (m->read_ns == 0)
 		m->read_ns = arch_time_ns();
-	n = transfer(m, buf, MIN(len, m->content - offset), offset, false);
+	n = stream_transfer(m, buf, MIN(len, m->content - offset), offset, false);
 	if (n <= 0)
 		return n;
 	r->stream_next = offset + (uint64_t)n;
@@ -119,7 +121,7 @@ static int64_t stream_write(struct memory *m, uint64_t buf, uint64_t len, uint64
 	if (m->ask_writes || len > m->content || offset > m->content - len)
 		return -X_EWAIT;
 	m->written_ns = arch_time_ns();
-	return transfer(m, buf, len, offset, true);
+	return stream_transfer(m, buf, len, offset, true);
 }
 
 int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, uint64_t from)

@@ -335,15 +335,6 @@ bool kernel_leave(uint64_t bytes)
 
 void kernel_return(bool left) { (void)left; }
 
-int64_t fake_stream(uint32_t slot, uint32_t op, const void *buf, uint64_t len, struct x_flow_address *from)
-{
-	struct handle h;
-
-	if (handle_lookup(slot, &h) || h.object->type != X_TYPE_OBJECT)
-		return -X_EBADF;
-	return flow_move(container_of(h.object, struct record, obj), op, (uint64_t)buf, len, (uint64_t)from);
-}
-
 static void memory_gone(struct object *o)
 {
 	kfree(container_of(o, struct memory, obj));
@@ -368,6 +359,10 @@ int memory_page(struct memory *m, uint64_t index, paddr_t *frame)
 	return 0;
 }
 
+/* Nothing here has a pager that could be asked. */
+uint64_t *memory_slot(const struct memory *m, uint64_t index) { (void)m; (void)index; return NULL; }
+void memory_ask(struct memory *m, uint64_t index) { (void)m; (void)index; }
+int content_may_write(struct memory *m, uint64_t index) { (void)m; (void)index; return -X_EWAIT; }
 void memory_pager_gone(struct memory *m) { list_remove(&m->pager_link); }
 bool memory_denied_to_new(void) { return false; }
 int content_hold(struct memory *m, uint64_t offset, uint64_t bytes, bool write, uint64_t state, struct span *s)

@@ -27,8 +27,6 @@ extern char *fake_arena;          /* what windows are made of; nothing beyond it
 extern uint32_t fake_blocking;    /* a copy blocks with a chance of 1 in this; 0: never */
 
 uint32_t fake_random(uint32_t below);
-/* sys_stream() of an object with flows. */
-int64_t fake_stream(uint32_t slot, uint32_t op, const void *buf, uint64_t len, struct x_flow_address *from);
 struct memory *fake_memory(void); /* a new memory object: the arena's pages */
 uint64_t fake_pins(void);         /* references on the arena's frames */
 

@@ -3,7 +3,7 @@
  * Flows: a process is server and program at once, step by step; and two programs that
  * read a stream whose server dies and goes on.
  */
-// sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c
+// sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
 // cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"
@@ -21,12 +21,12 @@ static uint32_t left;       /* threads that have not done their part */
 
 static int64_t take(void *buf, uint64_t len, uint32_t flags)
 {
-	return fake_stream(object, X_STREAM_READ | flags, buf, len, NULL);
+	return sys_stream(object, X_STREAM_READ | flags, (uint64_t)buf, len, -1, 0);
 }
 
 static int64_t put(const void *buf, uint64_t len)
 {
-	return fake_stream(object, X_STREAM_WRITE | X_STREAM_NOWAIT, buf, len, NULL);
+	return sys_stream(object, X_STREAM_WRITE | X_STREAM_NOWAIT, (uint64_t)buf, len, -1, 0);
 }
 
 static int64_t commit(struct x_out *out, uint32_t count, struct x_in *in, uint32_t in_max)
@@ -191,8 +191,8 @@ static void datagrams(void)
 	assert_int_equal(commit(&o, 1, NULL, 0), 0);
 	o.msg.a[1] = 0;
 	assert_int_equal(commit(&o, 1, NULL, 0), 0);
-	assert_int_equal(fake_stream(object, X_STREAM_READ, buf, 20, (void *)8), -X_EFAULT); /* not used up */
-	assert_int_equal(fake_stream(object, X_STREAM_READ, buf, 20, &from), 30);
+	assert_int_equal(sys_stream(object, X_STREAM_READ, (uint64_t)buf, 20, -1, 8), -X_EFAULT); /* not used up */
+	assert_int_equal(sys_stream(object, X_STREAM_READ, (uint64_t)buf, 20, -1, (uint64_t)&from), 30);
 	assert_memory_equal(buf, fake_arena + 5000, 20);
 	assert_true(from.length == 16 && from.bytes[2] == 3);
 	assert_int_equal(take(buf, 20, 0), 0);

@@ -9,7 +9,7 @@
  * reset in place: what they had received is delivered once more. The address
  * sanitizer looks for what was used after its end.
  */
-// sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c
+// sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
 // cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"
@@ -414,8 +414,8 @@ static void do_flow(void)
 		sys_flow_state(any_slot(X_TYPE_PORT, X_R_RECEIVE), fake_random(9), fake_random(5), (uint64_t)&state);
 		break;
 	default:
-		n = fake_stream(any_slot(X_TYPE_OBJECT, X_R_CALL), op | fake_random(16), copy_buffer,
-				fake_random(sizeof(copy_buffer)), fake_random(2) ? &from : NULL);
+		n = sys_stream(any_slot(X_TYPE_OBJECT, X_R_CALL), op | fake_random(16), (uint64_t)copy_buffer,
+			       fake_random(sizeof(copy_buffer)), -1, fake_random(2) ? (uint64_t)&from : 0);
 		counts_moved += n > 0;
 	}
 }
