@@ -44,6 +44,13 @@ void call_receive_fds(struct x_call *c, bool cloexec)
 		c->flags |= X_CALL_CLOEXEC;
 }
 
+int64_t call_new_fd(const struct x_call *c, int64_t result)
+{
+	if (result < 0)
+		return result;
+	return c->handle_count == 1 ? (int64_t)c->handles[0] : -X_EIO;
+}
+
 int64_t call_plain(x_handle_t h, struct x_call *c)
 {
 	c->flags |= X_CALL_KILLABLE;

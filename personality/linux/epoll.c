@@ -164,17 +164,13 @@ int64_t linux_epoll_pwait2(struct sys *s)
 static int64_t counter_fd(uint32_t op, uint64_t a0, uint64_t a1, uint32_t flags)
 {
 	struct x_call c;
-	int64_t error;
 
 	call_init(&c, op);
 	c.msg.a[0] = a0;
 	c.msg.a[1] = a1;
 	c.msg.a[2] = flags & F_O_NONBLOCK;
 	call_receive_fds(&c, flags & F_O_CLOEXEC);
-	error = call_plain(X_SLOT_PM, &c);
-	if (error < 0)
-		return error;
-	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EMFILE;
+	return call_new_fd(&c, call_plain(X_SLOT_PM, &c));
 }
 
 #define EFD_SEMAPHORE 1u

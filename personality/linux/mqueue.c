@@ -74,10 +74,7 @@ int64_t linux_mq_open(struct sys *s)
 	if (error)
 		return error;
 	call_receive_fds(&c, true);
-	error = call_plain(X_SLOT_PM, &c);
-	if (error < 0)
-		return error;
-	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;
+	return call_new_fd(&c, call_plain(X_SLOT_PM, &c));
 }
 
 int64_t linux_mq_unlink(struct sys *s)

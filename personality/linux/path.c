@@ -76,17 +76,13 @@ static int64_t vfs(struct x_call *c) { return call_plain(X_SLOT_VFS, c); }
 
 static int64_t finish_open(struct x_call *c, uint32_t flags, uint32_t mode)
 {
-	int64_t error;
 
 	c->msg.a[0] = flags;
 	c->msg.a[1] = mode & 07777;
 	call_receive_fds(c, flags & F_O_CLOEXEC);
 	/* Only the opening of a FIFO waits for another program: vfs lets nothing
 	 * else be interrupted. */
-	error = call_interruptible(X_SLOT_VFS, c);
-	if (error < 0)
-		return error;
-	return c->handle_count == 1 ? (int64_t)c->handles[0] : -X_EIO;
+	return call_new_fd(c, call_interruptible(X_SLOT_VFS, c));
 }
 
 static int64_t open_file(uint64_t dirfd, uint64_t path, uint32_t flags, uint32_t mode)

@@ -133,6 +133,8 @@ int32_t job_flags(void); /* FILE_NO_*, for msg.status: what a terminal must know
 int64_t check_fd(uint64_t fd); /* 0 or -X_EBADF; the range only */
 /* Room for new descriptors; closes what came above the limit. */
 void call_receive_fds(struct x_call *c, bool cloexec);
+/* The one that came with an answer: the call's own error, or -X_EIO if there is none. */
+int64_t call_new_fd(const struct x_call *c, int64_t result);
 
 bool capable(uint32_t capability); /* ident.c */
 

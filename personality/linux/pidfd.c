@@ -11,16 +11,12 @@
 int64_t pidfd_open(uint32_t pid, uint32_t flags)
 {
 	struct x_call c;
-	int64_t error;
 
 	call_init(&c, PM_PIDFD);
 	c.msg.a[0] = pid;
 	c.msg.a[1] = flags & PIDFD_NONBLOCK;
 	call_receive_fds(&c, true);
-	error = call_plain(X_SLOT_PM, &c);
-	if (error < 0)
-		return error;
-	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;
+	return call_new_fd(&c, call_plain(X_SLOT_PM, &c));
 }
 
 int64_t linux_pidfd_open(struct sys *s)
@@ -88,17 +84,13 @@ int64_t linux_pidfd_send_signal(struct sys *s)
 int64_t linux_pidfd_getfd(struct sys *s)
 {
 	struct x_call c;
-	int64_t error;
 
 	if ((uint32_t)s->a[2])
 		return -X_EINVAL;
 	call_init(&c, PIDFD_GETFD);
 	c.msg.a[0] = (uint32_t)s->a[1];
 	call_receive_fds(&c, true);
-	error = pidfd_call(s->a[0], &c);
-	if (error < 0)
-		return error;
-	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;
+	return call_new_fd(&c, pidfd_call(s->a[0], &c));
 }
 
 /* ----------------------------------------------------- memory of other processes */

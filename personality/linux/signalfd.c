@@ -101,7 +101,6 @@ void signalfd_posted(uint32_t sig)
 static int64_t create(uint64_t set, uint32_t flags, bool pending)
 {
 	struct x_call c;
-	int64_t error;
 
 	call_init(&c, PM_SIGNALFD);
 	c.msg.a[0] = PM_SIGNALFD_CREATE;
@@ -109,10 +108,7 @@ static int64_t create(uint64_t set, uint32_t flags, bool pending)
 	c.msg.a[2] = flags & F_O_NONBLOCK;
 	c.msg.a[3] = pending;
 	call_receive_fds(&c, flags & F_O_CLOEXEC);
-	error = call_plain(X_SLOT_PM, &c);
-	if (error < 0)
-		return error;
-	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;
+	return call_new_fd(&c, call_plain(X_SLOT_PM, &c));
 }
 
 static int64_t change(uint64_t fd, uint64_t set, bool pending)

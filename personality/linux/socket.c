@@ -111,11 +111,8 @@ static int64_t ask_socket(struct x_call *c, uint32_t op, const uint64_t *a)
 int64_t linux_socket(struct sys *s)
 {
 	struct x_call c;
-	int64_t result = ask_socket(&c, VFS_SOCKET, s->a);
 
-	if (result < 0)
-		return result;
-	return c.handle_count == 1 ? (int64_t)c.handles[0] : -X_EIO;
+	return call_new_fd(&c, ask_socket(&c, VFS_SOCKET, s->a));
 }
 
 int64_t linux_socketpair(struct sys *s)
