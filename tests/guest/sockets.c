@@ -588,6 +588,34 @@ static void two_families(void)
 	close(four);
 }
 
+/* The same two ports again, at once: the server closed first, so it is the one that waits. */
+static void same_ports(void)
+{
+	int l = listener(), one = 1, good = 0;
+	struct sockaddr_in a = name_of(l), own = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct timeval soon = { .tv_sec = 3 };
+
+	for (int i = 0; i < 20; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0), peer;
+		char byte = 'a';
+
+		CHECK(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
+		CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon)) == 0);
+		CHECK(bind(fd, (struct sockaddr *)&own, sizeof(own)) == 0);
+		own = name_of(fd);
+		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0) {
+			peer = accept(l, NULL, NULL);
+			CHECK(write(fd, &byte, 1) == 1 && read(peer, &byte, 1) == 1);
+			close(peer);
+			good += read(fd, &byte, 1) == 0;
+		}
+		close(fd);
+		usleep(20000); /* its last acknowledgement */
+	}
+	close(l);
+	printf("the same ports %d times\n", good);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -609,5 +637,6 @@ int main(void)
 	signals();
 	interfaces();
 	two_families();
+	same_ports();
 	return check_end("sockets");
 }
