@@ -143,18 +143,20 @@ static int64_t send_by_flow(uint64_t fd, const struct buffers *b, const struct l
 			     (void *)b->v[0].base, b->v[0].len, NULL);
 }
 
-/* What the flow has no room for goes by a call. */
+/* What a flow can't have goes by a call. */
 static int64_t send_all(uint64_t fd, struct buffers *b, const struct linux_msghdr *m, uint32_t flags)
 {
-	int64_t done = send_by_flow(fd, b, m, flags), n;
+	int64_t done = 0, n;
 
-	if (done == -X_EWAIT)
-		done = 0;
-	else if (done < 0 || (uint64_t)done == b->total)
-		return linux_error(done);
-	if (done)
-		b->v[0] = (struct linux_iovec){ b->v[0].base + (uint64_t)done, b->v[0].len - (uint64_t)done };
-	b->total -= (uint64_t)done;
+	while ((n = send_by_flow(fd, b, m, flags)) >= 0) {
+		done += n;
+		if ((uint64_t)n >= b->total)
+			return done;
+		b->v[0] = (struct linux_iovec){ b->v[0].base + (uint64_t)n, b->v[0].len - (uint64_t)n };
+		b->total -= (uint64_t)n;
+	}
+	if (n != -X_EWAIT)
+		return done ? done : n == -X_EINTR ? -RESTART_SYS : linux_error(n);
 	n = b->count == 1 && b->total > X_WINDOW_MAX ? send_long(fd, b, m, flags) : send_buffers(fd, b, m, flags);
 	return n < 0 && done ? done : n + done;
 }

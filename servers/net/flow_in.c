@@ -199,7 +199,7 @@ void flows_sync(void)
 	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
 		struct sock *s = pcb->callback_arg;
 
-		if (s && s->flow_in && s->flow_published)
+		if (s && ((s->flow_in && s->flow_published) || stream_out_serves(s)))
 			sock_mark(s, 0);
 	}
 }

@@ -98,7 +98,9 @@ static void closure(uint64_t object, uint64_t mints)
 
 static void flow(uint64_t object, uint32_t which, const struct x_flow_state *state)
 {
-	if (which & X_FLOW_OUT)
+	if (which == X_FLOW_OUT)
+		stream_out_told(object, state);
+	else if (which & X_FLOW_OUT)
 		send_flow_told(object, state);
 	else
 		flow_told(object);

@@ -39,8 +39,8 @@ struct chunk {
 	struct chunk *next;      /* free list, or its socket's queue */
 	uint8_t *data;
 	uint32_t size, used;     /* bytes; used: filled so far */
-	uint32_t unacked;        /* bytes the socket still counts on */
-	uint32_t refs;           /* one of the socket, one for each packet under way */
+	uint32_t lent;           /* bytes of it that are an extent of a flow, for a stream; 0: none */
+	uint32_t refs;           /* one of each who holds it: pieces, flows, packets under way */
 };
 extern struct net_pool pool;
 uint32_t pool_share(void);       /* bytes of it that a connection may have at most, received */
@@ -125,6 +125,12 @@ struct sack {
 	uint32_t arrived;        /* bytes marked since the recovery or its reason began */
 };
 
+struct piece {                   /* of a stream: sent, in one chunk, not acknowledged yet */
+	struct piece *next;
+	struct chunk *chunk;
+	uint32_t bytes;
+};
+
 struct sock {
 	enum sock_kind kind;
 	uint16_t family, type, protocol;
@@ -151,8 +157,11 @@ struct sock {
 	uint64_t flow_moved;     /* bytes that programs have taken, as far as known */
 	uint64_t flow_appended, flow_taken; /* extents */
 	/* sending */
-	struct chunk *sending, *sending_last;
+	struct piece *sending, *sending_last;
 	uint32_t sending_bytes, send_limit;
+	struct stream_out *stream_out; /* TCP: stream_out.c; NULL: none */
+	uint32_t stream_refusals;
+	uint64_t plain_from;     /* sent_bytes when there was last a reason against one */
 	bool fin_queued;
 	bool starved;            /* the pool had nothing for it: not ready until it may have */
 	struct send_flow *send_flow; /* UDP: flow_out.c; NULL: none */
@@ -264,6 +273,8 @@ void flows_sync(void);
 
 /* tcp_send.c */
 int64_t tcp_queue(struct sock *s, struct waiter *w); /* one piece: bytes, SOCK_WAIT or error */
+err_t tcp_give(struct sock *s, struct chunk *c, uint32_t bytes, bool more); /* behind c->used */
+uint32_t tcp_usable(const struct tcp_pcb *pcb, const struct chunk *c);
 void tcp_push(struct sock *s);
 void tcp_sent_bytes(struct sock *s, uint32_t bytes);
 void tcp_drop_queue(struct sock *s);
@@ -300,6 +311,17 @@ bool send_flow_waits(const struct sock *s); /* for room in the driver's queue */
 void send_flow_settle(struct sock *s);
 void send_flow_discard(struct sock *s);
 void send_flow_drop(struct sock *s);     /* the socket's end */
+
+/* stream_out.c: the same of streams */
+void stream_out_told(uint64_t object, const struct x_flow_state *state);
+void stream_out_sync(struct sock *s);    /* before a call is looked at, and at the last handle's end */
+void stream_out_call(struct sock *s);    /* a send that can only be a call */
+bool stream_out_serves(const struct sock *s); /* readiness to send is the kernel's to tell */
+bool stream_out_waits(const struct sock *s);  /* some of what was filled is not lwIP's yet */
+bool stream_out_is_due(const struct sock *s); /* settle it, though nothing happened */
+void stream_out_settle(struct sock *s);
+void stream_out_closed(struct sock *s);  /* nobody has a handle any more */
+void stream_out_drop(struct sock *s);
 
 /* packet.c */
 int64_t packet_open_socket(struct sock *s);

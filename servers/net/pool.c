@@ -151,7 +151,7 @@ static struct chunk *take(struct chunk **free)
 	large_free_count -= c->size == CHUNK_LARGE;
 	small_free_count -= c->size == CHUNK_SMALL;
 	c->next = NULL;
-	c->used = c->unacked = 0;
+	c->used = c->lent = 0;
 	c->refs = 1;
 	return c;
 }

@@ -104,6 +104,7 @@ void sock_free(struct sock *s)
 	multicast_leave_all(s);
 	if (s->gathered)
 		chunk_drop(s->gathered);
+	stream_out_drop(s);
 	s->in_use = false;
 	s->id = 0;
 	s->kind = SOCKET_NONE;
@@ -438,6 +439,8 @@ static void send_call(struct sock *s, const struct x_in *in, uint32_t flags, con
 	}
 	w->flags = flags;
 	w->address = *a;
+	if (s->kind == SOCKET_TCP && ((flags & ~(L_MSG_DONTWAIT | L_MSG_NOSIGNAL)) || w->window[1]))
+		stream_out_call(s);
 	if (flags & L_MSG_OOB)
 		status = -X_EOPNOTSUPP;
 	else if (s->kind == SOCKET_TCP && s->connecting)
@@ -566,6 +569,8 @@ static void object_call(struct sock *s, const struct x_in *in)
 
 	if (s->send_flow && in->msg.op != FILE_READ && in->msg.op != SOCK_RECV)
 		send_flow_sync(s);
+	if (s->stream_out && in->msg.op != FILE_READ && in->msg.op != SOCK_RECV)
+		stream_out_sync(s);
 	switch (in->msg.op) {
 	case FILE_READ: case FILE_WRITE:
 		if (in->msg.status & FILE_AT)

@@ -150,6 +150,7 @@ static void begin_connection(struct sock *s, struct tcp_pcb *pcb)
 	size_to_way(pcb);
 	s->connecting = false;
 	s->connected = s->was_connected = true;
+	s->plain_from = s->sent_bytes;
 	ip_addr_copy(s->peer, pcb->remote_ip);
 	s->peer_port = pcb->remote_port;
 	sock_mark(s, X_READY_OUT);
@@ -525,7 +526,7 @@ int64_t tcp_send_some(struct sock *s, struct waiter *w)
 /* FIN goes behind what is queued; if lwIP has no room for it, settling tries again. */
 static void queue_fin(struct sock *s)
 {
-	if (s->fin_queued || !s->pcb.tcp)
+	if (s->fin_queued || !s->pcb.tcp || stream_out_waits(s))
 		return;
 	if (tcp_shutdown(s->pcb.tcp, 0, 1) == ERR_OK)
 		s->fin_queued = true;
@@ -639,6 +640,7 @@ void tcp_close_socket(struct sock *s)
 		sock_free(s);
 		return;
 	}
+	stream_out_closed(s);
 	tcp_push(s);
 	s->orphan = true;
 	sock_mark(s, 0);
@@ -649,6 +651,8 @@ static void settle_orphan(struct sock *s)
 {
 	struct tcp_pcb *pcb = s->pcb.tcp;
 
+	if (stream_out_waits(s))
+		return;
 	if (pcb && !s->closed_pcb) {
 		pcb->rcv_wnd = TCP_WND_MAX(pcb); /* else lwIP sees unread data, and resets */
 		s->closed_pcb = true;
@@ -726,6 +730,7 @@ void tcp_settle(struct sock *s)
 
 	tcp_take_window_back(s);
 	if (s->orphan) {
+		stream_out_settle(s);
 		tcp_push(s);
 		settle_orphan(s);
 		return;
@@ -757,6 +762,7 @@ void tcp_settle(struct sock *s)
 		waiter_end(w, status);
 	}
 	flow_publish(s);
+	stream_out_settle(s);
 	while ((w = waiter_first(s, WAIT_SEND))) {
 		status = tcp_send_some(s, w);
 		if (status == SOCK_WAIT)
@@ -786,7 +792,8 @@ uint32_t tcp_readiness(const struct sock *s)
 		ready |= X_READY_RDHUP;
 	if (closed || (s->shut_write && (s->peer_fin || s->shut_read)))
 		ready |= X_READY_HUP;
-	if (closed || s->shut_write || (s->connected && !s->starved && s->sending_bytes < s->send_limit - s->send_limit / 3))
+	if (closed || s->shut_write || (s->connected && !stream_out_serves(s) && !s->starved &&
+					s->sending_bytes < s->send_limit - s->send_limit / 3))
 		ready |= X_READY_OUT;
 	return ready;
 }

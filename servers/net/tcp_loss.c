@@ -317,7 +317,7 @@ void tcp_timers(void)
 	for (pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
 		if (pcb->rto < RTO_LEAST_MS / TICK_MS)
 			pcb->rto = RTO_LEAST_MS / TICK_MS;
-		if (pcb->unsent && owner(pcb))
+		if (owner(pcb) && (pcb->unsent || stream_out_is_due(owner(pcb))))
 			sock_mark(owner(pcb), 0);
 	}
 	limit_time_wait();

@@ -84,47 +84,60 @@ int64_t copy_from_windows(const struct waiter *w, uint64_t at, void *to, uint32_
 
 /* What of a chunk a stream fills. Never all of it: lwIP joins references that are
  * neighbours in memory, and a reference must lie in one chunk. */
-static uint32_t usable(const struct tcp_pcb *pcb, const struct chunk *c)
+uint32_t tcp_usable(const struct tcp_pcb *pcb, const struct chunk *c)
 {
 	uint32_t most = segment_most(pcb), bytes = c->size - 64;
 
 	return bytes < most ? bytes : most;
 }
 
-/* A chunk with room at its end: the last one, or a new one. */
+/* A chunk with room at its end, held: the last one, or a new one. */
 static struct chunk *chunk_for(struct sock *s, uint32_t bytes)
 {
-	struct chunk *c = s->sending_last;
+	struct chunk *c = s->sending_last ? s->sending_last->chunk : NULL;
 
-	if (c && c->used < usable(s->pcb.tcp, c))
+	if (c && !c->lent && c->used < tcp_usable(s->pcb.tcp, c)) {
+		chunk_hold(c);
 		return c;
+	}
 	/* The last ones are for those who hold little. */
 	if (chunks_free_large() < 8 && s->sending_bytes > 2 * CHUNK_LARGE)
 		return NULL;
-	c = chunk_get(bytes);
-	if (!c)
-		return NULL;
-	if (s->sending_last)
-		s->sending_last->next = c;
-	else
-		s->sending = c;
-	s->sending_last = c;
-	return c;
+	return chunk_get(bytes);
 }
 
-static void drop_if_empty(struct sock *s, struct chunk *c)
+static void append_piece(struct sock *s, struct piece *p, struct chunk *c)
 {
-	struct chunk **at = &s->sending, *before = NULL;
+	*p = (struct piece){ .chunk = c };
+	chunk_hold(c);
+	if (s->sending_last)
+		s->sending_last->next = p;
+	else
+		s->sending = p;
+	s->sending_last = p;
+}
 
-	if (c->used)
-		return;
-	while (*at != c) {
-		before = *at;
-		at = &(*at)->next;
+err_t tcp_give(struct sock *s, struct chunk *c, uint32_t bytes, bool more)
+{
+	struct piece *p = s->sending_last && s->sending_last->chunk == c ? s->sending_last : NULL, *own = NULL;
+	err_t err;
+
+	if (!p)
+		p = own = heap_allocate(sizeof(*p));
+	if (!p)
+		return ERR_MEM;
+	err = write_segments(s->pcb.tcp, c->data + c->used, bytes, more);
+	if (err != ERR_OK) {
+		heap_free(own);
+		return err;
 	}
-	*at = NULL;
-	s->sending_last = before;
-	chunk_drop(c);
+	if (own)
+		append_piece(s, own, c);
+	p->bytes += bytes;
+	c->used += bytes;
+	s->sending_bytes += bytes;
+	s->sent_bytes += bytes;
+	return ERR_OK;
 }
 
 int64_t tcp_queue(struct sock *s, struct waiter *w)
@@ -133,52 +146,53 @@ int64_t tcp_queue(struct sock *s, struct waiter *w)
 	uint32_t room = s->send_limit > s->sending_bytes ? s->send_limit - s->sending_bytes : 0, bytes;
 	struct chunk *c;
 	int64_t n;
-	err_t err;
+	err_t err = ERR_OK;
 
 	/* One that waits goes on when a good part is free, not at each segment. */
-	if (!room || (w->done && room < left && room < s->send_limit / 3))
+	if (!room || (w->done && room < left && room < s->send_limit / 3) || stream_out_waits(s))
 		return SOCK_WAIT;
 	c = chunk_for(s, left < UINT32_MAX ? (uint32_t)left : UINT32_MAX);
 	s->starved = !c;
 	if (!c)
 		return SOCK_WAIT;
-	bytes = usable(s->pcb.tcp, c) - c->used;
+	bytes = tcp_usable(s->pcb.tcp, c) - c->used;
 	bytes = left < bytes ? (uint32_t)left : bytes;
 	n = copy_from_windows(w, w->done, c->data + c->used, bytes);
-	if (n <= 0) {
-		drop_if_empty(s, c);
+	if (n > 0)
+		err = tcp_give(s, c, (uint32_t)n, (w->flags & L_MSG_MORE) || w->done + (uint64_t)n < w->total);
+	chunk_drop(c);
+	if (n <= 0)
 		return n ? n : -X_EFAULT;
-	}
-	err = write_segments(s->pcb.tcp, c->data + c->used, (uint32_t)n,
-			     (w->flags & L_MSG_MORE) || w->done + (uint64_t)n < w->total);
-	if (err != ERR_OK) {
-		drop_if_empty(s, c);
+	if (err != ERR_OK)
 		return err == ERR_MEM ? SOCK_WAIT : -X_EPIPE;
-	}
-	c->used += (uint32_t)n;
-	c->unacked += (uint32_t)n;
-	s->sending_bytes += (uint32_t)n;
-	s->sent_bytes += (uint64_t)n;
 	w->done += (uint64_t)n;
 	return n;
+}
+
+static void drop_first_piece(struct sock *s)
+{
+	struct piece *p = s->sending;
+
+	s->sending = p->next;
+	if (!s->sending)
+		s->sending_last = NULL;
+	chunk_drop(p->chunk);
+	heap_free(p);
 }
 
 /* The FIN counts as one byte that no chunk has. */
 void tcp_sent_bytes(struct sock *s, uint32_t bytes)
 {
 	while (bytes && s->sending) {
-		struct chunk *c = s->sending;
-		uint32_t part = c->unacked < bytes ? c->unacked : bytes;
+		struct piece *p = s->sending;
+		uint32_t part = p->bytes < bytes ? p->bytes : bytes;
 
-		c->unacked -= part;
+		p->bytes -= part;
 		bytes -= part;
 		s->sending_bytes -= part;
-		if (c->unacked)
+		if (p->bytes)
 			break;
-		s->sending = c->next;
-		if (!s->sending)
-			s->sending_last = NULL;
-		chunk_drop(c);
+		drop_first_piece(s);
 	}
 	s->starved = false; /* a chunk may be its own, given back */
 	sock_mark(s, X_READY_OUT);
@@ -186,13 +200,8 @@ void tcp_sent_bytes(struct sock *s, uint32_t bytes)
 
 void tcp_drop_queue(struct sock *s)
 {
-	while (s->sending) {
-		struct chunk *c = s->sending;
-
-		s->sending = c->next;
-		chunk_drop(c);
-	}
-	s->sending_last = NULL;
+	while (s->sending)
+		drop_first_piece(s);
 	s->sending_bytes = 0;
 }
 
