@@ -11,7 +11,7 @@
 #include "servers/rs/events.h"
 #include "servers/rs/service.h"
 
-#define WORDS_MAX 4u
+#define WORDS_MAX 6u
 
 __attribute__((format(printf, 2, 3)))
 void text_print(struct text *t, const char *fmt, ...)
@@ -209,7 +209,7 @@ static int command_log(struct text *t, const char *arg)
 	uint32_t count = EVENT_MAX;
 	char *end;
 
-	if (arg && !strcmp(arg, "kernel"))
+	if (arg && (!strcmp(arg, "kernel") || !strcmp(arg, "-k")))
 		return command_log_kernel(t);
 	if (arg) {
 		count = strtoul(arg, &end, 10);
@@ -266,13 +266,20 @@ static int not_running(struct text *t, const struct service *s)
 	return -X_ESRCH;
 }
 
-static int command_kill(struct text *t, struct service *s, const char *how)
+static struct service *find(struct text *t, const char *name)
 {
-	if (how && strcmp(how, "cold")) {
-		text_print(t, "kill: `%s` is not known; `cold` has it start anew\n", how);
-		return -X_EINVAL;
+	struct service *s = service_find(name);
+
+	if (!s || service_is_hidden(s)) {
+		text_print(t, "no such service: %s\n", name);
+		return NULL;
 	}
-	if (s->is_rs && how) {
+	return s;
+}
+
+static int kill_one(struct text *t, struct service *s, bool cold)
+{
+	if (s->is_rs && cold) {
 		text_print(t, "kill: there is no cold start of rs\n");
 		return -X_EPERM;
 	}
@@ -283,9 +290,30 @@ static int command_kill(struct text *t, struct service *s, const char *how)
 	}
 	if (s->process == X_NO_HANDLE)
 		return not_running(t, s);
-	s->cold = how != NULL;
+	s->cold = cold;
 	service_kill(s, CAUSE_REQUESTED);
 	return 0;
+}
+
+/* All of them with one commit: at the same instant. */
+static int command_kill(struct text *t, char **name, uint32_t count)
+{
+	bool cold = count > 1 && !strcmp(name[count - 1], "cold");
+	struct service *victim[WORDS_MAX];
+	int status = 0;
+
+	count -= cold;
+	for (uint32_t i = 0; i < count; i++) {
+		victim[i] = find(t, name[i]);
+		if (!victim[i])
+			return -X_ENOENT;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		int error = kill_one(t, victim[i], cold);
+
+		status = error ? error : status;
+	}
+	return status;
 }
 
 static const struct fault { const char *name; uint64_t bit; } faults[] = {
@@ -367,31 +395,20 @@ static uint32_t split(char *line, char **word)
 	return n;
 }
 
-static struct service *find(struct text *t, const char *name)
+static int shutting(struct text *t)
 {
-	struct service *s = service_find(name);
-
-	if (!s || service_is_hidden(s)) {
-		text_print(t, "no such service: %s\n", name);
-		return NULL;
-	}
-	return s;
+	text_print(t, "the system is shutting down\n");
+	return -X_EBUSY;
 }
 
 static int act(struct text *t, const char *verb, struct service *s, const char *arg, const char *number)
 {
-	if (s->is_rs && strcmp(verb, "kill") && strcmp(verb, "inject")) {
+	if (s->is_rs && strcmp(verb, "inject")) {
 		text_print(t, "rs cannot be asked to %s itself\n", verb);
 		return -X_EPERM;
 	}
-	if (shutting_down) {
-		text_print(t, "the system is shutting down\n");
-		return -X_EBUSY;
-	}
 	if (!strcmp(verb, "inject"))
 		return command_inject(t, s, arg, number);
-	if (!strcmp(verb, "kill"))
-		return command_kill(t, s, arg);
 	for (uint32_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (!strcmp(verb, actions[i].name))
 			return actions[i].run(t, s);
@@ -403,14 +420,12 @@ static bool is_action(const char *verb)
 	for (uint32_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (!strcmp(verb, actions[i].name))
 			return true;
-	return !strcmp(verb, "inject") || !strcmp(verb, "kill");
+	return !strcmp(verb, "inject");
 }
 
 static bool takes(const char *verb, uint32_t words)
 {
-	if (!strcmp(verb, "inject"))
-		return words == 3 || words == 4;
-	return words == 2 || (words == 3 && !strcmp(verb, "kill"));
+	return strcmp(verb, "inject") ? words == 2 : words == 3 || words == 4;
 }
 
 int command_run(char *line, struct text *t)
@@ -434,6 +449,8 @@ int command_run(char *line, struct text *t)
 			return 0;
 		if (n <= 2 && !strcmp(word[0], "log"))
 			return command_log(t, word[1]);
+		if (n >= 2 && !strcmp(word[0], "kill"))
+			return shutting_down ? shutting(t) : command_kill(t, word + 1, n - 1);
 		if (named && n >= 2) {
 			s = find(t, word[1]);
 			if (!s)
@@ -442,7 +459,7 @@ int command_run(char *line, struct text *t)
 		if (s && n == 2 && !strcmp(word[0], "status"))
 			return command_status(t, s);
 		if (s && takes(word[0], n))
-			return act(t, word[0], s, word[2], word[3]);
+			return shutting_down ? shutting(t) : act(t, word[0], s, word[2], word[3]);
 	}
 	text_print(t, "not a command of svc\n");
 	return -X_EINVAL;

@@ -8,7 +8,7 @@
  *     ^                         |                  |         |
  *     +-------------------------|---- pm or vfs dies ----------+
  *                               |                  |
- *                               +---- error -------+--> FAILED (said on the console)
+ *                               +---- error -------+--> FAILED: safe mode (safe.c), until `boot`
  */
 #include "lib/c/error.h"
 #include "lib/c/stdio.h"
@@ -34,7 +34,7 @@ static bool again;
 
 /* ---------------------------------------------------- a message to the user */
 
-static char message[768];
+static char message[256];
 static x_handle_t console = X_NO_HANDLE;
 
 static void console_written(void *ctx, const struct x_in *reply)
@@ -78,21 +78,28 @@ static const char root_advice[] =
 static const char service_advice[] =
 	"XINIM: The log above says more; init=PATH on the kernel command line names another program.\n";
 
+/* Or was stopped: in any case it does not come back by itself. */
+static bool has_failed(const struct service *s)
+{
+	return !s || s->state == SERVICE_FAILED || (s->state == SERVICE_DEAD && !s->wanted);
+}
+
 /* The failed services say why: no disk, no filesystem on it, ... */
 static void give_up(const char *what, int64_t error, const char *advice)
 {
-	size_t n = snprintf(message, sizeof(message), "\nXINIM: %s: %s\n", what, x_error_text(error));
-	size_t room = sizeof(message) - strlen(advice);
+	static char why[768];
+	struct service *vfs = service_find("vfs"), *pm = service_find("pm");
+	size_t n = snprintf(why, sizeof(why), "\nXINIM: %s: %s\n", what, x_error_text(error));
+	size_t room = sizeof(why) - strlen(advice);
 
 	state = INIT_FAILED;
 	timer_clear(&timer);
 	event_announce("init", "%s: %s", what, x_error_text(error));
-	for (uint32_t i = 0; i < service_count && n < room; i++)
-		if (services[i].state == SERVICE_FAILED)
-			n += snprintf(message + n, room - n, "XINIM:   %s: %s\n", services[i].name,
-				      services[i].why);
-	strlcpy(message + (n < room ? n : room - 1), advice, strlen(advice) + 1);
-	tell_user();
+	for (struct service *s = services; s < services + service_count && n < room; s++)
+		if (s->state == SERVICE_FAILED || ((s == vfs || s == pm) && has_failed(s)))
+			n += snprintf(why + n, room - n, "XINIM:   %s: %s\n", s->name, s->why);
+	strlcpy(why + (n < room ? n : room - 1), advice, strlen(advice) + 1);
+	safe_begin(why);
 }
 
 /* ------------------------------------------------------------------ the steps */
@@ -179,11 +186,6 @@ static void read_options(void)
 	strlcpy(argv, option, sizeof(argv));
 }
 
-static bool has_failed(const struct service *s)
-{
-	return !s || s->state == SERVICE_FAILED;
-}
-
 /*
  * vfs and pm restart cold: with pm's processes and vfs's sessions gone no
  * program can go on. The kernel ends the programs together with pm; they begin
@@ -195,10 +197,12 @@ void init_on_death(const struct service *s)
 
 	if (state != INIT_DONE || shutting_down || (s != vfs && s != pm))
 		return;
-	snprintf(message, sizeof(message), "\nXINIM: %s died (%s: %s); all programs end, init starts again\n",
-		 s->name, cause_name(s->last_cause), s->last_text);
 	event_announce("init", "%s died: all programs end, init starts again", s->name);
-	tell_user();
+	if (!has_failed(s)) {
+		snprintf(message, sizeof(message), "\nXINIM: %s died (%s: %s); all programs end, init starts again\n",
+			 s->name, cause_name(s->last_cause), s->last_text);
+		tell_user();
+	}
 	again = true;
 	tries = 0;
 	try_later();
@@ -227,4 +231,11 @@ void init_check(void)
 		return;
 	read_options();
 	ask_root(vfs);
+}
+
+void init_again(void)
+{
+	state = INIT_WAITING;
+	tries = 0;
+	init_check();
 }

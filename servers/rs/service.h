@@ -193,6 +193,8 @@ void budget_look(struct service *s);                  /* budget.c: kills it if i
 void complaints_of(const struct service *who, uint64_t bits); /* complaint.c: RS_EVENT_PEER() */
 void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
 void init_check(void);                                /* init.c: first Linux process */
+void init_again(void);                                /* init.c: after it gave up */
+void safe_begin(const char *why);                     /* safe.c: commands on the console */
 void init_on_death(const struct service *s);          /* init.c: programs end with pm and vfs */
 void poweroff_start(bool reboot);                     /* poweroff.c */
 void poweroff_step(void);

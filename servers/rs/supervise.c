@@ -371,12 +371,14 @@ static void stopped(struct service *s)
 {
 	s->last_cause = CAUSE_REQUESTED;
 	if (s->stop_goal == STOP_TO_RESTART && !shutting_down) {
+		init_on_death(s);
 		recover(s);
 		return;
 	}
 	s->wanted = false;
 	spawn_unprepare(s);
 	service_set_state(s, SERVICE_DEAD, 0, "stopped");
+	init_on_death(s);
 	if (shutting_down)
 		poweroff_step();
 }

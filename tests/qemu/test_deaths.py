@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
 import gauges  # noqa: E402
 
 LONG = bool(os.environ.get("XINIM_SOAK"))
-MANIFEST = "kind server\nneeds rs\nuses {uses} rs\nheartbeat off\nrestart never\nargs rounds={rounds} skip=rs,{skip} ways={ways} {more}\n"
+MANIFEST = "kind server\nneeds rs\nuses {uses} rs\nheartbeat off\nrestart never\nargs rounds={rounds} skip={skip} ways={ways} {more}\n"
 MOCK = "kind server\nrestart {restart}\nheartbeat 100 100\n"
 WARM = "vfs pm tty net minix tmpfs devmgr bdev mock"
 
@@ -25,7 +25,7 @@ WARM = "vfs pm tty net minix tmpfs devmgr bdev mock"
 @pytest.fixture
 def killer(root, archive, tmp_path):
     """A boot archive with the killer and its mock victims: one that restarts warm, one cold."""
-    def make(uses, rounds, ways="kill", skip="none", more=""):
+    def make(uses, rounds, ways="kill", skip="rs", more=""):
         subprocess.run(["make", "-s", "build/bin/killer", "build/bin/mock"], cwd=root, check=True)
         files = {}
         for name, binary, text in (("killer", "killer", MANIFEST.format(uses=uses, rounds=rounds, ways=ways, skip=skip, more=more)),
@@ -95,6 +95,54 @@ def test_all_services_die_in_turn(guest, killer):
     for name in names:
         assert [n for n, _ in deaths(text, name)] == [rounds, rounds], text
         assert re.search(rf"^{name} +running +\S+ s +{2 * rounds} ", text, re.M), text
+
+
+# Every byte is compared: files, names, a second disk on the other controller, streams, pipes. What fails says so.
+TOGETHER = """
+over() {{ /bin/svc status killer | grep -Eq "^state *(dead|failed)"; }}
+cd /root; mkdir tree /tmp/tree
+(until over; do /blockio verify /dev/sdb 3 4 || echo WRONG disk; done) >/root/disk 2>&1 & disk=$!
+(until over; do /tree /root/tree 7 400 2 | tail -1 >t1; /tree /tmp/tree 7 400 2 | tail -1 >t2
+    [ -s t1 ] && cmp t1 t2 || {{ echo WRONG tree; cat t1 t2; }}; echo t; done) >/root/trees 2>&1 & trees=$!
+(until over; do /bulk take 127.0.0.1 5001 4 & usleep 300000
+    n=0; until said=$(/bulk send 127.0.0.1 5001 4 2>&1); do
+        case $said in *onnect*) ;; *) echo WRONG "$said"; break ;; esac
+        n=$((n + 1)); [ $n -lt 40 ] || {{ echo WRONG "$said"; break; }}; usleep 100000; done
+    wait $! || echo WRONG stream; done) >/root/streams 2>&1 & streams=$!
+dd if=/dev/urandom of=a bs=65536 count=32 2>/dev/null; sum=$(sha256sum <a); i=0
+until over; do
+    cp a b && mv b c && [ "$(sha256sum <c)" = "$sum" ] || echo WRONG copy
+    [ "$(seq 1 2000 | grep -c 7 | cat)" = 542 ] || echo WRONG pipeline
+    (exit 7) & wait $!; [ $? = 7 ] || echo WRONG status
+    i=$((i + 1))
+done
+wait $disk $trees $streams; sync; [ "$(sha256sum <a)" = "$sum" ] || echo WRONG file
+echo copies $i, trees $(grep -c ^t trees), streams $(grep -c /s streams), disk $(grep -c "all right" disk)
+cat disk trees streams | grep -v "^t" | tail -40
+/bin/svc log -k | grep -E "killer .*deaths|cold|hangs"; /bin/svc list
+"""
+
+
+def test_several_die_at_the_same_instant(guest, root, image, fsck, killer, tmp_path):
+    """Two or three of all servers and both disks' drivers, drawn by lot, rs among them, with one commit."""
+    rounds, seed = (100, int(time.time()) % 100000) if LONG else (4, 1)
+    names = WARM.split() + ["coldmock", "virtio_blk", "ahci"]
+    programs = ["blockio", "tree", "bulk"]
+    subprocess.run(["make", "-s", *(f"build/guest/{name}" for name in programs)], cwd=root, check=True)
+    second = tmp_path / "second.img"
+    with open(second, "wb") as stream:
+        stream.truncate(32 << 20)
+    path = killer(" ".join(names), rounds, ways="together", more=f"spread=yes pause_ms=150 seed={seed}", skip="none")
+    text = guest(TOGETHER.format(), archive=path, image=image, file=[f"{root}/build/guest/{name}:/{name}" for name in programs],
+                 qemu=f"-drive file={second},format=raw,if=none,id=second -device ide-hd,drive=second,bus=ide.1",
+                 timeout=1500 if LONG else 170).text
+    print(text)
+    assert "WRONG" not in text and "cold" not in re.sub("coldmock", "", text) and "hangs" not in text, (seed, text)
+    assert min(int(n) for n in re.search(r"copies (\d+), trees (\d+), streams (\d+), disk (\d+)", text).groups()) >= 1, (seed, text)
+    for name in [*names, "rs"]:
+        assert [n for n, _ in deaths(text, name, "together")] == [rounds], (seed, text)
+        assert int(re.search(rf"^{name} +running +\S+ s +(\d+)", text, re.M)[1]) >= rounds, (seed, text)
+    fsck(image)
 
 
 @pytest.mark.parametrize("name", ["coldmock", "virtio_blk", "mock", "minix"])

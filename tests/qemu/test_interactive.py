@@ -279,3 +279,42 @@ def test_top_fills_the_screen_and_takes_keys(console):
     console.type("q")
     console.prompt()
     assert "-icanon" not in console.run("stty -a") # the terminal is as it was
+
+
+SAFE = r"^svc> "
+
+
+def safe(console, command):
+    console.type(command + "\r")
+    return console.expect(SAFE).replace("\r\n", "\n")
+
+
+def test_safe_mode(console):
+    """Without vfs no program can run: the console takes svc's commands, and the way back is one of them."""
+    console.type("stty raw -echo; svc stop vfs\r")
+    console.expect(r"XINIM: +vfs: stopped\r\n(.*\r\n)*XINIM: Safe mode")
+    console.expect(SAFE)
+    assert re.search(r"^vfs +dead .*stopped", safe(console, "svc list"), re.M)
+    assert "state        running" in safe(console, "status pm")
+    assert "vfs        stopping -> dead" in safe(console, "log 40")
+    assert "not a command of svc" in safe(console, "frobnicate now") and "no such service: nobody" in safe(console, "status nobody")
+    assert "boot " in safe(console, "help")
+    safe(console, "kill tty rs") # under its very feet
+    console.type("start vfs\r")
+    console.expect(SAFE)
+    console.type("boot\r")
+    console.prompt()
+    assert console.run("echo $((6 * 7))").strip() == "42"
+
+
+def test_safe_mode_without_pm(root, image, archive):
+    console = Console(root, image, "--archive", str(archive({"bin/pm": None})))
+    try:
+        console.expect(SAFE)
+        assert "no binary" in safe(console, "status pm")
+        assert "cannot be started" in safe(console, "start pm")
+        assert "vfs        tmpfs on /tmp: mounted" in safe(console, "log -k")
+        console.type("poweroff\r")
+        assert console.ended(20) == 0
+    finally:
+        console.close()

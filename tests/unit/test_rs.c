@@ -5,7 +5,7 @@
  */
 // sources: servers/rs/archive.c servers/rs/budget.c servers/rs/claim.c servers/rs/complaint.c servers/rs/command.c servers/rs/elf.c servers/rs/events.c
 // sources: servers/rs/graph.c servers/rs/heartbeat.c servers/rs/init.c servers/rs/manifest_parser.c
-// sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/self.c servers/rs/service.c
+// sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/safe.c servers/rs/self.c servers/rs/service.c
 // sources: servers/rs/spawn.c servers/rs/stats.c servers/rs/supervise.c servers/rs/svcdev.c servers/rs/undertaker.c
 // sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
 // sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c lib/c/crc32.c lib/c/error.c
@@ -620,7 +620,9 @@ static void commands(void **state)
 	assert_int_equal(command("inject pm nothing", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("inject pm", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("", buf, sizeof(buf)), -X_EINVAL);
-	assert_int_equal(command("a b c d e f", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("a b c d e f g h", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("kill nobody pm", buf, sizeof(buf)), -X_ENOENT);
+	assert_int_equal(STATE("pm"), SERVICE_RUNNING);
 	assert_int_equal(command("kill", buf, sizeof(buf)), -X_EINVAL);
 	char tiny[16];
 	assert_int_equal(command("list", tiny, sizeof(tiny)), 0);

@@ -21,7 +21,8 @@ static const char usage[] =
 	"       svc stats [--json]          crashes, outages, memory and CPU of each\n"
 	"       svc top                     the same, live: keys to sort and to kill\n"
 	"       svc start|stop|restart NAME\n"
-	"       svc kill NAME [cold]        end its process; it is restarted at once\n"
+	"       svc kill NAME... [cold]     end their processes, up to five at the same instant;\n"
+	"                                   they are restarted at once\n"
 	"       svc inject NAME FAULT       make it fail, to see it recover; FAULT is one of\n"
 	"                                   exit, exception, hang, loop, slow (20 ms an item),\n"
 	"                                   leak (1 MiB), garbage (answers of nonsense), random\n"
@@ -35,7 +36,7 @@ static const char usage[] =
 struct verb { const char *name; int min_args, max_args; };
 static const struct verb verbs[] = {
 	{ "list", 0, 0 }, { "status", 0, 1 }, { "tree", 0, 0 }, { "stats", 0, 1 }, { "start", 1, 1 }, { "stop", 1, 1 },
-	{ "restart", 1, 1 }, { "kill", 1, 2 }, { "inject", 2, 3 }, { "log", 0, 1 },
+	{ "restart", 1, 1 }, { "kill", 1, 5 }, { "inject", 2, 3 }, { "log", 0, 1 },
 	{ "top", 0, 0 },
 };
 

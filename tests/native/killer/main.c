@@ -6,7 +6,9 @@
  *
  *   rounds=N          deaths of each victim in each way (20)
  *   ways=WAY,...      kill, cold, exception, exit, hang, loop, or twice: killed again up
- *                     to 3 ms later, on its way back (kill)
+ *                     to 3 ms later, on its way back; or together: one or two others, drawn
+ *                     by lot, are killed at the same instant (kill)
+ *   seed=N            of the lots (1)
  *   spread=yes        one death of each in turn, N times, instead of N of one after the other
  *   pause_ms=N        between an answer and the next order (30: rs has made the next process)
  *   skip=NAME.WAY,... what not to do
@@ -17,7 +19,7 @@
  *                         ^ |
  *                         +-+ the call died with the victim: asked again
  *
- * The time is from the order, ahead of the death, to the answer. A call that no
+ * The time is from the order, ahead of the death, to the answer (of the last of them). A call that no
  * service knows is asked: its error is the answer of the victim's loop. At the end
  * results go to the log, "NAME WAY: N deaths, median M us, worst W us", and it exits
  * with 0: `dead`, where its manifest says `restart never`.
@@ -46,15 +48,17 @@ static struct death_case {
 	uint32_t deaths, lost; /* lost: calls that died with it */
 } cases[CASES_MAX];
 static uint32_t case_count, current, rounds = 20, refused;
+static uint32_t others[2], other_count, unanswered; /* killed at the same instant; answers yet to come */
+static uint64_t lots = 1;
 static bool spread;
 static x_handle_t channel;
-static char order_text[64];
+static char order_text[80];
 static uint64_t ordered_ns, pause_ns;
 static bool second;            /* of the two deaths of "twice" */
 static struct server_timer pause;
 
 static void order(void *ctx);
-static void ask(void);
+static void ask(struct death_case *c);
 
 static void sort(uint32_t *v, uint32_t n)
 {
@@ -96,9 +100,12 @@ static void answered(void *ctx, const struct x_in *reply)
 
 	if (reply->msg.status == -X_EDEAD || reply->msg.status == -X_EIO) {
 		c->lost++;
-		ask();
+		ask(c);
 		return;
 	}
+	if (--unanswered)
+		return;
+	c = &cases[current];
 	c->us[c->deaths++] = ((uint64_t)x_clock(X_CLOCK_MONOTONIC) - ordered_ns) / 1000;
 	if (advance())
 		timer_set(&pause, server_now_ns + pause_ns);
@@ -106,9 +113,25 @@ static void answered(void *ctx, const struct x_in *reply)
 		report();
 }
 
-static void ask(void)
+static void ask(struct death_case *c)
 {
-	out_start(cases[current].port, answered, &cases[current], NULL)->msg.op = UNKNOWN_OP;
+	out_start(c->port, answered, c, NULL)->msg.op = UNKNOWN_OP;
+}
+
+static uint32_t draw(uint32_t most)
+{
+	lots = lots * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(lots >> 33) % most;
+}
+
+/* Different ones, if there are as many. */
+static void draw_others(void)
+{
+	other_count = case_count > 2 ? 1 + draw(2) : 0;
+	for (uint32_t i = 0; i < other_count; i++)
+		do
+			others[i] = draw(case_count);
+		while (others[i] == current || (i && others[i] == others[0]));
 }
 
 /* The order was obeyed. */
@@ -123,7 +146,10 @@ static void go_on(void)
 		return;
 	}
 	second = false;
-	ask();
+	unanswered = 1 + other_count;
+	ask(&cases[current]);
+	for (uint32_t i = 0; i < other_count; i++)
+		ask(&cases[others[i]]);
 }
 
 static void taken(void *ctx, const struct x_in *reply)
@@ -142,11 +168,14 @@ static void order(void *ctx)
 {
 	const struct death_case *c = &cases[current];
 	bool twice = !strcmp(c->way, "twice"), cold = !strcmp(c->way, "cold");
-	bool kill = twice || cold || !strcmp(c->way, "kill");
+	bool together = !strcmp(c->way, "together"), kill = twice || cold || together || !strcmp(c->way, "kill");
 	struct x_out *o;
 
 	(void)ctx;
-	snprintf(order_text, sizeof(order_text), "%s %s %s", kill ? "kill" : "inject", c->victim,
+	if (together && !refused)
+		draw_others();
+	snprintf(order_text, sizeof(order_text), "%s %s %s %s %s", kill ? "kill" : "inject", c->victim,
+		 other_count > 0 ? cases[others[0]].victim : "", other_count > 1 ? cases[others[1]].victim : "",
 		 kill && !cold ? "" : c->way);
 	if (!second)
 		ordered_ns = x_clock(X_CLOCK_MONOTONIC);
@@ -239,6 +268,8 @@ void server_main(void)
 	spread = boot_option("spread") != NULL;
 	option = boot_option("pause_ms");
 	pause_ns = (option ? strtoul(option, NULL, 10) : PAUSE_MS) * 1000000ull;
+	option = boot_option("seed");
+	lots = option ? strtoul(option, NULL, 10) : lots;
 	plan();
 	if (!case_count)
 		server_die("nobody to kill");
