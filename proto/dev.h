@@ -13,7 +13,8 @@ enum dev_op {
 	                     opens, a[3] dev, a[4] ino, a[5] rdev of the node, for FILE_STAT
 	                     (0: not known) -> handle[0]; the object's status flags are the open flags */
 	DEV_SESSION_END, /* pm to tty: the leader of session a[0] is gone: SIGHUP and SIGCONT to the
-	                     terminal's foreground group, and the session has no terminal any more */
+	                     terminal's foreground group, and the session has no terminal any more.
+	                     0: pm begins anew, all sessions are gone, and nobody is left to signal */
 };
 
 #define DEV_NODE    0u /* a service with `node` in its manifest: /dev/<its name> */

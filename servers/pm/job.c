@@ -127,7 +127,7 @@ static void session_end_told(void *ctx, const struct x_in *reply)
 	close_handles(reply);
 }
 
-void job_leader_died(const struct proc *p)
+static void tell_session_end(uint32_t sid)
 {
 	struct x_out *out;
 
@@ -135,7 +135,17 @@ void job_leader_died(const struct proc *p)
 		return;
 	out = out_start(tty_port, session_end_told, NULL, NULL);
 	out->msg.op = DEV_SESSION_END;
-	out->msg.a[0] = p->ids.sid;
+	out->msg.a[0] = sid;
+}
+
+void job_leader_died(const struct proc *p)
+{
+	tell_session_end(p->ids.sid);
+}
+
+void job_all_died(void)
+{
+	tell_session_end(0);
 }
 
 void who_call(const struct x_in *in)

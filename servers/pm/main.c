@@ -166,5 +166,6 @@ void server_main(void)
 	pers_init(boot_handle("personality"));
 	procfs_init();
 	sysctl_init();
+	job_all_died();
 	server_run(&ops);
 }

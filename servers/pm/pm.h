@@ -231,6 +231,7 @@ void getpgid_call(struct proc *p, const struct x_in *in);
 void setsid_call(struct proc *p, const struct x_in *in);
 void getsid_call(struct proc *p, const struct x_in *in);
 void job_leader_died(const struct proc *p);  /* tells tty */
+void job_all_died(void); /* at a cold start: of an earlier pm */
 void who_call(const struct x_in *in);
 void signal_pgrp_call(const struct x_in *in);
 void pgrp_info_call(const struct x_in *in);

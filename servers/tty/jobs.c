@@ -214,6 +214,9 @@ void jobs_session_end(const struct x_in *in)
 	struct terminal *t = jobs_terminal_of(sid);
 
 	out_status(in->id, 0);
+	if (!sid) /* a new pm: its numbers begin again, and would be taken for those of the old */
+		for (struct terminal *each = terminals; each < terminals + TERMINALS_MAX; each++)
+			forget(each);
 	if (!t)
 		return;
 	jobs_signal(t, SIGHUP_);
