@@ -38,6 +38,8 @@ enum file_op {
 	FILE_IDENT,        /* directories: -> a[0] mount id, a[1] inode; else -X_ENOTDIR */
 	FILE_SIZE,         /* -> a[0] size in bytes; -X_ESPIPE if it has none */
 	FILE_TRUNCATE,     /* a[0] new size; needs the object open for writing */
+	FILE_ALLOCATE,     /* a[0] FALLOC_*, a[1] offset, a[2] bytes, as fallocate(2) has them; needs the
+	                      object open for writing. -X_EOPNOTSUPP also: the filesystem can't */
 
 	FILE_PIPE_SIZE = 0x140, /* pipes: a[0] capacity wanted in bytes, 0: asked for
 	                      -> status capacity; -X_EBUSY holds more, -X_EPERM too much */
@@ -97,6 +99,14 @@ struct file_statfs {
 #define F_O_CLOEXEC   02000000u
 #define F_O_PATH      010000000u
 
+#define F_O_TMPFILE   020000000u /* a file without a name in that directory */
+#define F_O_RUN       0400000000u /* from vfs only: a program; until all is closed nobody writes to it */
+
+/* FILE_ALLOCATE */
+#define FALLOC_KEEP_SIZE  1u
+#define FALLOC_PUNCH_HOLE 2u /* with KEEP_SIZE */
+#define FALLOC_ZERO_RANGE 16u
+
 /* mode bits */
 #define F_S_IFMT   0170000u
 #define F_S_IFSOCK 0140000u
@@ -109,6 +119,9 @@ struct file_statfs {
 #define F_S_ISUID  04000u
 #define F_S_ISGID  02000u
 #define F_S_ISVTX  01000u
+/* Of a mode asked for: it had group execution, whatever the umask left of that. (A set-gid bit
+ * that goes with it is not given to those outside the group.) */
+#define F_S_ASKED_IXGRP 0200000u
 
 _Static_assert(sizeof(struct file_attr) == 88, "struct file_attr");
 

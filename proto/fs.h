@@ -48,7 +48,7 @@ enum fs_op {
 	FS_OPEN,          /* a[3] open flags F_O_*, mode in a[1] high; -> handle[0]: file object,
 	                     a[0] inode, a[1] mode. Device nodes: -X_ENXIO and a[0], a[1], a[2] = rdev.
 	                     FIFOs: -X_ENXIO likewise. O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY
-	                     as open(2) has them */
+	                     as open(2) has them, O_TMPFILE; F_O_RUN -X_ETXTBSY */
 	FS_ACCESS,        /* a[3] R_OK 4 | W_OK 2 | X_OK 1 -> a[1] mode (0: no regular file) */
 	FS_READLINK,      /* win1 (write): text -> status length */
 	FS_MKDIR,         /* mode */

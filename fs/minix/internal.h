@@ -58,6 +58,8 @@ int map_lookup(struct fsys *fs, struct fsys_node *ip, uint32_t file_block,
 /* As map_lookup(), but fills a hole; FRESH: this was one. */
 int map_alloc(struct fsys *fs, struct fsys_node *ip, uint32_t file_block,
 	      uint32_t *zone, bool *fresh);
+/* Makes a hole of a block: 1, or 0 if it was one. Indirect blocks stay until the file is cut. */
+int map_free(struct fsys *fs, struct fsys_node *ip, uint32_t file_block);
 /* Frees up to MINIX_TRIM_ZONES zones behind the end. -X_EAGAIN: more remain. */
 int map_trim(struct fsys *fs, struct fsys_node *ip);
 uint64_t map_blocks_max(const struct fsys *fs);

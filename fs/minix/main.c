@@ -146,6 +146,7 @@ static void batch_end(void)
 
 static bool state_check(void)
 {
+	content_rolled_back();
 	pages_unclean();
 	return true;
 }

@@ -209,6 +209,32 @@ int map_alloc(struct fsys *fs, struct fsys_node *ip, uint32_t file_block,
 
 /* ---- freeing ------------------------------------------------------------- */
 
+int map_free(struct fsys *fs, struct fsys_node *ip, uint32_t file_block)
+{
+	struct place place = { NULL, NULL };
+	struct route route;
+	uint32_t level, zone;
+	int status = find_route(fs, file_block, &route);
+
+	if (status)
+		return status;
+	place.number = &ip->zone[route.index[0]];
+	for (level = 0; number_at(fs, &place) && level < route.levels; level++) {
+		status = get_indirect(fs, number_at(fs, &place), route.index[level + 1], true, &place);
+		if (status)
+			return status;
+	}
+	zone = number_at(fs, &place);
+	if (!zone)
+		return 0;
+	status = check_zone(fs, zone);
+	if (!status)
+		status = set_number(fs, ip, &place, 0);
+	if (!status)
+		status = bitmap_free_zone(fs, zone);
+	return status ? status : 1;
+}
+
 struct trim {
 	struct fsys *fs;
 	struct fsys_node *ip;

@@ -7,6 +7,8 @@
 
 #include "fs/minix/internal.h"
 
+enum { PUNCH_BLOCKS_LOOKED_AT = 2048 };
+
 static int get_regular(struct fsys *fs, uint32_t ino, struct fsys_node **ip)
 {
 	int status = inode_get(fs, ino, ip);
@@ -172,6 +174,38 @@ int fsys_back(struct fsys *fs, uint32_t ino, uint64_t offset, uint32_t length_by
 {
 	op_begin(fs);
 	return op_end(fs, back(fs, ino, offset, length_bytes));
+}
+
+/* ---- holes ---------------------------------------------------------------- */
+
+static int64_t punch_file(struct fsys *fs, const struct fsys_caller *who, uint32_t ino,
+			  uint64_t offset, uint64_t end)
+{
+	struct fsys_node *ip;
+	uint32_t freed = 0, looked = 0;
+	uint64_t at = offset;
+	int status = check_write(fs, ino, offset, &ip);
+
+	if (!status)
+		status = op_modify_inode(fs, ip);
+	if (status)
+		return status;
+	for (; at < end && freed < MINIX_TRIM_ZONES && looked < PUNCH_BLOCKS_LOOKED_AT; at += fs->block_size, looked++) {
+		status = map_free(fs, ip, at / fs->block_size);
+		if (status < 0)
+			return status;
+		freed += (uint32_t)status;
+	}
+	ip->mtime_ns = ip->ctime_ns = who->time_ns;
+	attr_clear_set_id(ip, who);
+	return (int64_t)(at - offset);
+}
+
+int64_t fsys_punch(struct fsys *fs, const struct fsys_caller *who, uint32_t ino,
+		   uint64_t offset, uint64_t end)
+{
+	op_begin(fs);
+	return op_end(fs, punch_file(fs, who, ino, offset, end));
 }
 
 /* ---- truncating ---------------------------------------------------------- */

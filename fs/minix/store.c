@@ -491,6 +491,43 @@ bool store_writers_wait(void)
 	return (uint64_t)dirty > dirty_max;
 }
 
+/* Does the page have all its blocks? */
+static int page_has_room(struct content *c, uint64_t offset, bool *room)
+{
+	uint64_t left = c->bytes - offset;
+	uint32_t count = ((left < CONTENT_PAGE ? left : CONTENT_PAGE) + unit_bytes() - 1) / unit_bytes(), i;
+	uint64_t units[4096 / MINIX_BLOCK_SIZE_MIN];
+	int status = map_units(c->ino, offset, count, units);
+
+	*room = true;
+	for (i = 0; i < count && !status; i++)
+		*room &= units[i] != 0;
+	return status;
+}
+
+/* The format knows no blocks whose bytes were never written: holes get zeros that are written out. */
+int store_reserve(struct content *c, uint64_t offset, uint64_t bytes)
+{
+	uint64_t end = offset + bytes;
+	int status = offset < c->bytes && end <= c->bytes ? 0 : -X_EOPNOTSUPP;
+
+	for (offset &= ~(CONTENT_PAGE - 1); offset < end && !status; offset += CONTENT_PAGE) {
+		bool room;
+
+		status = page_has_room(c, offset, &room);
+		if (status || room)
+			continue;
+		status = store_writers_wait() ? -X_EWAIT : content_hold(c, offset, 1);
+		if (status == -X_EWAIT) /* those behind it, too */
+			(void)store_fetch(c, offset, end - offset < SLOT_BYTES ? end - offset : SLOT_BYTES);
+		if (!status)
+			status = fsys_back(&fs, c->ino, offset, CONTENT_PAGE);
+		if (!status)
+			x_mem_supply(c->memory, offset, NULL, CONTENT_PAGE, X_SUPPLY_BACKED);
+	}
+	return status;
+}
+
 /* They are to be written, which takes its time. */
 bool store_evict(struct content *c)
 {

@@ -121,6 +121,7 @@ static void set_limits(void)
 
 static bool state_check(void)
 {
+	content_rolled_back();
 	pages_unclean();
 	return true;
 }

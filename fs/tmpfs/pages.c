@@ -133,6 +133,21 @@ void pages_unkeep(struct fsys *fs, struct fsys_node *ip, uint64_t page)
 	fs->pages_used++;
 }
 
+/* A hole from now on. */
+static void pages_free(struct fsys *fs, struct fsys_node *ip, uint64_t page)
+{
+	uint32_t *number = number_of(fs, ip, page, false);
+
+	if (!number || !*number)
+		return;
+	if (*number == ROOM)
+		fs->pages_used--;
+	else
+		heap_free(*number, TMPFS_PAGE);
+	*number = 0;
+	ip->zone[0]--;
+}
+
 uint64_t pages_count(struct fsys *fs, const struct fsys_node *ip)
 {
 	(void)fs;
@@ -141,7 +156,7 @@ uint64_t pages_count(struct fsys *fs, const struct fsys_node *ip)
 
 /* ---- the room of files (fsys.h) ------------------------------------------------------ */
 
-enum { BYTES_AT_ONCE = 256 * 1024 };
+enum { BYTES_AT_ONCE = 256 * 1024, PUNCH_AT_ONCE = 1024 * TMPFS_PAGE };
 
 static int get_regular(struct fsys *fs, uint32_t ino, struct fsys_node **ip)
 {
@@ -177,6 +192,22 @@ int64_t fsys_write(struct fsys *fs, const struct fsys_caller *who, uint32_t ino,
 	ip->mtime_ns = ip->ctime_ns = who->time_ns;
 	attr_clear_set_id(ip, who);
 	return (int64_t)(done - offset);
+}
+
+int64_t fsys_punch(struct fsys *fs, const struct fsys_caller *who, uint32_t ino, uint64_t offset,
+		   uint64_t end)
+{
+	uint64_t at = offset;
+	struct fsys_node *ip;
+	int status = fs->limits.read_only ? -X_EROFS : get_regular(fs, ino, &ip);
+
+	if (status)
+		return status;
+	for (; at < end && at - offset < PUNCH_AT_ONCE; at += TMPFS_PAGE)
+		pages_free(fs, ip, at / TMPFS_PAGE);
+	ip->mtime_ns = ip->ctime_ns = who->time_ns;
+	attr_clear_set_id(ip, who);
+	return at - offset;
 }
 
 int fsys_back(struct fsys *fs, uint32_t ino, uint64_t offset, uint32_t length_bytes)

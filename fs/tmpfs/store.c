@@ -51,6 +51,12 @@ int store_sync(struct store_sync *sync, uint32_t ino)
 	return 0;
 }
 
+/* Room is a number here; pages come when they are used. */
+int store_reserve(struct content *c, uint64_t offset, uint64_t bytes)
+{
+	return fsys_back(volume, c->ino, offset, bytes);
+}
+
 bool store_writers_wait(void)
 {
 	return false;

@@ -298,6 +298,8 @@ enum x_content_op { /* x_mem_content(memory, op, offset, len) */
 	X_CONTENT_STORED,   /* one pin less */
 	X_CONTENT_LOST,     /* one pin less, and dirty again */
 	X_CONTENT_ASK,      /* offset 1: streams do not write, but call; 0: they do again */
+	X_CONTENT_PUNCH,    /* whole pages of [offset, offset + len) are gone, from all mappings too;
+	                       what is of others is zeros if it is resident */
 };
 
 struct x_content_info { /* x_mem_state */

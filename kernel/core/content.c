@@ -178,15 +178,20 @@ static int64_t hold(struct memory *m, uint64_t offset, uint64_t len)
 
 /* ---- size ---- */
 
-static void unmap_from(struct region *r, uint64_t first)
+static uint64_t address_of(const struct region *r, uint64_t index)
 {
-	uint64_t offset = first << PAGE_SHIFT, va = r->start;
+	uint64_t offset = index << PAGE_SHIFT;
+
+	return offset > r->offset ? r->start + MIN(offset - r->offset, r->end - r->start) : r->start;
+}
+
+static void unmap_pages(struct region *r, uint64_t first, uint64_t end)
+{
+	uint64_t va = address_of(r, first), end_va = address_of(r, end);
 	uint32_t flags;
 	paddr_t p;
 
-	if (offset > r->offset)
-		va += MIN(offset - r->offset, r->end - r->start);
-	for (; pt_next(r->space->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE) {
+	for (; pt_next(r->space->page_table, &va, end_va, &p, &flags); va += PAGE_SIZE) {
 		if (flags & PT_ANON)
 			continue; /* a private copy */
 		pt_clear(r->space->page_table, va);
@@ -206,10 +211,41 @@ static void drop_page(struct memory *m, uint64_t *slot)
 	frame_unref(frame);
 }
 
+/* The pages [first, end) are gone, from all mappings too. */
+static void drop_pages(struct memory *m, uint64_t first, uint64_t end)
+{
+	uint64_t *slot;
+
+	list_for_each(r, &m->mappings, struct region, mapping_link)
+		unmap_pages(r, first, end);
+	for (; (slot = memory_next(m, &first)) != NULL && first < end; first++)
+		drop_page(m, slot);
+}
+
+/* Bytes of one page, if it is resident. */
+static void zero_bytes(struct memory *m, uint64_t offset, uint64_t end)
+{
+	uint64_t *slot = memory_slot(m, offset >> PAGE_SHIFT);
+
+	if (slot != NULL && offset < end)
+		memset((char *)phys_to_virt(*slot & ~PAGE_STATE) + offset % PAGE_SIZE, 0, end - offset);
+}
+
+static void punch(struct memory *m, uint64_t offset, uint64_t end)
+{
+	uint64_t first = ALIGN_UP(offset, PAGE_SIZE), last = ALIGN_DOWN(end, PAGE_SIZE);
+
+	zero_bytes(m, offset, MIN(first, end));
+	if (last < first)
+		return;
+	zero_bytes(m, last, end);
+	drop_pages(m, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+}
+
 static int resize(struct memory *m, uint64_t bytes)
 {
 	uint64_t cut = MIN(bytes, m->content), pages = ALIGN_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT;
-	uint64_t old = m->pages, index = pages;
+	uint64_t old = m->pages;
 	uint64_t *slot = memory_slot(m, cut >> PAGE_SHIFT);
 
 	if (pages > m->capacity)
@@ -227,10 +263,7 @@ static int resize(struct memory *m, uint64_t bytes)
 	m->pages = pages;
 	if (pages >= old)
 		return 0;
-	list_for_each(r, &m->mappings, struct region, mapping_link)
-		unmap_from(r, pages);
-	while ((slot = memory_next(m, &index)) != NULL)
-		drop_page(m, slot);
+	drop_pages(m, pages, m->capacity);
 	memory_fail_requests(m, pages, old);
 	return 0;
 }
@@ -249,6 +282,9 @@ int64_t content_control(struct memory *m, uint32_t op, uint64_t offset, uint64_t
 	case X_CONTENT_STORED:
 	case X_CONTENT_LOST:
 		unpin(m, first, MIN(ALIGN_UP(offset + len, PAGE_SIZE) >> PAGE_SHIFT, m->pages), op == X_CONTENT_LOST);
+		return 0;
+	case X_CONTENT_PUNCH:
+		punch(m, offset, MIN(offset + len, m->pages << PAGE_SHIFT));
 		return 0;
 	case X_CONTENT_ASK:
 		m->ask_writes = offset != 0;

@@ -76,3 +76,39 @@ int fsys_access(struct fsys *fs, const struct fsys_caller *who,
 		status = -X_EROFS;
 	return op_end(fs, status);
 }
+
+/* ---- writing and running ------------------------------------------------------ */
+
+int fsys_begin_use(struct fsys *fs, uint32_t ino, enum fsys_use use)
+{
+	struct fsys_node *ip;
+	int status;
+
+	op_begin(fs);
+	status = inode_get(fs, ino, &ip);
+	if (!status && ip->uses[!use])
+		status = -X_ETXTBSY;
+	if (!status)
+		ip->uses[use]++;
+	return op_end(fs, status);
+}
+
+void fsys_end_use(struct fsys *fs, uint32_t ino, enum fsys_use use)
+{
+	struct fsys_node *ip;
+
+	op_begin(fs);
+	if (!inode_get(fs, ino, &ip) && ip->uses[use])
+		ip->uses[use]--;
+	op_end(fs, 0);
+}
+
+int fsys_check_use(struct fsys *fs, uint32_t ino)
+{
+	struct fsys_node *ip;
+	int status;
+
+	op_begin(fs);
+	status = inode_get(fs, ino, &ip);
+	return op_end(fs, !status && ip->uses[FSYS_RUNS] ? -X_ETXTBSY : status);
+}

@@ -213,13 +213,24 @@ static int64_t find_or_create(struct request *r, uint32_t flags, uint32_t *ino,
 	return status;
 }
 
+/* The directory that O_TMPFILE is asked of gets a file without a name, held once. */
+static int64_t make_unnamed(struct request *r, uint32_t flags, uint32_t *ino)
+{
+	struct fsys_walk walk;
+	int64_t status = walk_path(r, 0, &walk);
+
+	return status ? status : fsys_make_unnamed(volume, &who, walk.ino, mode_of(r), !(flags & F_O_EXCL), ino);
+}
+
 static int64_t find_file(struct request *r, uint32_t flags, uint32_t *ino,
 			 bool *created)
 {
 	struct fsys_walk walk;
 	int64_t status;
 
-	*created = false;
+	*created = flags & F_O_TMPFILE;
+	if (*created)
+		return make_unnamed(r, flags, ino);
 	if (flags & F_O_CREAT)
 		return find_or_create(r, flags, ino, created);
 	status = walk_path(r, 0, &walk);
@@ -242,6 +253,8 @@ static int64_t check_open(uint32_t ino, const struct fsys_attr *attr, uint32_t f
 		return -X_EPERM;
 	if (flags & F_O_DIRECTORY && !FSYS_ISDIR(attr->mode))
 		return -X_ENOTDIR;
+	if (want & FSYS_W && FSYS_ISREG(attr->mode) && fsys_check_use(volume, ino))
+		return -X_ETXTBSY;
 	return fsys_access(volume, &who, ino, want);
 }
 
@@ -281,6 +294,8 @@ static int64_t do_open(struct request *r)
 			return status;
 	}
 	status = file_open(ino, FSYS_ISDIR(attr.mode), flags, &who);
+	if (flags & F_O_TMPFILE)
+		fsys_release(volume, ino, 1);
 	if (status < 0)
 		return status;
 	r->handle = status;

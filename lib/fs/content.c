@@ -72,6 +72,21 @@ static bool is_shared(const struct content *c)
 	return x_handle_info(c->memory, &info) || info.refs > 1;
 }
 
+/* What is cut off cannot be brought back: so that is done at the commit, and until then nobody
+ * meets the content, neither as it was nor as it will be. */
+static bool is_cut(const struct content *c)
+{
+	return c->cut_epoch == server_epoch();
+}
+
+static void cut_at_commit(struct content *c, enum x_content_op op, uint64_t offset, uint64_t bytes)
+{
+	c->version++;
+	c->ahead_end = 0;
+	c->cut_epoch = server_epoch();
+	out_do(X_SYS_mem_content, c->memory, op, offset, bytes, 0);
+}
+
 /* Nobody finds it by its inode any more. */
 static void unhash(struct content *c)
 {
@@ -100,7 +115,7 @@ static bool is_idle(struct content *c)
 {
 	struct x_content_info info;
 
-	if (c->busy || c->held || is_shared(c))
+	if (c->busy || c->held || is_cut(c) || is_shared(c))
 		return false;
 	if (c->dead)
 		return true;
@@ -171,7 +186,7 @@ int content_get(uint32_t ino, struct content **out)
 	*out = content_find(ino);
 	if (*out) {
 		(*out)->spared = true;
-		return 0;
+		return is_cut(*out) ? -X_EAGAIN : 0;
 	}
 	status = fsys_getattr(volume, ino, &attr);
 	return status ? status : make(ino, &attr, out);
@@ -204,19 +219,37 @@ void content_attach(struct content *c, uint64_t object, bool readable, bool writ
 			   refuse); /* without it every transfer is a call */
 }
 
-void content_resize(struct content *c, uint64_t bytes)
+static void set_size(struct content *c, uint64_t bytes)
 {
-	int64_t status;
+	int64_t status = x_mem_content(c->memory, X_CONTENT_SIZE, bytes, 0);
 
-	if (bytes < c->bytes) {
-		c->version++;
-		c->ahead_end = 0;
-	}
-	status = x_mem_content(c->memory, X_CONTENT_SIZE, bytes, 0);
 	if (status)
 		server_die("a content can't have %llu bytes: error %d",
 			   (unsigned long long)bytes, (int)status);
+}
+
+void content_resize(struct content *c, uint64_t bytes)
+{
+	if (bytes < c->bytes)
+		cut_at_commit(c, X_CONTENT_SIZE, bytes, 0);
+	else
+		set_size(c, bytes);
 	c->bytes = bytes;
+}
+
+void content_punch(struct content *c, uint64_t offset, uint64_t bytes)
+{
+	cut_at_commit(c, X_CONTENT_PUNCH, offset, bytes);
+}
+
+void content_rolled_back(void)
+{
+	uint32_t i;
+
+	/* They may have grown. */
+	for (i = 0; i < contents_max; i++)
+		if (contents[i].ino && !contents[i].dead)
+			set_size(&contents[i], contents[i].bytes);
 }
 
 /* ---- what the kernel knows ------------------------------------------------------ */
@@ -408,6 +441,8 @@ static int run(const struct page_request *request)
 		x_mem_supply(c->memory, request->offset, NULL, request->bytes, -X_EIO);
 		return 0;
 	}
+	if (is_cut(c))
+		return -X_EAGAIN;
 	status = request->write ? make_writable(c, request)
 				: content_fetch(c, request->offset, request->bytes);
 	if (status && status != -X_EWAIT && status != -X_EAGAIN)

@@ -26,6 +26,7 @@ struct content {
 	bool held;                      /* mapped once: the inode is held until it isn't */
 	bool dead;                      /* its mount is gone; somebody still maps it */
 	bool spared;                    /* used since the search for a free slot came by */
+	uint64_t cut_epoch;             /* the iteration at whose commit something of it is cut off */
 	/* reading ahead */
 	uint64_t ahead_end;             /* bytes asked for up to here */
 	uint32_t ahead_bytes;           /* how much at once */
@@ -45,13 +46,19 @@ struct content *content_find(uint32_t ino);
 struct content *content_at(uint32_t index);     /* of CONTENTS_MAX; NULL: free */
 uint64_t content_id(const struct content *c);
 struct content *content_by_id(uint64_t id);
-/* That of a regular file, made if need be. -X_EWAIT, -X_ENFILE, -X_ENOMEM. */
+/* That of a regular file, made if need be. -X_EWAIT, -X_ENFILE, -X_ENOMEM; -X_EAGAIN: something is
+ * cut off at the end of this iteration. */
 int content_get(uint32_t ino, struct content **out);
 /* A handle to map it by, for the caller. */
 int64_t content_lend(struct content *c, bool writable);
 /* The open file `object` reads and, if it may, writes by itself from now on. */
 void content_attach(struct content *c, uint64_t object, bool readable, bool writable);
 void content_resize(struct content *c, uint64_t bytes);
+/* [offset, offset + bytes) reads as zeros. Whole pages of it are to have lost their room, the
+ * others to be held. */
+void content_punch(struct content *c, uint64_t offset, uint64_t bytes);
+/* After a rollback: what the kernel was told of in the iteration that is undone. */
+void content_rolled_back(void);
 /* Pages of [offset, offset + bytes) are in memory and stay there: 0, or -X_EWAIT. */
 int content_hold(struct content *c, uint64_t offset, uint64_t bytes);
 /* Pages around offset are wanted; reads ahead if the reader goes on. */

@@ -13,6 +13,7 @@ enum { LISTING_BYTES = 32 * 1024, LISTING_BATCH = 64 };
 struct open_file {
 	bool used;
 	bool readable, writable;
+	bool runs;                      /* F_O_RUN */
 	bool is_dir;
 	bool no_atime;                  /* O_NOATIME: reads are calls, which are not noted */
 	bool streams;                   /* it has the content as its stream */
@@ -74,10 +75,25 @@ static void keep_opener(struct open_file *file, const struct fsys_caller *who)
 		memcpy(file->groups, who->groups, count * sizeof(file->groups[0]));
 }
 
+/* A program that runs is not written to. */
+static int begin_use(const struct open_file *file)
+{
+	if (!file->runs && !file->writable)
+		return 0;
+	return fsys_begin_use(volume, file->ino, file->runs ? FSYS_RUNS : FSYS_WRITES);
+}
+
+static void let_go(const struct open_file *file)
+{
+	if (file->runs || file->writable)
+		fsys_end_use(volume, file->ino, file->runs ? FSYS_RUNS : FSYS_WRITES);
+	fsys_release(volume, file->ino, 1);
+}
+
 int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct fsys_caller *who)
 {
 	static const uint32_t not_kept = F_O_CREAT | F_O_EXCL | F_O_TRUNC |
-					 F_O_NOCTTY | F_O_CLOEXEC;
+					 F_O_NOCTTY | F_O_CLOEXEC | F_O_TMPFILE | F_O_RUN;
 	struct open_file *file = find_free();
 	uint32_t access = open_flags & F_O_ACCMODE;
 	int64_t status;
@@ -94,11 +110,17 @@ int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct f
 	file->no_atime = open_flags & F_O_NOATIME;
 	file->readable = access != F_O_WRONLY;
 	file->writable = access != F_O_RDONLY;
+	file->runs = open_flags & F_O_RUN;
+	status = begin_use(file);
+	if (status) {
+		fsys_release(volume, ino, 1);
+		return status;
+	}
 	keep_opener(file, who);
 	status = x_mint(server_port, object_id(file), X_MINT_CURSOR | X_MINT_QUIET,
 			X_READY_IN | X_READY_OUT, open_flags & ~not_kept);
 	if (status < 0) {
-		fsys_release(volume, ino, 1);
+		let_go(file);
 		return status;
 	}
 	file->used = true;
@@ -113,7 +135,7 @@ void file_closure(uint64_t object, uint64_t mints)
 	if (!file || mints != 1)
 		return;
 	if (file->ino)
-		fsys_release(volume, file->ino, 1);
+		let_go(file);
 	file->used = false;
 	file_count--;
 	server_progress();
@@ -140,7 +162,7 @@ void file_forget_all(void)
 
 	for (i = 0; i < files_max; i++) {
 		if (files[i].used && files[i].ino)
-			fsys_release(volume, files[i].ino, 1);
+			let_go(&files[i]);
 		files[i].ino = 0;
 	}
 }
@@ -330,6 +352,10 @@ int file_truncate(const struct fsys_caller *who, uint32_t ino, uint64_t size_byt
 	int status = fsys_may_truncate(volume, who, ino, size_bytes, check);
 
 	if (!status)
+		status = fsys_check_use(volume, ino);
+	if (!status && c)
+		status = content_get(ino, &c);  /* it may be cut off at this moment */
+	if (!status)
 		status = fsys_getattr(volume, ino, &attr);
 	/* What lies behind the end in its page becomes part of the file: zeros. */
 	if (!status && size_bytes > attr.size_bytes && attr.size_bytes % CONTENT_PAGE) {
@@ -353,6 +379,19 @@ static int64_t do_truncate(struct request *r, struct open_file *file,
 	if (request_writer_ahead(r))
 		return -X_EWAIT;
 	return file_truncate(who, file->ino, r->in.msg.a[0], false);
+}
+
+static int64_t do_allocate(struct request *r, struct open_file *file,
+			   const struct fsys_caller *who)
+{
+	if (!file->writable)
+		return -X_EBADF;
+	if (file->is_dir)
+		return -X_EISDIR;
+	r->ino = file->ino;
+	if (request_writer_ahead(r))
+		return -X_EWAIT;
+	return allocate_run(r, who);
 }
 
 /* ---- attributes ------------------------------------------------------------------------ */
@@ -569,6 +608,7 @@ static const file_fn handlers[] = {
 	[FILE_IDENT - FILE_READ] = do_ident,
 	[FILE_SIZE - FILE_READ] = do_size,
 	[FILE_TRUNCATE - FILE_READ] = do_truncate,
+	[FILE_ALLOCATE - FILE_READ] = do_allocate,
 };
 
 int64_t file_request(struct request *r)

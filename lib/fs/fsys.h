@@ -53,6 +53,7 @@ enum {
 #define FSYS_S_ISGID 02000u
 #define FSYS_S_ISVTX 01000u
 #define FSYS_S_IXGRP 00010u
+#define FSYS_S_ASKED_IXGRP 0200000u /* only in a mode asked for: what it had before the umask */
 
 #define FSYS_ISREG(mode) (((mode) & FSYS_S_IFMT) == FSYS_S_IFREG)
 #define FSYS_ISDIR(mode) (((mode) & FSYS_S_IFMT) == FSYS_S_IFDIR)
@@ -79,7 +80,9 @@ struct fsys_node {
 	uint32_t holds;
 	uint64_t use_serial;            /* of the operation that met it last */
 	uint64_t undo_serial;           /* saved by the operation of this serial */
+	uint32_t uses[2];               /* by enum fsys_use, of its holders */
 	bool mounted_on;                /* a directory with a mount on it */
+	bool linkable;                  /* it has no name yet, and may get one (O_TMPFILE) */
 	bool trim;                      /* what lies behind the end waits to be freed */
 	bool damaged;                   /* freeing it failed; left to a check */
 
@@ -143,6 +146,12 @@ int fsys_path_of(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity);
 int fsys_hold(struct fsys *fs, uint32_t ino);
 /* False if the inode wasn't held that often: the caller's fault. */
 bool fsys_release(struct fsys *fs, uint32_t ino, uint32_t count);
+/* Is a file that is held written to, or run? Not both at once: -X_ETXTBSY. */
+enum fsys_use { FSYS_WRITES, FSYS_RUNS };
+int fsys_begin_use(struct fsys *fs, uint32_t ino, enum fsys_use use);
+void fsys_end_use(struct fsys *fs, uint32_t ino, enum fsys_use use);
+/* 0, or -X_ETXTBSY: it is being run, and so not to be written to. */
+int fsys_check_use(struct fsys *fs, uint32_t ino);
 /* The place of an inode among those in core, or UINT32_MAX; fixed while held. */
 uint32_t fsys_slot(const struct fsys *fs, uint32_t ino);
 uint32_t fsys_slot_count(const struct fsys *fs);
@@ -167,6 +176,9 @@ struct fsys_name {
 int fsys_create(struct fsys *fs, const struct fsys_caller *who,
 		uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 		bool exclusive, uint32_t *ino, bool *created);
+/* A regular file without a name, held once. LINKABLE: fsys_link() may give it one. */
+int fsys_make_unnamed(struct fsys *fs, const struct fsys_caller *who, uint32_t dir_ino, uint32_t mode,
+		      bool linkable, uint32_t *ino);
 int fsys_mkdir(struct fsys *fs, const struct fsys_caller *who,
 	       uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 	       uint32_t *ino);
@@ -274,6 +286,12 @@ int64_t fsys_write(struct fsys *fs, const struct fsys_caller *who,
 /* Room for all that a page, or a few, may hold inside the file's size. */
 int fsys_back(struct fsys *fs, uint32_t ino, uint64_t offset,
 	      uint32_t length_bytes);
+/*
+ * [offset, end), whole blocks and pages, are a hole from now on (offset == end: only times change,
+ * as for a write). Gives how many of the bytes it did, perhaps fewer: go on from there.
+ */
+int64_t fsys_punch(struct fsys *fs, const struct fsys_caller *who, uint32_t ino,
+		   uint64_t offset, uint64_t end);
 /* CHECK: WHO needs permission to write (truncate(2), not ftruncate(2)). */
 int fsys_truncate(struct fsys *fs, const struct fsys_caller *who,
 		  uint32_t ino, uint64_t size_bytes, bool check);

@@ -39,10 +39,11 @@ static int make_inode(struct fsys *fs, const struct fsys_caller *who,
 		gid = dir->gid;
 		if (FSYS_ISDIR(mode))
 			mode |= FSYS_S_ISGID;
-		else if (mode & FSYS_S_ISGID && mode & FSYS_S_IXGRP &&
+		else if (mode & FSYS_S_ISGID && mode & (FSYS_S_IXGRP | FSYS_S_ASKED_IXGRP) &&
 			 who->uid != 0 && !access_in_group(who, gid))
 			mode &= ~FSYS_S_ISGID;
 	}
+	mode &= ~FSYS_S_ASKED_IXGRP;
 	if (who->uid > fsys_limits(fs)->id_max || gid > fsys_limits(fs)->id_max)
 		return -X_EOVERFLOW;
 	status = inode_alloc(fs, dir->ino, &ip);
@@ -142,7 +143,7 @@ static int create(struct fsys *fs, const struct fsys_caller *who,
 	status = fsys_limits(fs)->read_only ? -X_EROFS : access_may_create(dir, who);
 	if (!status)
 		status = make_named(fs, who, dir, name,
-				    FSYS_S_IFREG | (mode & 07777), &ip);
+				    FSYS_S_IFREG | (mode & (07777 | FSYS_S_ASKED_IXGRP)), &ip);
 	if (status)
 		return status;
 	*ino = ip->ino;
@@ -157,6 +158,32 @@ int fsys_create(struct fsys *fs, const struct fsys_caller *who,
 	op_begin(fs);
 	return op_end(fs, create(fs, who, dir_ino, name, mode, exclusive, ino,
 				 created));
+}
+
+static int make_unnamed(struct fsys *fs, const struct fsys_caller *who, uint32_t dir_ino,
+			uint32_t mode, bool linkable, uint32_t *ino)
+{
+	struct fsys_node *dir, *ip;
+	int status = get_dir(fs, who, dir_ino, &dir);
+
+	if (!status)
+		status = fsys_limits(fs)->read_only ? -X_EROFS : access_may_create(dir, who);
+	if (!status)
+		status = make_inode(fs, who, dir, FSYS_S_IFREG | (mode & (07777 | FSYS_S_ASKED_IXGRP)), &ip);
+	if (status)
+		return status;
+	ip->link_count = 0;
+	ip->linkable = linkable;
+	ip->holds = 1;
+	*ino = ip->ino;
+	return 0;
+}
+
+int fsys_make_unnamed(struct fsys *fs, const struct fsys_caller *who, uint32_t dir_ino, uint32_t mode,
+		      bool linkable, uint32_t *ino)
+{
+	op_begin(fs);
+	return op_end(fs, make_unnamed(fs, who, dir_ino, mode, linkable, ino));
 }
 
 static int make_dir(struct fsys *fs, const struct fsys_caller *who,
@@ -210,7 +237,7 @@ static int make_node(struct fsys *fs, const struct fsys_caller *who,
 		status = -X_EPERM;
 	if (!status)
 		status = make_named(fs, who, dir, name,
-				    mode & (FSYS_S_IFMT | 07777), &ip);
+				    mode & (FSYS_S_IFMT | 07777 | FSYS_S_ASKED_IXGRP), &ip);
 	if (status)
 		return status;
 	if (FSYS_ISDEV(mode))
@@ -270,7 +297,7 @@ static int link_name(struct fsys *fs, const struct fsys_caller *who,
 		return -X_ENOENT;
 	if (FSYS_ISDIR(ip->mode))
 		return -X_EPERM;
-	if (!ip->link_count)
+	if (!ip->link_count && !ip->linkable)
 		return -X_ENOENT;
 	if (ip->link_count >= fsys_limits(fs)->link_max)
 		return -X_EMLINK;

@@ -167,7 +167,7 @@ bool request_writer_ahead(const struct request *r)
 	for (other = first; other && other != r; other = other->next)
 		if (other->in.object && other->ino == r->ino &&
 		    (other->in.msg.op == FILE_WRITE ||
-		     other->in.msg.op == FILE_TRUNCATE))
+		     other->in.msg.op == FILE_TRUNCATE || other->in.msg.op == FILE_ALLOCATE))
 			return true;
 	return false;
 }

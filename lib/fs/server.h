@@ -7,6 +7,7 @@
  *   calls.c     calls of vfs (proto/fs.h)
  *   mount.c     ... those that concern the mount as a whole
  *   files.c     calls on open files (proto/file.h)
+ *   allocate.c  fallocate(2)
  *   content.c   files in memory
  */
 #ifndef LIB_FS_SERVER_H
@@ -48,7 +49,9 @@ struct request {
 	/* progress */
 	bool started, written;
 	uint32_t ino;                   /* reads, writes: the file */
-	uint64_t offset;                /* where the transfer began */
+	uint64_t offset;                /* where the transfer began; fallocate: how far it came */
+	uint64_t old_bytes;             /* fallocate: the size before */
+	uint8_t stage;                  /* fallocate */
 	uint32_t done_bytes;
 	uint64_t failures;              /* content_failures when it came */
 	struct store_sync sync;
@@ -102,5 +105,11 @@ void file_fill_attr(const struct fsys_attr *attr, struct file_attr *out);
 /* Changes the size of a file and its content. */
 int file_truncate(const struct fsys_caller *who, uint32_t ino, uint64_t size_bytes,
 		  bool check);
+
+
+/* ---- allocate.c ------------------------------------------------------------------- */
+
+/* FILE_ALLOCATE on r->ino. */
+int64_t allocate_run(struct request *r, const struct fsys_caller *who);
 
 #endif

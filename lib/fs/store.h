@@ -29,6 +29,9 @@ bool store_writers_wait(void);
 /* Missing pages of [offset, offset + bytes) come, or are being fetched: 0.
  * -X_EWAIT: nothing was done. Those that can't be had are failed. */
 int store_fetch(struct content *c, uint64_t offset, uint64_t bytes);
+/* Pages of [offset, offset + bytes) have their room from now on, and read as they did. -X_EWAIT,
+ * -X_ENOSPC; -X_EOPNOTSUPP: behind the end of the file there can't be any. */
+int store_reserve(struct content *c, uint64_t offset, uint64_t bytes);
 /* A content that nobody uses is to be dropped, but has dirty pages. True: they are
  * kept elsewhere now. */
 bool store_evict(struct content *c);

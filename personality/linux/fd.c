@@ -388,28 +388,33 @@ static int64_t data_attributes(uint64_t fd, struct file_attr *attr)
 	return flags < 0 ? flags : fd_attributes(fd, attr);
 }
 
-/* Only "make it at least so long"; blocks are not reserved. */
 int64_t linux_fallocate(struct sys *s)
 {
+	uint32_t mode = (uint32_t)s->a[1];
 	struct x_call c;
-	uint64_t size, end;
-	int64_t error;
+	uint64_t end, size;
+	int64_t error = data_flags(s->a[0]);
 
-	if ((int64_t)s->a[2] < 0 || (int64_t)s->a[3] <= 0)
+	if (error >= 0 && ((int64_t)s->a[2] < 0 || (int64_t)s->a[3] <= 0))
 		return -X_EINVAL;
-	error = data_flags(s->a[0]);
-	if (error >= 0)
-		error = (error & F_O_ACCMODE) == F_O_RDONLY ? -X_EBADF : fd_size(s->a[0], &size);
-	if (error)
-		return error;
+	if (error < 0 || (error & F_O_ACCMODE) == F_O_RDONLY)
+		return -X_EBADF;
 	end = s->a[2] + s->a[3];
 	if (end > INT64_MAX)
 		return -X_EFBIG;
-	if ((uint32_t)s->a[1] & ~1u) /* all but FALLOC_FL_KEEP_SIZE */
-		return -X_EOPNOTSUPP;
-	if (((uint32_t)s->a[1] & 1) || end <= size)
-		return 0;
-	return fd_call(s->a[0], FILE_TRUNCATE, end, &c);
+	if (!(mode & FALLOC_KEEP_SIZE) && end > ids()->rlimit_fsize) {
+		post_signal_self(s->thread, SIGXFSZ);
+		return -X_EFBIG;
+	}
+	call_init(&c, FILE_ALLOCATE);
+	c.msg.a[0] = mode;
+	c.msg.a[1] = s->a[2];
+	c.msg.a[2] = s->a[3];
+	error = call_plain((x_handle_t)s->a[0], &c);
+	if (error != -X_ENOSYS)
+		return error;
+	error = fd_size(s->a[0], &size); /* no file: -X_ESPIPE if it is a pipe */
+	return error == -X_ESPIPE ? error : -X_ENODEV;
 }
 
 int64_t linux_fsync(struct sys *s)

@@ -432,6 +432,30 @@ static int64_t make_symlink(uint64_t target, uint64_t dirfd, uint64_t path)
 int64_t linux_symlink(struct sys *s) { return make_symlink(s->a[0], CWD, s->a[1]); }
 int64_t linux_symlinkat(struct sys *s) { return make_symlink(s->a[0], s->a[1], s->a[2]); }
 
+/* AT_EMPTY_PATH, in the way that others use for an O_TMPFILE: by its name in /proc. */
+static int64_t link_open_file(uint64_t fd, uint64_t new_dir, uint64_t new)
+{
+	char name[32];
+	struct x_call c;
+	int64_t error;
+
+	if (is_cwd(fd) || check_fd(fd))
+		return is_cwd(fd) ? -X_EPERM : -X_EBADF;
+	call_init(&c, VFS_LINK);
+	snprintf(name, sizeof(name), "/proc/self/fd/%u", (uint32_t)fd);
+	call_window(&c, name, strlen(name), X_WIN_READ);
+	error = add_path(&c, new, false);
+	if (!error && !is_cwd(new_dir) && !path_is_absolute(&c, 1)) {
+		if (check_fd(new_dir))
+			return -X_EBADF;
+		c.msg.a[1] = 2;
+		c.handles[0] = c.handles[1] = (x_handle_t)new_dir;
+		c.handle_count = 2;
+	}
+	c.msg.a[0] = 1;
+	return error ? error : vfs(&c);
+}
+
 static int64_t make_link(uint64_t old_dir, uint64_t old, uint64_t new_dir, uint64_t new, uint32_t flags)
 {
 	const uint64_t dirs[2] = { old_dir, new_dir }, paths[2] = { old, new };
@@ -440,6 +464,8 @@ static int64_t make_link(uint64_t old_dir, uint64_t old, uint64_t new_dir, uint6
 
 	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -X_EINVAL;
+	if ((flags & AT_EMPTY_PATH) && user_string_length(old, 1) == 0)
+		return link_open_file(old_dir, new_dir, new);
 	error = two_path_call(&c, VFS_LINK, dirs, paths);
 	c.msg.a[0] = !!(flags & AT_SYMLINK_FOLLOW);
 	return error ? error : vfs(&c);

@@ -291,7 +291,7 @@ L(epoll_pwait, 281, DONE)
 L(signalfd, 282, DONE)
 L(timerfd_create, 283, DONE)
 L(eventfd, 284, DONE)
-L(fallocate, 285, PARTLY) /* grows files, reserves nothing, punches no holes */
+L(fallocate, 285, DONE)
 L(timerfd_settime, 286, DONE)
 L(timerfd_gettime, 287, DONE)
 L(accept4, 288, DONE)

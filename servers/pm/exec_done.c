@@ -263,6 +263,9 @@ int exec_switch(struct exec *e)
 		return (int)err;
 	replace(e, &layout);
 	e->space = X_NO_HANDLE;
+	out_close(p->program);
+	p->program = e->image[0].file;
+	e->image[0].file = X_NO_HANDLE;
 	remember(p, e);
 	change_ids(p, n);
 	threads_drop(p);

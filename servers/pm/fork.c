@@ -9,6 +9,9 @@
 /* What a child has of its parent; all the rest is zero from proc_new(). */
 static void inherit(struct proc *child, const struct proc *parent)
 {
+	int64_t program = x_handle_dup(parent->program, 0, 0, 0);
+
+	child->program = program < 0 ? X_NO_HANDLE : (x_handle_t)program;
 	child->ids = parent->ids;
 	child->ids.pid = 0; /* not a number yet */
 	child->ids.ppid = parent->ids.pid;

@@ -110,6 +110,7 @@ struct proc {
 
 	x_handle_t process;
 	x_handle_t vfs;          /* its vfs session too; kept for the first process only */
+	x_handle_t program;      /* the open file that it runs, which so is not written to; or X_NO_HANDLE */
 	uint64_t koid;
 	uint64_t vfs_session;    /* id at vfs */
 	uint64_t start_ns;

@@ -91,7 +91,7 @@ struct proc *proc_new(void)
 	generation = p->generation + 1;
 	memset(p, 0, offsetof(struct proc, exe) + 1);
 	p->generation = generation;
-	p->process = p->vfs = X_NO_HANDLE;
+	p->process = p->vfs = p->program = X_NO_HANDLE;
 	p->start_ns = server_now_ns;
 	return p;
 }
@@ -104,7 +104,8 @@ void proc_close_handles(struct proc *p)
 	}
 	if (p->vfs != X_NO_HANDLE)
 		out_close(p->vfs);
-	p->process = p->vfs = X_NO_HANDLE;
+	out_close(p->program);
+	p->process = p->vfs = p->program = X_NO_HANDLE;
 }
 
 void proc_free(struct proc *p)

@@ -112,7 +112,7 @@ static void start_mknod(struct request *r, const struct session *s)
 	}
 	if (!type)
 		type = F_S_IFREG;
-	start_name(r, FS_MKNOD, type | (mode & 07777 & ~s->umask), r->in.msg.a[1]);
+	start_name(r, FS_MKNOD, type | session_mode(s, mode & 07777), r->in.msg.a[1]);
 }
 
 static void start_symlink(struct request *r)

@@ -10,11 +10,18 @@
 
 /* ---- open ---- */
 
+/* O_TMPFILE comes with O_DIRECTORY, so that systems without it refuse. */
+static bool is_bad_tmpfile(uint32_t flags)
+{
+	return flags & F_O_TMPFILE && !(flags & F_O_PATH) &&
+	       (!(flags & F_O_DIRECTORY) || flags & F_O_CREAT || (flags & F_O_ACCMODE) == F_O_RDONLY);
+}
+
 void open_start(struct request *r, const struct session *s)
 {
 	uint32_t flags = (uint32_t)r->in.msg.a[0];
 
-	if ((flags & F_O_ACCMODE) == F_O_ACCMODE) {
+	if ((flags & F_O_ACCMODE) == F_O_ACCMODE || is_bad_tmpfile(flags)) {
 		request_finish(r, -X_EINVAL);
 		return;
 	}
@@ -25,8 +32,8 @@ void open_start(struct request *r, const struct session *s)
 		r->walk.flags |= FS_HOLD;
 	} else {
 		r->walk.op = FS_OPEN;
-		r->walk.mode = r->in.msg.a[1] & 07777 & ~s->umask;
-		r->walk.a3 = flags;
+		r->walk.mode = session_mode(s, r->in.msg.a[1] & 07777);
+		r->walk.a3 = flags & ~F_O_RUN;
 	}
 	walk_begin(r, walk_take_path(r, 0, r->path), r->in.handle_count ? 0 : -1);
 }
@@ -164,7 +171,7 @@ void exec_walked(struct request *r)
 	memcpy(r->data, &attr, sizeof(attr));
 	call = request_prepare(r, &mounts[p.mount], FS_OPEN, p.inode);
 	call->who = &creds_root;
-	call->a[3] = F_O_RDONLY;
+	call->a[3] = F_O_RDONLY | F_O_RUN;
 	request_call(r, EXEC_OPEN);
 }
 

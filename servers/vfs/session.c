@@ -156,3 +156,8 @@ int64_t session_set_place(struct place *slot, struct place p)
 	*slot = p;
 	return 0;
 }
+
+uint32_t session_mode(const struct session *s, uint32_t mode)
+{
+	return (mode & ~s->umask) | (mode & 010 ? F_S_ASKED_IXGRP : 0);
+}

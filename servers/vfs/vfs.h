@@ -228,6 +228,8 @@ struct session {
 struct session *session_find(uint64_t id);
 struct session *session_of(uint64_t koid);      /* the process's; NULL: it has none */
 void session_closed(uint64_t id);
+/* A mode asked for, as the umask leaves it (and F_S_ASKED_IXGRP). */
+uint32_t session_mode(const struct session *s, uint32_t mode);
 void session_start(struct request *r);          /* VFSCTL_SESSION */
 int64_t session_set_creds(const struct x_in *in);
 /* An inode that was just looked up "held" becomes the cwd or root. */

@@ -10,8 +10,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Named one by one: the others (bomb, hungry) would do to the host what they are
 # to do to a guest, and have tests of their own.
 SAME = ["aio", "control", "datagrams", "epoll", "fifo", "files", "fpu", "ipc", "kin", "locks", "memory",
-        "names", "processes", "pty", "queued", "queues", "signals", "sockerr", "sockets", "splice", "system",
+        "names", "processes", "pty", "queued", "queues", "room", "signals", "sockerr", "sockets", "splice", "system",
         "threads", "timers", "unix", "waiting", "xattrs"]
+ON_DISK = ["room"]  # with the argument "plain": no counting of holes, no room behind the end
 GUEST_ONLY = ["wild"]  # wild numbers may name real things of the host
 
 
@@ -36,6 +37,17 @@ def test_same_as_on_the_host(guest, tmp_path, name):
     output, _, services = result.text.partition("NAME ")
     assert output.splitlines() == host.stdout.splitlines()
     assert all(restarts(line) == 0 for line in services.splitlines()[1:]), "a service was restarted"
+
+
+@pytest.mark.parametrize("name", ON_DISK)
+def test_on_the_disk(guest, image, fsck, name):
+    program = build(name)
+    result = guest("mkdir /d; cd /d; /program plain; cd /; sync; svc list", image=image,
+                   file=f"{program}:/program")
+    output, _, services = result.text.partition("NAME ")
+    assert output.splitlines()[-1] == f"{name}: ok", output
+    assert all(restarts(line) == 0 for line in services.splitlines()[1:]), "a service was restarted"
+    fsck(image)
 
 
 @pytest.mark.parametrize("name", GUEST_ONLY)
