@@ -230,7 +230,7 @@ GUEST_TESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%,$(wildcard tests/gues
 $(BUILD)/guest/%: tests/guest/%.c | $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
-	@$(MUSL) -static -O1 -pthread $(WARN) -Itests/guest $< -o $@
+	@$(MUSL) -static -O1 -pthread $(WARN) -Itests/guest -I. -Iinclude $< -o $@
 
 # ------------------------------------------------------- archive and image
 ARCHIVE := $(BUILD)/xinim.archive

@@ -15,6 +15,7 @@ DOCS = ROOT / "docs"
 PAGES = {  # where a service is told of at length
     "rs": "restart.md", "vfs": "vfs.md", "pm": "pm.md", "tty": "tty.md", "uart16550": "tty.md",
     "devmgr": "devices.md", "net": "network.md", "minix": "files.md", "tmpfs": "files.md", "bdev": "storage.md",
+    "loop": "storage.md",
     "virtio_blk": "storage.md", "ahci": "storage.md", "virtio_net": "network-drivers.md", "e1000": "network-drivers.md",
 }
 

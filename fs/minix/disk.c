@@ -63,7 +63,7 @@ static const struct { const char *driver, *name; } candidates[] = {
 static uint32_t candidate;
 
 static const char *const drivers[] = {
-	"virtio_blk", "virtio_blk.1", "virtio_blk.2", "virtio_blk.3", "ahci", "ahci.1",
+	"virtio_blk", "virtio_blk.1", "virtio_blk.2", "virtio_blk.3", "ahci", "ahci.1", "loop",
 };
 static char chosen[16];                 /* on demand: the disk or partition, "vdb1" */
 static int failure;

@@ -8,6 +8,7 @@
  * an empty one: its first byte is tried here beforehand.
  */
 #include "personality/linux/pers.h"
+#include "proto/loop.h"
 
 #define GATHER_BYTES 4096u /* vectors up to this size travel as one call (PIPE_BUF) */
 
@@ -728,6 +729,28 @@ static int64_t fd_nonblocking(uint64_t fd, uint64_t arg)
 #define FIONBIO  0x5421u
 #define FIOASYNC 0x5452u
 
+static bool is_block_device(uint64_t fd)
+{
+	struct file_attr attr;
+
+	return fd_attributes(fd, &attr) >= 0 && (attr.mode & F_S_IFMT) == F_S_IFBLK;
+}
+
+/* Commands of loop devices whose argument is, or begins with, a descriptor: that goes along. */
+static int64_t ioctl_file(struct x_call *c, uint32_t command, uint64_t arg)
+{
+	uint32_t fd = (uint32_t)arg;
+
+	if (command != LOOP_SET_FD && command != LOOP_CHANGE_FD && command != LOOP_CONFIGURE)
+		return 0;
+	if (command == LOOP_CONFIGURE && copy_in(&fd, arg, sizeof(fd)))
+		return -X_EFAULT;
+	if (fd_exists(fd))
+		return -X_EBADF;
+	c->handles[c->handle_count++] = fd;
+	return 0;
+}
+
 static int64_t ioctl_on(uint64_t fd, uint32_t command, uint64_t arg, struct ioctl_shape shape)
 {
 	struct x_call c;
@@ -740,6 +763,8 @@ static int64_t ioctl_on(uint64_t fd, uint32_t command, uint64_t arg, struct ioct
 		call_window(&c, (void *)arg, shape.bytes, shape.flags);
 	if (command >> 8 == 0x89 && socket_ioctl_window(&c, command, arg))
 		return -X_EFAULT;
+	if (command >> 8 == 0x4c && is_block_device(fd) && ioctl_file(&c, command, arg))
+		return -X_EBADF;
 	return call_interruptible((x_handle_t)fd, &c);
 }
 

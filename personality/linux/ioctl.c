@@ -53,6 +53,11 @@ static const struct { uint32_t command; uint16_t bytes, flags; } old_style[] = {
 	{ 0x127c, 4, OUT },   /* BLKDISCARDZEROES */
 	{ 0x127e, 2, OUT },   /* BLKROTATIONAL */
 	{ 0x0301, 16, OUT },  /* HDIO_GETGEO */
+	{ 0x4c02, 168, IN },  /* LOOP_SET_STATUS */
+	{ 0x4c03, 168, OUT }, /* LOOP_GET_STATUS */
+	{ 0x4c04, 232, IN },  /* LOOP_SET_STATUS64 */
+	{ 0x4c05, 232, OUT }, /* LOOP_GET_STATUS64 */
+	{ 0x4c0a, 304, IN },  /* LOOP_CONFIGURE */
 	{ 0x8905, 4, OUT },   /* SIOCATMARK */
 	{ 0x890b, 120, IN },  /* SIOCADDRT: struct rtentry */
 	{ 0x890c, 120, IN },  /* SIOCDELRT */

@@ -22,6 +22,7 @@
 #include "lib/c/string.h"
 #include "lib/ipc/server.h"
 #include "proto/bdev.h"
+#include "proto/loop.h"
 
 enum {
 	DRIVERS_MAX = 16,
@@ -49,7 +50,7 @@ struct node {                   /* a disk or a partition */
 };
 extern struct node nodes[NODES_MAX];
 
-struct driver { x_handle_t port; char name[16]; uint64_t changes; bool virtio; char text[4096]; };
+struct driver { x_handle_t port; char name[16]; uint64_t changes; uint32_t major; char text[4096]; };
 extern struct driver drivers[DRIVERS_MAX];
 extern uint32_t driver_count;
 
@@ -86,6 +87,8 @@ void op_retry(void);                            /* those that wait for memory or
 
 /* ioctl.c */
 void ioctl_call(struct node *n, const struct x_in *in);
+/* LOOP_*: takes what handle came with it. */
+void ioctl_loop(struct node *n, const struct x_in *in);
 
 /* text.c */
 void text_answer(const struct x_in *in);        /* BDEV_TEXT */

@@ -12,9 +12,10 @@
 #define RETRY_NS  500000000ull
 #define SETTLE_NS 1000000000ull /* for all drivers to tell what they have */
 
-/* Linux's numbers: 8 for sd, 254 (of its dynamic range) for vd, 16 minors a disk. */
+/* Linux's numbers: 8 for sd, 254 (of its dynamic range) for vd, 16 minors a disk; 7 for loop. */
 #define MAJOR_SD 8u
 #define MAJOR_VD 254u
+#define MAJOR_LOOP 7u
 #define MINORS_PER_DISK 16u
 
 struct node nodes[NODES_MAX];
@@ -104,13 +105,15 @@ static uint32_t disk_index(const char *name, uint32_t *partition)
 }
 
 /* 0: has no place among Linux's numbers. */
-static uint64_t rdev_of(const char *name, bool virtio)
+static uint64_t rdev_of(const char *name, uint32_t major)
 {
 	uint32_t partition, index = disk_index(name, &partition);
 
+	if (major == MAJOR_LOOP)
+		return (uint64_t)major << 8 | (strtoul(name + 4, NULL, 10) & 0xff);
 	if (index >= 256 / MINORS_PER_DISK || partition >= MINORS_PER_DISK)
 		return 0;
-	return (uint64_t)(virtio ? MAJOR_VD : MAJOR_SD) << 8 | (index * MINORS_PER_DISK + partition);
+	return (uint64_t)major << 8 | (index * MINORS_PER_DISK + partition);
 }
 
 static struct node *node_named(const char *name)
@@ -126,6 +129,12 @@ static struct node *node_named(const char *name)
 	return unused;
 }
 
+/* A disk of loop is there for what is to be done to it, even without bytes. */
+static bool is_loop(uint32_t driver)
+{
+	return drivers[driver].major == MAJOR_LOOP;
+}
+
 /* "vda1 1048576 2097152 rw label": a line of BLOCK_LIST. */
 static void take_line(uint32_t driver, const char *line, const char **disk)
 {
@@ -138,10 +147,10 @@ static void take_line(uint32_t driver, const char *line, const char **disk)
 	while (line[length] > ' ' && length < sizeof(name) - 1)
 		length++;
 	memcpy(name, line, length);
-	rdev = rdev_of(name, drivers[driver].virtio);
+	rdev = rdev_of(name, drivers[driver].major);
 	offset = strtoull(line + length, &end, 10);
 	bytes = strtoull(end, &end, 10);
-	n = length > 2 && rdev && bytes ? node_named(name) : NULL;
+	n = length > 4 - 2 * !is_loop(driver) && rdev && (bytes || is_loop(driver)) ? node_named(name) : NULL;
 	if (!n)
 		return;
 	if (n->state == NODE_FREE)
@@ -265,30 +274,33 @@ static void ask(uint32_t driver)
 	out->win_count = 1;
 }
 
-static void add_driver(const char *name, bool virtio)
+static void add_driver(const char *name, uint32_t major)
 {
 	x_handle_t port = boot_handle(name);
 
 	if (port == X_NO_HANDLE || driver_count == DRIVERS_MAX)
 		return;
-	drivers[driver_count] = (struct driver){ .port = port, .virtio = virtio };
+	drivers[driver_count] = (struct driver){ .port = port, .major = major };
 	strlcpy(drivers[driver_count].name, name, sizeof(drivers[0].name));
 	ask(driver_count++);
 }
 
 void disks_init(void)
 {
-	static const char *const kinds[] = { "virtio_blk", "ahci" };
+	static const struct { const char *name; uint32_t major; } kinds[] = {
+		{ "virtio_blk", MAJOR_VD }, { "ahci", MAJOR_SD },
+	};
 	char name[24];
 
 	watch.retry.fn = retry;
 	watch.settle.fn = settle;
 	timer_set(&watch.settle, server_now_ns + SETTLE_NS);
 	for (uint32_t k = 0; k < 2; k++) {
-		add_driver(kinds[k], k == 0);
+		add_driver(kinds[k].name, kinds[k].major);
 		for (uint32_t i = 1; i < DRIVERS_MAX; i++) {
-			snprintf(name, sizeof(name), "%s.%u", kinds[k], i);
-			add_driver(name, k == 0);
+			snprintf(name, sizeof(name), "%s.%u", kinds[k].name, i);
+			add_driver(name, kinds[k].major);
 		}
 	}
+	add_driver("loop", MAJOR_LOOP);
 }

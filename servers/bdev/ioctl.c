@@ -45,7 +45,8 @@ static void range(struct node *n, const struct x_in *in, enum op_kind kind)
 {
 	uint32_t block = n->info.logical_block_bytes;
 	uint64_t arg[2], size = node_size(n);
-	uint32_t most = kind == OP_DISCARD ? n->info.max_discard_bytes : n->info.max_write_zeroes_bytes;
+	const struct block_info *i = block_info_of(n->client);
+	uint32_t most = kind == OP_DISCARD ? i->max_discard_bytes : i->max_write_zeroes_bytes;
 
 	if (window_read(in->id, 0, 0, arg, sizeof(arg)) < (int64_t)sizeof(arg))
 		out_status(in->id, -X_EFAULT);
@@ -150,4 +151,75 @@ void ioctl_call(struct node *n, const struct x_in *in)
 	case BDEV_IOCTL_CONTROL: own_control(n, in); break;
 	default: out_status(in->id, -X_ENOTTY); break;
 	}
+}
+
+/* --------------------------------------------------------------------- to loop */
+
+static struct loop_request {
+	bool used;
+	uint64_t call_id;
+	struct node *node;
+	uint32_t window_flags;
+	uint8_t argument[LOOP_ARGUMENT_BYTES];
+	uint32_t bytes;
+} loop_requests[8];
+
+static void loop_done(void *ctx, const struct x_in *reply)
+{
+	struct loop_request *r = ctx;
+	int64_t status = reply->msg.status;
+
+	if (status >= 0 && r->window_flags & X_WIN_WRITE && window_write(r->call_id, 0, 0, r->argument, r->bytes) < 0)
+		status = -X_EFAULT;
+	r->used = false;
+	r->node->ops--;
+	out_status(r->call_id, status == -X_ENODEV ? -X_ENXIO : status);
+	node_settle(r->node);
+}
+
+static int64_t loop_start(struct node *n, const struct x_in *in)
+{
+	struct loop_request *r = loop_requests;
+	struct x_out *out;
+
+	if (n->rdev >> 8 != 7)
+		return -X_ENOTTY;
+	while (r < loop_requests + 8 && r->used)
+		r++;
+	if (r == loop_requests + 8)
+		return -X_EBUSY;
+	r->bytes = in->win_count ? in->win[0].len : 0;
+	if (r->bytes > sizeof(r->argument))
+		return -X_EINVAL;
+	r->window_flags = in->win_count ? in->win[0].flags : 0;
+	if (r->window_flags & X_WIN_READ && window_read(in->id, 0, 0, r->argument, r->bytes) < (int64_t)r->bytes)
+		return -X_EFAULT;
+	r->used = true;
+	r->call_id = in->id;
+	r->node = n;
+	n->ops++;
+	out = out_start(drivers[n->driver].port, loop_done, r, NULL);
+	out->msg.op = LOOP_IOCTL;
+	out->msg.a[0] = in->msg.a[0];
+	out->msg.a[1] = n->rdev & 0xff;
+	out->msg.a[2] = in->msg.a[1];
+	out->flags = X_CALL_MOVE;
+	out->handle_count = in->handle_count;
+	memcpy(out->handles, in->handles, sizeof(out->handles));
+	if (r->bytes) {
+		out->win[0] = (struct x_window){ (uintptr_t)r->argument, r->bytes, X_WIN_READ | X_WIN_WRITE };
+		out->win_count = 1;
+	}
+	return 0;
+}
+
+void ioctl_loop(struct node *n, const struct x_in *in)
+{
+	int64_t status = loop_start(n, in);
+
+	if (!status)
+		return;
+	for (uint32_t i = 0; i < in->handle_count; i++)
+		out_close(in->handles[i]);
+	out_status(in->id, status);
 }

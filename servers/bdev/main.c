@@ -57,13 +57,15 @@ static void call(const struct x_in *in)
 {
 	struct node *n;
 
-	close_handles(in);
-	if (!in->object) {
-		port_call(in);
+	n = in->object ? node_of_object(in->object) : NULL;
+	if (n && in->msg.op == FILE_IOCTL && LOOP_IS_COMMAND(in->msg.a[0])) {
+		ioctl_loop(n, in);
 		return;
 	}
-	n = node_of_object(in->object);
-	if (n)
+	close_handles(in);
+	if (!in->object)
+		port_call(in);
+	else if (n)
 		file_call(n, in);
 	else
 		out_status(in->id, -X_ENXIO);

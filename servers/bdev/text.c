@@ -24,7 +24,7 @@ static void partitions(const struct x_in *in)
 	for (uint32_t i = 0; i < NODES_MAX && at < sizeof(text) - 80; i++) {
 		const struct node *n = &nodes[i];
 
-		if (n->state == NODE_FREE || !n->there)
+		if (n->state == NODE_FREE || !n->there || !n->size_bytes)
 			continue;
 		at += (uint32_t)snprintf(text + at, sizeof(text) - at, "%4u  %7u %10llu %s\n", (unsigned)(n->rdev >> 8),
 					 (unsigned)(n->rdev & 0xff), (unsigned long long)(n->size_bytes / 1024), n->name);

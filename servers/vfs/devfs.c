@@ -34,7 +34,7 @@ enum { PTYS = 64, INODE_PTY = 0x1000, PTY_MAJOR = 136 };
 #define LNK(name, text)               { name, text, 0, F_S_IFLNK | 0777, 0, 0 }
 #define DIR(name, mode)               { name, NULL, 0, F_S_IFDIR | (mode), 0, 0 }
 
-enum { FIXED_NODES = 17, BLOCK_NODES_MAX = 48, DRIVER_NODES_MAX = 8 };
+enum { FIXED_NODES = 18, BLOCK_NODES_MAX = 48, DRIVER_NODES_MAX = 8 };
 
 /* Inode n is nodes[n - 1]; all but the root lie in the root. One without a name,
  * behind the fixed ones, is not there. */
@@ -50,6 +50,7 @@ static struct node nodes[FIXED_NODES + BLOCK_NODES_MAX + DRIVER_NODES_MAX] = {
 	CHR("ptmx", 5, 2, 0666),
 	CHR("ttyS0", 4, 64, 0666),
 	CHR("svc", 10, 200, 0600),
+	CHR("loop-control", 10, 237, 0660),
 	LNK("fd", "/proc/self/fd"),
 	LNK("stdin", "/proc/self/fd/0"),
 	LNK("stdout", "/proc/self/fd/1"),

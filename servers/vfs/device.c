@@ -34,6 +34,7 @@ static const struct device_entry devices[] = {
 	{ RDEV(5, 2), DEVICE_REMOTE, "tty", DEV_PTMX },
 	{ RDEV(4, 64), DEVICE_REMOTE, "tty", DEV_SERIAL },
 	{ RDEV(10, 200), DEVICE_REMOTE, "rs", DEV_SVC },
+	{ RDEV(10, 237), DEVICE_REMOTE, "loop", 0 },
 };
 enum { DEVICES = sizeof(devices) / sizeof(devices[0]) };
 

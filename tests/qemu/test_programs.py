@@ -13,7 +13,7 @@ SAME = ["aio", "control", "datagrams", "epoll", "fifo", "files", "fpu", "ipc", "
         "names", "processes", "pty", "queued", "queues", "room", "signals", "sockerr", "sockets", "splice", "system",
         "threads", "timers", "unix", "waiting", "xattrs"]
 ON_DISK = ["room"]  # with the argument "plain": no counting of holes, no room behind the end
-GUEST_ONLY = ["wild"]  # wild numbers may name real things of the host
+GUEST_ONLY = ["loopdev", "wild"]  # would change things of the host
 
 
 def restarts(line):
