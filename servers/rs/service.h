@@ -46,6 +46,7 @@ enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 
 #define STARTUP_DEADLINE_NS 10000000000ull /* from process to ready */
 #define STARTUP_TRIES 3u
+#define CANNOT_START_NS     500000000ull /* after it said so, to the next try of one that once served */
 #define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
 #define STOP_FILES_NS        8000000000ull /* ... of a filesystem: to write it all out */
 #define DEATH_DEADLINE_NS   10000000000ull /* from kill to the kernel's notice */
@@ -105,6 +106,7 @@ struct service {
 	bool probing;                   /* after a complaint of a peer; with this question */
 	uint64_t probe, complained_ns;
 	bool cannot_start;              /* it said so: RS_EVENT_FAILED */
+	bool has_served;                /* in this or another incarnation it has been ready */
 	bool injected;                  /* a fault was asked for: does not count */
 	bool was_ready;                 /* so there is a state to go on with */
 	bool cold;                      /* the next restart is to be cold */

@@ -138,7 +138,7 @@ void service_on_event(void *service, uint64_t bits)
 	if (!(bits & RS_EVENT_READY))
 		return;
 	s->ready_ns = x_clock(X_CLOCK_MONOTONIC);
-	s->was_ready = true;
+	s->was_ready = s->has_served = true;
 	if (s->state == SERVICE_STARTING)
 		ready_first(s);
 	else if (s->state == SERVICE_RECOVERING)
@@ -330,15 +330,17 @@ static void decide(struct service *s, bool done)
 	} else if (shutting_down || (!s->manifest->restart && !requested)) {
 		s->wanted = false;
 		service_set_state(s, SERVICE_DEAD, 0, "%s: %s", cause_name(s->last_cause), s->last_text);
-	} else if (s->cannot_start) {
+	} else if (s->cannot_start && !s->has_served) {
 		service_fail(s, "it says that it cannot start (see `svc log -k`)");
 	} else if (s->last_cause == CAUSE_TIMEOUT && s->policy.streak >= STARTUP_TRIES) {
 		service_fail(s, "it does not become ready");
 	} else if (d.verdict == POLICY_GIVE_UP) {
 		give_up(s);
-	} else if (d.delay_ns) {
-		service_set_state(s, SERVICE_CRASHED, d.delay_ns, "restart in %llu ms",
-				  (unsigned long long)(d.delay_ns / 1000000));
+	} else if (d.delay_ns || s->cannot_start) {
+		/* What could start before is short of memory, say: in a while it may not be. */
+		uint64_t delay_ns = s->cannot_start && d.delay_ns < CANNOT_START_NS ? CANNOT_START_NS : d.delay_ns;
+
+		service_set_state(s, SERVICE_CRASHED, delay_ns, "restart in %llu ms", (unsigned long long)(delay_ns / 1000000));
 	} else {
 		recover(s);
 	}

@@ -64,6 +64,7 @@ static const struct server_ops ops = {
 	.call = call,
 	.closure = closure,
 	.cancel = cancel,
+	.batch_end = rights_settle,
 };
 
 void server_main(void)

@@ -111,8 +111,11 @@ int64_t unix_mint(struct unix_socket *s, uint32_t status_flags)
 
 	s->ready = levels(s);
 	handle = sys_mint(s->id, 0, s->ready, F_O_RDWR | status_flags);
-	if (handle >= 0)
+	if (handle >= 0) {
 		s->has_object = true;
+		s->koid = sys_handle_koid((x_handle_t)handle);
+		s->own_refs = sys_handle_refs((x_handle_t)handle) - 1;
+	}
 	return handle;
 }
 

@@ -7,6 +7,7 @@
  *   unix_connect.c   connect, listen, accept, socketpair, shutdown
  *   unix_send.c unix_recv.c   data
  *   unix_rights.c    descriptors on their way, records of messages
+ *   unix_cycles.c    sockets that only sockets hold
  *   unix_option.c    getsockopt, setsockopt, ioctl
  *
  * A socket has a ring of what came to it, and records that say where a message
@@ -70,6 +71,8 @@ struct unix_socket {
 	uint64_t id;            /* object, or of an embryo the one it will be */
 	uint8_t state, type;
 	bool has_object;
+	uint64_t koid;          /* of the object */
+	uint32_t own_refs;      /* the kernel's own references of the object */
 	bool shut_read, shut_write;
 	bool pass_creds;
 	bool choked;            /* datagrams were refused for want of room */
@@ -139,16 +142,20 @@ bool unix_pump_senders(struct unix_socket *to);
 void unix_fail_senders(struct unix_socket *to, int64_t status);
 /* ---- unix_rights.c ---- */
 uint16_t rights_take(const struct x_in *in, uint16_t before); /* handles of a call, behind those before */
-void rights_drop(uint16_t list);
+void rights_drop(uint16_t list);                        /* by rights_settle() */
 uint32_t rights_count(uint16_t list);
 /* Moves up to `max` into an answer; what is left. */
 uint16_t rights_give(uint16_t list, struct x_out *out, uint32_t max);
 uint16_t rights_copy(uint16_t list);
+void rights_each(uint16_t list, struct unix_socket *in, void (*fn)(struct unix_socket *in, x_handle_t handle));
 uint16_t rights_cut(uint16_t list, uint32_t count);     /* drops those behind the first `count` */
 void unix_record_drop_first(struct unix_socket *s);
 struct unix_record *unix_record_new(struct unix_socket *s);     /* at the end; if there is: */
 bool unix_record_room(const struct unix_socket *s);
 struct unix_record *unix_record_at(uint16_t index);             /* NULL for 0 */
+
+/* ---- unix_cycles.c ---- */
+void unix_cycles_expect(void); /* descriptors came to a queue */
 
 /* ---- unix_recv.c ---- */
 void unix_recv(struct unix_socket *s, const struct x_in *in);

@@ -6,6 +6,8 @@
 
 #include "servers/vfs/unix.h"
 
+#define DROPS_MOST 128u /* in one iteration */
+
 static struct right {
 	x_handle_t handle;
 	uint16_t next;
@@ -40,12 +42,37 @@ static uint16_t right_free(uint16_t self)
 	return next;
 }
 
+/* A queue may hold more of them than go into one outbox: they are let go by and by. */
+static uint16_t doomed;
+static struct server_timer more;
+
 void rights_drop(uint16_t list)
 {
-	while (list) {
-		out_close(rights[list - 1].handle);
-		list = right_free(list);
+	uint16_t last = list;
+
+	while (last && rights[last - 1].next)
+		last = rights[last - 1].next;
+	if (!last)
+		return;
+	rights[last - 1].next = doomed;
+	doomed = list;
+}
+
+static void go_on(void *ctx)
+{
+	(void)ctx; /* the iteration's end does it */
+}
+
+void rights_settle(void)
+{
+	for (uint32_t i = 0; doomed && i < DROPS_MOST; i++) {
+		out_close(rights[doomed - 1].handle);
+		doomed = right_free(doomed);
 	}
+	if (!doomed)
+		return;
+	more.fn = go_on;
+	timer_set(&more, server_now_ns);
 }
 
 uint32_t rights_count(uint16_t list)
@@ -72,10 +99,18 @@ static uint16_t append(uint16_t list, x_handle_t handle)
 	return at ? list : self;
 }
 
+void rights_each(uint16_t list, struct unix_socket *in, void (*fn)(struct unix_socket *in, x_handle_t handle))
+{
+	for (; list; list = rights[list - 1].next)
+		fn(in, rights[list - 1].handle);
+}
+
 uint16_t rights_take(const struct x_in *in, uint16_t before)
 {
 	for (uint32_t i = 0; i < in->handle_count && i < X_MAX_HANDLES; i++)
 		before = append(before, in->handles[i]);
+	if (in->handle_count)
+		unix_cycles_expect();
 	return before;
 }
 

@@ -490,6 +490,11 @@ void ring_cut(struct ring *r, uint32_t bytes);  /* the last ones put */
 void ring_answer(struct ring *r, uint64_t call_id, uint32_t bytes);
 int64_t ring_resize(struct ring *r, uint32_t capacity); /* -X_EBUSY: holds more */
 
+/* ---- unix_rights.c ------------------------------------------------------------------------ */
+
+/* At the end of each iteration: closes what rights_drop() let go. */
+void rights_settle(void);
+
 /* ---- random.c, sys.c ---------------------------------------------------------------------- */
 
 void random_init(void);

@@ -165,11 +165,15 @@ static void *verifier(void *arg)
 static uint64_t run(void *(*work)(void *))
 {
 	pthread_t thread[THREADS_MAX];
+	double start = now();
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < threads; i++)
-		if (pthread_create(&thread[i], NULL, work, (void *)(uintptr_t)i))
-			die("pthread_create", i);
+		while ((errno = pthread_create(&thread[i], NULL, work, (void *)(uintptr_t)i)))
+			if (errno != EAGAIN || now() > start + 20) // memory may be short for a while
+				die("pthread_create", i);
+			else
+				usleep(10000);
 	for (unsigned i = 0; i < threads; i++) {
 		void *result;
 

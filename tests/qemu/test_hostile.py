@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Hostile programs, hostile services, broken manifests, little memory: the rest goes on."""
+import os
+import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
+import gauges  # noqa: E402
 
 ALIVE = "seq 1 1000 | md5sum; echo x >/root/alive; cat /root/alive; svc list"
 MD5 = "53d025127ae99ab79e8502aae2d9bea6"
@@ -53,6 +59,23 @@ def test_fork_bomb(guest, program, mem):
     result = guest("bomb 3; bomb 1; ps | grep -c '[b]omb'; " + ALIVE, mem=mem, file=program("bomb"))
     assert result.text.startswith("bomb: ok\nbomb: ok\n0\n"), result.text
     assert_alive(result.text)
+
+
+HOSTILE = """
+gauge() {{ sleep 3; echo GAUGE; cat /proc/xinim/kernel; echo JSON; /bin/svc stats --json; echo END; }}
+hostile {seconds}; gauge; hostile {seconds}; gauge; {alive}
+"""
+
+
+def test_hostile_programs(guest, program):
+    """Scenario i: opens without end, deadlines of a microsecond, a thousand threads, cycles of passed descriptors, spinners."""
+    seconds = 120 if os.environ.get("XINIM_SOAK") else 2
+    text = guest(HOSTILE.format(seconds=seconds, alive=ALIVE), file=program("hostile"), timeout=600).text.replace("\r", "")
+    print(re.findall("^p99.*|^.* opens,.*", text, re.M))
+    parts = [gauges.parse(part.partition("END")[0]) for part in text.split("GAUGE\n")[1:]]
+    assert text.count("hostile: ok") == 2 and len(parts) == 2 and not gauges.complaints(*parts), (gauges.complaints(*parts), text)
+    assert all(int(n) for n in re.findall(r"(\d+) (?:opens|waits|calls|cycles|stuffed)", text)), text
+    assert_alive(text)
 
 
 # ---- system calls

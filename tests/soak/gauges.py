@@ -36,7 +36,7 @@ def growth(first, last):
 def complaints(first, last):
     texts = []
     for name, more in growth(first, last).items():
-        allowed = SERVICE[name.partition(".")[2]] if "." in name else KERNEL[name]
+        allowed = SERVICE[name.rpartition(".")[2]] if "." in name else KERNEL[name]
         if more > allowed:
             texts.append(f"{name}: {first[name]} after the first phase, {last[name]} at the end (allowed: {allowed} more)")
     return texts

@@ -571,6 +571,22 @@ static void never_ready_is_given_up(void **state)
 	mute[s - services] = false;
 }
 
+/* It served before: what it lacks may come back. One that never did is failed at once. */
+static void says_that_it_cannot_start(void **state)
+{
+	struct service *s = service_find("fs");
+
+	die(current_of("fs"), X_DEATH_EXCEPTION, 14);
+	mute[s - services] = true;
+	run_for(20 * MS);
+	post(cookies[current_of("fs")->event], X_IN_EVENT, RS_EVENT_FAILED);
+	run_for(100 * MS);
+	assert_int_equal(s->state, SERVICE_CRASHED);
+	mute[s - services] = false;
+	run_for(1100 * MS);
+	assert_int_equal(s->state, SERVICE_RUNNING);
+}
+
 static void restart_never(void **state)
 {
 	die(current_of("once"), X_DEATH_EXIT, 0);
@@ -653,7 +669,7 @@ int main(void)
 		cmocka_unit_test(programs_end_with_vfs_and_pm),
 		cmocka_unit_test(injected_faults_do_not_count), cmocka_unit_test(hang_is_killed),
 		cmocka_unit_test(busy_is_not_hung), cmocka_unit_test(lost_time_is_forgiven),
-		cmocka_unit_test(restart_never), cmocka_unit_test(no_answer_to_ping_is_a_hang),
+		cmocka_unit_test(says_that_it_cannot_start), cmocka_unit_test(restart_never), cmocka_unit_test(no_answer_to_ping_is_a_hang),
 		cmocka_unit_test(never_ready_is_given_up), cmocka_unit_test(stop_and_start), cmocka_unit_test(commands),
 		cmocka_unit_test(who_waits_in_an_iteration_is_found_in_two_periods),
 		cmocka_unit_test(complaint_leads_to_a_question), cmocka_unit_test(switches_off_in_reverse_order),

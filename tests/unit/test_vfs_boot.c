@@ -6,7 +6,7 @@
 // sources: servers/vfs/device.c servers/vfs/blockdev.c servers/vfs/place.c servers/vfs/pipe.c servers/vfs/fifo.c
 // sources: servers/vfs/park.c servers/vfs/ring.c servers/vfs/buffers.c servers/vfs/lock.c servers/vfs/op_lock.c servers/vfs/op_socket.c
 // sources: servers/vfs/unix.c servers/vfs/unix_name.c servers/vfs/unix_connect.c servers/vfs/unix_send.c
-// sources: servers/vfs/unix_recv.c servers/vfs/unix_rights.c servers/vfs/unix_option.c servers/vfs/random.c lib/c/strlcpy.c lib/region/log.c
+// sources: servers/vfs/unix_recv.c servers/vfs/unix_rights.c servers/vfs/unix_cycles.c servers/vfs/unix_option.c servers/vfs/random.c lib/c/strlcpy.c lib/region/log.c
 #include "tests/unit/fake_ipc.h"
 #include "servers/vfs/mount.c"
 
