@@ -18,9 +18,9 @@
 /* msg.status of READ, WRITE and IOCTL: the caller ignores or blocks SIGTTIN, SIGTTOU */
 #define FILE_NO_TTIN 2
 #define FILE_NO_TTOU 4
-/* msg.status of READ and WRITE, pipes only: */
+/* msg.status of READ and WRITE of pipes: */
 #define FILE_PEEK 8    /* what is read stays; nothing there: -X_EAGAIN */
-#define FILE_NOWAIT 16 /* as if it were open with O_NONBLOCK */
+#define FILE_NOWAIT 16 /* as if it were open with O_NONBLOCK; of SOCK_ACCEPT, too */
 
 enum file_op {
 	FILE_READ = 0x100, /* win0 (write): data. -> status bytes. a[0] offset if FILE_AT */

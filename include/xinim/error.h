@@ -54,8 +54,10 @@
 	E(ENOTEMPTY, 39, "directory not empty") \
 	E(ELOOP, 40, "too many symbolic links") \
 	E(ENODATA, 61, "no such attribute") \
+	E(ETIME, 62, "the time is over") \
 	E(EPROTO, 71, "protocol error") \
 	E(EOVERFLOW, 75, "value too large") \
+	E(EBADFD, 77, "in no state for it") \
 	E(ENONET, 64, "not on the network") \
 	E(ENOTSOCK, 88, "not a socket") \
 	E(EDESTADDRREQ, 89, "destination address required") \

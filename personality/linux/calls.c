@@ -57,12 +57,23 @@ int64_t call_plain(x_handle_t h, struct x_call *c)
 	return linux_error(x_call(h, c));
 }
 
+/* Who must not wait says so. Terminals and counters don't listen: they are only asked for
+ * what is ready, and only being overtaken makes that wait. */
+#define NOWAIT_NS 20000000u
+
 int64_t call_interruptible(x_handle_t h, struct x_call *c)
 {
+	bool nowait = thread_here()->nowait;
 	int64_t result;
 
 	c->flags |= X_CALL_INTERRUPTIBLE;
+	if (nowait) {
+		c->msg.status |= FILE_NOWAIT;
+		c->deadline_ns = now_ns() + NOWAIT_NS;
+	}
 	result = linux_error(x_call(h, c));
+	if (nowait && (result == -X_ETIMEDOUT || result == -X_EINTR))
+		return -X_EAGAIN;
 	return result == -X_EINTR ? -RESTART_SYS : result;
 }
 
@@ -93,5 +104,5 @@ int32_t job_flags(void)
 
 int64_t check_fd(uint64_t fd)
 {
-	return (uint32_t)fd < X_SLOT_FD_END ? 0 : -X_EBADF;
+	return (uint32_t)fd < X_SLOT_FD_END || (uint32_t)fd == thread_here()->file ? 0 : -X_EBADF;
 }

@@ -84,6 +84,7 @@ int64_t linux_epoll_ctl(struct sys *s)
 		flags = x_object_ctl(fd, X_OBJ_GET_FLAGS, 0);
 		if (flags >= 0 && (flags & F_O_PATH))
 			return -X_EBADF;
+		uring_watch(fd);
 		return entry_change(set, op, fd, &e);
 	case EPOLL_CTL_MOD:
 		return entry_change(set, op, fd, &e);
@@ -122,6 +123,7 @@ static int64_t epoll_wait_for(struct sys *s, uint64_t deadline, const uint64_t *
 		return -X_EFAULT;
 	if (fd_type(s->a[0]) != X_TYPE_WAITSET)
 		return fd_type(s->a[0]) == X_TYPE_NONE ? -X_EBADF : -X_EINVAL;
+	uring_before_wait();
 	n = x_waitset_wait((x_handle_t)s->a[0], events, max < BATCH ? (uint32_t)max : BATCH, deadline, mask);
 	if (n == -X_EINTR)
 		return wait_interrupted(s, mask);

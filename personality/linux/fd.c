@@ -41,7 +41,7 @@ static int64_t transfer_by_call(uint64_t fd, uint32_t op, uint64_t buf, uint64_t
 static int64_t transfer_part(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, int32_t flags,
 			     uint32_t goes_on)
 {
-	uint32_t way = op == FILE_READ ? X_STREAM_READ | goes_on : X_STREAM_WRITE;
+	uint32_t way = (op == FILE_READ ? X_STREAM_READ | goes_on : X_STREAM_WRITE) | (flags & FILE_NOWAIT ? X_STREAM_NOWAIT : 0);
 	int64_t n, more;
 
 	while ((n = x_stream((x_handle_t)fd, way, (void *)buf, len, offset)) == -X_EWAIT) {
@@ -66,7 +66,7 @@ int64_t file_transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int6
 
 static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
 {
-	return file_transfer(fd, op, buf, len, offset, 0);
+	return file_transfer(fd, op, buf, len, offset, thread_here()->nowait ? FILE_NOWAIT : 0);
 }
 
 /* As transfer, for a buffer of the program of any length: split at the window
@@ -543,6 +543,7 @@ int64_t linux_close(struct sys *s)
 	told = x_object_ctl((x_handle_t)s->a[0], X_OBJ_CLOSURE_NEXT, 0) == 1;
 	result = x_handle_close((x_handle_t)s->a[0]);
 	lock_closed();
+	uring_fd_closed();
 	if (result || !told)
 		return linux_error(result);
 	/* poll at the other end of a pipe is to see it from now on: a call of no
@@ -568,6 +569,7 @@ int64_t linux_close_range(struct sys *s)
 		x_handle_close(fd);
 	}
 	lock_closed();
+	uring_fd_closed();
 	return 0;
 }
 
@@ -589,6 +591,8 @@ int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags)
 		x_handle_close((x_handle_t)slot);
 		return -X_EMFILE;
 	}
+	if (flags & X_DUP_EXACT)
+		uring_fd_closed();
 	return linux_error(slot);
 }
 

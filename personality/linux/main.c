@@ -44,21 +44,20 @@ static const struct syscall_entry syscalls[LINUX_SYSCALL_MAX + 1] = {
 
 /* A lock for short stretches: spins through the kernel only when contended.
  * -X_EINTR (a signal is pending) is no reason to give up, so it just retries. */
-void process_lock(void)
+void word_lock(uint32_t *word)
 {
 	uint32_t expected = 0;
 
-	if (__atomic_compare_exchange_n(&process.lock, &expected, 1, false,
-					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(word, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return;
-	while (__atomic_exchange_n(&process.lock, 2, __ATOMIC_ACQUIRE) != 0)
-		x_futex_wait(&process.lock, 2, X_FOREVER, ~0u);
+	while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0)
+		x_futex_wait(word, 2, X_FOREVER, ~0u);
 }
 
-void process_unlock(void)
+void word_unlock(uint32_t *word)
 {
-	if (__atomic_exchange_n(&process.lock, 0, __ATOMIC_RELEASE) == 2)
-		x_futex_wake(&process.lock, 1, ~0u, NULL, 0);
+	if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) == 2)
+		x_futex_wake(word, 1, ~0u, NULL, 0);
 }
 
 void pers_log(const char *fmt, ...)

@@ -80,6 +80,12 @@ static int64_t map_file(struct x_mem_map *m, uint64_t fd)
 		return -X_EBADF;
 	call_init(&c, FILE_MMAP);
 	addr = call_plain((x_handle_t)fd, &c);
+	if (addr < 0 && process.ring_end) {
+		int64_t ring = uring_map(m, fd);
+
+		if (ring != -X_ENODEV)
+			return ring;
+	}
 	if (addr < 0 && is_zero_device(fd))
 		return m->flags & X_MAP_PRIVATE ? map(m) :
 		       map_shared_anonymous(m, fd_writable(fd) ? 0 : X_R_READ | X_R_EXEC);

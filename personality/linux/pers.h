@@ -58,11 +58,15 @@ struct pers_thread { /* at the bottom of its upcall stack slot */
 	struct x_upcall before;  /* [T] the frame before a signal was put on the stack */
 	char name[16];           /* [T] PR_SET_NAME */
 	uint64_t timer_slack_ns; /* [T] kept only: difference to the default */
+	x_handle_t file;         /* [T] a handle that is no descriptor but may be used as one; 0: none */
+	bool nowait;             /* [T] what would have to wait is -X_EAGAIN: see call_interruptible */
 };
 
 #define PERS_SCRATCH_BUFFER 65536u
 
 #define AIO_CONTEXTS 64u
+#define URINGS 64u
+struct uring;
 
 struct aio_context {
 	uint64_t address;        /* its memory, and its id; 0: unused */
@@ -95,6 +99,8 @@ struct pers_process {
 	uint64_t deadline_policy[3]; /* sched_setattr: runtime, deadline, period, kept only */
 	bool lock_future;        /* mlockall: new mappings are locked */
 	struct aio_context aio[AIO_CONTEXTS]; /* [L] to make and end */
+	struct uring *rings[URINGS]; /* [L] to make and end */
+	uint32_t ring_end;       /* [L] rings from here up were never used; 0: there is none */
 	bool record_locks, file_locks; /* such locks were asked for: closing matters */
 	uint64_t signalfd_set;   /* signals that a signalfd was ever asked for (atomic) */
 	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
@@ -118,8 +124,11 @@ static inline const struct pers_start *start_info(void)
 	return (const struct pers_start *)PERS_START;
 }
 
-void process_lock(void);
-void process_unlock(void);
+/* For short stretches. A lock is 0 free, 1 held, 2 held and waited for. */
+void word_lock(uint32_t *word);
+void word_unlock(uint32_t *word);
+static inline void process_lock(void) { word_lock(&process.lock); }
+static inline void process_unlock(void) { word_unlock(&process.lock); }
 
 /* ---- calls.c: native calls, with errors made Linux's ---- */
 int64_t linux_error(int64_t native);
@@ -199,6 +208,10 @@ void lock_closed(void);               /* after */
 
 /* ---- thread.c ---- */
 struct pers_thread *thread_of(const struct x_upcall *frame);
+struct pers_thread *thread_here(void); /* whose stack this is */
+/* A thread of the personality's own, which is no thread of the program's; no signal reaches it. */
+int64_t thread_helper(void (*entry)(void *), void *arg);
+__attribute__((noreturn)) void thread_helper_end(void);
 void thread_start_first(struct pers_thread *t);
 void threads_after_fork(struct pers_thread *t);
 struct pers_thread *thread_by_tid(uint32_t tid); /* [L] held */
@@ -237,6 +250,13 @@ void signalfd_posted(uint32_t sig);        /* sent within the process */
 
 /* ---- aio.c ---- */
 void aio_after_fork(void);
+
+/* ---- uring.c ---- */
+void uring_after_fork(void);
+int64_t uring_map(struct x_mem_map *m, uint64_t fd); /* an address; -X_ENODEV: no ring */
+void uring_watch(uint64_t fd);  /* somebody will wait for it, if it is a ring */
+void uring_before_wait(void);   /* makes rings look as they are */
+void uring_fd_closed(void);     /* after a descriptor was closed or replaced */
 
 /* ---- ioctl.c ---- */
 struct ioctl_shape { uint32_t bytes, flags; }; /* X_WIN_READ: the server reads the argument */

@@ -65,8 +65,12 @@ static uint32_t drop_bad(struct x_wait_item *items, uint32_t count)
 static int64_t wait_items(struct x_wait_item *items, uint32_t count, uint64_t deadline,
 			  const uint64_t *mask, uint32_t *bad)
 {
-	int64_t n = x_wait(items, count, deadline, mask);
+	int64_t n;
 
+	for (uint32_t i = 0; process.ring_end && i < count; i++)
+		uring_watch(items[i].handle);
+	uring_before_wait();
+	n = x_wait(items, count, deadline, mask);
 	*bad = 0;
 	if (n != -X_EBADF && n != -X_EWRONGTYPE && n != -X_ERIGHTS)
 		return n;

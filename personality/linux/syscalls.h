@@ -342,9 +342,9 @@ L(statx, 332, DONE)
 L(io_pgetevents, 333, PARTLY) /* ENOSYS with a signal mask */
 N(rseq, 334)
 L(pidfd_send_signal, 424, DONE)
-N(io_uring_setup, 425)
-N(io_uring_enter, 426)
-N(io_uring_register, 427)
+L(io_uring_setup, 425, PARTLY) /* no SQPOLL, IOPOLL, large entries; not for the child of a fork */
+L(io_uring_enter, 426, DONE)
+L(io_uring_register, 427, PARTLY) /* no provided buffers, restrictions, personalities */
 N(open_tree, 428)
 N(move_mount, 429)
 N(fsopen, 430)

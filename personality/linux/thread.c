@@ -19,6 +19,11 @@ struct pers_thread *thread_of(const struct x_upcall *frame)
 	return thread_in_slot((uint32_t)(((uint64_t)frame - PERS_STACKS) / PERS_STACK_STRIDE));
 }
 
+struct pers_thread *thread_here(void)
+{
+	return thread_in_slot((uint32_t)(((uint64_t)__builtin_frame_address(0) - PERS_STACKS) / PERS_STACK_STRIDE));
+}
+
 void thread_start_first(struct pers_thread *t)
 {
 	memset(t, 0, sizeof(*t));
@@ -38,6 +43,7 @@ void threads_after_fork(struct pers_thread *t)
 	process.threads = 1;
 	process.lock = 0;
 	aio_after_fork();
+	uring_after_fork();
 	t->tid = ids()->pid;
 	t->number = 1;
 	t->tkilled = 0;
@@ -163,6 +169,36 @@ int64_t thread_clone(struct sys *s, uint64_t flags, uint64_t stack, uint64_t par
 	}
 	call_pm(&c, PM_THREAD_BIND, tid, (uint64_t)error, 0, 0);
 	return tid;
+}
+
+#define HELPER_FRAME 4096u /* left free at the top, where a thread has its upcall's frame */
+
+int64_t thread_helper(void (*entry)(void *), void *arg)
+{
+	struct x_thread_create create = {
+		.process = X_SELF, .entry = (uint64_t)entry, .arg = (uint64_t)arg, .mask = ~0ull,
+	};
+	struct pers_thread *t;
+	int64_t number = -X_EAGAIN;
+
+	process_lock();
+	t = slot_take();
+	if (t) {
+		create.upcall_stack = PERS_STACK_TOP(t->slot);
+		create.thread_word = (uint64_t)t;
+		create.stack = PERS_STACK_TOP(t->slot) - HELPER_FRAME - 8;
+		number = x_thread_create(&create);
+		if (number < 0)
+			process.slot_used[t->slot] = 0;
+	}
+	process_unlock();
+	return number;
+}
+
+void thread_helper_end(void)
+{
+	for (;;)
+		x_thread_exit(&process.slot_used[thread_here()->slot]);
 }
 
 /* --------------------------------------------------------------- robust futexes */

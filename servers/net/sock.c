@@ -299,7 +299,7 @@ bool in_nonblocking(const struct x_in *in)
 {
 	bool message = in->msg.op == SOCK_SEND || in->msg.op == SOCK_RECV;
 
-	return (in->status_flags & F_O_NONBLOCK) || (message && (in->msg.a[0] & L_MSG_DONTWAIT));
+	return (in->status_flags & F_O_NONBLOCK) || (in->msg.status & FILE_NOWAIT) || (message && (in->msg.a[0] & L_MSG_DONTWAIT));
 }
 
 int64_t sock_take_error(struct sock *s)

@@ -15,7 +15,7 @@ static int64_t would_wait(const struct x_in *in)
 
 static bool may_wait(const struct x_in *in)
 {
-	return !(in->status_flags & (UNIX_HURRIED | F_O_NONBLOCK));
+	return !(in->status_flags & (UNIX_HURRIED | F_O_NONBLOCK) || in->msg.status & FILE_NOWAIT);
 }
 
 /* ---- connect ---- */

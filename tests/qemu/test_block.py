@@ -151,17 +151,19 @@ def test_bdev_dies_while_the_disk_is_written_raw(guest, second, blockio):
 
 
 def test_fio_verifies(guest, second):
-    """Debian's fio, unmodified, with libaio, checks what it wrote while the driver is killed every second."""
+    """Debian's fio, unmodified, with libaio and io_uring, checks what it wrote while the driver is killed every second."""
     subprocess.run(["make", "-s", "rootfs"], cwd=ROOT, check=True)
-    common = f"fio --name=x --filename=/dev/{second.name} --direct=1 --ioengine=libaio --verify=crc32c --verify_fatal=1 --output-format=terse"
+    common = f"fio --name=x --filename=/dev/{second.name} --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse"
+    aio, ring = "--ioengine=libaio", "--ioengine=io_uring"
     text = guest(f"""
         (while :; do sleep 1; svc kill {second.driver}; done) & killer=$!
         for depth in 1 8 64; do
-            {common} --rw=randwrite --bs=4k --size=4M --iodepth=$depth >/tmp/out && echo random $depth || cat /tmp/out
-            {common} --rw=write --bs=1M --size=24M --iodepth=$depth >/tmp/out && echo sequential $depth || cat /tmp/out
+            {common} {aio} --rw=randwrite --bs=4k --size=4M --iodepth=$depth >/tmp/out && echo random $depth || cat /tmp/out
+            {common} {ring} --rw=write --bs=1M --size=24M --iodepth=$depth >/tmp/out && echo sequential $depth || cat /tmp/out
+            {common} {ring} --fixedbufs --registerfiles --rw=randwrite --bs=4k --size=4M --iodepth=$depth >/tmp/out && echo fixed $depth || cat /tmp/out
         done; kill $killer""", qemu=second.qemu(), rootfs=True, mem=512).text
-    assert re.findall(r"^(random|sequential) (\d+)$", text, re.M) == [
-        (kind, depth) for depth in ("1", "8", "64") for kind in ("random", "sequential")], text
+    assert re.findall(r"^(random|sequential|fixed) (\d+)$", text, re.M) == [
+        (kind, depth) for depth in ("1", "8", "64") for kind in ("random", "sequential", "fixed")], text
 
 
 TABLES = {
