@@ -433,7 +433,7 @@ static int64_t submit(struct uring_run *run, uint32_t count)
 		issue(run, first);
 	__atomic_store_n(&u->shared->sq_head.value, u->sq_head, __ATOMIC_RELEASE);
 	uring_pump(run);
-	return done || room ? done : -X_EAGAIN;
+	return done || room ? (int64_t)done : -X_EAGAIN;
 }
 
 struct getevents { uint64_t mask, deadline_ns; bool masked; };
