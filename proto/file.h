@@ -98,6 +98,7 @@ struct file_statfs {
 #define F_O_NOATIME   01000000u
 #define F_O_CLOEXEC   02000000u
 #define F_O_PATH      010000000u
+#define F_O_MESSAGES  02000000000u /* none of Linux's, nor told to programs: each read or write is a whole message */
 
 #define F_O_TMPFILE   020000000u /* a file without a name in that directory */
 #define F_O_RUN       0400000000u /* from vfs only: a program; until all is closed nobody writes to it */

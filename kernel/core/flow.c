@@ -328,7 +328,7 @@ static int64_t move_datagram(struct flow *f, uint64_t buf, uint64_t len, uint64_
 	if (n != (int64_t)part)
 		return -X_EFAULT;
 	f->taken++;
-	f->bytes += (uint64_t)n;
+	f->bytes += is_out(f) ? (uint64_t)n : e->bytes;
 	return is_out(f) ? n : e->bytes;
 }
 
@@ -361,10 +361,13 @@ static int64_t await(struct flow *f, uint32_t op)
 int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uint64_t from)
 {
 	struct flow *f = r->flow[!!(op & X_STREAM_WRITE)];
+	/* read(2) of no bytes takes no datagram, recv(2) does; each sends one. */
+	bool empty = op & (X_STREAM_FLOW | X_STREAM_WRITE);
 	struct handle held;
 	int64_t n;
 
-	if (!f || ((f->mode & X_FLOW_STOP) && !(op & X_STREAM_GOES_ON)) || (!len && !(f->which & X_FLOW_DATAGRAM)))
+	if (!f || ((f->mode & X_FLOW_STOP) && !(op & X_STREAM_GOES_ON)) ||
+	    (!len && !(empty && (f->which & X_FLOW_DATAGRAM))))
 		return -X_EWAIT;
 	held = handle_hold(&r->obj, 0); /* as calls do: its closure comes behind us */
 	n = await(f, op);

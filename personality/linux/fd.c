@@ -7,7 +7,7 @@
  * A window is cut at its first bad page, so an unusable buffer would look like
  * an empty one: its first byte is tried here beforehand.
  */
-#include "personality/linux/pers.h"
+#include "personality/linux/socket.h"
 #include "proto/loop.h"
 
 #define GATHER_BYTES 4096u /* vectors up to this size travel as one call (PIPE_BUF) */
@@ -155,6 +155,13 @@ int64_t linux_pwrite64(struct sys *s)
 	return error ? error : broken_pipe(s, transfer_user(s->a[0], FILE_WRITE, s->a[1], s->a[2], (int64_t)s->a[3]));
 }
 
+bool fd_is_of_messages(uint64_t fd)
+{
+	int64_t flags = check_fd(fd) ? 0 : x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0);
+
+	return flags > 0 && flags & F_O_MESSAGES;
+}
+
 /* ------------------------------------------------------------------- vectors */
 
 /* Next vector of the program's array. */
@@ -241,6 +248,8 @@ static int64_t transfer_vectors(struct sys *s, uint32_t op, int64_t offset)
 		return error;
 	if (total <= GATHER_BYTES)
 		return transfer_gathered(s, op, total, offset);
+	if (offset < 0 && fd_is_of_messages(s->a[0]))
+		return socket_vectors(s, op == FILE_READ);
 	for (uint64_t i = 0; i < s->a[2]; i++) {
 		struct linux_iovec v;
 		int64_t n = get_iovec(s->a[1], i, &v);
@@ -664,7 +673,8 @@ int64_t linux_fcntl(struct sys *s)
 	case F_GETFL: {
 		int64_t flags = x_object_ctl((x_handle_t)fd, X_OBJ_GET_FLAGS, 0);
 
-		return flags == -X_EWRONGTYPE ? (int64_t)F_O_RDWR : linux_error(flags); /* an epoll */
+		flags = flags == -X_EWRONGTYPE ? (int64_t)F_O_RDWR : linux_error(flags); /* an epoll */
+		return flags < 0 ? flags : flags & ~(int64_t)F_O_MESSAGES;
 	}
 	case F_SETFL:
 		return set_status_flags(fd, arg);

@@ -241,6 +241,7 @@ int64_t fd_attributes(uint64_t fd, struct file_attr *attr);
 /* As read or write; the buffer is trusted; offset < 0: at the cursor; flags: FILE_*. */
 int64_t file_transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, int32_t flags);
 int64_t broken_pipe(struct sys *s, int64_t result); /* SIGPIPE if it is -X_EPIPE */
+bool fd_is_of_messages(uint64_t fd); /* a socket that is no stream: each read or write is a whole message */
 int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset);
 int64_t below_size_limit(struct sys *s, uint64_t fd, int64_t offset, uint64_t *len);
 

@@ -16,6 +16,9 @@ int64_t socket_result(int64_t result);
 /* `error`, unless fd is no socket at all. */
 int64_t socket_check(uint64_t fd, int64_t error);
 
+/* readv (or writev) of a whole message: the vectors as the call has them. */
+int64_t socket_vectors(struct sys *s, bool read);
+
 /* The program's address at addr into the call; the structure lives until it is made. */
 int64_t put_address(struct x_call *c, struct socket_address *a, uint64_t addr, uint64_t length);
 /* Room for the answer's address, after all other windows. */

@@ -7,6 +7,7 @@
 #include "personality/linux/socket.h"
 
 #define MSG_NOSIGNAL     0x4000u
+#define MSG_TRUNC        0x20u
 #define MSG_WAITALL      0x100u
 #define MSG_DONTWAIT     0x40u
 #define MSG_WAITFORONE   0x10000u
@@ -58,7 +59,13 @@ static int64_t move(const struct linux_msghdr *m, uint8_t *buf, uint64_t bytes, 
 	return 0;
 }
 
-static int64_t find_buffers(struct sys *s, const struct linux_msghdr *m, struct buffers *b, bool write)
+/* One flow fills one buffer: of what is received whole, several are one to it. */
+static bool is_message_fd(uint64_t fd, uint32_t count)
+{
+	return count > 1 && fd_is_of_messages(fd);
+}
+
+static int64_t find_buffers(struct sys *s, uint64_t fd, const struct linux_msghdr *m, struct buffers *b, bool write)
 {
 	struct linux_iovec v;
 
@@ -79,7 +86,7 @@ static int64_t find_buffers(struct sys *s, const struct linux_msghdr *m, struct 
 		b->count++;
 		b->total += v.len;
 	}
-	if (b->count <= SOCK_DATA_WINDOWS)
+	if (b->count <= (write && is_message_fd(fd, b->count) ? 1 : SOCK_DATA_WINDOWS))
 		return 0;
 	b->gathered = true;
 	b->v[0].base = (uint64_t)thread_scratch(s->thread);
@@ -167,7 +174,7 @@ static int64_t send_message(struct sys *s, uint64_t fd, const struct linux_msghd
 	int64_t error = check_fd(fd);
 
 	if (!error)
-		error = find_buffers(s, m, &b, false);
+		error = find_buffers(s, fd, m, &b, false);
 	if (error)
 		return error == -X_EBADF ? error : socket_check(fd, error);
 	return sigpipe(s, send_all(fd, &b, m, flags), flags);
@@ -251,19 +258,28 @@ static int64_t receive_rest(uint64_t fd, uint64_t base, uint64_t len, uint32_t f
 	return receive_call(fd, &rest, NULL, flags, &c, NULL);
 }
 
-/* What has come in bulk needs no call: bytes, an error, or -X_EWAIT. */
-static int64_t receive_flow(uint64_t fd, const struct buffers *b, uint32_t flags)
+/* What has come in bulk needs no call: bytes, an error, or -X_EWAIT. Of a datagram *from is its
+ * sender; it may be longer than the bytes: *length, else 0. */
+static int64_t receive_flow(uint64_t fd, const struct buffers *b, uint32_t flags, struct x_flow_address *from,
+			    uint64_t *length)
 {
 	uint32_t op = X_STREAM_READ | (flags & MSG_DONTWAIT ? X_STREAM_NOWAIT : 0);
 	uint64_t done = 0;
-	bool last = false, all = (flags & MSG_WAITALL) && !(flags & MSG_DONTWAIT);
+	bool last = false, all = (flags & MSG_WAITALL) && !(flags & MSG_DONTWAIT) && !fd_is_of_messages(fd);
 
-	if ((flags & ~FLOW_FLAGS) || !b->total)
+	*length = 0;
+	if (flags & ~FLOW_FLAGS)
 		return -X_EWAIT;
+	if (!b->total) {
+		int64_t n = x_stream_flow((x_handle_t)fd, op, NULL, 0, from);
+
+		*length = n > 0 ? (uint64_t)n : 0;
+		return n > 0 ? 0 : n == -X_EINTR ? -RESTART_SYS : n;
+	}
 	for (uint32_t i = 0; i < b->count; i++)
 		for (uint64_t at = 0; at < b->v[i].len && !last;) {
 			uint64_t room = b->v[i].len - at;
-			int64_t n = x_stream_flow((x_handle_t)fd, op, (void *)(b->v[i].base + at), room, NULL);
+			int64_t n = x_stream_flow((x_handle_t)fd, op, (void *)(b->v[i].base + at), room, from);
 
 			if (n == -X_EWAIT && done && all)
 				n = receive_rest(fd, b->v[i].base + at, room, flags);
@@ -271,6 +287,10 @@ static int64_t receive_flow(uint64_t fd, const struct buffers *b, uint32_t flags
 				continue;
 			if (n <= 0)
 				return done ? (int64_t)done : n == -X_EINTR ? -RESTART_SYS : n;
+			if ((uint64_t)n > room) {
+				*length = (uint64_t)n;
+				return (int64_t)room;
+			}
 			at += (uint64_t)n;
 			done += (uint64_t)n;
 			last = !all && (uint64_t)n < room && (uint64_t)n < X_STREAM_MAX;
@@ -282,17 +302,20 @@ static int64_t receive_flow(uint64_t fd, const struct buffers *b, uint32_t flags
 static int64_t receive_buffers(uint64_t fd, struct buffers *b, const struct linux_msghdr *m, uint32_t flags,
 			       struct x_call *c, struct socket_address *a)
 {
+	struct x_flow_address from = { .length = 0 };
+	uint64_t length;
 	int64_t n;
 
-	call_init(c, SOCK_RECV); /* no sender, no control messages */
-	while ((n = receive_flow(fd, b, flags)) == -X_EWAIT) {
+	call_init(c, SOCK_RECV); /* no control messages */
+	while ((n = receive_flow(fd, b, flags, a ? &from : NULL, &length)) == -X_EWAIT) {
 		n = receive_call(fd, b, m, flags, c, a);
 		if (n != -X_EWAIT) /* or there is something without a call by now */
 			return n;
 	}
 	if (n < 0)
 		return linux_error(n);
-	c->msg = (struct x_msg){ .op = 0 };
+	c->msg = (struct x_msg){ .a = { length > (uint64_t)n ? MSG_TRUNC : 0, from.length } };
+	memcpy(&c->msg.a[2], from.bytes, sizeof(from.bytes));
 	return n;
 }
 
@@ -305,7 +328,7 @@ static int64_t receive_message(struct sys *s, uint64_t fd, struct linux_msghdr *
 	int64_t n = check_fd(fd), error;
 
 	if (!n)
-		n = find_buffers(s, m, &b, true);
+		n = find_buffers(s, fd, m, &b, true);
 	if (n)
 		return n == -X_EBADF ? n : socket_check(fd, n);
 	n = receive_buffers(fd, &b, m, flags, &c, m->name || (m->control && m->control_length) ? &a : NULL);
@@ -370,6 +393,13 @@ int64_t linux_recvmsg(struct sys *s)
 	if (n >= 0 && copy_out(s->a[1], &m, sizeof(m)))
 		return -X_EFAULT;
 	return n;
+}
+
+int64_t socket_vectors(struct sys *s, bool read)
+{
+	struct linux_msghdr m = { .iov = s->a[1], .iov_count = s->a[2] };
+
+	return read ? receive_message(s, s->a[0], &m, 0) : send_message(s, s->a[0], &m, MSG_NOSIGNAL);
 }
 
 int64_t linux_recvmmsg(struct sys *s)

@@ -34,16 +34,34 @@ static struct pbuf *compact(struct pbuf *p)
 	return copy;
 }
 
+/* Of those that the kernel gives out some may have been taken meanwhile. */
+static bool has_room(struct sock *s, const struct pbuf *p)
+{
+	for (uint32_t tries = 0; tries < 2; tries++) {
+		if (s->received_count < QUEUED_MAX && s->received_bytes + p->tot_len <= s->receive_limit)
+			return true;
+		flow_sync(s);
+	}
+	return false;
+}
+
+static struct pbuf *pack(struct sock *s, struct pbuf *p)
+{
+	struct pbuf *packed = s->kind == SOCKET_UDP && s->flow_in && !s->flow_stopping ? datagram_pack(s, p) : NULL;
+
+	return packed ? packed : compact(p);
+}
+
 struct packet *packet_queue(struct sock *s, struct pbuf *p)
 {
 	bool stream = s->kind == SOCKET_TCP;
 	struct packet *d;
 
-	if (!stream && (s->received_count >= QUEUED_MAX || s->received_bytes + p->tot_len > s->receive_limit)) {
+	if (!stream && !has_room(s, p)) {
 		pbuf_free(p);
 		return NULL;
 	}
-	p = compact(p);
+	p = pack(s, p);
 	d = heap_allocate_zeroed(1, sizeof(*d));
 	if (!d) {
 		/* Of a stream nothing may be lost once lwIP has acknowledged it. */
@@ -98,11 +116,13 @@ int64_t copy_to_windows(struct waiter *w, uint64_t at, const struct pbuf *p, uin
 	return done;
 }
 
-static void drop_first(struct sock *s)
+void received_drop_datagram(struct sock *s)
 {
 	struct packet *d = s->received;
 
 	s->received = d->next;
+	if (s->flow_next == d)
+		s->flow_next = d->next;
 	if (!s->received)
 		s->received_last = NULL;
 	s->received_count--;
@@ -113,13 +133,17 @@ static void drop_first(struct sock *s)
 
 int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg)
 {
-	struct packet *d = s->received;
 	uint32_t length, part;
+	struct packet *d;
 	struct address a;
-	int64_t n = 0;
+	int64_t n;
 
 	if (s->error)
 		return sock_take_error(s);
+	n = flow_goes_first(s, w);
+	if (n)
+		return n;
+	d = s->received;
 	if (!d)
 		return s->shut_read && !(w->flags & L_MSG_DONTWAIT) ? 0 : SOCK_WAIT; /* the end is for who would wait */
 	length = d->p->tot_len;
@@ -138,8 +162,10 @@ int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg)
 	msg->a[0] = part < length ? L_MSG_TRUNC : 0;
 	control_write(s, d, w, msg);
 	n = w->flags & L_MSG_TRUNC ? length : part;
-	if (!(w->flags & L_MSG_PEEK))
-		drop_first(s);
+	if (w->flags & L_MSG_PEEK)
+		return n;
+	received_drop_datagram(s);
+	s->calls_received += s->kind == SOCKET_UDP;
 	return n;
 }
 
@@ -514,7 +540,7 @@ uint32_t datagram_readiness(const struct sock *s)
 
 	if (!s->wait[WAIT_SEND] && !s->starved)
 		ready |= X_READY_OUT;
-	if (s->received || s->shut_read)
+	if ((s->received && !flow_hides_received(s)) || s->shut_read)
 		ready |= X_READY_IN;
 	if (s->error)
 		ready |= X_READY_ERR;

@@ -52,7 +52,9 @@ void flow_sync(struct sock *s)
 
 	if (!s->flow_in || x_flow_state(server_port, s->id, X_FLOW_IN, &state))
 		return;
-	bytes = (uint32_t)(state.bytes - s->flow_moved);
+	bytes = s->kind == SOCKET_TCP ? (uint32_t)(state.bytes - s->flow_moved) : 0;
+	if (s->kind != SOCKET_TCP)
+		datagrams_taken(s, state.extents);
 	s->flow_taken = state.extents;
 	if (bytes) {
 		s->flow_moved = state.bytes;
@@ -82,6 +84,22 @@ void flow_stop(struct sock *s)
 	s->flow_stopping = s->flow_refused = true;
 	out_flow(s->id, X_FLOW_IN, X_FLOW_STOP, 1, 0);
 	sock_mark(s, 0);
+}
+
+/* What is in the flow goes before what a call can have: -X_EWAIT, it is to be asked again; or
+ * SOCK_WAIT, until it is stopped. A stream's call without room takes nothing. */
+int64_t flow_goes_first(struct sock *s, const struct waiter *w)
+{
+	flow_sync(s);
+	if (s->flow_stopping)
+		return SOCK_WAIT;
+	if (!s->flow_in || s->flow_appended == s->flow_taken || (w->flags & L_MSG_PEEK) ||
+	    (s->kind == SOCKET_TCP && (!s->flow_published || !w->total)))
+		return 0;
+	if (!w->done && !(w->flags & ~(L_MSG_DONTWAIT | L_MSG_WAITALL | L_MSG_NOSIGNAL)))
+		return -X_EWAIT;
+	flow_stop(s);
+	return SOCK_WAIT;
 }
 
 bool flow_hides_received(const struct sock *s)
@@ -202,4 +220,5 @@ void flows_sync(void)
 		if (s && ((s->flow_in && s->flow_published) || stream_out_serves(s)))
 			sock_mark(s, 0);
 	}
+	datagram_flows_sync();
 }

@@ -68,6 +68,7 @@ static void batch_end(void)
 	bool more = true;
 
 	pool_iteration_begins();
+	datagram_flows_begin();
 	for (uint32_t round = 0; round < ROUNDS && more; round++) {
 		more = ether_poll();
 		sockets_settle();
@@ -83,7 +84,7 @@ static void batch_end(void)
 	net_batch_end();
 	pool_iteration_ends();
 	/* What drivers had finished may have been seen only at the very end. */
-	if (more || may_go || joins_pending() || sockets_unsettled() || (pool_is_short() && pool_has_given_back())) {
+	if (more || may_go || joins_pending() || sockets_unsettled() || datagram_flows_wait() || (pool_is_short() && pool_has_given_back())) {
 		again_timer.fn = again;
 		timer_set(&again_timer, server_now_ns);
 	}

@@ -147,7 +147,7 @@ struct sock {
 	uint32_t received_bytes, received_count;
 	uint32_t receive_limit;  /* 0: of a stream for which nobody asked, its `window` */
 	uint32_t window, window_taken; /* ... so far, and read since it grew */
-	/* TCP: what the kernel gives out (flow_in.c) */
+	/* what the kernel gives out (flow_in.c, flow_datagram.c) */
 	bool flow_in, flow_stopping, flow_refused;
 	struct packet *flow_next; /* the first of `received` not (wholly) published; NULL: all are */
 	uint32_t flow_offset;    /* of it, where what is not published begins */
@@ -156,6 +156,8 @@ struct sock {
 	uint64_t flow_timeout_ns;
 	uint64_t flow_moved;     /* bytes that programs have taken, as far as known */
 	uint64_t flow_appended, flow_taken; /* extents */
+	struct chunk *packing;   /* UDP: what arrives is put behind what is in it (flow_datagram.c) */
+	uint32_t calls_received; /* UDP: without a flow */
 	/* sending */
 	struct piece *sending, *sending_last;
 	uint32_t sending_bytes, send_limit;
@@ -268,8 +270,18 @@ void flow_sync(struct sock *s);  /* what was taken meanwhile leaves the queue */
 void flow_publish(struct sock *s);
 void flow_stop(struct sock *s);  /* later flow_in is false, and the queue is ours */
 bool flow_hides_received(const struct sock *s); /* its readiness is the kernel's to tell */
+int64_t flow_goes_first(struct sock *s, const struct waiter *w); /* 0: a call may take what there is */
 void flow_told(uint64_t object);
 void flows_sync(void);
+
+/* flow_datagram.c: the same of UDP */
+struct pbuf *datagram_pack(struct sock *s, struct pbuf *p); /* into the pool; NULL: no room, p as it was */
+void datagrams_taken(struct sock *s, uint64_t extents); /* so many ever: they leave the queue */
+void datagrams_publish(struct sock *s);
+void datagrams_let_go(struct sock *s); /* of the chunk they are packed into */
+void datagram_flows_begin(void);  /* an iteration */
+bool datagram_flows_wait(void);   /* for the next iteration, with what is published */
+void datagram_flows_sync(void);
 
 /* tcp_send.c */
 int64_t tcp_queue(struct sock *s, struct waiter *w); /* one piece: bytes, SOCK_WAIT or error */
@@ -297,6 +309,7 @@ int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a)
 void datagram_close(struct sock *s);
 uint32_t datagram_readiness(const struct sock *s);
 struct packet *packet_queue(struct sock *s, struct pbuf *p); /* takes p; NULL: dropped */
+void received_drop_datagram(struct sock *s); /* the first of the queue */
 void *heap_allocate(size_t bytes);
 void heap_free(void *memory);
 bool heap_is_short(void);

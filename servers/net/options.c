@@ -131,6 +131,8 @@ static int64_t set_linger(struct sock *s, const struct value *v)
 static int64_t want_control(struct sock *s, uint32_t what, bool on)
 {
 	s->control_wanted = on ? s->control_wanted | what : s->control_wanted & ~what;
+	if (on && s->kind == SOCKET_UDP && s->flow_in)
+		flow_stop(s);
 	return 0;
 }
 
@@ -157,7 +159,9 @@ static int64_t set_socket(struct sock *s, uint32_t name, const struct value *v)
 		set_buffer(s, n, name == L_SO_RCVBUFFORCE, true);
 		break;
 	case L_SO_LINGER: return set_linger(s, v);
-	case L_SO_RCVTIMEO: case L_SO_RCVTIMEO_NEW: return set_timeout(v, &s->receive_timeout_ns);
+	case L_SO_RCVTIMEO: case L_SO_RCVTIMEO_NEW:
+		sock_mark(s, 0); /* its flow is to hear of it */
+		return set_timeout(v, &s->receive_timeout_ns);
 	case L_SO_SNDTIMEO: case L_SO_SNDTIMEO_NEW: return set_timeout(v, &s->send_timeout_ns);
 	case L_SO_PRIORITY:
 		if ((n < 0 || n > 6) && s->uid)

@@ -105,6 +105,7 @@ void sock_free(struct sock *s)
 	if (s->gathered)
 		chunk_drop(s->gathered);
 	stream_out_drop(s);
+	datagrams_let_go(s);
 	s->in_use = false;
 	s->id = 0;
 	s->kind = SOCKET_NONE;
@@ -116,8 +117,10 @@ void sock_free(struct sock *s)
 /* Readiness as it is now goes with the handle. */
 int64_t sock_mint(struct sock *s, uint32_t status_flags)
 {
-	s->ready = s->kind == SOCKET_TCP ? tcp_readiness(s) : datagram_readiness(s);
-	return x_mint(server_port, s->id, 0, s->ready, status_flags);
+	bool stream = s->kind == SOCKET_TCP;
+
+	s->ready = stream ? tcp_readiness(s) : datagram_readiness(s);
+	return x_mint(server_port, s->id, 0, s->ready, status_flags | (stream ? 0 : F_O_MESSAGES));
 }
 
 /* ---- settling ---- */
@@ -182,6 +185,8 @@ static void settle_datagram(struct sock *s)
 		msg.status = (int32_t)status;
 		waiter_end_with(w, &msg);
 	}
+	if (s->kind == SOCKET_UDP)
+		datagrams_publish(s);
 	if (s->send_flow)
 		send_flow_settle(s);
 	while (!send_flow_waits(s) && (w = waiter_first(s, WAIT_SEND))) {
@@ -407,6 +412,10 @@ static void receive_call(struct sock *s, const struct x_in *in, uint32_t flags)
 	int64_t status;
 
 	w->flags = flags | (in_nonblocking(in) ? L_MSG_DONTWAIT : 0);
+	if (in->msg.op == FILE_READ && !w->total && s->kind != SOCKET_TCP) { /* read(2) takes nothing then, recv(2) does */
+		out_status(in->id, 0);
+		return;
+	}
 	if (flags & L_MSG_OOB && s->kind == SOCKET_TCP)
 		status = s->listening ? -X_ENOTCONN : -X_EINVAL;
 	else if (flags & L_MSG_OOB && s->kind == SOCKET_RAW)

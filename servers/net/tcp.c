@@ -463,26 +463,11 @@ static int64_t end_of_stream(struct sock *s, const struct waiter *w)
 	return s->was_connected ? SOCK_WAIT : -X_ENOTCONN;
 }
 
-/* What is in the flow goes before what a call can have: -X_EWAIT, it is to be asked again; or
- * SOCK_WAIT, until it is stopped. */
-static int64_t leave_to_flow(struct sock *s, const struct waiter *w)
-{
-	flow_sync(s);
-	if (s->flow_stopping)
-		return SOCK_WAIT;
-	if (!s->flow_in || !s->flow_published || !w->total || (w->flags & L_MSG_PEEK))
-		return 0;
-	if (!w->done && !(w->flags & ~(L_MSG_DONTWAIT | L_MSG_WAITALL | L_MSG_NOSIGNAL)))
-		return -X_EWAIT;
-	flow_stop(s);
-	return SOCK_WAIT;
-}
-
 /* Status, or SOCK_WAIT. */
 int64_t tcp_receive_some(struct sock *s, struct waiter *w)
 {
 	bool peek = w->flags & L_MSG_PEEK;
-	int64_t n = leave_to_flow(s, w);
+	int64_t n = flow_goes_first(s, w);
 
 	if (s->connecting || n)
 		return n ? n : SOCK_WAIT;

@@ -110,7 +110,7 @@ int64_t unix_mint(struct unix_socket *s, uint32_t status_flags)
 	int64_t handle;
 
 	s->ready = levels(s);
-	handle = sys_mint(s->id, 0, s->ready, F_O_RDWR | status_flags);
+	handle = sys_mint(s->id, 0, s->ready, F_O_RDWR | status_flags | (s->type == TYPE_STREAM ? 0 : F_O_MESSAGES));
 	if (handle >= 0) {
 		s->has_object = true;
 		s->koid = sys_handle_koid((x_handle_t)handle);
