@@ -45,6 +45,24 @@ static bool has_room(struct sock *s, const struct pbuf *p)
 	return false;
 }
 
+/* What it keeps from others. */
+static uint32_t held_by(const struct pbuf *p)
+{
+	const struct chunk *last = NULL;
+	uint32_t bytes = 0;
+
+	for (; p; p = p->next) {
+		const struct chunk *c = chunk_of(p->payload);
+
+		if (!c)
+			bytes += p->len;
+		else if (c != last)
+			bytes += c->size;
+		last = c;
+	}
+	return bytes;
+}
+
 static struct pbuf *pack(struct sock *s, struct pbuf *p)
 {
 	struct pbuf *packed = s->kind == SOCKET_UDP && s->flow_in && !s->flow_stopping ? datagram_pack(s, p) : NULL;
@@ -72,6 +90,8 @@ struct packet *packet_queue(struct sock *s, struct pbuf *p)
 	}
 	d->p = p;
 	d->arrived_ns = server_now_ns;
+	if (stream)
+		s->held += d->held = held_by(p);
 	if (s->received_last)
 		s->received_last->next = d;
 	else

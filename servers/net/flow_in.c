@@ -35,6 +35,7 @@ void received_drop(struct sock *s, uint32_t bytes)
 		if (!s->received)
 			s->received_last = NULL;
 		s->received_count--;
+		s->held -= d->held;
 		pbuf_free(d->p);
 		heap_free(d);
 	}

@@ -80,6 +80,7 @@ void *heap_allocate(size_t bytes)
 	return b + 1;
 }
 
+uint64_t heap_left(void) { return used_bytes < HEAP_MAX / 2 ? HEAP_MAX / 2 - used_bytes : 0; }
 bool heap_is_short(void) { return used_bytes > HEAP_MAX / 2; }
 
 void *heap_allocate_zeroed(size_t count, size_t bytes)

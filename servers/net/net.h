@@ -56,6 +56,7 @@ struct chunk *chunk_of(const void *address); /* NULL: not in the pool */
 uint32_t chunks_free_large(void);
 bool chunks_are_plenty(uint32_t bytes); /* of that size: one may be used for what can do without */
 bool pool_is_short(void);
+uint64_t memory_left(void);      /* bytes of what is scarcer, for what arrives, before it is short */
 bool memory_is_short(void);      /* pool or heap: nobody is to hold much of what has arrived */
 bool chunks_were_short(void);    /* chunk_get() failed since the last time this was asked, and
                                     there are some now */
@@ -104,6 +105,7 @@ struct packet {                  /* received: a stretch of a stream, or a datagr
 	struct packet *next;
 	struct pbuf *p;
 	uint32_t offset;         /* already given out */
+	uint32_t held;           /* bytes of memory, of the pool by whole chunks */
 	ip_addr_t from;
 	struct arrival arrival;
 	uint16_t port;           /* the sender's; packet sockets: protocol */
@@ -145,6 +147,8 @@ struct sock {
 	/* receiving */
 	struct packet *received, *received_last;
 	uint32_t received_bytes, received_count;
+	uint32_t held;           /* of all of them: a stream's only */
+	uint64_t read_ns;        /* a stream: when its program was last known to have read */
 	uint32_t receive_limit;  /* 0: of a stream for which nobody asked, its `window` */
 	uint32_t window, window_taken; /* ... so far, and read since it grew */
 	/* what the kernel gives out (flow_in.c, flow_datagram.c) */
@@ -313,6 +317,7 @@ void received_drop_datagram(struct sock *s); /* the first of the queue */
 void *heap_allocate(size_t bytes);
 void heap_free(void *memory);
 bool heap_is_short(void);
+uint64_t heap_left(void);        /* bytes until then */
 int64_t copy_from_windows(const struct waiter *w, uint64_t at, void *to, uint32_t bytes);
 int64_t copy_to_windows(struct waiter *w, uint64_t at, const struct pbuf *p, uint32_t offset, uint32_t bytes);
 

@@ -143,6 +143,14 @@ bool memory_is_short(void)
 	return small_free_count < small_count / 8 || large_free_count < large_count / 8 || heap_is_short();
 }
 
+uint64_t memory_left(void)
+{
+	uint64_t chunks = large_free_count > KEPT_LARGE ? (uint64_t)(large_free_count - KEPT_LARGE) * CHUNK_LARGE : 0;
+	uint64_t heap = heap_left();
+
+	return chunks < heap ? chunks : heap;
+}
+
 static struct chunk *take(struct chunk **free)
 {
 	struct chunk *c = *free;

@@ -79,7 +79,7 @@ void sock_discard_received(struct sock *s)
 		heap_free(d);
 	}
 	s->received_last = s->flow_next = NULL;
-	s->received_bytes = s->received_count = s->flow_published = 0;
+	s->received_bytes = s->received_count = s->flow_published = s->held = 0;
 }
 
 static void take_off_dirty(struct sock *s)

@@ -415,6 +415,7 @@ void tcp_open_window(struct sock *s, uint32_t bytes)
 
 	if (!pcb || s->listening || !bytes)
 		return;
+	s->read_ns = server_now_ns;
 	step = (limit < TCP_WND_MAX(pcb) ? limit : TCP_WND_MAX(pcb)) / 4;
 	receive_space(pcb, bytes);
 	grow_window(s, bytes);

@@ -23,6 +23,7 @@
 #define TICK_MS      (2 * TCP_TMR_INTERVAL)
 #define TIME_WAIT_MOST 8192u
 #define OPTION_SACK 5u
+#define READS_NS        200000000u /* who has read within this time reads */
 #define KEPT_WHEN_SHORT 32768u /* bytes received and not read */
 
 /* In tcp_seg.flags, beside lwIP's TF_SEG_*. */
@@ -83,12 +84,22 @@ static bool out_of_window(const struct tcp_pcb *pcb, uint32_t seqno, uint32_t by
 	       TCP_SEQ_GT(seqno + bytes, pcb->rcv_nxt + pcb->rcv_wnd);
 }
 
-/* While memory is short nobody keeps much of what has arrived. Neither what came too early, nor what
- * its reader has left lying about, is taken then; the peer sends it again. */
+/* A stream may hold a part of what is left, not of what there is: however many hold all they may, the next
+ * one finds some. One that nobody reads may hold little: 12 of them leave more than half. */
+static bool has_its_share(const struct sock *s)
+{
+	return s->held > memory_left() / (server_now_ns - s->read_ns < READS_NS ? 2 : 16);
+}
+
+/* What arrives beyond that is not taken; the peer sends it again. While memory is short nobody keeps much,
+ * neither what came too early, nor what its reader has left lying about. */
 static bool too_much(const struct sock *s, const struct tcp_pcb *pcb, uint32_t seqno, uint32_t bytes)
 {
-	return bytes && pcb->state >= ESTABLISHED && memory_is_short() &&
-	       (s->received_bytes > KEPT_WHEN_SHORT || TCP_SEQ_GT(seqno, pcb->rcv_nxt));
+	bool early = TCP_SEQ_GT(seqno, pcb->rcv_nxt), is_short = memory_is_short();
+
+	if (!bytes || pcb->state < ESTABLISHED)
+		return false;
+	return s->received_bytes > KEPT_WHEN_SHORT ? is_short || has_its_share(s) : is_short && early;
 }
 
 void tcp_take_window_back(struct sock *s)
