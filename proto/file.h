@@ -38,6 +38,7 @@ enum file_op {
 	FILE_IDENT,        /* directories: -> a[0] mount id, a[1] inode; else -X_ENOTDIR */
 	FILE_SIZE,         /* -> a[0] size in bytes; -X_ESPIPE if it has none */
 	FILE_TRUNCATE,     /* a[0] new size; needs the object open for writing */
+	FILE_SEEK,         /* a[0] offset, a[1] 0 to data, 1 to a hole, as lseek(2) finds them -> a[0] where; -X_ENXIO */
 	FILE_ALLOCATE,     /* a[0] FALLOC_*, a[1] offset, a[2] bytes, as fallocate(2) has them; needs the
 	                      object open for writing. -X_EOPNOTSUPP also: the filesystem can't */
 

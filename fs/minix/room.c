@@ -41,6 +41,16 @@ int minix_map(struct fsys *fs, uint32_t ino, uint32_t file_block,
 	return op_end(fs, map_run(fs, ino, file_block, count, zones));
 }
 
+int fsys_room_at(struct fsys *fs, uint32_t ino, uint64_t offset, bool *room, uint64_t *next)
+{
+	uint32_t zone = 0;
+	int status = minix_map(fs, ino, offset / fs->block_size, 1, &zone);
+
+	*room = zone != 0;
+	*next = (offset / fs->block_size + 1) * fs->block_size;
+	return status;
+}
+
 /* ---- writing ---------------------------------------------------------------- */
 
 /*

@@ -210,6 +210,22 @@ int64_t fsys_punch(struct fsys *fs, const struct fsys_caller *who, uint32_t ino,
 	return at - offset;
 }
 
+int fsys_room_at(struct fsys *fs, uint32_t ino, uint64_t offset, bool *room, uint64_t *next)
+{
+	struct fsys_node *ip;
+	int status = get_regular(fs, ino, &ip);
+	const uint32_t *number;
+	uint64_t span;
+
+	if (status)
+		return status;
+	number = number_of(fs, ip, offset / TMPFS_PAGE, false);
+	span = number ? TMPFS_PAGE : (uint64_t)TMPFS_PAGE * TMPFS_TABLE_PAGES;
+	*room = number && *number;
+	*next = (offset / span + 1) * span;
+	return 0;
+}
+
 int fsys_back(struct fsys *fs, uint32_t ino, uint64_t offset, uint32_t length_bytes)
 {
 	struct fsys_node *ip;

@@ -394,6 +394,42 @@ static int64_t do_allocate(struct request *r, struct open_file *file,
 	return allocate_run(r, who);
 }
 
+enum { SEEK_STEPS = 4096 };             /* of an iteration */
+
+static int64_t do_seek(struct request *r, struct open_file *file,
+		       const struct fsys_caller *who)
+{
+	bool for_hole = r->in.msg.a[1];
+	struct fsys_attr attr;
+	int64_t status = file->is_dir ? -X_EISDIR : fsys_getattr(volume, file->ino, &attr);
+	int step;
+
+	(void)who;
+	if (!r->started)
+		r->offset = r->in.msg.a[0];
+	r->started = true;
+	for (step = 0; !status && r->offset < attr.size_bytes; step++) {
+		uint64_t next;
+		bool room;
+
+		status = fsys_room_at(volume, file->ino, r->offset, &room, &next);
+		if (status || room != for_hole)
+			break;
+		if (step == SEEK_STEPS)
+			return -X_EAGAIN;
+		r->offset = next;
+	}
+	if (status)
+		return status;
+	if (r->offset >= attr.size_bytes) {
+		if (!for_hole || r->in.msg.a[0] >= attr.size_bytes)
+			return -X_ENXIO;
+		r->offset = attr.size_bytes;
+	}
+	r->reply.a[0] = r->offset;
+	return 0;
+}
+
 /* ---- attributes ------------------------------------------------------------------------ */
 
 void file_fill_attr(const struct fsys_attr *attr, struct file_attr *out)
@@ -608,6 +644,7 @@ static const file_fn handlers[] = {
 	[FILE_IDENT - FILE_READ] = do_ident,
 	[FILE_SIZE - FILE_READ] = do_size,
 	[FILE_TRUNCATE - FILE_READ] = do_truncate,
+	[FILE_SEEK - FILE_READ] = do_seek,
 	[FILE_ALLOCATE - FILE_READ] = do_allocate,
 };
 

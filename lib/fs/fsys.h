@@ -286,6 +286,8 @@ int64_t fsys_write(struct fsys *fs, const struct fsys_caller *who,
 /* Room for all that a page, or a few, may hold inside the file's size. */
 int fsys_back(struct fsys *fs, uint32_t ino, uint64_t offset,
 	      uint32_t length_bytes);
+/* Has the byte at OFFSET its room? *NEXT: it is the same for all before. */
+int fsys_room_at(struct fsys *fs, uint32_t ino, uint64_t offset, bool *room, uint64_t *next);
 /*
  * [offset, end), whole blocks and pages, are a hole from now on (offset == end: only times change,
  * as for a write). Gives how many of the bytes it did, perhaps fewer: go on from there.

@@ -327,6 +327,38 @@ static int64_t fd_size(uint64_t fd, uint64_t *size)
 	return error < 0 ? error : 0;
 }
 
+/* Of what knows no holes: it is all data, with one hole behind it. */
+static int64_t seek_in_data(uint64_t fd, bool hole, int64_t *offset)
+{
+	uint64_t size = 0;
+	int64_t error = fd_size(fd, &size);
+
+	if (error)
+		return error;
+	if ((uint64_t)*offset >= size)
+		return -X_ENXIO;
+	if (hole)
+		*offset = (int64_t)size;
+	return 0;
+}
+
+static int64_t seek_data(uint64_t fd, bool hole, int64_t *offset)
+{
+	struct x_call c;
+	int64_t error;
+
+	if (*offset < 0)
+		return -X_ENXIO;
+	call_init(&c, FILE_SEEK);
+	c.msg.a[0] = (uint64_t)*offset;
+	c.msg.a[1] = hole;
+	error = call_plain((x_handle_t)fd, &c);
+	if (error == -X_ENOSYS)
+		return seek_in_data(fd, hole, offset);
+	*offset = (int64_t)c.msg.a[0];
+	return error < 0 ? error : 0;
+}
+
 /* The cursor is the kernel's; only the size is the server's to know. */
 int64_t linux_lseek(struct sys *s)
 {
@@ -341,7 +373,8 @@ int64_t linux_lseek(struct sys *s)
 		return 0; /* an epoll */
 	if (cursor < 0)
 		return linux_error(cursor); /* -X_ESPIPE, -X_EBADF */
-	error = whence >= SEEK_END && whence <= SEEK_HOLE ? fd_size(fd, &size) : 0;
+	error = whence == SEEK_END ? fd_size(fd, &size)
+	      : whence == SEEK_DATA || whence == SEEK_HOLE ? seek_data(fd, whence == SEEK_HOLE, &offset) : 0;
 	if (error)
 		return error;
 	switch (whence) {
@@ -352,13 +385,8 @@ int64_t linux_lseek(struct sys *s)
 			return base;
 		break;
 	case SEEK_END: base = (int64_t)size; break;
-	case SEEK_DATA: /* a file is all data, with one hole behind it */
-	case SEEK_HOLE:
-		if (offset < 0 || (uint64_t)offset >= size)
-			return -X_ENXIO;
-		if (whence == SEEK_HOLE)
-			offset = (int64_t)size;
-		break;
+	case SEEK_DATA:
+	case SEEK_HOLE: break;
 	default: return -X_EINVAL;
 	}
 	if (__builtin_add_overflow(base, offset, &result))

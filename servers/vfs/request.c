@@ -222,6 +222,8 @@ static void call_done(struct fs_call *call)
 	struct request *r = call->owner;
 	bool again;
 
+	if (call->status == -X_EROFS) /* so it has become, for it met damage; to be seen in /proc/mounts */
+		call->mount->rdonly = true;
 	if (fs_status_is_loss(call->status)) {
 		mount_lost(call->mount);
 		again = call->status == -X_ESTALE_HANDLE || repeatable(call);

@@ -103,6 +103,11 @@ static void holes(int flags, int from, int end)
 	expect(fd, 500000, from, end);
 	if (counts_holes && flags & FALLOC_FL_PUNCH_HOLE && end - from >= 16384)
 		CHECK(blocks_of(fd) < blocks);
+	if (flags & FALLOC_FL_PUNCH_HOLE && from % 4096 == 0 && end % 4096 == 0) {
+		CHECK(lseek(fd, 0, SEEK_HOLE) == from && lseek(fd, from, SEEK_DATA) == end);
+		CHECK(lseek(fd, end + 5, SEEK_HOLE) == 500000 && lseek(fd, end + 5, SEEK_DATA) == end + 5);
+		FAILS(lseek(fd, 500000, SEEK_HOLE), ENXIO);
+	}
 	/* What is written there afterwards stays. */
 	map[from] = data[from] = 77;
 	CHECK(pwrite(fd, "abc", 3, end - 3) == 3);

@@ -5,7 +5,7 @@
  * there, goes into a sum that is printed. The same program on another system,
  * or another filesystem, must print the same.
  *
- *   tree DIR [SEED [OPERATIONS [PROCESSES]]]
+ *   tree DIR [SEED [OPERATIONS [PROCESSES [BYTES OF A LONG NAME]]]]
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -23,6 +23,7 @@ enum { NAMES = 14, DIRS = 4, SIZE_MAX_ = 400000, REPORT_EVERY = 100, OPEN_MAX_ =
 static uint64_t state, sum;
 static char out[1 << 16];
 static size_t out_length;
+static int long_name_bytes = 50;
 static int kept[OPEN_MAX_];             /* descriptors kept open over unlinking */
 static unsigned char buffer[SIZE_MAX_];
 
@@ -73,7 +74,7 @@ static const char *name(void)
 	int at = dir < DIRS ? sprintf(path, "d%u/", dir) : 0;
 
 	if (n < 3)
-		sprintf(path + at, "%c%049d", 'a' + (int)n, (int)n);
+		sprintf(path + at, "%c%0*d", 'a' + (int)n, long_name_bytes - 1, (int)n);
 	else
 		sprintf(path + at, "f%u", n);
 	return path;
@@ -335,6 +336,8 @@ int main(int argc, char **argv)
 
 	if (processes > 16)
 		processes = 16;
+	if (argc > 5 && atoi(argv[5]) > 1 && atoi(argv[5]) < 70)
+		long_name_bytes = atoi(argv[5]);
 	snprintf(dir, sizeof(dir), "%s/tree-XXXXXX", argc > 1 ? argv[1] : "/tmp");
 	umask(022);
 	CHECK(mkdtemp(dir) && chdir(dir) == 0);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Filesystems: the same random operations everywhere, files in memory, old versions, full disks."""
 import os
+import re
 import struct
 import subprocess
 
@@ -17,8 +18,8 @@ def tree():
     return ROOT / "build/guest/tree"
 
 
-def on_the_host(tree, path, seed, operations):
-    return subprocess.run([tree, path, str(seed), str(operations)], capture_output=True, text=True, timeout=120, check=True).stdout
+def on_the_host(tree, path, seed, operations, *more):
+    return subprocess.run([tree, path, *map(str, (seed, operations, *more))], capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def old_image(tmp_path, root, version, names, block_size=1024):
@@ -47,6 +48,47 @@ def test_with_little_memory_and_a_dying_driver(guest, tree, tmp_path, image, fsc
                    mem=96, append="cache=2", timeout=300)
     assert result.text.replace("\r", "") == wanted
     fsck(image)
+
+
+# Many small files as a compiler makes them: sources, objects from them, a library of these, and all again.
+BUILD = r"""
+build() {
+    mkdir -p src obj && i=0
+    while [ $i -lt 60 ]; do
+        { echo "unit $i $1"; head -c $((i * 97)) /script; } >src/$i.c
+        { md5sum <src/$i.c; cat src/$i.c; } >obj/$i.tmp && mv obj/$i.tmp obj/$i.o
+        [ $((i % 7)) = 0 ] && rm src/$i.c
+        i=$((i+1))
+    done
+    cat obj/*.o >lib.tmp && mv lib.tmp lib.a && rm -r src obj && md5sum <lib.a
+}
+"""
+
+
+def test_filesystem_dies_under_a_build(guest, tree, tmp_path, image, fsck):
+    """Killed every 0.1 to 2 s: what programs see and leave is as without any death."""
+    rounds = 4 if not SOAK else 100
+    work = BUILD + f"n=0; while [ $n -lt {rounds} ]; do build $n; n=$((n+1)); done; ls | sort\n"
+    script = tmp_path / "script"
+    script.write_text(work)
+    wanted = subprocess.run(["sh", "-c", work.replace("/script", str(script))], cwd=(tmp_path / "host").mkdir() or tmp_path / "host",
+                            capture_output=True, text=True, check=True).stdout
+    wanted += on_the_host(tree, tmp_path, 5, 100 * rounds)
+    result = guest("(while :; do usleep $((RANDOM % 20 * 100000 + 100000)); /bin/svc kill minix >/dev/null; done) & "
+                   f"mkdir /root/b; cd /root/b; sh /script; /tree /root 5 {100 * rounds}; kill $!; sync; /bin/svc status minix",
+                   image=image, file=[f"{tree}:/tree", f"{script}:/script"], timeout=600)
+    output, _, status = result.text.replace("\r", "").partition("name  ")
+    assert output == wanted
+    assert int(re.search(r"restarts *(\d+)", status)[1]) >= 2, status
+    fsck(image)
+
+
+@pytest.mark.parametrize("version, names", [(1, 30), (2, 30)])
+def test_same_operations_on_old_versions(guest, tree, tmp_path, root, fsck, version, names):
+    path = old_image(tmp_path, root, version, names)
+    result = guest(f"/tree /root 9 200 3 {names}; sync", image=path, file=f"{tree}:/tree", timeout=300)
+    assert result.text.replace("\r", "") == on_the_host(tree, tmp_path, 9, 200, 3, names)
+    fsck(path)
 
 
 @pytest.mark.parametrize("version, names", [(1, 30), (2, 30)])
@@ -88,8 +130,9 @@ def test_damage_makes_it_read_only(guest, image, tmp_path):
     result = guest("echo before >/root/before; cat /root/odd >/dev/null 2>&1 || echo unreadable; sleep 0.1; "
                    "touch /root/x 2>&1 | grep -c Read-only; echo y 2>&1 >>/root/before | grep -c Read-only; "
                    "mount -o remount,rw / 2>/dev/null || echo refused; md5sum </bin/busybox >/dev/null && echo read; "
-                   "/bin/svc log -k | grep -c 'minix.*read-only from now on'; sync; cat /root/before", image=image)
-    assert result.text.split() == ["unreadable", "1", "1", "refused", "read", "1", "before"], result.text
+                   "/bin/svc log -k | grep -c 'minix.*read-only from now on'; grep -c ' / minix ro,' /proc/mounts; "
+                   "sync; cat /root/before", image=image)
+    assert result.text.split() == ["unreadable", "1", "1", "refused", "read", "1", "1", "before"], result.text
     assert minixfs("cat", image, "/root/before") == b"before\n"
 
 
