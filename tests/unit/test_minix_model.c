@@ -29,6 +29,7 @@ struct node {
 	uint32_t ino;
 	uint32_t links;                 /* names, for what isn't a directory */
 	uint32_t holds;
+	bool linkable;                  /* made without a name */
 	int parent;                     /* of a directory */
 	uint32_t size_bytes;
 	uint8_t *data;
@@ -195,6 +196,20 @@ static void do_symlink(int dir, int name)
 	nodes[dir].child[name] = i;
 }
 
+static void do_unnamed(int dir)
+{
+	bool linkable = random_below(2);
+	uint32_t ino;
+	int i;
+
+	if (!agrees(RUN(fsys_make_unnamed(FS, &root, nodes[dir].ino, 0600, linkable, &ino)), 0))
+		return;
+	i = new_node(FILE_NODE, ino, 0);
+	nodes[i].links = 0;
+	nodes[i].holds = 1;
+	nodes[i].linkable = linkable;
+}
+
 static void do_link(int dir, int name)
 {
 	int from = pick(random_below(8) ? FILE_NODE : DIR_NODE);
@@ -206,7 +221,7 @@ static void do_link(int dir, int name)
 		expected = -X_EEXIST;
 	else if (nodes[from].type == DIR_NODE)
 		expected = -X_EPERM;
-	else if (!nodes[from].links)
+	else if (!nodes[from].links && !nodes[from].linkable)
 		expected = -X_ENOENT;
 	if (agrees(RUN(fsys_link(FS, &root, nodes[from].ino, nodes[dir].ino,
 				  test_name(name))), expected)) {
@@ -336,6 +351,27 @@ static void do_truncate(int file)
 	if (size < old)
 		memset(nodes[file].data + size, 0, old - size);
 	nodes[file].size_bytes = size;
+}
+
+/* A hole of whole pages and blocks, perhaps behind the end. */
+static void do_punch(int file)
+{
+	uint32_t grain = FS->block_size > 4096 ? FS->block_size : 4096;
+	uint32_t at = random_offset() / grain * grain, end = at + random_below(40) * grain;
+	int64_t n;
+
+	if (end > FILE_MAX_BYTES)
+		end = FILE_MAX_BYTES / grain * grain;
+	for (; at < end; at += (uint32_t)n) {
+		bool room;
+		uint64_t next;
+
+		n = RUN(fsys_punch(FS, &root, nodes[file].ino, at, end));
+		assert_true(n > 0 && n % FS->block_size == 0 && at + n <= end);
+		memset(nodes[file].data + at, 0, (size_t)n);
+		assert_int_equal(RUN(fsys_room_at(FS, nodes[file].ino, at, &room, &next)), 0);
+		assert_true(!room && next > at);
+	}
 }
 
 static void check_file(int file, uint32_t at, uint32_t length)
@@ -506,8 +542,10 @@ static void step(void)
 		do_create(dir, name);
 	else if (what < 20 && make)
 		do_mkdir(dir, name);
-	else if (what < 23 && make)
+	else if (what < 22 && make)
 		do_symlink(dir, name);
+	else if (what < 23 && make)
+		do_unnamed(dir);
 	else if (what < 27)
 		do_link(dir, name);
 	else if (what < 36)
@@ -524,8 +562,10 @@ static void step(void)
 		return;
 	else if (what < 74)
 		do_write(file);
-	else if (what < 82)
+	else if (what < 79)
 		do_truncate(file);
+	else if (what < 82)
+		do_punch(file);
 	else if (what < 90)
 		do_hold(file);
 	else if (what < 92)
