@@ -773,7 +773,7 @@ static void test_readdir(void **state)
 		}
 	}
 	assert_int_equal(found, 1);
-	assert_int_equal(entries, 18);
+	assert_int_equal(entries, 19);
 }
 
 static void test_cwd(void **state)
