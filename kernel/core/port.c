@@ -859,7 +859,7 @@ int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
 	while (n == 0 && c.in_max && !waited) {
 		n = receive(p, &c);
 		if (n == 0)
-			waited = c.deadline_ns ? thread_wait(&p->receivers, c.deadline_ns, WAIT_INTERRUPTIBLE) : -X_ETIMEDOUT;
+			waited = c.deadline_ns ? thread_wait(&p->receivers, c.deadline_ns, WAIT_INTERRUPTIBLE | WAIT_AT_PORT) : -X_ETIMEDOUT;
 	}
 	if (n == 0 && waited == -X_EINTR && (current_process()->flags & X_PROC_LINUX)) /* services do not ask for it */
 		n = -X_EINTR;

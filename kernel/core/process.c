@@ -241,6 +241,11 @@ void process_watch(struct process *p)
 		process_kill(p, X_DEATH_KILLED, -X_ETIMEDOUT);
 }
 
+uint64_t process_patience(const struct process *p)
+{
+	return p->commits && p->creator == 0 ? arch_time_ns() + FIRST_DEADLINE_NS : X_FOREVER;
+}
+
 static void process_halt(struct process *p)
 {
 	if (!p->dying)

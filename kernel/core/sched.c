@@ -446,18 +446,20 @@ static inline void unblock(struct thread *t, int result)
 int thread_wait(struct waitq *q, uint64_t deadline, uint32_t flags)
 {
 	struct thread *t = current();
+	uint64_t patience = flags & WAIT_AT_PORT ? X_FOREVER : process_patience(t->process);
 
 	if (t->killed && !(flags & WAIT_UNKILLABLE))
 		return -X_EINTR;
 	if ((flags & WAIT_INTERRUPTIBLE) && thread_notifications(t))
 		return -X_EINTR;
-	if (deadline != X_FOREVER) {
-		if (deadline <= arch_time_ns())
-			return -X_ETIMEDOUT;
-		timer_insert(t, deadline);
-	}
+	if (deadline != X_FOREVER && deadline <= arch_time_ns())
+		return -X_ETIMEDOUT;
+	if (deadline != X_FOREVER || patience != X_FOREVER)
+		timer_insert(t, deadline < patience ? deadline : patience);
 	block_on(t, q, flags);
 	schedule();
+	if (t->wait_result == -X_ETIMEDOUT && patience < deadline)
+		process_kill(t->process, X_DEATH_KILLED, -X_ETIMEDOUT); /* a hang: nobody else finds it */
 	return t->wait_result;
 }
 

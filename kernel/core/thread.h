@@ -99,6 +99,7 @@ void sched_stop_thread(struct thread *t); /* make it leave its CPU at once (IPI)
 
 #define WAIT_INTERRUPTIBLE 1u /* unmasked notifications end the wait */
 #define WAIT_UNKILLABLE    2u
+#define WAIT_AT_PORT       4u /* for what its port delivers: there the first process may wait */
 /* Block the current thread on q until woken: 0 (or what the waker gave),
  * -X_ETIMEDOUT, -X_EINTR (killed, or a notification if interruptible). */
 int thread_wait(struct waitq *q, uint64_t deadline_ns, uint32_t flags);
@@ -116,6 +117,7 @@ int thread_create_with(struct process *p, const struct x_thread_create *c, const
 /* Everything below is safe on any thread, including the current one. */
 void process_kill(struct process *p, uint32_t death, int status);
 void process_watch(struct process *p); /* at each tick in which it runs */
+uint64_t process_patience(const struct process *p); /* until when it may wait elsewhere than at its port */
 void thread_exit_current(void) __attribute__((noreturn));
 void thread_free(struct thread *t); /* scheduler only: it has left its stack */
 /* On the way back to user mode: death, suspension, scheduling, notifications

@@ -359,7 +359,7 @@ static int command_inject(struct text *t, struct service *s, const char *fault, 
 		return -X_EINVAL;
 	}
 	if (s->is_rs) {
-		server_inject(bits == RS_CONTROL_HANG ? RS_CONTROL_LOOP : bits); /* it never waits but at its port */
+		server_inject(bits);
 		return 0;
 	}
 	if (s->process == X_NO_HANDLE)

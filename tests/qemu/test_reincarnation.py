@@ -47,16 +47,16 @@ def test_rs_dies_while_it_restarts_a_driver(guest, image, fsck):
 
 
 def test_rs_goes_on_after_any_death(guest):
-    """Killed, by an exception, by exit, hung (the kernel sees to it); what it knew it knows."""
+    """Killed, by an exception, by exit, hung, waiting or spinning (the kernel sees to it); what it knew it knows."""
     text = guest("""
-        for f in exception exit hang; do /bin/svc inject rs $f || echo WRONG $f; done
+        for f in exception exit hang loop; do /bin/svc inject rs $f || echo WRONG $f; done
         /bin/svc kill rs || echo WRONG kill
         /bin/svc kill tty; usleep 300000
         /bin/svc status rs; /bin/svc log; /bin/svc list""").text
     assert "WRONG" not in text, text
-    line = re.search(r"^restarts +4(.*)$", text, re.M)
-    assert line and sorted(line[1].split()) == sorted("exit 1 exception 1 hang 1 requested 1".split()), text
-    assert re.search(r"devmgr +ready", text) and text.count("rs         restarted warm") == 4, text
+    line = re.search(r"^restarts +5(.*)$", text, re.M)
+    assert line and sorted(line[1].split()) == sorted("exit 1 exception 1 hang 2 requested 1".split()), text
+    assert re.search(r"devmgr +ready", text) and text.count("rs         restarted warm") == 5, text
     assert re.search(r"^tty +running +\S+ s +1", text, re.M), text
 
 
