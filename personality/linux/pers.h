@@ -41,12 +41,12 @@
 enum restart_kind { RESTART_NONE, RESTART_SLEEP, RESTART_POLL, RESTART_FUTEX };
 
 struct pers_thread { /* at the bottom of its upcall stack slot */
-	uint32_t slot;           /* [I] */
+	uint32_t slot;           /* [I] these three are struct pers_thread_head */
 	uint32_t tid;            /* [L] */
+	uint64_t robust_list;    /* [T] user address */
 	uint32_t number;         /* [L] the kernel's thread number */
 	uint64_t tkilled;        /* signals sent by tgkill within the process (atomic) */
 	uint64_t clear_tid;      /* [T] user address, 0: none */
-	uint64_t robust_list;    /* [T] user address */
 	struct linux_stack altstack; /* [T] */
 	bool mask_saved;         /* [T] a temporary mask is in the frame; the real one: */
 	uint64_t saved_mask;
@@ -61,6 +61,9 @@ struct pers_thread { /* at the bottom of its upcall stack slot */
 	x_handle_t file;         /* [T] a handle that is no descriptor but may be used as one; 0: none */
 	bool nowait;             /* [T] what would have to wait is -X_EAGAIN: see call_interruptible */
 };
+
+_Static_assert(offsetof(struct pers_thread, tid) == offsetof(struct pers_thread_head, tid) &&
+	       offsetof(struct pers_thread, robust_list) == offsetof(struct pers_thread_head, robust_list), "layout.h");
 
 #define PERS_SCRATCH_BUFFER 65536u
 

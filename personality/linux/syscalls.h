@@ -208,7 +208,7 @@ L(lremovexattr, 198, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewh
 L(fremovexattr, 199, PARTLY) /* on tmpfs; 3,800 bytes a value; EOPNOTSUPP elsewhere */
 L(tkill, 200, DONE)
 L(time, 201, DONE)
-L(futex, 202, PARTLY) /* no priority inheritance, no FUTEX_FD; robust lists are not walked after SIGKILL */
+L(futex, 202, PARTLY) /* no priority inheritance, no FUTEX_FD */
 L(sched_setaffinity, 203, DONE)
 L(sched_getaffinity, 204, DONE)
 N(set_thread_area, 205)

@@ -93,6 +93,8 @@ struct proc {
 	bool report_stop;        /* stopped, not yet told by wait */
 	bool report_continue;    /* same for continued */
 	bool exec_waiting;       /* exec_in waits for a free struct exec */
+	bool ending;             /* asked to kill itself: robust.c */
+	struct server_timer end_patience;
 	uint32_t generation;
 	uint32_t stop_signal;
 	int32_t wait_status;     /* ZOMBIE: as wait4 gives it */
@@ -191,6 +193,9 @@ void exec_serve_waiting(void);               /* at the end of a batch */
 void exit_call(struct proc *p, const struct x_in *in);
 int proc_watch(struct proc *p);              /* hear of its death */
 void proc_kill(struct proc *p, int wait_status);
+/* SIGKILL of one that holds robust futexes: it is asked to release them and end. False: nothing was done. */
+bool robust_end(struct proc *p);
+void robust_ended(struct proc *p); /* it is dead */
 void proc_reap(struct proc *p);              /* a zombie nobody needs any more */
 void wait_call(struct proc *p, const struct x_in *in);
 void children_call(struct proc *p, const struct x_in *in);
@@ -241,6 +246,8 @@ void session_hangup_call(const struct x_in *in);
 /* ---- thread.c ---- */
 bool tid_in_use(uint32_t tid);
 uint32_t thread_count(const struct proc *p); /* tids beside the first */
+uint32_t thread_next(const struct proc *p, uint32_t from); /* its lowest thread id from there on, its pid included; 0: none */
+struct proc *thread_owner(uint32_t tid); /* of a thread, the first one's included; NULL: of nobody */
 uint32_t thread_number(const struct proc *p, uint32_t tid); /* kernel's number; 0: none */
 void threads_drop(const struct proc *p);
 void thread_call(struct proc *p, const struct x_in *in);

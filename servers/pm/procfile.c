@@ -195,7 +195,7 @@ void procfile_open(const struct x_in *in, const struct place *at, uint32_t flags
 		file_opened(f, in, F_S_IFDIR | 0555);
 		return;
 	}
-	t = (struct text){ f->data, f->big >= 0 ? BIG_BYTES : SMALL_BYTES, 0 };
+	t = (struct text){ f->data, f->big >= 0 ? BIG_BYTES : SMALL_BYTES, 0, at->tid };
 	if (at->node->sysctl) {
 		sysctl_text(&t, at->node->sysctl);
 	} else if (at->node->text) {

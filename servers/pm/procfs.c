@@ -392,7 +392,8 @@ static void path_op(const struct x_in *in)
 		return;
 	}
 	if (at.proc) {
-		n = snprintf(text, sizeof(text), "/%u", at.proc->ids.pid);
+		n = snprintf(text, sizeof(text), at.tid ? "/%u/task/%u" : place_is_task_dir(&at) ? "/%u/task" : "/%u",
+			     at.proc->ids.pid, at.tid);
 	} else if (at.inode != PROC_ROOT_INODE) {
 		struct place up;
 		bool deep = place_find(place_parent(&at), &up) && up.inode != PROC_ROOT_INODE;

@@ -8,7 +8,8 @@
  *   proctext.c proctext_pid.c config.c   the texts
  *
  * An inode number is pid << 16 | node + 1, with pid 0 for what belongs to no
- * process. Nodes live as long as their process has a pid; nothing is counted.
+ * process, and for what is in N/task the thread's number as pid. Nodes live as
+ * long as their process has a pid; nothing is counted.
  */
 #ifndef SERVERS_PM_PROCFS_H
 #define SERVERS_PM_PROCFS_H
@@ -17,7 +18,7 @@
 #include "servers/pm/pm.h"
 
 /* ---- texts: cut at the end of the buffer ---- */
-struct text { char *buf; uint32_t size, length; };
+struct text { char *buf; uint32_t size, length, tid; }; /* tid: of N/task/tid, whose; else 0 */
 __attribute__((format(printf, 2, 3))) void text_add(struct text *t, const char *fmt, ...);
 
 typedef void text_fn(struct text *t, const struct proc *p, uint64_t reader_koid);
@@ -51,11 +52,13 @@ struct place {
 	struct proc *proc;   /* NULL: of the system */
 	bool is_fd;          /* an entry of N/fd: the link to descriptor `fd` */
 	uint32_t fd;
+	uint32_t tid;        /* N/task/tid or what is in it: whose; else 0 */
 };
 
 static inline bool node_writable(const struct node *n) { return n->sysctl || n->write; }
 bool place_find(uint64_t inode, struct place *out);
 bool place_is_fd_dir(const struct place *at);
+bool place_is_task_dir(const struct place *at);
 static inline bool place_is_dir(const struct place *at) { return at->node->type == NODE_DIR; }
 uint64_t place_parent(const struct place *at);       /* of the root: itself */
 uint64_t place_child(const struct place *dir, const char *name, size_t length); /* 0: none */

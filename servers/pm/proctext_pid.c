@@ -53,7 +53,7 @@ void text_pid_stat(struct text *t, const struct proc *p, uint64_t reader)
 	const struct pm_ids *i = &p->ids;
 
 	/* 1 pid .. 8 tpgid */
-	text_add(t, "%u (%.15s) %c %u %u %u 0 -1 ", i->pid, p->comm, state_letter(p, &info, reader), i->ppid,
+	text_add(t, "%u (%.15s) %c %u %u %u 0 -1 ", t->tid ? t->tid : i->pid, p->comm, state_letter(p, &info, reader), i->ppid,
 		 i->pgrp, i->sid);
 	/* 9 flags, 10-13 faults, 14-17 times */
 	text_add(t, "0 0 0 0 0 %llu %llu %llu %llu ", (ull)(info.cpu_user_ns / TICK_NS),
@@ -151,7 +151,7 @@ void text_pid_status(struct text *t, const struct proc *p, uint64_t reader)
 	const char *caps = i->euid == 0 ? "000001ffffffffff" : "0000000000000000";
 
 	text_add(t, "Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\n", p->comm, letter, state_name(letter));
-	text_add(t, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", i->pid, i->pid, i->ppid);
+	text_add(t, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", i->pid, t->tid ? t->tid : i->pid, i->ppid);
 	text_add(t, "Uid:\t%u\t%u\t%u\t%u\n", i->uid, i->euid, i->suid, i->fsuid);
 	text_add(t, "Gid:\t%u\t%u\t%u\t%u\n", i->gid, i->egid, i->sgid, i->fsgid);
 	text_add(t, "FDSize:\t%u\nGroups:\t", X_SLOT_FD_END);

@@ -105,6 +105,7 @@ static const struct node process_nodes[] = {
 	{ "limits", 0, NODE_FILE, false, text_pid_limits, 0, 0, NULL },
 	{ "mounts", 0, NODE_FILE, true, NULL, 0, 0, NULL },
 	{ "mountinfo", 0, NODE_FILE, true, NULL, ASKED_MOUNTINFO, 0, NULL },
+	{ "task", 0, NODE_DIR, false, NULL, 0, 0, NULL }, /* these two a thread has not */
 	{ "fd", 0, NODE_DIR, false, NULL, 0, 0, NULL },
 };
 static const struct node fd_node = { "", 0, NODE_LINK, false, NULL, 0, 0, NULL };
@@ -115,6 +116,10 @@ enum {
 	CURSOR_FIRST_NODE = 2,       /* behind "." and ".." */
 	CURSOR_FIRST_PID = 0x10000,  /* + pid */
 	NODE_FD = 0x1000,            /* + descriptor: an entry of N/fd */
+	NODE_THREAD = 0x2000,        /* + node: of N/task/tid, with tid for pid */
+	FD_DIR = PROCESS_NODES - 1,
+	TASK_DIR = PROCESS_NODES - 2,
+	THREAD_NODES = PROCESS_NODES - 2,
 };
 
 static uint64_t inode_of(const struct proc *p, uint32_t node)
@@ -122,15 +127,31 @@ static uint64_t inode_of(const struct proc *p, uint32_t node)
 	return (p ? (uint64_t)p->ids.pid << 16 : 0) | (node + 1);
 }
 
-static const struct node *table_of(const struct proc *p, uint32_t *count)
+static uint64_t thread_inode(uint32_t tid, uint32_t node)
 {
-	*count = p ? PROCESS_NODES : SYSTEM_NODES;
-	return p ? process_nodes : system_nodes;
+	return (uint64_t)tid << 16 | (NODE_THREAD + node + 1);
+}
+
+/* Of a node of the same table. */
+static uint64_t inode_beside(const struct place *at, uint32_t node)
+{
+	return at->tid ? thread_inode(at->tid, node) : inode_of(at->proc, node);
+}
+
+static const struct node *table_of(const struct place *at, uint32_t *count)
+{
+	*count = at->tid ? THREAD_NODES : at->proc ? PROCESS_NODES : SYSTEM_NODES;
+	return at->proc ? process_nodes : system_nodes;
 }
 
 bool place_is_fd_dir(const struct place *at)
 {
-	return at->proc && at->node == &process_nodes[PROCESS_NODES - 1];
+	return at->proc && at->node == &process_nodes[FD_DIR];
+}
+
+bool place_is_task_dir(const struct place *at)
+{
+	return at->proc && at->node == &process_nodes[TASK_DIR];
 }
 
 static bool has_fd(const struct proc *p, uint32_t fd)
@@ -145,16 +166,19 @@ bool place_find(uint64_t inode, struct place *out)
 	uint32_t count;
 
 	out->inode = inode;
-	out->proc = pid && pid < PID_MAX ? proc_by_pid((uint32_t)pid) : NULL;
+	out->tid = pid && node >= NODE_THREAD ? (uint32_t)pid : 0;
+	if (out->tid)
+		node -= NODE_THREAD;
+	out->proc = !pid || pid >= PID_MAX ? NULL : out->tid ? thread_owner(out->tid) : proc_by_pid((uint32_t)pid);
 	if (pid && !out->proc)
 		return false;
-	out->is_fd = pid && node >= NODE_FD;
+	out->is_fd = pid && !out->tid && node >= NODE_FD;
 	if (out->is_fd) {
 		out->node = &fd_node;
 		out->fd = (uint32_t)node - NODE_FD;
 		return has_fd(out->proc, out->fd);
 	}
-	table = table_of(out->proc, &count);
+	table = table_of(out, &count);
 	if (node >= count)
 		return false;
 	out->node = &table[node];
@@ -164,13 +188,13 @@ bool place_find(uint64_t inode, struct place *out)
 uint64_t place_parent(const struct place *at)
 {
 	uint32_t count;
-	const struct node *table = table_of(at->proc, &count);
+	const struct node *table = table_of(at, &count);
 
 	if (at->is_fd)
-		return inode_of(at->proc, PROCESS_NODES - 1);
+		return inode_of(at->proc, FD_DIR);
 	if (at->proc && at->node == table)
-		return PROC_ROOT_INODE;
-	return inode_of(at->proc, at->node->parent);
+		return at->tid ? inode_of(at->proc, TASK_DIR) : PROC_ROOT_INODE;
+	return inode_beside(at, at->node->parent);
 }
 
 static bool is_name(const struct node *n, const char *name, size_t length)
@@ -196,9 +220,13 @@ static uint32_t parse_pid(const char *name, size_t length)
 uint64_t place_child(const struct place *dir, const char *name, size_t length)
 {
 	uint32_t count, at;
-	const struct node *table = table_of(dir->proc, &count);
+	const struct node *table = table_of(dir, &count);
 	const struct proc *p;
 
+	if (place_is_task_dir(dir)) {
+		at = parse_pid(name, length);
+		return at && thread_owner(at) == dir->proc ? thread_inode(at, 0) : 0;
+	}
 	if (place_is_fd_dir(dir)) {
 		at = length == 1 && name[0] == '0' ? 0 : parse_pid(name, length);
 		return (at || name[0] == '0') && has_fd(dir->proc, at) ? inode_of(dir->proc, NODE_FD + at) : 0;
@@ -206,7 +234,7 @@ uint64_t place_child(const struct place *dir, const char *name, size_t length)
 	at = (uint32_t)(dir->node - table);
 	for (uint32_t i = 1; i < count; i++)
 		if (table[i].parent == at && is_name(&table[i], name, length))
-			return inode_of(dir->proc, i);
+			return inode_beside(dir, i);
 	if (dir->inode != PROC_ROOT_INODE)
 		return 0;
 	p = proc_by_pid(parse_pid(name, length));
@@ -250,13 +278,13 @@ static void entry_set(struct entry *e, uint64_t inode, const char *name, enum no
 static bool node_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
 {
 	uint32_t count, at;
-	const struct node *table = table_of(dir->proc, &count);
+	const struct node *table = table_of(dir, &count);
 
 	at = (uint32_t)(dir->node - table);
 	for (uint64_t i = *cursor - CURSOR_FIRST_NODE; i < count; i++) {
 		if (i == 0 || table[i].parent != at)
 			continue;
-		entry_set(out, inode_of(dir->proc, (uint32_t)i), table[i].name, table[i].type);
+		entry_set(out, inode_beside(dir, (uint32_t)i), table[i].name, table[i].type);
 		*cursor = i + 1 + CURSOR_FIRST_NODE;
 		return true;
 	}
@@ -295,6 +323,19 @@ static bool fd_entry(const struct place *dir, uint64_t *cursor, struct entry *ou
 	return true;
 }
 
+static bool task_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
+{
+	uint32_t tid = thread_next(dir->proc, (uint32_t)*cursor - CURSOR_FIRST_NODE);
+	char name[16];
+
+	if (!tid)
+		return false;
+	snprintf(name, sizeof(name), "%u", tid);
+	entry_set(out, thread_inode(tid, 0), name, NODE_DIR);
+	*cursor = (uint64_t)tid + 1 + CURSOR_FIRST_NODE;
+	return true;
+}
+
 bool place_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
 {
 	if (*cursor < CURSOR_FIRST_NODE) {
@@ -306,6 +347,8 @@ bool place_entry(const struct place *dir, uint64_t *cursor, struct entry *out)
 	}
 	if (place_is_fd_dir(dir))
 		return fd_entry(dir, cursor, out);
+	if (place_is_task_dir(dir))
+		return task_entry(dir, cursor, out);
 	if (*cursor < CURSOR_FIRST_PID && node_entry(dir, cursor, out))
 		return true;
 	return dir->inode == PROC_ROOT_INODE && pid_entry(cursor, out);

@@ -58,6 +58,24 @@ uint32_t thread_number(const struct proc *p, uint32_t tid)
 	return t ? t->number : 0;
 }
 
+uint32_t thread_next(const struct proc *p, uint32_t from)
+{
+	uint32_t next = p->ids.pid >= from ? p->ids.pid : 0;
+
+	for_each_thread(t)
+		if (t->proc == p && t->tid >= from && (!next || t->tid < next))
+			next = t->tid;
+	return next;
+}
+
+struct proc *thread_owner(uint32_t tid)
+{
+	for_each_thread(t)
+		if (t->proc && t->tid == tid)
+			return proc_by_pid(t->proc->ids.pid);
+	return proc_by_pid(tid);
+}
+
 void threads_drop(const struct proc *p)
 {
 	for_each_thread(t)

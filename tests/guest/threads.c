@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* pthreads on clone and futex: mutexes, conditions, signals to threads, time-outs. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -179,6 +183,101 @@ static void owner_dies(void)
 	munmap(m, 4096);
 }
 
+static void *hold(void *m)
+{
+	pthread_mutex_lock(m);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* The same by SIGKILL, with somebody waiting for it: the owner sleeps, computes, or is another thread. */
+static void owner_is_killed(void)
+{
+	struct { pthread_mutex_t m; volatile int held; } *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t attr;
+	int status;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	for (int how = 0; how < 3; how++) {
+		pid_t owner, waiter;
+		pthread_t t;
+
+		s->held = 0;
+		CHECK(pthread_mutex_init(&s->m, &attr) == 0);
+		owner = fork();
+		if (owner == 0) {
+			if (how == 2)
+				pthread_create(&t, NULL, hold, &s->m);
+			else
+				pthread_mutex_lock(&s->m);
+			s->held = 1;
+			while (how == 1)
+				s->held = 1;
+			for (;;)
+				pause();
+		}
+		while (!s->held)
+			usleep(1000);
+		usleep(how == 2 ? 20000 : 0);
+		waiter = fork();
+		if (waiter == 0)
+			_exit(pthread_mutex_lock(&s->m) == EOWNERDEAD ? 7 : 8);
+		usleep(20000);
+		CHECK(kill(owner, SIGKILL) == 0);
+		CHECK(waitpid(owner, &status, 0) == owner && status == SIGKILL);
+		CHECK(waitpid(waiter, &status, 0) == waiter && status == 7 << 8);
+	}
+	munmap(s, 4096);
+}
+
+static pid_t other; // its number
+static void *be_listed(void *stop)
+{
+	__atomic_store_n(&other, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
+	pthread_barrier_wait(stop);
+	return NULL;
+}
+
+/* /proc/N/task: a directory for each thread, with what its process tells. */
+static void listed(void)
+{
+	pthread_barrier_t stop;
+	char path[64], line[256] = "";
+	struct dirent *e;
+	pthread_t t;
+	int known = 0;
+	DIR *d;
+	FILE *f;
+
+	pthread_barrier_init(&stop, NULL, 2);
+	CHECK(pthread_create(&t, NULL, be_listed, &stop) == 0);
+	while (!__atomic_load_n(&other, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	d = opendir("/proc/self/task");
+	CHECK(d != NULL);
+	while (d && (e = readdir(d)))
+		known += e->d_name[0] == '.' || atoi(e->d_name) == getpid() || atoi(e->d_name) == other ? 1 : 100;
+	CHECK(known == 4);
+	closedir(d);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", other);
+	f = fopen(path, "r");
+	CHECK(f && fgets(line, sizeof(line), f) && atoi(line) == other);
+	fclose(f);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/../../comm", getpid(), other);
+	f = fopen(path, "r");
+	CHECK(f && fgets(line, sizeof(line), f) && strlen(line) > 1);
+	fclose(f);
+	snprintf(path, sizeof(path), "/proc/self/task/%d", other);
+	CHECK(chdir(path) == 0 && access("status", R_OK) == 0 && access("task", F_OK) == -1 && chdir("..") == 0 &&
+	      getcwd(line, sizeof(line)) && strstr(line, "/task") && chdir("/tmp") == 0);
+	pthread_barrier_wait(&stop);
+	pthread_join(t, NULL);
+	CHECK(access(path, F_OK) == -1 && access("/proc/self/task/1000000", F_OK) == -1);
+}
+
 int main(void)
 {
 	pthread_t t;
@@ -190,6 +289,8 @@ int main(void)
 	timeouts();
 	fork_in_thread();
 	owner_dies();
+	owner_is_killed();
+	listed();
 	CHECK(pthread_create(&t, NULL, leave, NULL) == 0);
 	pthread_exit(NULL); /* the first thread ends before the process does */
 }
