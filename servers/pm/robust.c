@@ -14,11 +14,20 @@
 /* As the C library keeps it: a list that leads back to its head, and what is being locked now. */
 struct robust_head { uint64_t next; int64_t offset; uint64_t pending; };
 
+/* Anonymous memory only: a file's page might have to be waited for. */
+static bool read_memory(const struct proc *p, uint64_t addr, void *to, uint64_t bytes)
+{
+	struct x_mem_region r;
+
+	return x_mem_query(p->process, addr, &r) >= 0 && r.start <= addr && r.end >= addr + bytes && !r.memory_koid &&
+	       x_space_copy(p->process, addr, to, bytes, 0) >= 0;
+}
+
 static bool thread_holds(const struct proc *p, const struct pers_thread_head *t)
 {
 	struct robust_head head;
 
-	return t->tid && t->robust_list && x_space_copy(p->process, t->robust_list, &head, sizeof(head), 0) >= 0 &&
+	return t->tid && t->robust_list && read_memory(p, t->robust_list, &head, sizeof(head)) &&
 	       (head.pending || (head.next & ~1ull) != t->robust_list);
 }
 
@@ -28,7 +37,7 @@ static bool any_held(const struct proc *p)
 	struct pers_thread_head t;
 
 	for (uint32_t slot = 0; slot < PERS_STACK_SLOTS; slot++) {
-		if (x_space_copy(p->process, PERS_STACK_TOP(slot) - PERS_STACK_BYTES, &t, sizeof(t), 0) < 0)
+		if (!read_memory(p, PERS_STACK_TOP(slot) - PERS_STACK_BYTES, &t, sizeof(t)))
 			break;
 		if (thread_holds(p, &t))
 			return true;
