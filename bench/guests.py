@@ -141,7 +141,7 @@ class Xinim(System):
         script.write_text(job + "\n", encoding="utf-8")
         files = [f"{script}:/job"] + [f"{path}:{inside}" for path, inside in map(placed, programs)]
         flags = ["-cpu", CPU, *(exact_flags() if exact else []), *qemu]
-        return [str(ROOT / "xinim"), "exec", "--smp", str(smp), "--mem", str(mem), "--timeout", "3600",
+        return [str(ROOT / "xinim"), "exec", "--no-iommu", "--smp", str(smp), "--mem", str(mem), "--timeout", "3600",
                 *(["--rootfs"] if rootfs else []), *(["--append", append] if append else []),
                 *(word for file in files for word in ("--file", file)), "--qemu", shlex.join(flags), "--",
                 "echo BENCH-BEGIN; sh /job; echo BENCH-END"]

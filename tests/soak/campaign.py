@@ -16,7 +16,7 @@ class Campaign:
         self.name = name
 
     def options(self, random):
-        """More options for `./xinim exec` in this round, e.g. ["--iommu"]; random: seeded for the round."""
+        """More options for `./xinim exec` in this round, e.g. ["--no-iommu"]; random: seeded for the round."""
         del random
         return []
 

@@ -2,8 +2,8 @@
 /*
  * evil: a driver for QEMU's edu device (docs/specs/edu of QEMU) that abuses it.
  * Kernel command line: evil=dma lets the device write to memory that it was not
- * granted (where the kernel lies); evil=flood makes interrupts as fast as it can and never
- * receives. First it does one transfer that is allowed and checks it.
+ * granted (where the kernel lies); evil=spy lets it read there, and shows what it has
+ * read; evil=flood makes interrupts as fast as it can and never receives. First it does one transfer that is allowed and checks it.
  */
 #include "lib/c/string.h"
 #include "lib/dma/dma.h"
@@ -56,10 +56,16 @@ static void next(void *ctx)
 		server_log("allowed: %s", memcmp(buffer.virt, buffer.virt + 2048, 64) ? "LOST" : "arrived");
 		if (!strcmp(boot_option("evil"), "flood"))
 			flood();
-		transfer(EDU_BUFFER, FORBIDDEN, GO_TO_MEMORY);
+		if (!strcmp(boot_option("evil"), "spy"))
+			transfer(FORBIDDEN, EDU_BUFFER, 0);
+		else
+			transfer(EDU_BUFFER, FORBIDDEN, GO_TO_MEMORY);
+		break;
+	case 3:
+		transfer(EDU_BUFFER, buffer.iova + 2048, GO_TO_MEMORY);
 		break;
 	default:
-		server_log("nobody stops me");
+		server_log("nobody stops me: %s", memcmp(buffer.virt, buffer.virt + 2048, 64) ? "I have read it" : "written");
 		return;
 	}
 	timer_set(&timer, server_now_ns + TRANSFER_NS);

@@ -35,9 +35,8 @@ case $n in '') wrong "$threads threads on $disk $mode, seed $SEED: $(tail -1 $WO
 """
 
     def options(self, random):
-        kind, more = random.choice(["virtio", "ahci"]), random.choice([[], ["--iommu"]])
-        virtio = "virtio-blk-pci,drive=second" + (",disable-legacy=on,iommu_platform=on" if more else "")
-        device = {"virtio": virtio, "ahci": "ide-hd,drive=second,bus=ide.1"}[kind]
+        kind, more = random.choice(["virtio", "ahci"]), random.choice([["--no-iommu"], []])
+        device = {"virtio": "virtio-blk-pci,drive=second", "ahci": "ide-hd,drive=second,bus=ide.1"}[kind]
         return [*more, "--qemu", f"-blockdev driver=file,node-name=file2,filename={SECOND} "
                 f"-blockdev driver=raw,node-name=second,file=file2 -device {device}"]
 
