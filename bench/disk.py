@@ -99,7 +99,7 @@ def job(prefix, seconds, first, driver):
     return "\n".join([*lines, "rm -f /mnt/files/w; umount /mnt/files"]) + "\n"
 
 
-def disk(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None):
+def disk(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False):
     """Throughput of each kind of disk."""
     results = {}
     images = prepare()
@@ -113,7 +113,7 @@ def disk(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None):
         own = system.name == "XINIM" and prefix == "vd"  # its own disk is the first
         driver = ("virtio_blk.1" if own else "ahci") if system.name == "XINIM" else None
         text = system.run(job(prefix, seconds, 1 if own else 0, driver), programs(system), qemu=qemu, mem=1024, smp=smp,
-                          rootfs=True, append=os.environ.get("XINIM_BENCH_APPEND", "")).text
+                          rootfs=True, iommu=iommu, append=os.environ.get("XINIM_BENCH_APPEND", "")).text
         if log:
             print(text, file=log)
         found = reports(text)

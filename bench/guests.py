@@ -17,6 +17,10 @@ QEMU = os.environ.get("XINIM_QEMU", "qemu-system-x86_64")
 CPU = "max,-erms,-fsrm"
 LINUX_APPEND = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable clocksource=tsc"
 
+# As ./xinim --iommu has it.
+IOMMU = ["-device", "intel-iommu,intremap=on,aw-bits=48", "-global", "virtio-pci.disable-legacy=on",
+         "-global", "virtio-pci.iommu_platform=on"]
+
 
 class GuestError(Exception):
     """A guest did not do what was asked; the text has the end of its console."""
@@ -57,19 +61,20 @@ class System:
 
     name = begin = end = None
 
-    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs):
+    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs, iommu):
         raise NotImplementedError
 
     def run(self, job, programs=(), qemu=(), exact=False, smp=2, mem=512, timeout=300, wrap=(), while_running=None,
-            append="", rootfs=False):
+            append="", rootfs=False, iommu=False):
         """Run the shell script `job` with host programs (path or (path, guest path)) at hand.
 
         `wrap` stands before QEMU's command (ip netns exec ...). while_running(line)
         is called with each line of the job's output as it comes. `append` is XINIM's
         for the kernel's command line, as is `rootfs`: with Debian's programs on its disk.
+        `iommu`: VT-d is there, and used.
         """
         with tempfile.TemporaryDirectory(prefix="xinim-bench-") as workdir:
-            command = [*wrap, *self.command(workdir, job, programs, exact, smp, mem, qemu, append, rootfs)]
+            command = [*wrap, *self.command(workdir, job, programs, exact, smp, mem, qemu, append, rootfs, iommu)]
             started = time.monotonic()
             with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, cwd=ROOT) as guest:
@@ -115,7 +120,7 @@ class Linux(System):
         image = (PEER / "vmlinuz").read_bytes()
         self.version = image[0x200 + int.from_bytes(image[0x20e:0x210], "little"):].split(b" ", 1)[0].decode()
 
-    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs):
+    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs, iommu):
         files = {"job": (job + "\n").encode()}
         for path, inside in map(placed, programs):
             files[inside.lstrip("/")] = pathlib.Path(path).read_bytes()
@@ -124,7 +129,8 @@ class Linux(System):
         initrd.write_bytes(packed + b"\0" * (-len(packed) % 512) + cpio(files))
         return [QEMU, "-M", "q35", *(exact_flags() if exact else ["-accel", "tcg,thread=multi"]), "-cpu", CPU,
                 "-smp", str(smp), "-m", str(mem), "-kernel", str(PEER / "vmlinuz"), "-initrd", str(initrd),
-                "-append", LINUX_APPEND, "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio", *qemu]
+                "-append", LINUX_APPEND + (" intel_iommu=on" if iommu else ""), *(IOMMU if iommu else []),
+                "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio", *qemu]
 
 
 class Xinim(System):
@@ -136,12 +142,12 @@ class Xinim(System):
         header = (ROOT / "kernel/core/kernel.h").read_text(encoding="ascii")
         self.version = re.search(r'XINIM_VERSION "(.*)"', header)[1]
 
-    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs):
+    def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs, iommu):
         script = pathlib.Path(workdir, "job")
         script.write_text(job + "\n", encoding="utf-8")
         files = [f"{script}:/job"] + [f"{path}:{inside}" for path, inside in map(placed, programs)]
         flags = ["-cpu", CPU, *(exact_flags() if exact else []), *qemu]
-        return [str(ROOT / "xinim"), "exec", "--no-iommu", "--smp", str(smp), "--mem", str(mem), "--timeout", "3600",
+        return [str(ROOT / "xinim"), "exec", "--iommu" if iommu else "--no-iommu", "--smp", str(smp), "--mem", str(mem), "--timeout", "3600",
                 *(["--rootfs"] if rootfs else []), *(["--append", append] if append else []),
                 *(word for file in files for word in ("--file", file)), "--qemu", shlex.join(flags), "--",
                 "echo BENCH-BEGIN; sh /job; echo BENCH-END"]

@@ -109,7 +109,7 @@ def job(system):
             f"sleep 1; echo NET-READY\nnc -l -p {END_PORT} </dev/null >/dev/null\n")
 
 
-def net(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None):
+def net(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False):
     """Throughput, rates and times between host and guest, for each device."""
     results = {}
     programs = [guests.BUILD / "bench/replies"]
@@ -127,7 +127,7 @@ def net(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None):
                 measure(cable, name, seconds, results)
                 subprocess.run([*cable.inside, "timeout", "5", "/usr/bin/python3", "-c",
                                 f"import socket; socket.create_connection(('{GUEST}', {END_PORT})).close()"], check=False)
-            system.run(job(system), programs, mem=1024, smp=smp, wrap=cable.inside, while_running=follow,
+            system.run(job(system), programs, mem=1024, smp=smp, wrap=cable.inside, while_running=follow, iommu=iommu,
                        append="net.dhcp=off " + os.environ.get("XINIM_BENCH_APPEND", ""),
                        qemu=["-netdev", "tap,id=bench,ifname=tap0,script=no,downscript=no",
                              "-device", f"{DEVICES[name]},netdev=bench"])
