@@ -21,6 +21,8 @@
 /* msg.status of READ and WRITE of pipes: */
 #define FILE_PEEK 8    /* what is read stays; nothing there: -X_EAGAIN */
 #define FILE_NOWAIT 16 /* as if it were open with O_NONBLOCK; of SOCK_ACCEPT, too */
+/* msg.status of READ and WRITE: the caller has tried x_stream, and will again if told -X_EWAIT */
+#define FILE_STREAMS 32
 
 enum file_op {
 	FILE_READ = 0x100, /* win0 (write): data. -> status bytes. a[0] offset if FILE_AT */

@@ -329,6 +329,7 @@ struct x_dirty { /* x_mem_clean: the next run of dirty pages */
 #define X_FLOW_IN       0u /* which: */
 #define X_FLOW_OUT      1u
 #define X_FLOW_DATAGRAM 2u
+#define X_FLOW_PIPE     4u
 #define X_FLOW_LAST 1u /* no extents left: x_stream does not wait but says -X_EWAIT */
 #define X_FLOW_STOP 2u /* the extents that are left are the server's again, once that is told;
 			  x_stream says -X_EWAIT. So it begins. Ends with an entry without it */
@@ -339,6 +340,21 @@ struct x_flow_state {
 	uint64_t extents, bytes; /* moved, ever: whole extents; bytes */
 	uint64_t waiting;        /* extents that are left */
 	uint64_t stopped;        /* 1: nothing is moved any more */
+};
+
+/*
+ * A pipe (x_flow_pipe) is a flow of two objects of a port: what is written to one is read from the
+ * other. It has no extents, and an X_OUT_FLOW of the reader's starts it, empty, or stops it; so does the
+ * closure of an end. Of its state `extents` is the position of the first byte, `waiting` how many there are.
+ */
+#define X_PIPE_ATOMIC 4096u /* a write of up to so much goes in at once, or waits */
+
+struct x_flow_pipe {
+	uint64_t reader, writer;  /* objects */
+	uint64_t offset;          /* in the memory: where the n-th byte is, at offset + n % bytes */
+	uint32_t bytes;
+	uint32_t memory;          /* handle */
+	uint32_t nowait, pad;     /* as of x_flow_set */
 };
 
 struct x_flow_address { uint8_t bytes[28]; uint32_t length; }; /* of a datagram's sender */
@@ -692,7 +708,8 @@ struct x_boot_page {
 	S(proc_limits, 79) \
 	S(mem_advise, 80) \
 	S(flow_set, 81) \
-	S(flow_state, 82)
+	S(flow_state, 82) \
+	S(flow_pipe, 83)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

@@ -161,6 +161,9 @@ static inline int64_t x_stream_flow(x_handle_t h, uint32_t op, void *buf, uint64
  * -X_EINVAL: which, or a paged memory object. */
 static inline int64_t x_flow_set(x_handle_t port, uint64_t id, uint32_t which, x_handle_t memory, uint32_t nowait)
 { return X_CALL5(flow_set, port, id, which, memory, nowait); }
+/* Two objects of the port get a pipe between them, stopped and empty. Again: of other memory. */
+static inline int64_t x_flow_pipe(x_handle_t port, const struct x_flow_pipe *pipe)
+{ return X_CALL2(flow_pipe, port, pipe); }
 /* -X_ENOENT: no such object, or it has no such flow. */
 static inline int64_t x_flow_state(x_handle_t port, uint64_t id, uint32_t which, struct x_flow_state *state)
 { return X_CALL4(flow_state, port, id, which, state); }

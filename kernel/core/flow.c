@@ -13,31 +13,40 @@
  * The server is told (X_IN_FLOW) when enough has been moved since it was told
  * last, and when a stop is complete: after it nothing is moved any more.
  *
+ * A pipe is a flow that two objects of a server share: what programs write to one
+ * others read from the other, and the server has nothing to do with it until it is
+ * stopped, by the server or by the closure of an end. What is in it is the server's then.
+ *
  * The bytes are moved without the kernel lock. Meanwhile the flow is `busy`, and
- * others who want to move some wait for that; appending does not.
+ * others who want to move some the same way wait for that; appending does not.
  */
 #include "call.h"
 
 #define DATAGRAM_HEADER 4u /* OUT: u32 length, ahead of the data */
 
+enum { READS, WRITES }; /* which way a program moves bytes: an index */
+
 struct flow_extent { uint64_t offset; uint32_t bytes; };
 
 struct flow {
-	struct record *record;     /* that it is of */
+	struct record *record;     /* that it is of; of a pipe: to read from, NULL when that is gone */
+	struct record *writer;     /* of a pipe: the other end, in the same way */
 	struct memory *memory;     /* referenced */
 	struct item item;          /* X_IN_FLOW */
-	struct waitq waiting;      /* programs: for extents, or until it is not busy */
-	uint64_t appended, taken;  /* extents, ever: those between are in the ring */
+	struct waitq waiting[2];   /* programs, by what they want: for extents, or until it is not busy */
+	uint64_t appended, taken;  /* extents, ever: those between are in the ring. Of a pipe: bytes */
 	uint64_t bytes;            /* moved, ever */
 	uint64_t told;             /* taken + bytes, when the server was told */
 	uint64_t tell, timeout_ns;
+	uint64_t offset;           /* of a pipe: where its bytes are in the memory, and how many fit */
+	uint32_t size;
 	uint32_t which, mode;      /* X_FLOW_IN, ...; X_FLOW_LAST, X_FLOW_STOP */
 	uint32_t nowait;           /* status flags with which nobody waits */
 	uint32_t used;             /* bytes of the head extent, of a stream */
-	bool busy;
+	uint32_t busy;             /* bits: 1 << READS, 1 << WRITES */
 	bool stop_untold;
 	struct x_flow_address *from; /* by extent, of datagrams IN; else NULL */
-	struct flow_extent ring[X_FLOW_EXTENTS];
+	struct flow_extent ring[]; /* X_FLOW_EXTENTS; a pipe has none */
 };
 
 static bool is_out(const struct flow *f)
@@ -45,40 +54,88 @@ static bool is_out(const struct flow *f)
 	return f->which & X_FLOW_OUT;
 }
 
+static bool is_pipe(const struct flow *f)
+{
+	return f->which == X_FLOW_PIPE;
+}
+
 static bool is_empty(const struct flow *f)
 {
 	return f->taken == f->appended;
 }
 
+/* That a program can move `bytes`, or some of them: less than X_PIPE_ATOMIC go into a pipe at once or wait. */
+static bool is_ready(const struct flow *f, uint32_t way, uint64_t bytes)
+{
+	if (!is_pipe(f))
+		return !is_empty(f);
+	if (f->mode & X_FLOW_STOP)
+		return false;
+	return way == READS ? !is_empty(f) : f->size - (f->appended - f->taken) >= MIN(bytes, X_PIPE_ATOMIC);
+}
+
 uint32_t flows_ready(const struct record *r)
 {
-	const struct flow *in = r->flow[0], *out = r->flow[1];
+	const struct flow *in = r->flow[READS], *out = r->flow[WRITES];
 
-	return (in && !is_empty(in) ? X_READY_IN : 0) | (out && !is_empty(out) ? X_READY_OUT : 0);
+	return (in && is_ready(in, READS, 1) ? X_READY_IN : 0) |
+	       (out && is_ready(out, WRITES, X_PIPE_ATOMIC) ? X_READY_OUT : 0);
+}
+
+static void set_ready(struct record *r, uint32_t pulse)
+{
+	if (r)
+		record_set_ready(r, 0, 0, pulse);
+}
+
+/* The one as whose the server is told, or NULL. */
+static struct record *told_as(const struct flow *f)
+{
+	if (f->record && f->record->port)
+		return f->record;
+	return f->writer && f->writer->port ? f->writer : NULL;
 }
 
 void flows_forget(struct record *r)
 {
-	for (uint32_t i = 0; i < 2; i++)
-		if (r->flow[i])
-			port_unqueue(r->port, &r->flow[i]->item);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct flow *f = r->flow[i];
+		struct record *other = f ? f->record == r ? f->writer : f->record : NULL;
+
+		if (f && (!other || !other->port))
+			port_unqueue(r->port, &f->item);
+	}
+}
+
+static void wake(struct flow *f)
+{
+	waitq_wake_all(&f->waiting[READS], 0);
+	waitq_wake_all(&f->waiting[WRITES], 0);
 }
 
 void flows_wake(struct record *r)
 {
 	for (uint32_t i = 0; i < 2; i++)
 		if (r->flow[i])
-			waitq_wake_all(&r->flow[i]->waiting, 0);
+			wake(r->flow[i]);
 }
 
 void flows_destroy(struct record *r)
 {
 	for (uint32_t i = 0; i < 2; i++) {
-		if (!r->flow[i])
+		struct flow *f = r->flow[i];
+
+		if (!f)
 			continue;
-		object_unref(&r->flow[i]->memory->obj);
-		kfree(r->flow[i]->from);
-		kfree(r->flow[i]);
+		if (f->writer == r)
+			f->writer = NULL;
+		else
+			f->record = NULL;
+		if (f->record || f->writer)
+			continue;
+		object_unref(&f->memory->obj);
+		kfree(f->from);
+		kfree(f);
 	}
 }
 
@@ -86,9 +143,11 @@ void flows_destroy(struct record *r)
 
 static void flow_tell(struct flow *f)
 {
-	if (f->record->port && list_empty(&f->item.link) &&
-	    (f->stop_untold || f->taken + f->bytes - f->told >= f->tell))
-		port_queue(f->record->port, &f->item, false);
+	struct record *r = told_as(f);
+
+	if (r && list_empty(&f->item.link) &&
+	    (f->stop_untold || (!is_pipe(f) && f->taken + f->bytes - f->told >= f->tell)))
+		port_queue(r->port, &f->item, false);
 }
 
 static struct flow *flow_of(struct item *it)
@@ -117,14 +176,14 @@ void flow_deliver(struct item *it, struct x_in *in)
 	f->stop_untold = false;
 	f->told = f->taken + f->bytes;
 	fill_state(f, &s);
-	in->object = f->record->id;
+	in->object = told_as(f)->id;
 	in->msg.op = f->which;
 	memcpy(in->msg.a, &s, sizeof(s));
 }
 
 static struct flow *make(struct record *r, uint32_t which)
 {
-	struct flow *f = kzalloc(sizeof(*f));
+	struct flow *f = kzalloc(sizeof(*f) + (which == X_FLOW_PIPE ? 0 : X_FLOW_EXTENTS * sizeof(f->ring[0])));
 
 	if (f && which == (X_FLOW_IN | X_FLOW_DATAGRAM)) {
 		f->from = kzalloc(X_FLOW_EXTENTS * sizeof(*f->from));
@@ -141,7 +200,8 @@ static struct flow *make(struct record *r, uint32_t which)
 	f->tell = UINT64_MAX;
 	f->item.kind = X_IN_FLOW;
 	list_init(&f->item.link);
-	waitq_init(&f->waiting);
+	waitq_init(&f->waiting[READS]);
+	waitq_init(&f->waiting[WRITES]);
 	return f;
 }
 
@@ -178,6 +238,64 @@ int64_t sys_flow_set(uint32_t port, uint64_t id, uint32_t which, uint32_t memory
 	return 0;
 }
 
+/* The pipe that both are ends of, made if neither has a flow. */
+static int pipe_between(struct record *reader, struct record *writer, struct flow **out)
+{
+	struct flow *f;
+
+	if (!reader || !writer)
+		return -X_ENOENT;
+	if (reader == writer || reader->flow[READS] != writer->flow[WRITES])
+		return -X_EINVAL;
+	f = reader->flow[READS];
+	if (f) { /* again: it is stopped, or that was of an iteration that was undone */
+		*out = f;
+		return !is_pipe(f) ? -X_EINVAL : !(f->mode & X_FLOW_STOP) || f->busy ? -X_EEXIST : 0;
+	}
+	*out = f = make(reader, X_FLOW_PIPE);
+	if (!f)
+		return -X_ENOMEM;
+	f->writer = writer;
+	reader->flow[READS] = writer->flow[WRITES] = f;
+	return 0;
+}
+
+int64_t sys_flow_pipe(uint32_t port, uint64_t user_pipe)
+{
+	int err;
+	struct object *p, *o;
+	struct x_flow_pipe args;
+	struct memory *m;
+	struct flow *f = NULL;
+
+	if (copy_from_user(&args, user_pipe, sizeof(args)))
+		return -X_EFAULT;
+	o = handle_get(args.memory, X_TYPE_MEMORY, X_R_READ | X_R_WRITE, &err);
+	if (!o)
+		return err;
+	m = container_of(o, struct memory, obj);
+	p = handle_get(port, X_TYPE_PORT, X_R_RECEIVE, &err);
+	if (p) {
+		struct port *of = container_of(p, struct port, obj);
+		uint64_t end = m->pages * PAGE_SIZE;
+
+		err = !args.bytes || args.bytes > end || args.offset > end - args.bytes || (m->flags & X_MEM_PAGED) ? -X_EINVAL :
+		      pipe_between(record_find(of, args.reader), record_find(of, args.writer), &f);
+		object_unref(p);
+	}
+	if (err) {
+		object_unref(o);
+		return err;
+	}
+	if (f->memory)
+		object_unref(&f->memory->obj);
+	f->memory = m; /* takes over the reference */
+	f->offset = args.offset;
+	f->size = args.bytes;
+	f->nowait = args.nowait;
+	return 0;
+}
+
 int64_t sys_flow_state(uint32_t port, uint64_t id, uint32_t which, uint64_t user_state)
 {
 	int err;
@@ -197,7 +315,7 @@ int64_t sys_flow_state(uint32_t port, uint64_t id, uint32_t which, uint64_t user
 
 static uint32_t extents_of(const struct flow *f, const struct x_out *o)
 {
-	return MIN(o->msg.op, f->from ? 1u : X_FLOW_OUT_EXTENTS);
+	return MIN(o->msg.op, is_pipe(f) ? 0u : f->from ? 1u : X_FLOW_OUT_EXTENTS);
 }
 
 static int check_extent(const struct flow *f, uint64_t offset, uint64_t bytes)
@@ -225,17 +343,48 @@ int flow_check(struct port *p, const struct x_out *o)
 	return 0;
 }
 
-/* Nothing is moved any more: what is left in the ring is the server's again. */
+/* Nothing is moved any more: what is left in the ring, or the pipe, is the server's again. */
 static void stop(struct flow *f)
 {
 	f->mode |= X_FLOW_STOP;
 	if (!f->busy) {
-		f->appended = f->taken;
+		if (!is_pipe(f))
+			f->appended = f->taken;
 		f->used = 0;
 		f->stop_untold = true;
-		record_set_ready(f->record, 0, 0, 0);
+		set_ready(f->record, 0);
+		set_ready(f->writer, 0);
 		flow_tell(f);
 	}
+}
+
+void flows_closing(struct record *r)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		struct flow *f = r->flow[i];
+
+		if (f && is_pipe(f) && !(f->mode & X_FLOW_STOP)) {
+			stop(f);
+			wake(f);
+		}
+	}
+}
+
+/* Not if an end is gone by now: that it is stopped is told once more. */
+static void start_pipe(struct flow *f)
+{
+	if (!(f->mode & X_FLOW_STOP) || f->busy)
+		return;
+	if (!f->record || f->record->closing || !f->writer || f->writer->closing) {
+		f->appended = f->taken;
+		stop(f);
+		return;
+	}
+	f->mode = 0;
+	f->appended = f->taken = 0;
+	f->stop_untold = false;
+	set_ready(f->record, 0);
+	set_ready(f->writer, 0);
 }
 
 void flow_apply(struct port *p, const struct x_out *o)
@@ -251,6 +400,8 @@ void flow_apply(struct port *p, const struct x_out *o)
 	if (o->flags & X_FLOW_STOP) {
 		if (!(f->mode & X_FLOW_STOP))
 			stop(f);
+	} else if (is_pipe(f)) {
+		start_pipe(f);
 	} else {
 		f->mode = o->flags & X_FLOW_LAST;
 		if (count && (!is_out(f) || is_empty(f)))
@@ -268,7 +419,7 @@ void flow_apply(struct port *p, const struct x_out *o)
 		f->ring[f->appended++ % X_FLOW_EXTENTS] = (struct flow_extent){ offset, (uint32_t)bytes };
 	}
 	record_set_ready(r, 0, 0, pulse);
-	waitq_wake_all(&f->waiting, 0);
+	wake(f);
 	flow_tell(f);
 }
 
@@ -332,35 +483,73 @@ static int64_t move_datagram(struct flow *f, uint64_t buf, uint64_t len, uint64_
 	return is_out(f) ? n : e->bytes;
 }
 
-/* Until there is something to move, and nobody else does: 0. */
-static int64_t await(struct flow *f, uint32_t op)
+static int64_t move_piped(struct flow *f, uint32_t way, uint64_t buf, uint64_t len)
 {
-	bool nowait = (op & (X_STREAM_NOWAIT | X_STREAM_GOES_ON)) || (f->record->status_flags & f->nowait);
+	uint64_t *at = way == WRITES ? &f->appended : &f->taken, held = f->appended - f->taken, done = 0;
+
+	len = MIN(len, way == WRITES ? f->size - held : held);
+	while (done < len) {
+		uint64_t from = *at % f->size, part = MIN(len - done, f->size - from);
+		int64_t n = stream_transfer(f->memory, buf + done, part, f->offset + from, way == WRITES);
+
+		if (n < 0)
+			return done ? (int64_t)done : n;
+		done += (uint64_t)n;
+		*at += (uint64_t)n;
+		if ((uint64_t)n < part)
+			break;
+	}
+	if (is_empty(f) && f->busy == 1u << READS) /* the next bytes go where caches are warm */
+		f->taken = f->appended = 0;
+	return (int64_t)done;
+}
+
+/* Until there is something to move, and nobody else does: 0. */
+static int64_t await(struct record *r, struct flow *f, uint32_t op, uint64_t len)
+{
+	bool nowait = (op & (X_STREAM_NOWAIT | X_STREAM_GOES_ON)) || (r->status_flags & f->nowait);
+	uint32_t way = op & X_STREAM_WRITE ? WRITES : READS;
 	uint64_t deadline = 0;
 
 	for (;;) {
+		bool busy = f->busy & 1u << way;
 		int err;
 
-		if ((f->mode & X_FLOW_STOP) || !f->record->port)
+		if ((f->mode & X_FLOW_STOP) || !r->port)
 			break;
-		if (!f->busy && !is_empty(f))
+		if (!busy && is_ready(f, way, len))
 			return 0;
-		if (!f->busy && (f->mode & X_FLOW_LAST))
+		if (!busy && (f->mode & X_FLOW_LAST))
 			break;
-		if (!f->busy && nowait)
+		if (!busy && nowait)
 			return -X_EAGAIN;
 		if (!deadline)
 			deadline = f->timeout_ns ? arch_time_ns() + f->timeout_ns : X_FOREVER;
-		err = thread_wait(&f->waiting, deadline, WAIT_INTERRUPTIBLE);
+		err = thread_wait(&f->waiting[way], deadline, WAIT_INTERRUPTIBLE);
 		if (err)
 			return err == -X_ETIMEDOUT ? -X_EAGAIN : err;
 	}
 	return op & X_STREAM_GOES_ON ? -X_EAGAIN : -X_EWAIT;
 }
 
+/* Those at the other end of a pipe can go on, maybe. */
+static void tell_other_end(struct flow *f, uint32_t way, bool had_room)
+{
+	bool room = is_ready(f, WRITES, X_PIPE_ATOMIC);
+
+	if (way == WRITES) {
+		set_ready(f->record, X_READY_IN);
+		waitq_wake_all(&f->waiting[READS], 0);
+	} else if (room) {
+		set_ready(f->writer, had_room ? 0 : X_READY_OUT);
+		waitq_wake_all(&f->waiting[WRITES], 0);
+	}
+}
+
 int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uint64_t from)
 {
-	struct flow *f = r->flow[!!(op & X_STREAM_WRITE)];
+	uint32_t way = op & X_STREAM_WRITE ? WRITES : READS;
+	struct flow *f = r->flow[way];
 	/* read(2) of no bytes takes no datagram, recv(2) does; each sends one. */
 	bool empty = op & (X_STREAM_FLOW | X_STREAM_WRITE);
 	struct handle held;
@@ -370,17 +559,21 @@ int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uin
 	    (!len && !(empty && (f->which & X_FLOW_DATAGRAM))))
 		return -X_EWAIT;
 	held = handle_hold(&r->obj, 0); /* as calls do: its closure comes behind us */
-	n = await(f, op);
+	n = await(r, f, op, len);
 	if (!n) {
-		f->busy = true;
-		n = f->which & X_FLOW_DATAGRAM ? move_datagram(f, buf, len, from)
-					       : move_stream(f, buf, MIN(len, X_STREAM_MAX));
-		f->busy = false;
+		bool had_room = is_ready(f, WRITES, X_PIPE_ATOMIC);
+
+		f->busy |= 1u << way;
+		n = f->which & X_FLOW_DATAGRAM ? move_datagram(f, buf, len, from) :
+		    is_pipe(f) ? move_piped(f, way, buf, MIN(len, X_STREAM_MAX)) : move_stream(f, buf, MIN(len, X_STREAM_MAX));
+		f->busy &= ~(1u << way);
 		if (f->mode & X_FLOW_STOP)
 			stop(f);
-		if (is_empty(f))
+		if (!is_ready(f, way, X_PIPE_ATOMIC))
 			record_set_ready(r, 0, 0, 0);
-		waitq_wake_all(&f->waiting, 0);
+		waitq_wake_all(&f->waiting[way], 0);
+		if (is_pipe(f))
+			tell_other_end(f, way, had_room);
 		flow_tell(f);
 	}
 	handle_drop(held);

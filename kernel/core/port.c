@@ -29,6 +29,7 @@ static void record_unhandled(struct object *o)
 	if (!r->port || r->closing)
 		return;
 	r->closing = true;
+	flows_closing(r);
 	object_ref(o); /* until acknowledged */
 	if (r->flags & X_MINT_QUIET)
 		port_queue_quietly(r->port, &r->closure);

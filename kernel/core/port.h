@@ -159,6 +159,7 @@ int64_t sys_port_dirty(uint32_t port, uint64_t limit, uint64_t user_id);
 /* flow.c */
 int64_t sys_flow_set(uint32_t port, uint64_t id, uint32_t which, uint32_t memory, uint32_t nowait);
 int64_t sys_flow_state(uint32_t port, uint64_t id, uint32_t which, uint64_t user_state);
+int64_t sys_flow_pipe(uint32_t port, uint64_t user_pipe);
 int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uint64_t from);
 int flow_check(struct port *p, const struct x_out *o);         /* X_OUT_FLOW */
 void flow_apply(struct port *p, const struct x_out *o);
@@ -167,6 +168,7 @@ void flow_settled(struct item *it);                            /* its delivery h
 uint32_t flows_ready(const struct record *r);
 void flows_wake(struct record *r);     /* it has become stale */
 void flows_forget(struct record *r);   /* it leaves its port: nothing is to be told any more */
+void flows_closing(struct record *r);  /* its last handle is gone */
 void flows_destroy(struct record *r);
 
 /* waitset.c */

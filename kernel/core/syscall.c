@@ -299,6 +299,7 @@ PASS3(port_dirty, sys_port_dirty)
 PASS5(stream_set, sys_stream_set)
 PASS5(flow_set, sys_flow_set)
 PASS4(flow_state, sys_flow_state)
+PASS2(flow_pipe, sys_flow_pipe)
 PASS5(waitset_ctl, sys_waitset_ctl)
 PASS5(waitset_wait, sys_waitset_wait)
 

@@ -44,8 +44,10 @@ static int64_t transfer_part(uint64_t fd, uint32_t op, uint64_t buf, uint64_t le
 	uint32_t way = (op == FILE_READ ? X_STREAM_READ | goes_on : X_STREAM_WRITE) | (flags & FILE_NOWAIT ? X_STREAM_NOWAIT : 0);
 	int64_t n, more;
 
+	if (flags & FILE_PEEK)
+		return transfer_by_call(fd, op, buf, len, offset, flags);
 	while ((n = x_stream((x_handle_t)fd, way, (void *)buf, len, offset)) == -X_EWAIT) {
-		n = transfer_by_call(fd, op, buf, len, offset, flags);
+		n = transfer_by_call(fd, op, buf, len, offset, flags | FILE_STREAMS);
 		if (n != -X_EWAIT) /* or there is something without a call by now */
 			return n;
 	}

@@ -2,8 +2,8 @@
 /*
  * Memory for what lies in pipes and sockets: blocks of 4 KiB to 1 MiB, powers
  * of two. A block given back is kept for the next of its size; where there is
- * none a larger one is split. Fresh memory comes in pieces of 64 KiB and more,
- * at most BUFFERS_TOTAL in all.
+ * none a larger one is split. Fresh ones come from a memory object of BUFFERS_TOTAL,
+ * in pieces of 64 KiB and more: only what was used once takes memory.
  *
  * The contents are payload: not logged, so not rolled back. Nothing of ours lies
  * in the blocks themselves, and one given back is not used again before the next
@@ -20,6 +20,7 @@ enum {
 
 static struct block {
 	uint8_t *at;
+	uint32_t offset;        /* in the memory */
 	uint64_t freed_epoch;   /* 0: long ago */
 	uint16_t next;          /* id, in the list of free ones of its order */
 	uint8_t order;
@@ -27,6 +28,7 @@ static struct block {
 static uint16_t free_blocks[ORDER_MAX + 1]; /* id, 0: none */
 static uint16_t blocks_used;
 static uint32_t total_bytes;
+static x_handle_t memory;
 
 static uint32_t order_of(uint32_t bytes)
 {
@@ -45,24 +47,24 @@ static void push(uint32_t id)
 	free_blocks[b->order] = (uint16_t)id;
 }
 
-static bool add(uint8_t *at, uint32_t order)
+static bool add(uint8_t *at, uint32_t offset, uint32_t order)
 {
 	if (blocks_used == BLOCKS_MAX)
 		return false;
-	blocks[blocks_used] = (struct block){ .at = at, .order = (uint8_t)order };
+	blocks[blocks_used] = (struct block){ .at = at, .offset = offset, .order = (uint8_t)order };
 	push(++blocks_used);
 	return true;
 }
 
 static bool add_fresh(uint32_t order)
 {
-	uint32_t bytes = 1u << order;
-	void *at = bytes <= BUFFERS_TOTAL - total_bytes ? sys_memory(bytes) : NULL;
+	uint32_t bytes = 1u << order, offset = total_bytes;
+	void *at = bytes <= BUFFERS_TOTAL - total_bytes ? sys_map(memory, offset, bytes) : NULL;
 
 	if (!at)
 		return false;
 	total_bytes += bytes;
-	return add(at, order);
+	return add(at, offset, order);
 }
 
 static bool may_be_wanted(uint32_t id)
@@ -102,8 +104,13 @@ uint32_t buffer_get(uint32_t bytes)
 	if (!id)
 		return 0;
 	b = &blocks[id - 1];
-	while (b->order > order && add(b->at + (1u << (b->order - 1)), b->order - 1u))
+	while (b->order > order) {
+		uint32_t half = 1u << (b->order - 1);
+
+		if (!add(b->at + half, b->offset + half, b->order - 1u))
+			break;
 		b->order--;
+	}
 	return id;
 }
 
@@ -123,4 +130,23 @@ void buffer_put(uint32_t id)
 		return;
 	blocks[id - 1].freed_epoch = server_epoch();
 	push(id);
+}
+
+x_handle_t buffer_memory(void)
+{
+	return memory;
+}
+
+uint64_t buffer_offset(uint32_t id)
+{
+	return blocks[id - 1].offset;
+}
+
+void buffers_init(void)
+{
+	int64_t h = sys_memory(BUFFERS_TOTAL);
+
+	if (h < 0)
+		server_die("no memory for pipes");
+	memory = (x_handle_t)h;
 }

@@ -60,8 +60,15 @@ static void cancel(uint64_t call_id)
 		request_cancel(call_id);
 }
 
+static void flow(uint64_t object, uint32_t which, const struct x_flow_state *state)
+{
+	(void)which;    /* there are only those of pipes */
+	pipe_flow(object, state);
+}
+
 static const struct server_ops ops = {
 	.call = call,
+	.flow = flow,
 	.closure = closure,
 	.cancel = cancel,
 	.batch_end = rights_settle,
@@ -70,6 +77,7 @@ static const struct server_ops ops = {
 void server_main(void)
 {
 	random_init();
+	buffers_init();
 	devfs_init();
 	mounts_init();
 	blockdev_init();

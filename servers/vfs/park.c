@@ -37,6 +37,7 @@ struct parked *park(const struct x_in *in, struct queue *q, uint64_t owner, uint
 	*w = (struct parked){
 		.call_id = in->id, .account = in->account, .owner = owner, .queue = q,
 		.bytes = bytes, .done = done, .op = in->msg.op, .flags = (uint32_t)in->msg.a[0],
+		.streams = in->msg.status & FILE_STREAMS,
 	};
 	if (q->last)
 		parked[q->last - 1].next = self;

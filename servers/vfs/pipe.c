@@ -13,6 +13,8 @@
  * comes, and a parked one keeps later ones behind it. Where a reader and a
  * writer are there at once, the kernel copies from one to the other: the ring
  * is only for what nobody waits for.
+ *
+ * All of that is for pipes that are used little, or oddly: pipe_flow.c has the others.
  */
 
 #include "servers/vfs/pipe.h"
@@ -37,6 +39,22 @@ static struct pipe_open *find(uint64_t id)
 	struct pipe_open *o = &opens[id % PIPE_OPENS_MAX];
 
 	return o->id == id ? o : NULL;
+}
+
+struct pipe *pipe_of(uint64_t object)
+{
+	struct pipe_open *o = find(object);
+
+	return o ? o->pipe : NULL;
+}
+
+uint64_t pipe_end(const struct pipe *p, uint32_t mode)
+{
+	const struct pipe_open *a = &opens[p->opens - 1], *b = a->next ? &opens[a->next - 1] : NULL;
+
+	if (!b || b->next || (a->mode | b->mode) != (PIPE_READS | PIPE_WRITES) || (a->mode & b->mode))
+		return 0;
+	return a->mode == mode ? a->id : b->id;
 }
 
 static uint32_t side(const struct pipe_open *o, uint32_t mode)
@@ -93,12 +111,13 @@ static void open_free(struct pipe_open *o)
 static uint32_t levels(const struct pipe_open *o)
 {
 	const struct pipe *p = o->pipe;
+	bool ours = p->flow == PIPE_BY_CALL; /* else the kernel knows what can be read and written */
 	uint32_t now = 0;
 
 	if (o->mode & PIPE_READS)
-		now |= (p->ring.count ? X_READY_IN : 0) | (!p->writers && o->met_writer ? X_READY_HUP : 0);
+		now |= (ours && p->ring.count ? X_READY_IN : 0) | (!p->writers && o->met_writer ? X_READY_HUP : 0);
 	if (o->mode & PIPE_WRITES)
-		now |= (ring_room(&p->ring) >= PIPE_ATOMIC ? X_READY_OUT : 0) | (p->readers ? 0 : X_READY_ERR);
+		now |= (ours && ring_room(&p->ring) >= PIPE_ATOMIC ? X_READY_OUT : 0) | (p->readers ? 0 : X_READY_ERR);
 	return now;
 }
 
@@ -181,10 +200,13 @@ static void pump_readers(struct pipe *p)
 		parked_finish(w, p->ring.count ? feed(p, w->call_id, w->bytes) : 0);
 }
 
-static void pump(struct pipe *p)
+void pipe_pump(struct pipe *p)
 {
-	bool wrote = pump_writers(p);
+	bool wrote;
 
+	if (p->flow != PIPE_BY_CALL)
+		return;
+	wrote = pump_writers(p);
 	pump_readers(p);
 	wrote |= pump_writers(p);
 	pipe_tell(p, wrote);
@@ -192,30 +214,40 @@ static void pump(struct pipe *p)
 
 /* ---- read, write ---- */
 
-static bool never_waits(const struct x_in *in)
+bool pipe_never_waits(const struct x_in *in)
 {
 	return in->status_flags & F_O_NONBLOCK || in->msg.status & FILE_NOWAIT;
 }
 
-static int64_t peek_pipe(const struct pipe *p, const struct x_in *in, uint32_t bytes)
+static int64_t peek(const struct pipe *p, uint64_t call_id, uint32_t bytes)
 {
 	uint32_t count = p->ring.count;
 
 	if (!bytes || (!count && !p->writers))
 		return 0;
-	return count ? ring_peek(&p->ring, 0, in->id, 0, 0, bytes < count ? bytes : count) : -X_EAGAIN;
+	return count ? ring_peek(&p->ring, 0, call_id, 0, 0, bytes < count ? bytes : count) : -X_EAGAIN;
 }
 
-static void read_pipe(struct pipe *p, const struct x_in *in)
+/* Now, or when the flow has stopped. */
+static void now_or_later(struct pipe *p, const struct x_in *in, uint32_t bytes)
 {
-	uint32_t bytes = in_window(in, 0, X_WIN_WRITE);
+	struct parked now = { .call_id = in->id, .op = in->msg.op, .flags = (uint32_t)in->msg.a[0], .bytes = bytes };
 
-	if (in->msg.status & FILE_PEEK) {
-		out_status(in->id, peek_pipe(p, in, bytes));
-		return;
-	}
+	if (pipe_leave(p))
+		out_status(in->id, pipe_later(p, &now));
+	else if (!park(in, &p->later, in->object, bytes, 0))
+		out_status(in->id, -X_EAGAIN);
+}
 
-	if (!bytes || (!p->ring.count && !p->writers)) {
+static void peek_pipe(struct pipe *p, const struct x_in *in, uint32_t bytes)
+{
+	p->calls = PIPE_NO_FLOW; /* whoever peeks will again */
+	now_or_later(p, in, bytes);
+}
+
+static void read_ring(struct pipe *p, const struct x_in *in, uint32_t bytes)
+{
+	if (!p->ring.count && !p->writers) {
 		out_status(in->id, 0);
 	} else if (p->ring.count && !p->reading.first) {
 		if (p->writing.first)
@@ -223,11 +255,22 @@ static void read_pipe(struct pipe *p, const struct x_in *in)
 		else
 			ring_answer(&p->ring, in->id, bytes);
 		pipe_tell(p, p->writing.first ? pump_writers(p) : false);
-	} else if (never_waits(in) || !park(in, &p->reading, in->object, bytes, 0)) {
+	} else if (pipe_never_waits(in) || !park(in, &p->reading, in->object, bytes, 0)) {
 		out_status(in->id, -X_EAGAIN);
 	}
 }
 
+static void read_pipe(struct pipe *p, const struct x_in *in)
+{
+	uint32_t bytes = in_window(in, 0, X_WIN_WRITE);
+
+	if (in->msg.status & FILE_PEEK)
+		peek_pipe(p, in, bytes);
+	else if (!bytes)
+		out_status(in->id, 0);
+	else if (!pipe_by_kernel(p, in, bytes))
+		read_ring(p, in, bytes);
+}
 /* To readers that wait, which is when the ring is empty. */
 static int64_t hand_over(struct pipe *p, const struct x_in *in, uint32_t bytes)
 {
@@ -248,11 +291,17 @@ static int64_t hand_over(struct pipe *p, const struct x_in *in, uint32_t bytes)
 static void write_pipe(struct pipe *p, const struct x_in *in)
 {
 	uint32_t bytes = in_window(in, 0, X_WIN_READ);
-	bool blocks = !never_waits(in);
+	bool blocks = !pipe_never_waits(in);
 	int64_t done = 0, put = 0;
 
-	if (!p->readers || !bytes) {
-		out_status(in->id, bytes ? -X_EPIPE : 0);
+	if (!bytes) {
+		out_status(in->id, 0);
+		return;
+	}
+	if (pipe_by_kernel(p, in, bytes))
+		return;
+	if (!p->readers) {
+		out_status(in->id, -X_EPIPE);
 		return;
 	}
 	if (!p->writing.first)
@@ -286,11 +335,17 @@ static void stat_pipe(const struct pipe *p, const struct x_in *in)
 				   -X_EFAULT : 0);
 }
 
-static int64_t ioctl_pipe(const struct pipe *p, const struct x_in *in)
+static int64_t ioctl_pipe(struct pipe *p, const struct x_in *in)
 {
+	struct x_flow_state state = { 0 };
+	uint32_t count;
+
 	if (in->msg.a[0] != IOCTL_FIONREAD)
 		return -X_ENOTTY;
-	return window_write(in->id, 0, 0, &p->ring.count, 4) < 4 ? -X_EFAULT : 0;
+	if (!pipe_settle(p))
+		sys_flow_state(p->flow_id, &state);
+	count = p->ring.count + (uint32_t)state.waiting;
+	return window_write(in->id, 0, 0, &count, 4) < 4 ? -X_EFAULT : 0;
 }
 
 static int64_t statfs_pipe(const struct x_in *in)
@@ -300,24 +355,34 @@ static int64_t statfs_pipe(const struct x_in *in)
 	return window_write(in->id, 0, 0, &fs, sizeof(fs)) < (int64_t)sizeof(fs) ? -X_EFAULT : 0;
 }
 
-/* Asked (0) or set, rounded up to a power of two (fcntl(2), F_SETPIPE_SZ). */
-static int64_t size_pipe(struct pipe *p, const struct x_in *in)
+/* Rounded up to a power of two (fcntl(2), F_SETPIPE_SZ). */
+static int64_t set_size(struct pipe *p, uint32_t want)
 {
-	uint64_t want = in->msg.a[0];
 	uint32_t bytes = PIPE_ATOMIC;
 	int64_t status;
 
-	if (!want)
-		return p->ring.capacity;
-	if (want > PIPE_BYTES_MAX)
-		return -X_EPERM;
 	while (bytes < want)
 		bytes *= 2;
 	status = ring_resize(&p->ring, bytes);
 	if (status)
 		return status;
-	pump(p);
+	pipe_pump(p);
 	return bytes;
+}
+
+int64_t pipe_later(struct pipe *p, const struct parked *w)
+{
+	return w->op == FILE_PIPE_SIZE ? set_size(p, w->flags) : peek(p, w->call_id, w->bytes);
+}
+
+static void size_pipe(struct pipe *p, const struct x_in *in)
+{
+	if (in->msg.a[0] > PIPE_BYTES_MAX)
+		out_status(in->id, -X_EPERM);
+	else if (in->msg.a[0])
+		now_or_later(p, in, 0);
+	else
+		out_status(in->id, (int32_t)p->ring.capacity);
 }
 
 static int64_t other_call(struct pipe *p, const struct x_in *in)
@@ -326,7 +391,6 @@ static int64_t other_call(struct pipe *p, const struct x_in *in)
 	case FILE_READ: case FILE_WRITE: return -X_EBADF;       /* of the other end */
 	case FILE_IOCTL: return ioctl_pipe(p, in);
 	case FILE_STATFS: return statfs_pipe(in);
-	case FILE_PIPE_SIZE: return size_pipe(p, in);
 	case FILE_SYNC: case FILE_TRUNCATE: return -X_EINVAL;
 	case FILE_SETATTR: return 0;
 	default: return file_default(in->msg.op);
@@ -349,6 +413,8 @@ void pipe_call(const struct x_in *in)
 		write_pipe(o->pipe, in);
 	else if (in->msg.op == FILE_STAT)
 		stat_pipe(o->pipe, in);
+	else if (in->msg.op == FILE_PIPE_SIZE)
+		size_pipe(o->pipe, in);
 	else
 		out_status(in->id, other_call(o->pipe, in));
 }
@@ -395,6 +461,7 @@ int64_t pipe_open_object(struct pipe *p, uint32_t mode, uint32_t status_flags)
 
 	if (!o)
 		return -X_ENFILE;
+	pipe_leave(p);
 	o->met_writer = p->writers != 0;
 	o->ready = levels(o);
 	handle = sys_mint(o->id, 0, o->ready, status_flags);
@@ -459,9 +526,10 @@ void pipe_closed(uint64_t id)
 
 	if (!o)
 		return;
+	pipe_leave(p); /* the kernel knows of the closure, too: it has stopped, or is about to */
 	open_free(o);
 	if (p->used)
-		pump(p);
+		pipe_pump(p);
 }
 
 /* The caller of a parked call wants to go: with what is done, or empty-handed. */
@@ -472,6 +540,6 @@ bool pipe_cancel(struct parked *w)
 	if (!o)
 		return false;
 	parked_finish(w, w->done ? (int64_t)w->done : -X_EINTR);
-	pump(o->pipe); /* a shorter one behind it may fit */
+	pipe_pump(o->pipe); /* a shorter one behind it may fit */
 	return true;
 }

@@ -186,6 +186,20 @@ void ring_answer(struct ring *r, uint64_t call_id, uint32_t bytes)
 	out->copy_len = bytes;
 }
 
+bool ring_reserve(struct ring *r)
+{
+	return (r->buffer && buffer_bytes(r->buffer) == r->capacity) || move_to(r, r->capacity);
+}
+
+void ring_is(struct ring *r, uint32_t head, uint32_t count)
+{
+	r->head = head;
+	r->count = count;
+	r->held = 0;
+	if (!count && r->buffer)
+		let_go(r);
+}
+
 int64_t ring_resize(struct ring *r, uint32_t capacity)
 {
 	if (capacity < r->count)

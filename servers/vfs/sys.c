@@ -44,14 +44,31 @@ int64_t sys_handle_flags(x_handle_t h)
 	return x_object_ctl(h, X_OBJ_GET_FLAGS, 0);
 }
 
-void *sys_memory(uint32_t bytes)
+int64_t sys_memory(uint32_t bytes)
+{
+	struct x_mem_create create = { .bytes = bytes };
+
+	return x_mem_create(&create);
+}
+
+void *sys_map(x_handle_t memory, uint32_t offset, uint32_t bytes)
 {
 	struct x_mem_map map = {
-		.space = X_SELF, .memory = X_NO_HANDLE, .len = bytes, .prot = X_PROT_READ | X_PROT_WRITE,
+		.space = X_SELF, .memory = memory, .offset = offset, .len = bytes, .prot = X_PROT_READ | X_PROT_WRITE,
 	};
 	int64_t at = x_mem_map(&map);
 
 	return at < 0 ? NULL : (void *)at;
+}
+
+int64_t sys_flow_pipe(const struct x_flow_pipe *pipe)
+{
+	return x_flow_pipe(server_port, pipe);
+}
+
+int64_t sys_flow_state(uint64_t object, struct x_flow_state *state)
+{
+	return x_flow_state(server_port, object, X_FLOW_PIPE, state);
 }
 
 uint64_t sys_realtime_ns(void)

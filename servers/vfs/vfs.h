@@ -409,6 +409,7 @@ void pipe_create(const struct x_in *in, const struct session *s);
 void pipe_call(const struct x_in *in);
 void pipe_closed(uint64_t id);
 bool pipe_cancel(struct parked *w);
+void pipe_flow(uint64_t object, const struct x_flow_state *state); /* X_IN_FLOW */
 /* One more open of the pipe with that st_ino: a handle, or an error. */
 int64_t pipe_reopen(uint64_t ino, uint32_t flags);
 /* The place is held by the request. Answers through the request, or later. */
@@ -448,6 +449,7 @@ struct parked {                 /* a call that waits */
 	uint32_t bytes, done;   /* of its window */
 	uint32_t op, flags;     /* of the call, msg.a[0] */
 	uint16_t next;          /* in its queue */
+	bool streams;           /* FILE_STREAMS */
 	/* UNIX sockets: */
 	uint16_t rights;
 	uint32_t control;       /* descriptors wanted */
@@ -467,6 +469,9 @@ uint32_t buffer_get(uint32_t bytes);            /* at most 1 MiB; an id, 0: no m
 uint8_t *buffer_at(uint32_t id);
 uint32_t buffer_bytes(uint32_t id);
 void buffer_put(uint32_t id);                   /* 0 is fine */
+void buffers_init(void);
+x_handle_t buffer_memory(void);                 /* the memory object of all, and where in it one lies: */
+uint64_t buffer_offset(uint32_t id);
 
 struct ring {
 	uint32_t capacity;      /* power of two; given by the owner */
@@ -488,6 +493,8 @@ void ring_free(struct ring *r);                 /* its owner ends */
 void ring_cut(struct ring *r, uint32_t bytes);  /* the last ones put */
 /* Takes into window 0 of a call and answers it with how many. */
 void ring_answer(struct ring *r, uint64_t call_id, uint32_t bytes);
+bool ring_reserve(struct ring *r);              /* memory for all of its capacity */
+void ring_is(struct ring *r, uint32_t head, uint32_t count); /* others have used its buffer */
 int64_t ring_resize(struct ring *r, uint32_t capacity); /* -X_EBUSY: holds more */
 
 /* ---- unix_rights.c ------------------------------------------------------------------------ */
@@ -502,6 +509,8 @@ void random_mix(const void *data, size_t bytes);
 void random_bytes(void *out, size_t bytes);
 
 int64_t sys_mint(uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags);
+int64_t sys_flow_pipe(const struct x_flow_pipe *pipe); /* x_flow_pipe() and x_flow_state() of our port */
+int64_t sys_flow_state(uint64_t object, struct x_flow_state *state);
 uint64_t sys_realtime_ns(void);
 /* Window 0 of one call to window 0 of another: bytes moved, or an error. */
 int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint32_t bytes);
@@ -509,7 +518,8 @@ uint64_t sys_handle_koid(x_handle_t h);         /* 0: no such handle */
 uint32_t sys_handle_refs(x_handle_t h);
 int64_t sys_handle_dup(x_handle_t h);
 int64_t sys_handle_flags(x_handle_t h);         /* status flags of an open file */
-void *sys_memory(uint32_t bytes);               /* zeroed pages, NULL: none */
+int64_t sys_memory(uint32_t bytes);             /* a memory object of zeroed pages; or an error */
+void *sys_map(x_handle_t memory, uint32_t offset, uint32_t bytes); /* some of them, NULL: no memory */
 void sys_entropy(uint64_t out[8]);
 
 #endif

@@ -77,6 +77,16 @@ def test_signals_come_once(guest, root):
     assert restarted(text, "pm") >= 20, text
 
 
+def test_pipes_go_on_while_vfs_dies(guest, root):
+    """What the kernel carries has nothing to do with vfs; what changes hands meanwhile is lost nowhere."""
+    subprocess.run(["make", "-s", "build/guest/pipeflow"], cwd=root, check=True)
+    text = guest("(while :; do /bin/svc kill vfs; usleep 70000; done) >/dev/null 2>&1 & killer=$!;"
+                 "for i in 1 2 3; do /pipeflow 16; done; kill $killer; usleep 300000; /bin/svc status vfs",
+                 file=f"{root}/build/guest/pipeflow:/pipeflow").text
+    assert text.count("all right") == 3 and "WRONG" not in text, text
+    assert restarted(text, "vfs") >= 4, text
+
+
 def test_every_store_is_logged(guest):
     """The servers compare, at each commit, what undoing their logs would give with copies."""
     text = session(guest, SERVERS, fault="inject $s verify; sleep 1000", rounds=4)

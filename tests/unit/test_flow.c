@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Flows: a process is server and program at once, step by step; and two programs that
- * read a stream whose server dies and goes on.
+ * Flows: a process is server and program at once, step by step; two programs that
+ * read a stream whose server dies and goes on; and a pipe that its server stops again and again.
  */
 // sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
@@ -217,6 +217,124 @@ static void datagrams(void)
 	assert_int_equal(state_of(X_FLOW_OUT).extents, 2);
 }
 
+/* ---- pipes ---- */
+
+static uint32_t reading, writing; /* handles */
+
+static int64_t from_pipe(void *buf, uint64_t len, uint32_t flags)
+{
+	return sys_stream(reading, X_STREAM_READ | flags, (uint64_t)buf, len, -1, 0);
+}
+
+static int64_t to_pipe(const void *buf, uint64_t len, uint32_t flags)
+{
+	return sys_stream(writing, X_STREAM_WRITE | flags, (uint64_t)buf, len, -1, 0);
+}
+
+static int64_t make_pipe(uint64_t reader, uint64_t writer, uint64_t offset, uint32_t bytes)
+{
+	struct x_flow_pipe args = { reader, writer, offset, bytes, memory, 04000, 0 };
+
+	return sys_flow_pipe(port_slot, (uint64_t)&args);
+}
+
+static struct x_flow_state pipe_state(uint64_t id)
+{
+	struct x_flow_state s = { 0 };
+
+	assert_int_equal(sys_flow_state(port_slot, id, X_FLOW_PIPE, (uint64_t)&s), 0);
+	return s;
+}
+
+static struct x_out pipe_entry(uint64_t id, uint32_t mode)
+{
+	return (struct x_out){ .kind = X_OUT_FLOW, .id = id, .mask = X_FLOW_PIPE, .flags = mode };
+}
+
+static uint32_t readiness(uint32_t slot)
+{
+	return (uint32_t)sys_object_ctl(slot, X_OBJ_GET_READY, 0);
+}
+
+static void drop(uint32_t slot)
+{
+	struct handle h;
+
+	assert_int_equal(handle_remove(current_process(), slot, &h), 0);
+	handle_drop(h);
+}
+
+static void pipes(void)
+{
+	static char big[3 * PAGE_SIZE];
+	struct x_out o = pipe_entry(11, 0), stop = pipe_entry(11, X_FLOW_STOP), acks[2];
+	struct x_in in[4];
+	char buf[100];
+
+	reading = (uint32_t)sys_mint(port_slot, 11, 0, 0, 0);
+	writing = (uint32_t)sys_mint(port_slot, 12, 0, 0, 0);
+	while (commit(NULL, 0, in, 4))
+		;
+	assert_int_equal(make_pipe(11, 13, 0, 8192), -X_ENOENT);
+	assert_int_equal(make_pipe(11, 11, 0, 8192), -X_EINVAL);
+	assert_int_equal(make_pipe(11, 12, 0, 0), -X_EINVAL);
+	assert_int_equal(make_pipe(11, 12, ARENA_PAGES * PAGE_SIZE - 8191, 8192), -X_EINVAL);
+	assert_int_equal(make_pipe(11, 12, UINT64_MAX, 8192), -X_EINVAL);
+	assert_int_equal(make_pipe(11, 12, 0, 4096), 0);
+	assert_int_equal(make_pipe(11, 12, PAGE_SIZE, 8192), 0); /* again, after an iteration that was undone */
+	assert_int_equal(to_pipe("a", 1, 0), -X_EWAIT);
+	assert_int_equal(commit(&o, 1, NULL, 0), 0);
+	assert_int_equal(make_pipe(11, 12, 0, 4096), -X_EEXIST);
+	assert_int_equal(from_pipe(buf, 1, X_STREAM_WRITE), -X_EWAIT); /* the wrong end */
+	assert_int_equal(readiness(reading), 0);
+	assert_int_equal(readiness(writing), X_READY_OUT);
+	assert_int_equal(from_pipe(buf, 10, X_STREAM_NOWAIT), -X_EAGAIN);
+	sys_object_ctl(reading, X_OBJ_SET_FLAGS, 04000);
+	assert_int_equal(from_pipe(buf, 10, 0), -X_EAGAIN);
+
+	assert_int_equal(to_pipe("hello", 5, 0), 5);
+	assert_int_equal(readiness(reading), X_READY_IN);
+	assert_int_equal(from_pipe((void *)8, 3, 0), -X_EFAULT);
+	assert_int_equal(from_pipe(buf, 3, 0), 3);
+	assert_memory_equal(buf, "hel", 3);
+	assert_int_equal(pipe_state(11).waiting, 2);
+	memset(big, 'b', sizeof(big));
+	assert_int_equal(to_pipe(big, 4094, 0), 4094);
+	assert_int_equal(readiness(writing), X_READY_OUT); /* 4096 left */
+	assert_int_equal(to_pipe("x", 1, 0), 1);
+	assert_int_equal(readiness(writing), 0);
+	assert_int_equal(to_pipe(big, 4096, X_STREAM_NOWAIT), -X_EAGAIN); /* all of it or nothing */
+	assert_int_equal(from_pipe(buf, 2, 0), 2);
+	assert_int_equal(readiness(writing), X_READY_OUT);
+	assert_int_equal(to_pipe(big, sizeof(big), X_STREAM_NOWAIT), 8192 - 4095);
+	assert_int_equal(commit(NULL, 0, in, 4), 0); /* of all that the server hears nothing */
+
+	assert_int_equal(commit(&stop, 1, in, 4), 1);
+	assert_true(in[0].kind == X_IN_FLOW && in[0].object == 11 && in[0].msg.a[3]);
+	assert_int_equal(in[0].msg.a[2], 8192);
+	assert_int_equal(in[0].msg.a[0], 5);
+	assert_memory_equal(fake_arena + PAGE_SIZE + 5, "bbb", 3);
+	assert_int_equal(readiness(reading) | readiness(writing), 0);
+	assert_int_equal(from_pipe(buf, 2, 0), -X_EWAIT);
+	assert_int_equal(pipe_state(11).waiting, 8192);
+
+	assert_int_equal(commit(&o, 1, NULL, 0), 0); /* once more: it is empty */
+	assert_int_equal(to_pipe("again", 5, 0), 5);
+	drop(reading); /* an end is gone: nothing is written any more, and what is left is the server's */
+	assert_int_equal(to_pipe("y", 1, 0), -X_EWAIT);
+	assert_int_equal(commit(NULL, 0, in, 4), 2);
+	assert_true(in[0].kind == X_IN_FLOW && in[0].msg.a[2] == 5 && in[1].kind == X_IN_CLOSURE && in[1].object == 11);
+	acks[0] = o; /* too late: it does not begin, and that is told as the other end's */
+	acks[1] = (struct x_out){ .kind = X_OUT_CLOSURE_ACK, .id = 11 };
+	assert_int_equal(commit(acks, 2, in, 4), 1);
+	assert_true(in[0].kind == X_IN_FLOW && in[0].object == 12 && in[0].msg.a[3]);
+	assert_int_equal(to_pipe("y", 1, 0), -X_EWAIT);
+	drop(writing);
+	assert_int_equal(commit(NULL, 0, in, 4), 1);
+	acks[0] = (struct x_out){ .kind = X_OUT_CLOSURE_ACK, .id = 12 };
+	assert_int_equal(commit(acks, 1, NULL, 0), 0);
+}
+
 static void steps(struct thread *t)
 {
 	(void)t;
@@ -229,15 +347,14 @@ static void steps(struct thread *t)
 	{
 		struct x_in in[8];
 		struct x_out ack = { .kind = X_OUT_CLOSURE_ACK, .id = 7 };
-		struct handle h;
 
-		assert_int_equal(handle_remove(current_process(), object, &h), 0);
-		handle_drop(h);
+		drop(object);
 		while (commit(NULL, 0, in, 8))
 			;
 		assert_int_equal(commit(&ack, 1, NULL, 0), 0);
 	}
 	datagrams();
+	pipes();
 	left--;
 }
 
@@ -304,6 +421,87 @@ static void readers(struct thread *t)
 	left--;
 }
 
+/* ---- a pipe, and a server that stops it, takes what is left itself, and starts it again ---- */
+
+static uint64_t put_in, taken_out;
+
+static uint8_t nth(uint64_t n) { return (uint8_t)(n * 31 + (n >> 8)); }
+
+static void check_next(const uint8_t *data, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(data[i], nth(taken_out + i));
+	taken_out += n;
+}
+
+static void serve_pipe(void)
+{
+	struct x_out start = pipe_entry(21, 0), stop = pipe_entry(21, X_FLOW_STOP);
+	struct x_flow_state s;
+	struct x_in in[4];
+
+	writing = (uint32_t)sys_mint(port_slot, 22, 0, 0, 0);
+	assert_int_equal(make_pipe(21, 22, 3 * PAGE_SIZE, 8192), 0);
+	commit(NULL, 0, in, 4);
+	while (taken_out < TOTAL) {
+		commit(&start, 1, in, 4);
+		for (uint32_t i = fake_random(40); i; i--)
+			fake_user_mode();
+		commit(&stop, 1, in, 4);
+		while (!(s = pipe_state(21)).stopped) {
+			commit(NULL, 0, in, 4);
+			fake_user_mode();
+		}
+		for (uint64_t i = 0; i < s.waiting; i++)
+			check_next((uint8_t *)fake_arena + 3 * PAGE_SIZE + (s.extents + i) % 8192, 1);
+		if (fake_random(3) == 0)
+			port_undo(port, owner);
+	}
+}
+
+static void write_pipe(void)
+{
+	uint8_t buf[9000];
+
+	while (put_in < TOTAL) {
+		uint64_t want = MIN(1 + fake_random(sizeof(buf) - 1), TOTAL - put_in);
+		int64_t n;
+
+		for (uint64_t i = 0; i < want; i++)
+			buf[i] = nth(put_in + i);
+		n = writing ? to_pipe(buf, want, 0) : -X_EWAIT;
+		assert_true(n > 0 || n == -X_EWAIT);
+		assert_true(n < 0 || want > X_PIPE_ATOMIC || n == (int64_t)want);
+		put_in += n > 0 ? (uint64_t)n : 0;
+		fake_user_mode();
+	}
+}
+
+static void read_pipe(void)
+{
+	uint8_t buf[9000];
+
+	while (taken_out < TOTAL) {
+		int64_t n = from_pipe(buf, 1 + fake_random(sizeof(buf) - 1), 0);
+
+		assert_true(n > 0 || n == -X_EWAIT);
+		if (n > 0)
+			check_next(buf, (uint64_t)n);
+		fake_user_mode();
+	}
+}
+
+static void piping(struct thread *t)
+{
+	if (t->id == 1)
+		serve_pipe();
+	else if (t->id == 2)
+		write_pipe();
+	else
+		read_pipe();
+	left--;
+}
+
 /* ---- the test ---- */
 
 static void user(struct thread *t)
@@ -340,8 +538,10 @@ static void world(void (*body)(struct thread *t), uint32_t threads, uint64_t see
 
 		cpus[fake_cpu].current->process = owner; /* who mints */
 		object = (uint32_t)sys_mint(port_slot, 7, 0, 0, 0);
+		reading = (uint32_t)sys_mint(port_slot, 21, 0, 0, 0);
 		assert_int_equal(sys_flow_set(port_slot, 7, X_FLOW_IN, memory, 0), 0);
 		cpus[fake_cpu].current->process = &process_none;
+		record_find(port, 21)->born = UINT64_MAX;
 		r = record_find(port, 7);
 		r->born = UINT64_MAX; /* it is not undone */
 		port_commit_point(port);
@@ -388,9 +588,21 @@ static void test_deaths(void **state)
 	}
 }
 
+static void test_pipe(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		put_in = taken_out = 0;
+		writing = 0;
+		fake_blocking = 5;
+		world(piping, 3, seed);
+		assert_int_equal(put_in, taken_out);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_steps), cmocka_unit_test(test_deaths) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_steps), cmocka_unit_test(test_deaths), cmocka_unit_test(test_pipe) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,7 +200,7 @@ static void fill_out(struct x_out *o, uint64_t port)
 	default:
 		o->kind = X_OUT_FLOW;
 		o->id = 1 + fake_random(8);
-		o->mask = fake_random(4);
+		o->mask = fake_random(5);
 		o->flags = fake_random(4) ? 0 : fake_random(4);
 		o->value = fake_random(2) ? fake_random(1000000) : 0;
 		o->msg.op = o->flags & X_FLOW_STOP ? 0 : fake_random(o->mask == X_FLOW_DATAGRAM ? 2 : 4);
@@ -410,7 +410,14 @@ static void do_flow(void)
 		sys_flow_set(any_slot(X_TYPE_PORT, X_R_RECEIVE), fake_random(9), fake_random(4),
 			     any_slot(X_TYPE_MEMORY, 0), fake_random(3));
 		break;
-	case 3:
+	case 3: {
+		struct x_flow_pipe pipe = { fake_random(9), fake_random(9), fake_random(3) * PAGE_SIZE, fake_random(9000),
+					    any_slot(X_TYPE_MEMORY, 0), fake_random(3), 0 };
+
+		sys_flow_pipe(any_slot(X_TYPE_PORT, X_R_RECEIVE), (uint64_t)&pipe);
+		break;
+	}
+	case 4:
 		sys_flow_state(any_slot(X_TYPE_PORT, X_R_RECEIVE), fake_random(9), fake_random(5), (uint64_t)&state);
 		break;
 	default:

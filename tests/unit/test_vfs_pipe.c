@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pipes: order, atomicity, parking, closing, cancelling, readiness. */
-// sources: servers/vfs/ring.c servers/vfs/buffers.c lib/c/strlcpy.c
+/* Pipes: order, atomicity, parking, closing, cancelling, readiness; and what goes to the kernel and comes back. */
+// sources: servers/vfs/ring.c servers/vfs/buffers.c servers/vfs/pipe_flow.c lib/c/strlcpy.c
 #include "tests/unit/fake_ipc.h"
 #include "servers/vfs/park.c"
 #include "servers/vfs/pipe.c"
@@ -13,6 +13,14 @@ void close_handles(const struct x_in *in, unsigned from) { (void)in; (void)from;
 void hold_drop(struct place p) { (void)p; }
 void place_stat(const struct x_in *in, struct place p) { (void)p; out_status(in->id, 0); }
 
+static void stop_now(uint64_t as)
+{
+	fake_flow_busy = false;
+	fake_flow_state.stopped = 1;
+	pipe_flow(as, &fake_flow_state);
+	fake_fix_answers();
+}
+
 static bool cancelled(uint64_t call_id)
 {
 	struct parked *w = parked_find(call_id);
@@ -24,6 +32,7 @@ static const struct session owner = { .creds = { .uid = 3, .gid = 4 } };
 static uint64_t r, w;
 static uint32_t flags;
 static uint64_t account = 42;
+static bool streams;
 
 static int setup(void **state)
 {
@@ -34,6 +43,10 @@ static int setup(void **state)
 	fake_call_count = fake_ready_count = 0;
 	flags = 0;
 	account = 42;
+	fake_flow_busy = streams = false;
+	fake_epoch = 0;
+	if (!buffer_memory())
+		buffers_init();
 	c = fake_call_new(&in, 1, VFS_PIPE);
 	pipe_create(&in, &owner);
 	fake_fix_answers();
@@ -65,6 +78,7 @@ static struct fake_call *call(uint64_t object, uint32_t op, void *data, uint32_t
 		fake_window(c, &in, data, len, op == FILE_WRITE ? X_WIN_READ : X_WIN_WRITE);
 	in.status_flags = flags;
 	in.account = account;
+	in.msg.status |= streams ? FILE_STREAMS : 0;
 	pipe_call(&in);
 	fake_fix_answers();
 	return c;
@@ -339,6 +353,133 @@ static void test_rollback(void **state)
 	fake_epoch = 0;
 }
 
+/* As what programs write and read by the kernel: it is at offset + n % bytes of the memory. */
+static void kernel_has(const char *text, uint32_t at)
+{
+	for (uint32_t i = 0; text[i]; i++)
+		buffer_at(find(r)->pipe->ring.buffer)[(at + i) % fake_flow.bytes] = (uint8_t)text[i];
+	fake_flow_state = (struct x_flow_state){ .extents = at, .waiting = strlen(text) };
+}
+
+/* Until a call is answered that the kernel has it. */
+static void begin_flow(void)
+{
+	char buffer[4];
+
+	streams = true;
+	for (int i = 0; i < 20; i++) {
+		if (put("abc", 3)->msg.status == -X_EWAIT) {
+			assert_int_equal(put("abc", 3)->msg.status, -X_EWAIT); /* in the same iteration */
+			fake_epoch++;
+			return;
+		}
+		get(buffer, 3);
+	}
+	fail_msg("no flow");
+}
+
+static void test_flow(void **state)
+{
+	struct fake_call *waits, *size;
+	char buffer[16];
+	uint32_t count;
+	struct x_in in;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) { /* callers that know nothing of it */
+		assert_int_equal(put("abc", 3)->msg.status, 3);
+		assert_int_equal(get(buffer, 16)->msg.status, 3);
+	}
+	streams = true;
+	assert_int_equal(put("old", 3)->msg.status, 3);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(call(r, FILE_SYNC, NULL, 0)->msg.status, -X_EINVAL);
+	assert_int_equal(get(buffer, 16)->msg.status, 3);
+	begin_flow();
+	assert_true(fake_flow.reader == r && fake_flow.writer == w && fake_flow.bytes == PIPE_BYTES && fake_flow.nowait == F_O_NONBLOCK);
+	assert_int_equal(fake_flow.offset, buffer_offset(find(r)->pipe->ring.buffer));
+	assert_int_equal(told(r) | told(w), 0); /* of what they can do the kernel knows */
+	assert_int_equal(get(buffer, 16)->msg.status, -X_EWAIT);
+	assert_int_equal(get(buffer, 0)->msg.status, 0);
+	kernel_has("hello", 65534);
+	waits = fake_call_new(&in, r, FILE_IOCTL);
+	in.msg.a[0] = IOCTL_FIONREAD;
+	fake_window(waits, &in, &count, 4, X_WIN_WRITE);
+	pipe_call(&in);
+	fake_fix_answers();
+	assert_int_equal(count, 5);
+
+	/* A call that does not stream ends it: served when the kernel has stopped. */
+	streams = false;
+	fake_flow_busy = true;
+	waits = get(buffer, 16);
+	size = fake_call_new(&in, r, FILE_PIPE_SIZE);
+	in.msg.a[0] = 1 << 17;
+	pipe_call(&in);
+	fake_fix_answers();
+	assert_int_equal(waits->answers + size->answers, 0);
+	flags = F_O_NONBLOCK;
+	assert_int_equal(put("x", 1)->msg.status, -X_EAGAIN);
+	flags = 0;
+	stop_now(r);
+	assert_int_equal(size->msg.status, 1 << 17);
+	assert_int_equal(waits->msg.status, 5);
+	assert_memory_equal(buffer, "hello", 5);
+	assert_int_equal(told(w), X_READY_OUT);
+}
+
+static void test_flow_closed(void **state)
+{
+	char buffer[16];
+
+	(void)state;
+	begin_flow();
+	kernel_has("left", 100);
+	fake_flow_state.stopped = 1; /* as the kernel does by itself */
+	closed(w);
+	assert_int_equal(told(r), X_READY_IN | X_READY_HUP);
+	assert_int_equal(get(buffer, 16)->msg.status, 4);
+	assert_memory_equal(buffer, "left", 4);
+	assert_int_equal(get(buffer, 16)->msg.status, 0);
+}
+
+/* The reader is gone while a write goes on; then the writer is told. */
+static void test_flow_broken(void **state)
+{
+	struct fake_call *waits;
+
+	(void)state;
+	begin_flow();
+	fake_flow_busy = true;
+	closed(r);
+	waits = put("more", 4);
+	assert_int_equal(waits->answers, 0);
+	fake_flow.reader = 0;
+	stop_now(w);
+	assert_int_equal(waits->msg.status, -X_EPIPE);
+	assert_int_equal(put("more", 4)->msg.status, -X_EPIPE);
+}
+
+static void test_flow_opened_again(void **state)
+{
+	char buffer[16];
+	int64_t handle;
+
+	(void)state;
+	begin_flow();
+	kernel_has("ab", 0);
+	handle = pipe_reopen(find(r)->pipe->serial, F_O_RDONLY);
+	fake_fix_answers();
+	assert_true(handle >= 0);
+	assert_int_equal(get(buffer, 16)->msg.status, 2);
+	for (int i = 0; i < 20; i++) { /* there are two readers now */
+		assert_int_equal(put("abc", 3)->msg.status, 3);
+		assert_int_equal(get(buffer, 16)->msg.status, 3);
+	}
+	closed(fake_object_of((x_handle_t)handle));
+	begin_flow();
+}
+
 static void test_mint_fails(void **state)
 {
 	struct x_in in;
@@ -359,6 +500,7 @@ int main(void)
 		T(test_plain), T(test_parked_readers), T(test_eof), T(test_broken), T(test_big_write),
 		T(test_atomic), T(test_nonblock), T(test_cancel), T(test_pulses), T(test_stat_ioctl),
 		T(test_limits), T(test_rollback), T(test_mint_fails),
+		T(test_flow), T(test_flow_closed), T(test_flow_broken), T(test_flow_opened_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
