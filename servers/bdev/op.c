@@ -346,7 +346,7 @@ void op_start(struct node *n, const struct x_in *in, enum op_kind kind, uint64_t
 
 void op_transfer(struct node *n, const struct x_in *in)
 {
-	bool write = in->msg.op == FILE_WRITE, at_cursor = in->msg.status != FILE_AT;
+	bool write = in->msg.op == FILE_WRITE, at_cursor = !(in->msg.status & FILE_AT);
 	uint64_t size = node_size(n), offset = at_cursor ? in->cursor : in->msg.a[0], bytes;
 	uint32_t flags = write ? X_WIN_READ : X_WIN_WRITE;
 	struct op *o;

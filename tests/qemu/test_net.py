@@ -309,7 +309,7 @@ def test_connections(root, nic):
     """Eight checksummed TCP streams of the real stack, the driver killed every 200 ms: no byte wrong, none lost."""
     wire = Tap()
     server = subprocess.Popen(wire.command(["/usr/bin/python3", "-c", STREAMS]), stdout=subprocess.PIPE, text=True)
-    command = ("ifconfig eth0 10.0.9.2 netmask 255.255.255.0; dd if=/dev/urandom of=/tmp/f bs=64k count=16 2>/dev/null; "
+    command = ("ifconfig eth0 10.0.9.2 netmask 255.255.255.0; dd if=/dev/urandom of=/tmp/f bs=64k count=80 2>/dev/null; "
                f"md5sum /tmp/f; while :; do svc kill {DRIVER[nic]} >/dev/null; usleep 200000; done & K=$!; P=; "
                "for i in 1 2 3 4; do nc 10.0.9.1 500$i </tmp/f & P=\"$P $!\"; "
                "(nc 10.0.9.1 600$i </dev/null | md5sum) & P=\"$P $!\"; done; wait $P; kill $K; svc status " + DRIVER[nic])
