@@ -48,7 +48,7 @@ static void end(struct pipe *p, const struct x_flow_state *state)
 	struct parked *w;
 
 	p->flow = PIPE_BY_CALL;
-	p->calls = 0;
+	p->calls = p->calls == PIPE_NO_FLOW ? PIPE_NO_FLOW : 0;
 	ring_is(&p->ring, (uint32_t)state->extents, (uint32_t)state->waiting);
 	while ((w = queue_first(&p->later)))
 		parked_finish(w, pipe_later(p, w));

@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 uint64_t sys_realtime_ns(void) { return 1; }
-void close_handles(const struct x_in *in, unsigned from) { (void)in; (void)from; }
 void hold_drop(struct place p) { (void)p; }
 void place_stat(const struct x_in *in, struct place p) { (void)p; out_status(in->id, 0); }
 
@@ -32,7 +31,7 @@ static const struct session owner = { .creds = { .uid = 3, .gid = 4 } };
 static uint64_t r, w;
 static uint32_t flags;
 static uint64_t account = 42;
-static bool streams;
+static bool streams, peeks;
 
 static int setup(void **state)
 {
@@ -43,7 +42,7 @@ static int setup(void **state)
 	fake_call_count = fake_ready_count = 0;
 	flags = 0;
 	account = 42;
-	fake_flow_busy = streams = false;
+	fake_flow_busy = streams = peeks = false;
 	fake_epoch = 0;
 	if (!buffer_memory())
 		buffers_init();
@@ -78,7 +77,7 @@ static struct fake_call *call(uint64_t object, uint32_t op, void *data, uint32_t
 		fake_window(c, &in, data, len, op == FILE_WRITE ? X_WIN_READ : X_WIN_WRITE);
 	in.status_flags = flags;
 	in.account = account;
-	in.msg.status |= streams ? FILE_STREAMS : 0;
+	in.msg.status |= (streams ? FILE_STREAMS : 0) | (peeks ? FILE_PEEK : 0);
 	pipe_call(&in);
 	fake_fix_answers();
 	return c;
@@ -480,6 +479,25 @@ static void test_flow_opened_again(void **state)
 	begin_flow();
 }
 
+/* Whoever looked at what is in it will look again: it stays with calls. */
+static void test_flow_peeked(void **state)
+{
+	char buffer[16];
+
+	(void)state;
+	begin_flow();
+	kernel_has("look", 7);
+	fake_flow_state.stopped = 1;
+	peeks = true;
+	assert_int_equal(get(buffer, 16)->msg.status, 4);
+	peeks = false;
+	assert_int_equal(get(buffer, 16)->msg.status, 4);
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(put("abc", 3)->msg.status, 3);
+		assert_int_equal(get(buffer, 16)->msg.status, 3);
+	}
+}
+
 static void test_mint_fails(void **state)
 {
 	struct x_in in;
@@ -500,7 +518,7 @@ int main(void)
 		T(test_plain), T(test_parked_readers), T(test_eof), T(test_broken), T(test_big_write),
 		T(test_atomic), T(test_nonblock), T(test_cancel), T(test_pulses), T(test_stat_ioctl),
 		T(test_limits), T(test_rollback), T(test_mint_fails),
-		T(test_flow), T(test_flow_closed), T(test_flow_broken), T(test_flow_opened_again),
+		T(test_flow), T(test_flow_closed), T(test_flow_broken), T(test_flow_opened_again), T(test_flow_peeked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
