@@ -340,8 +340,7 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	int status = reply->msg.status;
 
 	if (c->state == CLIENT_FREE || c->opening != reply->id) { /* closed meanwhile */
-		for (uint32_t i = 0; i < reply->handle_count; i++)
-			out_close(reply->handles[i]);
+		in_close_handles(reply);
 		return;
 	}
 	unmap_retired(c);
@@ -350,8 +349,7 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	if (status == -X_EPROTO)
 		server_complain(c->driver);
 	if (status) {
-		for (uint32_t i = 0; i < reply->handle_count; i++)
-			out_close(reply->handles[i]);
+		in_close_handles(reply);
 		open_failed(c, status < 0 ? status : -X_EPROTO);
 		return;
 	}

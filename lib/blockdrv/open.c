@@ -9,28 +9,21 @@
 #include "lib/blockdrv/internal.h"
 #include "lib/c/stdio.h"
 #include "lib/c/string.h"
+#include "lib/ipc/watchers.h"
 
 #define WAITING_MAX   SESSIONS_MAX
-#define WATCHES_MAX   4u
 #define CONTROL_BYTES 64u
 
 static struct {
 	struct x_in waiting[WAITING_MAX];
 	uint32_t waiting_count;
-	uint64_t watches[WATCHES_MAX];
-	uint32_t watch_count;
+	struct watchers watchers;
 	uint64_t next_object;
 } opens;
 
-static void close_handles(const struct x_in *in)
-{
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
-}
-
 static void refuse(const struct x_in *in, int err)
 {
-	close_handles(in);
+	in_close_handles(in);
 	out_status(in->id, err);
 }
 
@@ -265,18 +258,17 @@ static void watch(const struct x_in *in)
 
 	if (in->msg.a[0] != bdrv.changes)
 		out_answer(in->id, &msg);
-	else if (opens.watch_count == WATCHES_MAX)
-		out_status(in->id, -X_EBUSY);
 	else
-		opens.watches[opens.watch_count++] = in->id;
+		watchers_add(&opens.watchers, in->id);
 }
 
 void bdrv_open_changed(void)
 {
 	struct x_msg msg = { .a = { ++bdrv.changes } };
+	uint64_t call_id;
 
-	while (opens.watch_count)
-		out_answer(opens.watches[--opens.watch_count], &msg);
+	while ((call_id = watchers_next(&opens.watchers)))
+		out_answer(call_id, &msg);
 }
 
 /* ------------------------------------------------------------------------ dispatch */
@@ -286,7 +278,7 @@ static bool list(const struct x_in *in)
 	for (uint32_t i = 0; i < bdrv.disk_count; i++)
 		if (bdrv_coming(&bdrv.disks[i]) || (bdrv_serving(&bdrv.disks[i]) && !bdrv.disks[i].scanned))
 			return false;
-	close_handles(in);
+	in_close_handles(in);
 	bdrv_list_disks(in);
 	return true;
 }
@@ -313,7 +305,7 @@ static bool serve_disk(const struct x_in *in)
 		open_now(in, &w);
 		return true;
 	}
-	close_handles(in);
+	in_close_handles(in);
 	if (in->msg.op == BLOCK_STATS)
 		bdrv_list_stats(in, w.disk);
 	else if (in->msg.op == BLOCK_IDENTIFY)
@@ -332,7 +324,7 @@ static bool serve(const struct x_in *in)
 	case BLOCK_LIST:
 		return list(in);
 	case BLOCK_WATCH:
-		close_handles(in);
+		in_close_handles(in);
 		watch(in);
 		return true;
 	}
@@ -369,11 +361,5 @@ void bdrv_open_cancel(uint64_t call_id)
 		opens.waiting[i] = opens.waiting[--opens.waiting_count];
 		return;
 	}
-	for (uint32_t i = 0; i < opens.watch_count; i++) {
-		if (opens.watches[i] != call_id)
-			continue;
-		opens.watches[i] = opens.watches[--opens.watch_count];
-		out_status(call_id, -X_ECANCELED);
-		return;
-	}
+	watchers_cancel(&opens.watchers, call_id);
 }

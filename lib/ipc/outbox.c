@@ -216,8 +216,7 @@ static uint32_t started_allocate(void)
 static void ignore_reply(void *ctx, const struct x_in *in)
 {
 	(void)ctx;
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 }
 
 struct x_out *out_start(x_handle_t target, reply_fn done, void *ctx, uint64_t *cookie)
@@ -253,8 +252,7 @@ void started_reply(const struct x_in *in)
 	reply_fn done = s->done;
 
 	if (index >= STARTED_MAX || !done || s->generation != cookie_generation(in->id)) {
-		for (uint32_t i = 0; i < in->handle_count; i++)
-			out_close(in->handles[i]);
+		in_close_handles(in);
 		return;
 	}
 	s->done = NULL;

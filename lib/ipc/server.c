@@ -54,8 +54,7 @@ static void answer_probe(const struct x_in *in)
 {
 	struct x_msg msg = { .a = { ~in->msg.a[0] } };
 
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	out_answer(in->id, &msg);
 }
 
@@ -69,8 +68,7 @@ static void receive_call(const struct x_in *in)
 		ops->call(in);
 		return;
 	}
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	out_status(in->id, -X_ENOSYS);
 }
 
@@ -125,8 +123,7 @@ static void fail_item(const struct x_in *in)
 		started_reply(&failed);
 		return;
 	}
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	if (in->kind == X_IN_CALL)
 		out_status(in->id, -X_EIO);
 	else if (in->kind == X_IN_CLOSURE)

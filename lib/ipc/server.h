@@ -99,6 +99,13 @@ void out_signal(x_handle_t event, uint64_t bits);
  * ahead of this in the outbox have been made. */
 void out_signal_past(x_handle_t event, uint64_t bits, const uint32_t *word, uint32_t old, uint32_t now);
 void out_close(x_handle_t h);
+/* Those that came with a call, or a reply, and that nobody wants; who takes one away leaves X_NO_HANDLE. */
+static inline void in_close_handles(const struct x_in *in)
+{
+	for (uint32_t i = 0; i < in->handle_count; i++)
+		if (in->handles[i] != X_NO_HANDLE)
+			out_close(in->handles[i]);
+}
 void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse);
 /* A flow's state from the commit on (X_OUT_FLOW): mode X_FLOW_LAST, X_FLOW_STOP or 0; tell us when
  * so many extents + bytes were moved. Extents may be put into msg.op, msg.a[]. */

@@ -137,8 +137,7 @@ static void on_configured(void *ctx, const struct x_in *reply)
 {
 	struct net_client *c = ctx;
 
-	for (uint32_t i = 0; i < reply->handle_count; i++)
-		out_close(reply->handles[i]);
+	in_close_handles(reply);
 	c->asking = false;
 	if (c->asked_generation == c->generation) {
 		c->active_version = c->asked_version; /* asked again only for another wish */
@@ -351,8 +350,7 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	if (status == -X_EPROTO)
 		server_complain(c->driver);
 	if (status) {
-		for (uint32_t i = 0; i < reply->handle_count; i++)
-			out_close(reply->handles[i]);
+		in_close_handles(reply);
 		open_failed(c, status < 0 ? status : -X_EPROTO);
 		return;
 	}

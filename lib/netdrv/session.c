@@ -23,15 +23,9 @@ static struct {
 	uint64_t configure_call;
 } opens;
 
-static void close_handles(const struct x_in *in)
-{
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
-}
-
 static void refuse(const struct x_in *in, int err)
 {
-	close_handles(in);
+	in_close_handles(in);
 	out_status(in->id, err);
 }
 
@@ -276,7 +270,7 @@ static void call_configure(const struct x_in *in)
 	struct netdrv_config config;
 	int err;
 
-	close_handles(in);
+	in_close_handles(in);
 	err = in->object == ndrv_session.object && ndrv_session.open ? read_config(in, &config) : -X_ESTALE_HANDLE;
 	if (!err && opens.configuring)
 		err = -X_EBUSY;
@@ -308,7 +302,7 @@ void ndrv_session_call(const struct x_in *in)
 	if (!in->object && in->msg.op == NET_OPEN) {
 		call_open(in);
 	} else if (!in->object && in->msg.op == NET_LIST) {
-		close_handles(in);
+		in_close_handles(in);
 		ndrv_list_answer(in);
 	} else if (in->object && in->msg.op == NET_CONFIGURE) {
 		call_configure(in);

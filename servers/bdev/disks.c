@@ -8,14 +8,14 @@
 
 #include "lib/c/stdio.h"
 #include "lib/c/stdlib.h"
+#include "lib/ipc/watchers.h"
 
 #define RETRY_NS  500000000ull
 #define SETTLE_NS 1000000000ull /* for all drivers to tell what they have */
 
-/* Linux's numbers: 8 for sd, 254 (of its dynamic range) for vd, 16 minors a disk; 7 for loop. */
+/* Linux's numbers: 8 for sd, 254 (of its dynamic range) for vd, 16 minors a disk. */
 #define MAJOR_SD 8u
 #define MAJOR_VD 254u
-#define MAJOR_LOOP 7u
 #define MINORS_PER_DISK 16u
 
 struct node nodes[NODES_MAX];
@@ -24,8 +24,7 @@ uint32_t driver_count;
 
 static struct {
 	uint64_t count;         /* of changes */
-	uint64_t calls[WATCHES_MAX], known[WATCHES_MAX];
-	uint32_t call_count;
+	struct watchers watchers;
 	struct server_timer retry;
 	uint32_t wanted;        /* drivers to be asked again: a bit each */
 	uint32_t heard;         /* those that have answered once */
@@ -62,34 +61,24 @@ static void answer(uint64_t call_id)
 
 static void changed(void)
 {
+	uint64_t call_id;
+
 	if (!watch.settled)
 		return;
 	watch.count++;
-	while (watch.call_count)
-		answer(watch.calls[--watch.call_count]);
+	while ((call_id = watchers_next(&watch.watchers)))
+		answer(call_id);
 }
 
 void disks_watch(const struct x_in *in)
 {
 	if (watch.settled && in->msg.a[0] != watch.count)
 		answer(in->id);
-	else if (watch.call_count == WATCHES_MAX)
-		out_status(in->id, -X_EBUSY);
 	else
-		watch.calls[watch.call_count++] = in->id;
+		watchers_add(&watch.watchers, in->id);
 }
 
-bool disks_cancel(uint64_t call_id)
-{
-	for (uint32_t i = 0; i < watch.call_count; i++) {
-		if (watch.calls[i] != call_id)
-			continue;
-		watch.calls[i] = watch.calls[--watch.call_count];
-		out_status(call_id, -X_ECANCELED);
-		return true;
-	}
-	return false;
-}
+bool disks_cancel(uint64_t call_id) { return watchers_cancel(&watch.watchers, call_id); }
 
 /* ----------------------------------------------------------------------------- nodes */
 
@@ -109,7 +98,7 @@ static uint64_t rdev_of(const char *name, uint32_t major)
 {
 	uint32_t partition, index = disk_index(name, &partition);
 
-	if (major == MAJOR_LOOP)
+	if (major == LOOP_MAJOR)
 		return (uint64_t)major << 8 | (strtoul(name + 4, NULL, 10) & 0xff);
 	if (index >= 256 / MINORS_PER_DISK || partition >= MINORS_PER_DISK)
 		return 0;
@@ -132,7 +121,7 @@ static struct node *node_named(const char *name)
 /* A disk of loop is there for what is to be done to it, even without bytes. */
 static bool is_loop(uint32_t driver)
 {
-	return drivers[driver].major == MAJOR_LOOP;
+	return drivers[driver].major == LOOP_MAJOR;
 }
 
 /* "vda1 1048576 2097152 rw label": a line of BLOCK_LIST. */
@@ -302,5 +291,5 @@ void disks_init(void)
 			add_driver(name, kinds[k].major);
 		}
 	}
-	add_driver("loop", MAJOR_LOOP);
+	add_driver("loop", LOOP_MAJOR);
 }

@@ -4,12 +4,6 @@
  */
 #include "servers/bdev/bdev.h"
 
-static void close_handles(const struct x_in *in)
-{
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
-}
-
 static void port_call(const struct x_in *in)
 {
 	switch (in->msg.op) {
@@ -62,7 +56,7 @@ static void call(const struct x_in *in)
 		ioctl_loop(n, in);
 		return;
 	}
-	close_handles(in);
+	in_close_handles(in);
 	if (!in->object)
 		port_call(in);
 	else if (n)

@@ -91,8 +91,7 @@ static void on_call(const struct x_in *in)
 {
 	int err = -X_ENOSYS;
 
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	if (in->msg.op == DEVMGR_LIST) {
 		list(in);
 		return;

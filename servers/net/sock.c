@@ -620,8 +620,7 @@ void sock_call(const struct x_in *in)
 {
 	struct sock *s;
 
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	if (in->object == 0) {
 		if (in->msg.op == SOCK_CREATE)
 			create(in);

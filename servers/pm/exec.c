@@ -316,7 +316,7 @@ static void step(void *ctx, const struct x_in *reply)
 
 	e->pending = false;
 	if (e->failed || err < 0 || !wants_handle)
-		close_handles(reply);
+		in_close_handles(reply);
 	if (e->failed) {
 		exec_free(e);
 		return;
@@ -421,7 +421,7 @@ void exec_call(struct proc *p, const struct x_in *in)
 		out_close(in->handles[i]);
 	own.handle_count = in->msg.a[2] == 1 && in->handle_count ? 1 : 0;
 	if (p->exec || p->exec_waiting) { /* another thread's */
-		close_handles(&own);
+		in_close_handles(&own);
 		out_status(in->id, -X_EAGAIN);
 		return;
 	}

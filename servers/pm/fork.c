@@ -75,7 +75,7 @@ static void fork_session(void *ctx, const struct x_in *reply)
 		child->vfs_session = reply->msg.a[0];
 		err = proc_give_sessions(child, reply->handles[0]);
 	}
-	close_handles(reply);
+	in_close_handles(reply);
 	if (err >= 0)
 		err = ids_map(child, child->process);
 	if (err >= 0)

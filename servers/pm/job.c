@@ -124,7 +124,7 @@ void setsid_call(struct proc *caller, const struct x_in *in)
 static void session_end_told(void *ctx, const struct x_in *reply)
 {
 	(void)ctx; /* a tty that does not know the session has nothing to end */
-	close_handles(reply);
+	in_close_handles(reply);
 }
 
 static void tell_session_end(uint32_t sid)

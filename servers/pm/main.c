@@ -57,7 +57,7 @@ static session_fn *const session_ops[] = {
 
 static void refuse(const struct x_in *in, int status)
 {
-	close_handles(in);
+	in_close_handles(in);
 	out_status(in->id, status);
 }
 
@@ -75,13 +75,13 @@ static void session_call(const struct x_in *in)
 		return;
 	}
 	if (in->msg.op != PM_EXEC)
-		close_handles(in);
+		in_close_handles(in);
 	session_ops[index](p, in);
 }
 
 static void port_call(const struct x_in *in)
 {
-	close_handles(in); /* no operation here takes any */
+	in_close_handles(in); /* no operation here takes any */
 	switch (in->msg.op) {
 	case PMCTL_SPAWN:
 		spawn_call(in);
@@ -128,7 +128,7 @@ void pm_call(const struct x_in *in)
 	} else if (object_kind(in->object) == OBJECT_SESSION) {
 		session_call(in);
 	} else if (is_file(in->object)) {
-		close_handles(in);
+		in_close_handles(in);
 		files[object_kind(in->object)].call(in);
 	} else {
 		refuse(in, -X_ESTALE_HANDLE);

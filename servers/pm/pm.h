@@ -173,7 +173,6 @@ void ids_publish(struct proc *p);            /* p->ids -> the page the process r
 int ids_map(const struct proc *p, x_handle_t space);
 uint32_t procs_count(void);                  /* visible, zombies included */
 uint32_t pid_last(void);                     /* most recent one, for loadavg */
-void close_handles(const struct x_in *in);
 
 /* ---- fork.c, spawn.c ---- */
 void fork_call(struct proc *p, const struct x_in *in);

@@ -19,7 +19,7 @@ static void told(void *ctx, const struct x_in *reply)
 {
 	(void)ctx;
 	server_log("rs did not switch off: %d", (int)reply->msg.status);
-	close_handles(reply);
+	in_close_handles(reply);
 	ending = false;
 }
 
@@ -41,7 +41,7 @@ static void switch_off(void *ctx)
 
 static void synced(void *ctx, const struct x_in *reply)
 {
-	close_handles(reply);
+	in_close_handles(reply);
 	if (patience.deadline_ns) /* else it has been given up already */
 		switch_off(ctx);
 }

@@ -131,7 +131,7 @@ static void text_known(void *ctx, const struct x_in *reply)
 	struct procfile *f = ctx;
 	int64_t length = reply->msg.status;
 
-	close_handles(reply);
+	in_close_handles(reply);
 	if (length < 0 || length > BIG_BYTES) {
 		file_free(f);
 		out_status(f->opening.id, length < 0 ? length : -X_EIO);

@@ -79,7 +79,7 @@ static void cwd_known(void *ctx, const struct x_in *reply)
 		out_status(a->in.id, length < 0 ? length : -X_EIO);
 	else
 		answer_link(&a->in, a->report ? &a->msg : NULL, a->text, (size_t)length);
-	close_handles(reply);
+	in_close_handles(reply);
 }
 
 /* Of the working directory, or (handle) of an open file. */

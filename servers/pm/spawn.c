@@ -38,14 +38,14 @@ static void console_opened(void *ctx, const struct x_in *reply)
 	int64_t err = reply->msg.status;
 
 	if (spawn.proc != p) { /* it was killed meanwhile */
-		close_handles(reply);
+		in_close_handles(reply);
 		return;
 	}
 	if (err >= 0 && reply->handle_count == 0)
 		err = -X_EPROTO;
 	for (uint32_t slot = 0; slot < 3 && err >= 0; slot++)
 		err = x_proc_grant(p->process, reply->handles[0], 0, slot);
-	close_handles(reply);
+	in_close_handles(reply);
 	if (err < 0) {
 		server_log("cannot give the first process %s: %d", console_path, (int)err);
 		spawn_finished(p, (int)err);
@@ -72,7 +72,7 @@ static void session_made(void *ctx, const struct x_in *reply)
 	if (err >= 0 && reply->handle_count == 0)
 		err = -X_EPROTO;
 	if (spawn.proc != p || err < 0) {
-		close_handles(reply);
+		in_close_handles(reply);
 		spawn_finished(p, (int)err);
 		return;
 	}

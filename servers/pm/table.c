@@ -212,9 +212,3 @@ int proc_give_sessions(struct proc *p, x_handle_t vfs)
 		err = x_proc_grant(p->process, vfs, X_R_CALL, X_SLOT_VFS);
 	return err < 0 ? (int)err : 0;
 }
-
-void close_handles(const struct x_in *in)
-{
-	for (uint32_t i = 0; i < in->handle_count && i < X_MAX_HANDLES; i++)
-		out_close(in->handles[i]);
-}

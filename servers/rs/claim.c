@@ -61,8 +61,7 @@ static void claim_answered(void *ctx, const struct x_in *reply)
 	int32_t status = reply->msg.status;
 
 	if (!s->claiming || s->state != SERVICE_STARTING) { /* stopped meanwhile */
-		for (uint32_t i = 0; i < reply->handle_count; i++)
-			out_close(reply->handles[i]);
+		in_close_handles(reply);
 		return;
 	}
 	s->claiming = false;

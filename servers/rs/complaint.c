@@ -16,8 +16,7 @@ static void probed(void *ctx, const struct x_in *reply)
 	struct service *s = ctx;
 	bool right = reply->msg.status == 0 && reply->msg.a[0] == ~s->probe;
 
-	for (uint32_t i = 0; i < reply->handle_count; i++)
-		out_close(reply->handles[i]);
+	in_close_handles(reply);
 	s->probing = false;
 	if (right || reply->msg.status == -X_EDEAD || s->state != SERVICE_RUNNING)
 		return;

@@ -224,8 +224,7 @@ static void text_call(const struct x_in *in)
 
 static void port_call(const struct x_in *in)
 {
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	switch (in->msg.op) {
 	case DEV_OPEN:
 		svcdev_open(in);

@@ -161,8 +161,7 @@ static void opened(void *ctx, const struct x_in *reply)
 
 	(void)ctx;
 	if (reply->msg.status < 0 || reply->handle_count != 1) {
-		for (uint32_t i = 0; i < reply->handle_count; i++)
-			out_close(reply->handles[i]);
+		in_close_handles(reply);
 		timer_set(&again, server_now_ns + AGAIN_NS);
 		return;
 	}

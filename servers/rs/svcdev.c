@@ -123,8 +123,7 @@ void svcdev_call(const struct x_in *in)
 {
 	struct open_file *f = find(in->object);
 
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	if (!f) {
 		out_status(in->id, -X_ESTALE_HANDLE);
 		return;

@@ -259,8 +259,7 @@ static void call(const struct x_in *in)
 {
 	const struct open *o = in->object ? open_find(in->object) : NULL;
 
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	if (in->object && !o)
 		out_status(in->id, -X_EIO);
 	else if (o && in->msg.op == FILE_STAT)

@@ -596,7 +596,7 @@ void devfs_dir_call(const struct x_in *in)
 	uint64_t dir = in->object >> 32 & 0xff;
 	struct x_msg msg = { .op = 0 };
 
-	close_handles(in, 0);
+	in_close_handles(in);
 	if (!m || !node_of(dir)) {
 		out_status(in->id, -X_ENOENT);  /* unmounted */
 		return;

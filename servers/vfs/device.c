@@ -200,6 +200,6 @@ void device_call(const struct x_in *in)
 	case FILE_STAT: status = device_stat(in, d->rdev); break;
 	default: status = file_default(in->msg.op); break;
 	}
-	close_handles(in, 0);
+	in_close_handles(in);
 	out_status(in->id, status);
 }

@@ -167,7 +167,7 @@ static void answer_umask(struct session *s, const struct x_in *in)
 
 	if (in->msg.a[0] != ~0ull)
 		s->umask = in->msg.a[0] & 0777;
-	close_handles(in, 0);
+	in_close_handles(in);
 	out_answer(in->id, &msg);
 }
 
@@ -258,7 +258,7 @@ void op_control_call(const struct x_in *in)
 	struct request *r;
 
 	if (in->msg.op == VFSCTL_CREDS) {
-		close_handles(in, 0);
+		in_close_handles(in);
 		out_status(in->id, session_set_creds(in));
 		return;
 	}

@@ -271,6 +271,7 @@ static void read_pipe(struct pipe *p, const struct x_in *in)
 	else if (!pipe_by_kernel(p, in, bytes))
 		read_ring(p, in, bytes);
 }
+
 /* To readers that wait, which is when the ring is empty. */
 static int64_t hand_over(struct pipe *p, const struct x_in *in, uint32_t bytes)
 {
@@ -402,7 +403,7 @@ void pipe_call(const struct x_in *in)
 	struct pipe_open *o = find(in->object);
 	bool data = in->msg.op == FILE_READ || in->msg.op == FILE_WRITE;
 
-	close_handles(in, 0);
+	in_close_handles(in);
 	if (!o)
 		out_status(in->id, -X_EBADF);
 	else if (data && in->msg.status & FILE_AT)
@@ -493,7 +494,7 @@ void pipe_create(const struct x_in *in, const struct session *s)
 	int64_t reader, writer;
 	struct x_out *out;
 
-	close_handles(in, 0);
+	in_close_handles(in);
 	if (!p) {
 		out_status(in->id, -X_ENFILE);
 		return;

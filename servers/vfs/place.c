@@ -94,10 +94,10 @@ void place_call(const struct x_in *in)
 	} else if (in->msg.op == FILE_IDENT && o->directory) {
 		msg.a[0] = mounts[o->place.mount].id;
 		msg.a[1] = o->place.inode;
-		close_handles(in, 0);
+		in_close_handles(in);
 		out_answer(in->id, &msg);
 	} else {
-		close_handles(in, 0);
+		in_close_handles(in);
 		out_status(in->id, in->msg.op == FILE_IDENT ? -X_ENOTDIR : -X_EBADF);
 	}
 }

@@ -29,16 +29,9 @@ uint32_t request_window(const struct request *r, unsigned window)
 	return window < r->in.win_count ? r->in.win[window].len : 0;
 }
 
-void close_handles(const struct x_in *in, unsigned from)
-{
-	for (unsigned i = from; i < in->handle_count && i < X_MAX_HANDLES; i++)
-		if (in->handles[i] != X_NO_HANDLE)
-			out_close(in->handles[i]);
-}
-
 void file_refuse(const struct x_in *in)
 {
-	close_handles(in, 0);
+	in_close_handles(in);
 	out_status(in->id, -X_ENOSYS);
 }
 
@@ -78,7 +71,7 @@ struct request *request_new(const struct x_in *in, const struct session *s)
 	if (!r && requests_end < end)
 		r = &requests[requests_end];
 	if (!r || (client && same >= REQUESTS_PER_ACCOUNT)) {
-		close_handles(in, 0);
+		in_close_handles(in);
 		out_status(in->id, -X_EAGAIN);
 		return NULL;
 	}
@@ -115,7 +108,7 @@ void request_drop(struct request *r)
 {
 	while (r->held_count)
 		hold_drop(r->held[--r->held_count]);
-	close_handles(&r->in, 0);
+	in_close_handles(&r->in);
 	request_enter(r, REQUEST_FREE);
 	r->freed_epoch = server_epoch();
 	while (requests_end && requests[requests_end - 1].state == REQUEST_FREE && !requests[requests_end - 1].call.pending)

@@ -254,7 +254,7 @@ void unix_call(const struct x_in *in)
 	struct unix_socket *s = unix_find(in->object);
 
 	if (!s || (in->msg.op != SOCK_SEND && in->msg.op != SOCK_ATTACH))
-		close_handles(in, 0);
+		in_close_handles(in);
 	if (!s) {
 		out_status(in->id, -X_EBADF);
 		return;

@@ -131,7 +131,7 @@ void unix_found(const struct x_in *in, int64_t status, struct unix_socket *to)
 
 	if (status < 0 || !s) {
 		if (in->msg.op == SOCK_SEND)
-			close_handles(in, 0);
+			in_close_handles(in);
 		out_status(in->id, status < 0 ? status : -X_EBADF);
 	} else if (in->msg.op == SOCK_CONNECT) {
 		unix_connect_to(s, in, to);

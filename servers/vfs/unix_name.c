@@ -131,7 +131,7 @@ static struct request *path_request(const struct x_in *in, const struct address 
 	struct request *r;
 
 	if (!session) {
-		close_handles(in, 0);
+		in_close_handles(in);
 		out_status(in->id, -X_EPERM);
 		return NULL;
 	}

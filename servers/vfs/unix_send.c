@@ -205,7 +205,7 @@ void unix_send(struct unix_socket *s, const struct x_in *in)
 	else if (addressed && s->type == TYPE_DGRAM)
 		status = unix_lookup(in, &to);
 	if (status < 0) {
-		close_handles(in, 0);
+		in_close_handles(in);
 		out_status(in->id, status);
 	} else if (status == 0) {
 		unix_send_to(s, in, to);

@@ -425,7 +425,6 @@ void place_stat(const struct x_in *in, struct place p);
 
 /* Answers an operation that no object of vfs has, closing what came with it. */
 void file_refuse(const struct x_in *in);
-void close_handles(const struct x_in *in, unsigned from);
 static inline uint32_t in_window(const struct x_in *in, unsigned window, uint32_t flag)
 {
 	return window < in->win_count && (in->win[window].flags & flag) ? in->win[window].len : 0;
