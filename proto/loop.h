@@ -15,6 +15,7 @@ enum loop_op {
 };
 
 enum { LOOP_DISKS = 8, LOOP_ARGUMENT_BYTES = 304 };
+#define LOOP_MAJOR 7u /* of their device numbers; the minor is the disk */
 
 /* ioctl commands, as Linux numbers them */
 #define LOOP_SET_FD         0x4c00u

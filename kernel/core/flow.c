@@ -205,6 +205,20 @@ static struct flow *make(struct record *r, uint32_t which)
 	return f;
 }
 
+/* What it moves bytes of; m is referenced, and let go if there was an error. */
+static int64_t give_memory(struct flow *f, struct memory *m, uint32_t nowait, int err)
+{
+	if (err) {
+		object_unref(&m->obj);
+		return err;
+	}
+	if (f->memory)
+		object_unref(&f->memory->obj);
+	f->memory = m;
+	f->nowait = nowait;
+	return 0;
+}
+
 int64_t sys_flow_set(uint32_t port, uint64_t id, uint32_t which, uint32_t memory, uint32_t nowait)
 {
 	int err;
@@ -227,15 +241,7 @@ int64_t sys_flow_set(uint32_t port, uint64_t id, uint32_t which, uint32_t memory
 		err = f->appended || f->busy || f->which != which ? -X_EEXIST : 0;
 	else if (!err && !(f = r->flow[which & X_FLOW_OUT] = make(r, which)))
 		err = -X_ENOMEM;
-	if (err) {
-		object_unref(o);
-		return err;
-	}
-	if (f->memory)
-		object_unref(&f->memory->obj);
-	f->memory = m; /* takes over the reference */
-	f->nowait = nowait;
-	return 0;
+	return give_memory(f, m, nowait, err);
 }
 
 /* The pipe that both are ends of, made if neither has a flow. */
@@ -283,17 +289,11 @@ int64_t sys_flow_pipe(uint32_t port, uint64_t user_pipe)
 		      pipe_between(record_find(of, args.reader), record_find(of, args.writer), &f);
 		object_unref(p);
 	}
-	if (err) {
-		object_unref(o);
-		return err;
+	if (!err) {
+		f->offset = args.offset;
+		f->size = args.bytes;
 	}
-	if (f->memory)
-		object_unref(&f->memory->obj);
-	f->memory = m; /* takes over the reference */
-	f->offset = args.offset;
-	f->size = args.bytes;
-	f->nowait = args.nowait;
-	return 0;
+	return give_memory(f, m, args.nowait, err);
 }
 
 int64_t sys_flow_state(uint32_t port, uint64_t id, uint32_t which, uint64_t user_state)

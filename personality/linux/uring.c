@@ -276,8 +276,8 @@ static bool has_completions(const struct uring *u)
 	return u->overflow.first || u->cq_tail != __atomic_load_n(&u->shared->cq_head.value, __ATOMIC_ACQUIRE);
 }
 
-/* The eventfd as it should look; the lock is held. It is never waited for. */
-static void settle_event(struct uring *u)
+/* The eventfd as it should look. It is never waited for. */
+void uring_ring(struct uring *u)
 {
 	uint64_t one = 1, value;
 
@@ -289,8 +289,6 @@ static void settle_event(struct uring *u)
 	else
 		file_transfer(u->event, FILE_READ, (uint64_t)&value, sizeof(value), -1, 0);
 }
-
-void uring_ring(struct uring *u) { settle_event(u); }
 
 /* Before a wait that may include rings: the program has taken completions without telling. */
 void uring_before_wait(void)
@@ -306,7 +304,7 @@ void uring_before_wait(void)
 		if (!u)
 			continue;
 		uring_lock(u);
-		settle_event(u);
+		uring_ring(u);
 		uring_unlock(u);
 		uring_drop(u);
 	}
@@ -320,7 +318,7 @@ void uring_watch(uint64_t fd)
 		return;
 	uring_lock(u);
 	u->watched = true;
-	settle_event(u);
+	uring_ring(u);
 	uring_unlock(u);
 	uring_drop(u);
 }

@@ -155,6 +155,8 @@ void ioctl_call(struct node *n, const struct x_in *in)
 
 /* --------------------------------------------------------------------- to loop */
 
+#define LOOP_REQUESTS_MAX 8u
+
 static struct loop_request {
 	bool used;
 	uint64_t call_id;
@@ -162,7 +164,7 @@ static struct loop_request {
 	uint32_t window_flags;
 	uint8_t argument[LOOP_ARGUMENT_BYTES];
 	uint32_t bytes;
-} loop_requests[8];
+} loop_requests[LOOP_REQUESTS_MAX];
 
 static void loop_done(void *ctx, const struct x_in *reply)
 {
@@ -182,11 +184,11 @@ static int64_t loop_start(struct node *n, const struct x_in *in)
 	struct loop_request *r = loop_requests;
 	struct x_out *out;
 
-	if (n->rdev >> 8 != 7)
+	if (n->rdev >> 8 != LOOP_MAJOR)
 		return -X_ENOTTY;
-	while (r < loop_requests + 8 && r->used)
+	while (r < loop_requests + LOOP_REQUESTS_MAX && r->used)
 		r++;
-	if (r == loop_requests + 8)
+	if (r == loop_requests + LOOP_REQUESTS_MAX)
 		return -X_EBUSY;
 	r->bytes = in->win_count ? in->win[0].len : 0;
 	if (r->bytes > sizeof(r->argument))
@@ -219,7 +221,6 @@ void ioctl_loop(struct node *n, const struct x_in *in)
 
 	if (!status)
 		return;
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	out_status(in->id, status);
 }

@@ -22,15 +22,16 @@ static void info_of(const struct disk *d, struct loop_info64 *info)
 	memcpy(info->file_name, d->file_name, sizeof(info->file_name));
 }
 
+static bool info_is_good(const struct loop_info64 *info)
+{
+	return !info->encrypt_type && info->offset <= INT64_MAX && info->size_limit <= INT64_MAX;
+}
+
 static int64_t set_info(struct disk *d, const struct loop_info64 *info)
 {
-	if (info->encrypt_type || info->offset > INT64_MAX || info->size_limit > INT64_MAX)
+	if (!info_is_good(info))
 		return -X_EINVAL;
-	d->offset = info->offset;
-	d->size_limit = info->size_limit;
-	d->autoclear = info->flags & LOOP_AUTOCLEAR;
-	memcpy(d->file_name, info->file_name, sizeof(d->file_name));
-	d->file_name[sizeof(d->file_name) - 1] = 0;
+	disk_configure(d, info);
 	disk_resized(d);
 	return 0;
 }
@@ -124,8 +125,7 @@ static int64_t bind(const struct x_in *in, struct disk *d)
 		return -X_EFAULT;
 	if (!config.block_bytes)
 		config.block_bytes = SECTOR;
-	if (!block_size_is_good(config.block_bytes) || config.info.encrypt_type ||
-	    config.info.offset > INT64_MAX || config.info.size_limit > INT64_MAX)
+	if (!block_size_is_good(config.block_bytes) || !info_is_good(&config.info))
 		return -X_EINVAL;
 	disk_bind(d, in->id, in->handles[0], &config);
 	return 0;
@@ -139,8 +139,7 @@ void control_disk(const struct x_in *in)
 
 	if (d && binds && !status)
 		return;
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
+	in_close_handles(in);
 	if (d && !binds && d->state == DISK_BOUND && in->msg.a[0] == LOOP_SET_CAPACITY) {
 		disk_measure(d, in->id);
 		return;

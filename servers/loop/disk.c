@@ -5,8 +5,6 @@
  */
 #include "servers/loop/loop.h"
 
-#define LOOP_MAJOR 7u
-
 struct disk disks[LOOP_DISKS];
 
 void disk_resized(struct disk *d)
@@ -42,19 +40,22 @@ static void bind_failed(struct disk *d, int status)
 	d->bind_call = 0;
 }
 
-static void bound(struct disk *d)
+void disk_configure(struct disk *d, const struct loop_info64 *info)
 {
-	const struct loop_info64 *info = &d->config.info;
-
-	d->state = DISK_BOUND;
 	d->offset = info->offset;
 	d->size_limit = info->size_limit;
-	d->read_only |= info->flags & LOOP_READ_ONLY;
 	d->autoclear = info->flags & LOOP_AUTOCLEAR;
-	d->can_punch = (d->attr.mode & F_S_IFMT) == F_S_IFREG;
-	d->block_bytes = d->config.block_bytes;
 	memcpy(d->file_name, info->file_name, sizeof(d->file_name));
 	d->file_name[sizeof(d->file_name) - 1] = 0;
+}
+
+static void bound(struct disk *d)
+{
+	d->state = DISK_BOUND;
+	disk_configure(d, &d->config.info);
+	d->read_only |= d->config.info.flags & LOOP_READ_ONLY;
+	d->can_punch = (d->attr.mode & F_S_IFMT) == F_S_IFREG;
+	d->block_bytes = d->config.block_bytes;
 }
 
 /* Its length is known: of a disk that is being bound, or only looked at again. */

@@ -66,6 +66,7 @@ void disk_settle(struct disk *d);       /* nobody uses it any more: unbound, if 
 /* What the file has is looked at again: the call is answered when it is done. */
 void disk_measure(struct disk *d, uint64_t call_id);
 void disk_resized(struct disk *d);      /* offset or limit are others */
+void disk_configure(struct disk *d, const struct loop_info64 *info); /* info is good */
 static inline uint32_t disk_number(const struct disk *d) { return (uint32_t)(d - disks); }
 
 /* control.c */

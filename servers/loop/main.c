@@ -4,21 +4,15 @@
 
 #include "lib/c/stdio.h"
 #include "lib/c/stdlib.h"
+#include "lib/ipc/watchers.h"
 
 #define CONTROL_OBJECT (1ull << 63) /* of /dev/loop-control; sessions count from 1 */
-#define WATCHES_MAX 4u
 
 static struct {
-	uint64_t changes, calls[WATCHES_MAX];
-	uint32_t call_count;
+	uint64_t changes;
+	struct watchers watchers;
 	uint64_t control_serial;
 } watch = { .changes = 1 };
-
-static void close_handles(const struct x_in *in)
-{
-	for (uint32_t i = 0; i < in->handle_count; i++)
-		out_close(in->handles[i]);
-}
 
 /* ---- the list ---- */
 
@@ -39,30 +33,20 @@ static void watch_call(const struct x_in *in)
 
 	if (in->msg.a[0] != watch.changes)
 		out_answer(in->id, &msg);
-	else if (watch.call_count == WATCHES_MAX)
-		out_status(in->id, -X_EBUSY);
 	else
-		watch.calls[watch.call_count++] = in->id;
+		watchers_add(&watch.watchers, in->id);
 }
 
 void list_changed(void)
 {
 	struct x_msg msg = { .a = { ++watch.changes } };
+	uint64_t call_id;
 
-	while (watch.call_count)
-		out_answer(watch.calls[--watch.call_count], &msg);
+	while ((call_id = watchers_next(&watch.watchers)))
+		out_answer(call_id, &msg);
 }
 
-static void cancel(uint64_t call_id)
-{
-	for (uint32_t i = 0; i < watch.call_count; i++) {
-		if (watch.calls[i] != call_id)
-			continue;
-		watch.calls[i] = watch.calls[--watch.call_count];
-		out_status(call_id, -X_ECANCELED);
-		return;
-	}
-}
+static void cancel(uint64_t call_id) { watchers_cancel(&watch.watchers, call_id); }
 
 /* ---- calls ---- */
 
@@ -112,14 +96,14 @@ static void port_call(const struct x_in *in)
 			session_open(in, d);
 			return;
 		}
-		close_handles(in);
+		in_close_handles(in);
 		out_status(in->id, -X_ENXIO);
 		return;
 	case LOOP_IOCTL:
 		control_disk(in);
 		return;
 	}
-	close_handles(in);
+	in_close_handles(in);
 	switch (in->msg.op) {
 	case BLOCK_LIST: list(in); break;
 	case BLOCK_WATCH: watch_call(in); break;
@@ -141,7 +125,7 @@ static void call(const struct x_in *in)
 		port_call(in);
 		return;
 	}
-	close_handles(in);
+	in_close_handles(in);
 	if (in->object & CONTROL_OBJECT)
 		control_call(in);
 	else /* sessions speak through their rings */

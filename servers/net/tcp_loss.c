@@ -86,7 +86,7 @@ static bool out_of_window(const struct tcp_pcb *pcb, uint32_t seqno, uint32_t by
 
 /* A stream may hold a part of what is left, not of what there is: however many hold all they may, the next
  * one finds some. One that nobody reads may hold little: 12 of them leave more than half. */
-static bool has_its_share(const struct sock *s)
+static bool is_over_its_share(const struct sock *s)
 {
 	return s->held > memory_left() / (server_now_ns - s->read_ns < READS_NS ? 2 : 16);
 }
@@ -99,7 +99,7 @@ static bool too_much(const struct sock *s, const struct tcp_pcb *pcb, uint32_t s
 
 	if (!bytes || pcb->state < ESTABLISHED)
 		return false;
-	return s->received_bytes > KEPT_WHEN_SHORT ? is_short || has_its_share(s) : is_short && early;
+	return s->received_bytes > KEPT_WHEN_SHORT ? is_short || is_over_its_share(s) : is_short && early;
 }
 
 void tcp_take_window_back(struct sock *s)
