@@ -244,7 +244,8 @@ enum x_object_op { /* x_object_ctl */
 	X_OBJ_GET_FLAGS, X_OBJ_SET_FLAGS,                     /* status flags word */
 	X_OBJ_GET_READY,
 	X_OBJ_CLOSURE_NEXT, /* result: 1 if closing this handle tells the server (it is the
-	                       last) and the object has no cursor (a pipe's end, a terminal) */
+	                       last), the object has no cursor (a pipe's end), and its server is
+	                       that of the object that value is a handle to */
 };
 
 struct x_wait_item {

@@ -127,6 +127,14 @@ int64_t sys_mint(uint32_t port_handle, uint64_t id, uint32_t flags, uint32_t rea
 	return slot;
 }
 
+static bool serves(const struct port *p, uint32_t h)
+{
+	struct handle other;
+
+	return !handle_lookup(h, &other) && other.object->type == X_TYPE_OBJECT &&
+	       container_of(other.object, struct record, obj)->port == p;
+}
+
 int64_t sys_object_ctl(uint32_t h, uint32_t op, uint64_t value)
 {
 	int err;
@@ -161,7 +169,7 @@ int64_t sys_object_ctl(uint32_t h, uint32_t op, uint64_t value)
 		result = r->ready;
 		break;
 	case X_OBJ_CLOSURE_NEXT:
-		result = o->handles == 1 && !(r->flags & X_MINT_CURSOR);
+		result = o->handles == 1 && !(r->flags & X_MINT_CURSOR) && serves(r->port, (uint32_t)value);
 		break;
 	default:
 		result = -X_EINVAL;

@@ -579,13 +579,13 @@ int64_t linux_close(struct sys *s)
 	if (check_fd(s->a[0]))
 		return -X_EBADF;
 	lock_closing(s->a[0]);
-	told = x_object_ctl((x_handle_t)s->a[0], X_OBJ_CLOSURE_NEXT, 0) == 1;
+	told = x_object_ctl((x_handle_t)s->a[0], X_OBJ_CLOSURE_NEXT, X_SLOT_VFS) == 1;
 	result = x_handle_close((x_handle_t)s->a[0]);
 	lock_closed();
 	uring_fd_closed();
 	if (result || !told)
 		return linux_error(result);
-	/* poll at the other end of a pipe is to see it from now on: a call of no
+	/* poll at the other end of a pipe is to see it from now on: a call to vfs of no
 	 * other effect (asking for the umask) comes back behind the closure. */
 	call_init(&c, VFS_UMASK);
 	c.msg.a[0] = ~0ull;

@@ -22,12 +22,13 @@ static bool is_type(const struct end *e, uint32_t type)
 	return (e->attr.mode & F_S_IFMT) == type;
 }
 
-/* -X_EBADF: no such descriptor, or not open for that. -X_EINVAL: nothing to copy from or to. */
-static int64_t end_find(struct end *e, uint64_t fd, bool writes)
+/* -X_EBADF: no such descriptor, or not open for that. -X_EINVAL: nothing to copy from or to.
+ * What its attributes are is not asked. */
+static int64_t end_open(struct end *e, uint64_t fd, bool writes)
 {
 	const uint64_t wrong = writes ? F_O_RDONLY : F_O_WRONLY;
 	struct x_handle_info info;
-	int64_t flags, error;
+	int64_t flags;
 
 	*e = (struct end){ .fd = fd, .offset = -1 };
 	if (check_fd(fd) || x_handle_info((x_handle_t)fd, &info) < 0)
@@ -38,7 +39,15 @@ static int64_t end_find(struct end *e, uint64_t fd, bool writes)
 	e->open_flags = (uint64_t)flags;
 	if (e->open_flags & F_O_PATH || (e->open_flags & F_O_ACCMODE) == wrong)
 		return -X_EBADF;
-	error = fd_attributes(fd, &e->attr);
+	return 0;
+}
+
+static int64_t end_find(struct end *e, uint64_t fd, bool writes)
+{
+	int64_t error = end_open(e, fd, writes);
+
+	if (!error)
+		error = fd_attributes(fd, &e->attr);
 	return error < 0 ? error : 0;
 }
 
@@ -108,9 +117,11 @@ int64_t linux_sendfile(struct sys *s)
 	int64_t error = end_find(&in, s->a[1], false), moved;
 
 	if (!error)
-		error = end_find(&out, s->a[0], true);
+		error = end_open(&out, s->a[0], true);
 	if (!error && !is_type(&in, F_S_IFREG) && !is_type(&in, F_S_IFBLK))
 		error = -X_EINVAL;
+	if (!error && out.open_flags & F_O_APPEND) /* else it may be anything */
+		error = end_find(&out, s->a[0], true);
 	if (!error && is_type(&out, F_S_IFREG) && out.open_flags & F_O_APPEND)
 		error = -X_EINVAL;
 	if (!error)
