@@ -6,9 +6,9 @@ import subprocess
 LINE = re.compile(r" *\d+\.\d{6}  (\S+) (->|<-) (\S+) +(.*)")
 
 
-def trace(root, option, command):
+def trace(root, option, command, *options):
     """The command's output, and the trace as (caller, arrow, server, text)."""
-    result = subprocess.run([root / "xinim", "exec", "--timeout", "120", option, "--", command], capture_output=True,
+    result = subprocess.run([root / "xinim", "exec", "--timeout", "120", option, *options, "--", command], capture_output=True,
                             text=True, timeout=180, check=True)
     lines = result.stderr.replace("\r", "").splitlines()
     matches = [LINE.fullmatch(line) for line in lines]
@@ -34,3 +34,13 @@ def test_path_of_an_open(root):
 def test_of_two_only(root):
     _, calls = trace(root, "--trace=pm,minix", "ls /etc >/dev/null")
     assert calls and all({"pm", "minix"} & {caller, server} for caller, _, server, _ in calls)
+
+
+def test_bulk_needs_no_calls(root):
+    """32 MiB over a connection, in blocks of 128 KiB: after the first few neither end calls net for its data."""
+    subprocess.run(["make", "-s", "build/guest/bulk"], cwd=root, check=True)
+    output, calls = trace(root, "--trace=net", "/root/bulk take 127.0.0.1 5001 32 & sleep 1; /root/bulk send 127.0.0.1 5001 32; wait",
+                          "--file", f"{root}/build/guest/bulk:/root/bulk")
+    assert f"send: {32 << 20} bytes" in output and f"take: {32 << 20} bytes" in output, output
+    for what in ("FILE_WRITE", "FILE_READ"):
+        assert sum(arrow == "->" and server == "net" and what in text for _, arrow, server, text in calls) < 40, what
