@@ -71,6 +71,13 @@ static int64_t transfer(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, in
 	return file_transfer(fd, op, buf, len, offset, thread_here()->nowait ? FILE_NOWAIT : 0);
 }
 
+/* Another part behind a full one. A write does not end before all is written; a read
+ * waits for no more than it has. */
+static bool goes_on(uint64_t fd, uint32_t op)
+{
+	return op == FILE_WRITE || (x_object_ctl((x_handle_t)fd, X_OBJ_GET_READY, 0) & X_READY_IN);
+}
+
 /* As transfer, for a buffer of the program of any length: split at the window
  * size; ends at a short count. Only the first part may fail or be repeated. */
 int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
@@ -91,11 +98,9 @@ int64_t transfer_user(uint64_t fd, uint32_t op, uint64_t buf, uint64_t len, int6
 		if (n < 0)
 			return total ? total : n;
 		total += n;
-		/* A full first megabyte does not prove that more won't block. */
 		if ((uint64_t)n < part || (uint64_t)total == len)
 			break;
-	} while (x_object_ctl((x_handle_t)fd, X_OBJ_GET_READY, 0) &
-		 (op == FILE_READ ? X_READY_IN : X_READY_OUT));
+	} while (goes_on(fd, op));
 	return total;
 }
 
@@ -240,7 +245,6 @@ static int64_t transfer_gathered(struct sys *s, uint32_t op, uint64_t total, int
 
 static int64_t transfer_vectors(struct sys *s, uint32_t op, int64_t offset)
 {
-	uint32_t ready = op == FILE_READ ? X_READY_IN : X_READY_OUT;
 	uint64_t total;
 	int64_t done = 0, error = check_fd(s->a[0]);
 
@@ -258,7 +262,7 @@ static int64_t transfer_vectors(struct sys *s, uint32_t op, int64_t offset)
 
 		if (!n && v.len == 0)
 			continue;
-		if (!n && done && !(x_object_ctl((x_handle_t)s->a[0], X_OBJ_GET_READY, 0) & ready))
+		if (!n && done && !goes_on(s->a[0], op))
 			break;
 		if (!n)
 			n = transfer_user(s->a[0], op, v.base, v.len, offset < 0 ? offset : offset + done);
