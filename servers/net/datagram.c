@@ -45,20 +45,21 @@ static bool has_room(struct sock *s, const struct pbuf *p)
 	return false;
 }
 
-/* What it keeps from others. */
-static uint32_t held_by(const struct pbuf *p)
+/* What a packet keeps from others. A chunk that several lie in, one behind the other, counts for the first of them. */
+static uint32_t held_by(struct sock *s, const struct pbuf *p)
 {
-	const struct chunk *last = NULL;
 	uint32_t bytes = 0;
 
+	if (!s->received)
+		s->held_last = NULL;
 	for (; p; p = p->next) {
 		const struct chunk *c = chunk_of(p->payload);
 
 		if (!c)
 			bytes += p->len;
-		else if (c != last)
+		else if (c != s->held_last)
 			bytes += c->size;
-		last = c;
+		s->held_last = c ? c : s->held_last;
 	}
 	return bytes;
 }
@@ -91,7 +92,7 @@ struct packet *packet_queue(struct sock *s, struct pbuf *p)
 	d->p = p;
 	d->arrived_ns = server_now_ns;
 	if (stream)
-		s->held += d->held = held_by(p);
+		s->held += d->held = held_by(s, p);
 	if (s->received_last)
 		s->received_last->next = d;
 	else

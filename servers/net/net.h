@@ -148,6 +148,7 @@ struct sock {
 	struct packet *received, *received_last;
 	uint32_t received_bytes, received_count;
 	uint32_t held;           /* of all of them: a stream's only */
+	const struct chunk *held_last; /* the chunk that was last counted */
 	uint64_t read_ns;        /* a stream: when its program was last known to have read */
 	uint32_t receive_limit;  /* 0: of a stream for which nobody asked, its `window` */
 	uint32_t window, window_taken; /* ... so far, and read since it grew */

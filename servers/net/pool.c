@@ -22,7 +22,6 @@
  * the one that ended last, which is free from its commit on.
  */
 #include "lib/c/string.h"
-#include "lib/region/region.h"
 #include "servers/net/net.h"
 
 #define HEADERS      4096u
@@ -43,8 +42,6 @@ static struct chunk *given_back, *committing;
 static uint16_t header_stack[HEADERS];
 static uint32_t headers_free;
 static bool were_short;
-/* Made once, and kept if the iteration in which that happened is done over. */
-static REGION_SCRATCH struct net_pool made;
 
 struct chunk_ref {               /* a pbuf whose bytes lie in a chunk */
 	struct pbuf_custom custom;
@@ -75,11 +72,12 @@ static bool pool_allocate(uint64_t bytes)
 		x_handle_close((x_handle_t)memory);
 		return false;
 	}
-	made = (struct net_pool){ (x_handle_t)memory, (uint8_t *)addr, bytes };
+	pool = (struct net_pool){ (x_handle_t)memory, (uint8_t *)addr, bytes };
 	return true;
 }
 
-/* A sixteenth of the machine's memory, within bounds, or what is to be had. */
+/* A sixteenth of the machine's memory, within bounds, or what is to be had. If the iteration is
+ * done over so is this: the kernel has taken handle and mapping back. */
 static bool pool_make(void)
 {
 	struct x_system_info info;
@@ -116,9 +114,8 @@ bool pool_start(void)
 {
 	if (pool.virt)
 		return true;
-	if (!made.virt && !pool_make())
+	if (!pool_make())
 		return false;
-	pool = made;
 	pool_cut(pool.bytes);
 	return true;
 }

@@ -125,6 +125,27 @@ def test_net_killed_under_streams(guest, tmp_path):
     assert "incarnation  1" in text
 
 
+POOL = r"""
+dd if=/dev/urandom of=/tmp/data bs=65536 count=3 2>/dev/null
+want=$(md5sum </tmp/data); n=0
+while [ $n -lt 16 ]; do n=$((n+1))
+  /bin/svc restart net >/dev/null; httpd -p 8080 -h /tmp; /bin/svc inject net entry $n >/dev/null
+  [ "$(wget -q -O - http://127.0.0.1:8080/data | md5sum)" = "$want" ] && echo right || echo wrong at $n
+  killall httpd
+done
+/bin/svc status net
+"""
+
+
+def test_net_killed_while_it_makes_its_pool(guest, tmp_path):
+    """At each entry into the kernel from the first connection on: what was mapped in the iteration that is
+    done over is gone."""
+    (tmp_path / "pool").write_text(POOL)
+    text = guest("sh /root/pool", file=f"{tmp_path}/pool:/root/pool").text
+    assert text.count("right") == 16 and "wrong" not in text, text
+    assert "killed 16" in text, text
+
+
 def test_net_killed_under_datagrams(guest, root):
     """Datagrams that go without a call (the kernel's flows): none is lost, doubled or out of order."""
     subprocess.run(["make", "-s", "build/guest/datagrams"], cwd=root, check=True)
