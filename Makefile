@@ -277,10 +277,14 @@ $(ISO): $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) tools/mkiso
 ROOTFS := $(BUILD)/rootfs.img
 $(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-packages $(shell find rootfs -type f 2>/dev/null)
 	@echo "  ROOTFS  $@"
-	@tools/mkrootfs $(BUILD) $@
+	@tools/mkrootfs $(BUILD) $@ 512 tools/rootfs-packages
+ROOTFS_MORE := $(BUILD)/rootfs-more.img
+$(ROOTFS_MORE): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-packages tools/rootfs-more $(shell find rootfs -type f 2>/dev/null)
+	@echo "  ROOTFS  $@"
+	@tools/mkrootfs $(BUILD) $@ 1536 tools/rootfs-packages tools/rootfs-more
 
 # ----------------------------------------------------------------- targets
-.PHONY: all docs dist coverage soak iso demo run rootfs test unit check help clean compdb bench bench-blk bench-net bench-kernel bench-recovery
+.PHONY: all docs dist coverage soak iso demo run rootfs rootfs-more test unit check help clean compdb bench bench-blk bench-net bench-kernel bench-recovery
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -302,6 +306,7 @@ check: ## documents: generated ones are fresh; what they name exists; functions 
 	@tools/checkapi.py
 
 rootfs: all $(ROOTFS) ## a larger disk with Debian's own programs: ./xinim run --rootfs
+rootfs-more: all $(ROOTFS_MORE) ## and one with gcc, git, gdb, strace, redis, nginx: ./xinim run --image build/rootfs-more.img
 
 PORT := 8080
 demo: all ## the same with a dashboard at http://localhost:8080 (PORT=N)
@@ -363,4 +368,4 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
 
--include $(shell find $(BUILD) \( -path $(BUILD)/peer -o -path $(BUILD)/rootfs-debian \) -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/peer -o -path $(BUILD)/rootfs-debian -o -path $(BUILD)/rootfs-more-debian \) -prune -o -name '*.d' -type f -print 2>/dev/null)

@@ -19,12 +19,13 @@ struct pm_ids {
 	uint32_t pid, ppid, pgrp, sid;
 	uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
 	uint32_t ngroups, groups[32];
+	uint32_t traced; /* threads of it that are traced */
 	uint64_t rlimit_nofile, rlimit_stack, rlimit_fsize;
 	uint64_t tsc_base, ns_per_tsc_32, realtime_offset_ns; /* as in x_system_info: for the vDSO */
 };
 
 enum pm_op {
-	PM_FORK = 0x500, /* a[0] PM_FORK_*, a[1] signal to the parent at the end -> a[0] child's pid (0 in the child). With
+	PM_FORK = 0x500, /* a[0] PM_FORK_*, a[1] signal to the parent at the end, a[2] caller's tid -> a[0] child's pid (0 in the child). With
 	                    PM_FORK_WAIT (vfork) answered when the child has exec'd or ended */
 	PM_EXEC,         /* win0 path, win1 argv strings (NUL after each), win2 envp strings;
 	                    a[0] argc, a[1] envc, a[2] 1 = handle[0] is the file (fexecve,
@@ -34,7 +35,7 @@ enum pm_op {
 	PM_EXIT,         /* a[0] wait status as wait4 gives it (exit code << 8, or the signal,
 	                    | 0x80 core). Never answered */
 	PM_WAIT,         /* a[0] pid argument of wait4 (sign-extended), a[1] options
-	                    -> a[0] pid or 0, a[1] status, a[2] user ns, a[3] system ns, a[4] uid;
+	                    -> a[0] pid or 0, a[1] status, a[2] user ns, a[3] system ns, a[4] uid, a[5] 1 = of one it traces;
 	                    parks. a[2] 1 = waitid: only what WEXITED 4, WUNTRACED (WSTOPPED) 2,
 	                    WCONTINUED 8 name; WNOWAIT 0x1000000 leaves the child as it is */
 	PM_KILL,         /* a[0] pid as kill(2) takes it (sign-extended), a[1] signal; with a[2] = 1
@@ -58,7 +59,7 @@ enum pm_op {
 	PM_REBOOT,       /* a[0] LINUX_REBOOT_CMD_*: needs uid 0; power off, restart */
 	PM_PRIORITY,     /* a[0] 1 = set, a[1] which, a[2] who, a[3] value -> a[0] 20-nice */
 	PM_THREAD_BIND,  /* a[0] tid of PM_THREAD, a[1] the kernel's number of that thread: from now
-	                    on PM_TGKILL reaches it. The tid of the first thread is the pid */
+	                    on PM_TGKILL reaches it; a[2] tid of its maker. The tid of the first thread is the pid */
 	PM_THREAD_END,   /* a[0] tid: free again (exec and exit free all but the first) */
 
 	PM_SIGFLUSH,     /* a[0] set of signals now ignored: forget what is queued of them */
@@ -86,6 +87,7 @@ enum pm_op {
 	                    -> handle[0]: SIGNALFD_*. PM_SIGNALFD_POSTED: a[1] signal that the process sent to itself */
 	PM_MQ,           /* a[0] enum pm_mq_op, win0 name (no slash). OPEN: a[1] F_O_* flags, a[2] mode, a[3] messages,
 	                    a[4] bytes of each, if a[5] -> handle[0]: MQ_* */
+	PM_TRACE,        /* a[0] enum pm_trace_op: ptrace */
 
 	PMCTL_SPAWN = 0x580, /* win0 path, win1 argv strings, win2 envp strings, a[0] argc, a[1] envc:
 	                    the first Linux process, pid 1, with descriptors 0-2 on /dev/console */
@@ -101,7 +103,7 @@ enum pm_op {
 #define PM_FORK_LEND   4u /* private memory is the caller's own until exec or end (CLONE_VM) */
 #define PM_FORK_PARENT 2u /* the child of the caller's parent (CLONE_PARENT) */
 
-enum pm_prctl { PM_PRCTL_SUBREAPER, PM_PRCTL_DEATH_SIGNAL };
+enum pm_prctl { PM_PRCTL_SUBREAPER, PM_PRCTL_DEATH_SIGNAL, PM_PRCTL_NAME /* a[1] tid, a[2], a[3] 16 bytes */ };
 
 /* Calls on a pidfd. -X_ESRCH: its process has been waited for. */
 enum pidfd_op {
@@ -109,6 +111,38 @@ enum pidfd_op {
 	PIDFD_SIGNAL,      /* a[0] signal; with a[1] = 1 a[2] si_code, a[3] si_value */
 	PIDFD_GETFD,       /* a[0] a descriptor of the process -> handle[0]; -X_EPERM, -X_EBADF */
 };
+
+/*
+ * ptrace. Who is traced stops by itself: its personality makes PM_TRACE_STOP, which is answered
+ * when the tracer wants it to go on (PM_TRACE_GO), or wants something of it (PM_TRACE_ASK: registers,
+ * memory; what, is between the two personalities, in ptrace's own numbers). It does that and says so by
+ * PM_TRACE_REPLY, which is answered in the same way. win0 of both (read, write) are
+ * PM_TRACE_BYTES for what goes along. SIGSTOP's notification makes a running one look.
+ */
+#define PM_TRACE_BYTES 1024u
+enum pm_trace_op {
+	PM_TRACE_ME,     /* by the parent; a[1] own tid */
+	PM_TRACE_ATTACH, /* a[1] tid, a[2] 1 = PTRACE_SEIZE, a[3] its options */
+	PM_TRACE_RESUME, /* a[1] tid, a[2] PTRACE_*: CONT, SYSCALL, SINGLESTEP, LISTEN, DETACH, KILL, INTERRUPT, a[3] signal */
+	PM_TRACE_OPTIONS, /* a[1] tid, a[2] PTRACE_O_* */
+	PM_TRACE_MESSAGE, /* a[1] tid -> a[0] of the last event */
+	PM_TRACE_REQUEST, /* a[1] tid, a[2] request, a[3], a[4], win0 what goes along; a[5] bytes of it that are sent
+	                     -> a[0], win0. -X_ESRCH: it is not stopped */
+	PM_TRACE_STOP,   /* a[1] own tid, a[2] enum pm_trace_stop, a[3] signal, or message of the event, a[4] event
+	                    -> a[0] enum pm_trace_answer. GO: a[1] PTRACE_CONT etc., DETACH if not traced (any more), a[2] signal,
+	                    a[3] 1 = it was a stop at an exec. ASK: a[1..3] as REQUEST's a[2..4], a[4] bytes of win0, a[5] status told */
+	PM_TRACE_REPLY,  /* a[1] own tid, a[2] result, a[3] value, a[4] bytes of win0 -> as PM_TRACE_STOP */
+};
+enum pm_trace_stop { PM_TRACE_SIGNAL, PM_TRACE_GROUP, PM_TRACE_CALL, PM_TRACE_EVENT };
+enum pm_trace_answer { PM_TRACE_GO, PM_TRACE_ASK };
+/* Linux's numbers. */
+enum pm_trace_event { TRACE_FORK = 1, TRACE_VFORK, TRACE_CLONE, TRACE_EXEC, TRACE_VFORK_DONE, TRACE_EXIT,
+		      TRACE_EVENT_STOP = 128 };
+enum pm_trace_request { TRACE_CONT = 7, TRACE_KILL = 8, TRACE_SINGLESTEP = 9, TRACE_DETACH = 17, TRACE_SYSCALL = 24,
+			TRACE_INTERRUPT = 0x4207, TRACE_LISTEN = 0x4208 };
+#define TRACE_OPT_SYSGOOD  1u
+#define TRACE_OPT_EVENTS   0x7eu   /* bit n: event n */
+#define TRACE_OPT_EXITKILL (1u << 20)
 
 enum pm_signalfd_op { PM_SIGNALFD_CREATE, PM_SIGNALFD_POSTED };
 enum pm_mq_op { PM_MQ_OPEN, PM_MQ_UNLINK };

@@ -61,5 +61,7 @@ void fault_upcall(struct pers_thread *t, struct x_upcall *frame)
 		info.signo = SIGSEGV;
 		info.code = SI_KERNEL;
 	}
+	if (frame->vector == 1)
+		trace_stepped(t);
 	signal_force(t, frame, &info);
 }

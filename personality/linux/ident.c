@@ -330,11 +330,18 @@ int64_t linux_setpriority(struct sys *s)
 static int64_t set_name(struct pers_thread *t, uint64_t addr)
 {
 	int64_t len = user_string_length(addr, sizeof(t->name) - 1);
+	uint64_t words[2];
+	struct x_call c;
 
 	if (len < 0)
 		return len;
 	memset(t->name, 0, sizeof(t->name));
-	return copy_in(t->name, addr, (uint64_t)len);
+	len = copy_in(t->name, addr, (uint64_t)len);
+	if (len)
+		return len;
+	memcpy(words, t->name, sizeof(words)); /* for /proc */
+	call_pm(&c, PM_PRCTL, PM_PRCTL_NAME, t->tid, words[0], words[1]);
+	return 0;
 }
 
 #define PR_SET_CHILD_SUBREAPER 36

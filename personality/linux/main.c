@@ -147,8 +147,30 @@ static bool is_restart(int64_t result)
  * program that steps itself would trap before the personality is left. */
 static void leave(const struct pers_thread *t, struct x_upcall *frame)
 {
-	if (frame->mask == frame->installed_mask && !t->discard && !(frame->regs.rflags & RFLAGS_TF))
+	if (frame->mask == frame->installed_mask && !t->discard && !t->trace_mode && !(frame->regs.rflags & RFLAGS_TF))
 		pers_leave(frame);
+}
+
+/* The tracer sees the call as it begins, and may change it. */
+static void trace_begin(struct sys *s, uint64_t *number)
+{
+	struct x_regs *r = &s->frame->regs;
+
+	r->rax = (uint64_t)-(int64_t)X_ENOSYS;
+	trace_syscall(s->thread, false);
+	*number = s->thread->call_number;
+	memcpy(s->a, (const uint64_t[]){ r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 }, sizeof(s->a));
+}
+
+static void trace_end(struct pers_thread *t)
+{
+	if (t->trace_mode == TRACE_SYSCALL)
+		trace_syscall(t, true);
+	if (trace_stepped(t)) {
+		struct linux_siginfo info = { .signo = SIGTRAP, .code = TRAP_TRACE, .address = frame_of(t)->regs.rip };
+
+		signal_force(t, frame_of(t), &info);
+	}
 }
 
 static void serve_syscall(struct pers_thread *t, struct x_upcall *frame)
@@ -161,12 +183,17 @@ static void serve_syscall(struct pers_thread *t, struct x_upcall *frame)
 	};
 	int64_t result;
 
+	t->call_number = number;
+	if (t->trace_mode == TRACE_SYSCALL)
+		trace_begin(&s, &number);
 	if (number <= LINUX_SYSCALL_MAX && syscalls[number].fn)
 		result = syscalls[number].fn(&s);
 	else
 		result = missing(t, number);
 	if (!s.keep_regs) {
 		r->rax = (uint64_t)result;
+		if (t->trace_mode)
+			trace_end(t);
 		if (!is_restart(result)) {
 			leave(t, frame);
 		} else {
@@ -176,6 +203,8 @@ static void serve_syscall(struct pers_thread *t, struct x_upcall *frame)
 			restart_settle(&t->before.regs, -result, number, false, false);
 			taken = signals_deliver(t, frame, signals_pending(frame), -result, number);
 		}
+	} else if (t->trace_mode) {
+		trace_end(t);
 	}
 	if (!taken && t->discard)
 		t->before = *frame;
@@ -191,6 +220,7 @@ void pers_upcall(struct x_upcall *frame)
 		process_start(t);
 	if (frame->reason == X_UP_SYSCALL)
 		serve_syscall(t, frame);
+	t->call_number = NO_CALL;
 	t->before = *frame;
 	if (frame->reason == X_UP_FAULT)
 		fault_upcall(t, frame);

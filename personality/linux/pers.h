@@ -59,11 +59,18 @@ struct pers_thread { /* at the bottom of its upcall stack slot */
 	char name[16];           /* [T] PR_SET_NAME */
 	uint64_t timer_slack_ns; /* [T] kept only: difference to the default */
 	x_handle_t file;         /* [T] a handle that is no descriptor but may be used as one; 0: none */
+	uint32_t trace_mode;     /* [T] TRACE_*: how its tracer wants it to run; 0: it is not traced */
+	bool stepping;           /* [T] RFLAGS_TF is the tracer's */
+	enum { NO_CALL_STOP, CALL_BEGINS, CALL_ENDS } call_stop; /* [T] while it is stopped so */
+	struct linux_siginfo *stop_info; /* [T] while it is stopped with a signal */
+	uint64_t call_number;    /* [T] of the system call being served, for the tracer; NO_CALL: none */
 	bool nowait;             /* [T] what would have to wait is -X_EAGAIN: see call_interruptible */
 };
 
 _Static_assert(offsetof(struct pers_thread, tid) == offsetof(struct pers_thread_head, tid) &&
 	       offsetof(struct pers_thread, robust_list) == offsetof(struct pers_thread_head, robust_list), "layout.h");
+
+#define NO_CALL UINT64_MAX
 
 #define PERS_SCRATCH_BUFFER 65536u
 
@@ -197,6 +204,21 @@ void sigframe_fill(struct linux_rt_sigframe *f, const struct x_upcall *frame, ui
 void sigframe_enter(struct x_regs *regs, uint32_t sig, const struct linux_sigaction *action,
 		    uint64_t frame);
 void sigframe_restore(struct x_regs *regs, const struct linux_ucontext *uc);
+
+void signals_ignore(uint64_t set); /* [L] the kernel's ignore set; what is traced ignores nothing */
+bool has_xsave(void);
+void fpu_save(uint8_t *image);     /* FPSTATE_BYTES, aligned to 64 */
+void fpu_restore(uint8_t *image);  /* nothing in it may fault */
+
+/* ---- trace.c ---- */
+static inline bool is_traced(void) { return ids()->traced != 0; }
+struct x_upcall *frame_of(const struct pers_thread *t); /* how it came here */
+/* Stops for the tracer, if this thread has one. Returns the signal that is to be acted on. */
+uint32_t trace_signal(struct pers_thread *t, struct linux_siginfo *info);
+void trace_group(struct pers_thread *t, uint32_t sig); /* the default action of a stop signal */
+void trace_event(struct pers_thread *t, enum pm_trace_event event, uint64_t message);
+void trace_syscall(struct pers_thread *t, bool ends); /* its beginning and end */
+bool trace_stepped(struct pers_thread *t); /* a step that the tracer wanted: no longer */
 
 /* ---- path.c ---- */
 int64_t path_call(struct x_call *c, uint32_t op, uint64_t dirfd, uint64_t path, bool may_be_empty);

@@ -18,6 +18,15 @@ struct fork_args { uint64_t flags, stack, parent_tid, child_tid, tls; bool wait;
 #define CLONE_PARENT 0x8000ull
 #define CLONE_SIGNAL_BITS 0xffull
 
+static void trace_fork(struct pers_thread *t, const struct fork_args *f, uint64_t pid)
+{
+	bool usual = (f->flags & CLONE_SIGNAL_BITS) == SIGCHLD;
+
+	trace_event(t, f->wait ? TRACE_VFORK : usual ? TRACE_FORK : TRACE_CLONE, pid);
+	if (f->wait)
+		trace_event(t, TRACE_VFORK_DONE, pid);
+}
+
 /* The child runs on from here with its own copy of everything. Calls under the
  * lock, so that the copy of what the lock guards is whole; but not while the
  * parent may have to wait for long. */
@@ -31,11 +40,15 @@ static int64_t fork_process(struct sys *s, const struct fork_args *f)
 		process_lock();
 	error = call_pm(&c, PM_FORK, (f->wait ? PM_FORK_WAIT : 0) | (f->flags & CLONE_PARENT ? PM_FORK_PARENT : 0) |
 			(f->flags & CLONE_VM ? PM_FORK_LEND : 0),
-			f->flags & CLONE_SIGNAL_BITS, 0, 0);
+			f->flags & CLONE_SIGNAL_BITS, s->thread->tid, 0);
 	if (error < 0 || c.msg.a[0] != 0) {
 		if (!f->wait)
 			process_unlock();
-		return error < 0 ? error : (int64_t)c.msg.a[0];
+		if (error < 0)
+			return error;
+		if (is_traced())
+			trace_fork(s->thread, f, c.msg.a[0]);
+		return (int64_t)c.msg.a[0];
 	}
 	threads_after_fork(s->thread);
 	if (f->stack)
@@ -363,6 +376,10 @@ int64_t linux_waitid(struct sys *s)
 	if (!c.msg.a[0] && (uint32_t)s->a[0] == 3 && !((uint32_t)s->a[3] & WNOHANG))
 		return -X_EAGAIN; /* the pidfd does not wait */
 	convert_wait_status(&info, (uint32_t)c.msg.a[0], (uint32_t)c.msg.a[1]);
+	if (c.msg.a[5]) { /* of one that is traced, with its event */
+		info.code = CLD_TRAPPED;
+		info.child.status = (int32_t)((uint32_t)c.msg.a[1] >> 8);
+	}
 	if (c.msg.a[0])
 		info.child.uid = (uint32_t)c.msg.a[4];
 	if (s->a[2] && copy_out(s->a[2], &info, sizeof(info)))

@@ -21,6 +21,11 @@ static uint64_t ignored_by(uint32_t sig, uint64_t handler)
 	return handler == SIG_DFL ? signal_bit(sig) & DEFAULT_IGNORE : 0;
 }
 
+void signals_ignore(uint64_t set)
+{
+	x_notify_ignore(is_traced() ? 0 : set);
+}
+
 void signals_start(const struct pers_start *start)
 {
 	uint64_t ignore = DEFAULT_IGNORE;
@@ -31,13 +36,15 @@ void signals_start(const struct pers_start *start)
 			ignore |= signal_bit(sig);
 		}
 	process.ignore = ignore;
-	x_notify_ignore(ignore);
+	signals_ignore(ignore);
 }
 
 void process_end(uint32_t wait_status)
 {
 	struct x_call c;
 
+	if (is_traced())
+		trace_event(thread_here(), TRACE_EXIT, wait_status);
 	robust_lists_end();
 	for (;;) {
 		call_pm(&c, PM_EXIT, wait_status, 0, 0, 0);
@@ -73,7 +80,7 @@ struct xsave_mark { uint32_t magic1, bytes; uint64_t features; uint32_t xsave_by
 enum { MARK_AT = 464, HEADER_AT = 512, HEADER_BYTES = 64 };
 
 /* The system has switched on what XSAVE saves (CPUID leaf 1, OSXSAVE). */
-static bool has_xsave(void)
+bool has_xsave(void)
 {
 	uint32_t a = 1, b, c = 0, d;
 
@@ -84,7 +91,7 @@ static bool has_xsave(void)
 	return process.xsave == 2;
 }
 
-static void fpu_save(uint8_t *image)
+void fpu_save(uint8_t *image)
 {
 	const struct xsave_mark mark = { XSAVE_MAGIC1, FPSTATE_BYTES, XSAVE_FEATURES, XSAVE_BYTES, { 0 } };
 	const uint32_t end = XSAVE_MAGIC2;
@@ -101,7 +108,7 @@ static void fpu_save(uint8_t *image)
 }
 
 /* What the program left in the frame: nothing in it may fault here. */
-static void fpu_restore(uint8_t *image)
+void fpu_restore(uint8_t *image)
 {
 	uint32_t *mxcsr = (uint32_t *)(image + 24), end;
 	struct xsave_mark mark;
@@ -218,6 +225,10 @@ static bool default_action(uint32_t sig)
 	struct x_call c;
 
 	if (signal_bit(sig) & DEFAULT_STOP) {
+		if (is_traced()) {
+			trace_group(thread_here(), sig);
+			return true;
+		}
 		call_pm(&c, PM_STOP_SELF, sig, 0, 0, 0);
 		return true;
 	}
@@ -237,21 +248,30 @@ uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t
 		struct linux_siginfo info;
 
 		candidates &= candidates - 1;
-		if (sig >= SIGRTMIN && action.handler > SIG_IGN) {
+		if (is_traced()) {
+			if (!take_queued(t, sig, &info))
+				continue;
+			sig = trace_signal(t, &info);
+			if (t->call_number == NO_CALL)
+				code = 0; /* so the tracer wants it */
+			if (!sig)
+				continue;
+			action = process.actions[sig];
+		} else if (sig >= SIGRTMIN && action.handler > SIG_IGN) {
 			if (!take_queued(t, sig, &info))
 				continue;
 		} else {
 			taken |= signal_bit(sig);
 		}
-		if (ignored_by(sig, action.handler))
-			continue;
+		if (ignored_by(sig, action.handler) || (sig == SIGSTOP && !is_traced()))
+			continue; /* pm stops who is not traced; the notification was to look for a tracer who is gone */
 		if (action.handler == SIG_DFL) {
 			default_action(sig);
 			continue;
 		}
 		if (code)
 			restart_settle(&frame->regs, code, number, true, action.flags & SA_RESTART);
-		if (sig < SIGRTMIN)
+		if (sig < SIGRTMIN && !is_traced())
 			signal_origin(t, sig, action.flags, &info);
 		run_handler(t, frame, &info);
 		return taken;
@@ -266,11 +286,15 @@ uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t
 }
 
 /* A fault of the program itself: blocked or ignored, it is fatal. */
-void signal_force(struct pers_thread *t, struct x_upcall *frame, const struct linux_siginfo *info)
+void signal_force(struct pers_thread *t, struct x_upcall *frame, const struct linux_siginfo *fault)
 {
-	uint32_t sig = (uint32_t)info->signo;
-	uint64_t handler = process.actions[sig].handler;
+	struct linux_siginfo told = *fault, *info = &told;
+	uint32_t sig = is_traced() ? trace_signal(t, info) : (uint32_t)info->signo;
+	uint64_t handler;
 
+	if (!sig)
+		return;
+	handler = process.actions[sig].handler;
 	if ((frame->mask & signal_bit(sig)) || handler == SIG_DFL || handler == SIG_IGN)
 		process_end(sig);
 	run_handler(t, frame, info);
@@ -299,7 +323,7 @@ int64_t linux_rt_sigaction(struct sys *s)
 		ignore = (process.ignore & ~signal_bit(sig)) | ignored_by(sig, new.handler);
 		if (ignore != process.ignore) {
 			process.ignore = ignore;
-			x_notify_ignore(ignore);
+			signals_ignore(ignore);
 			if (sig >= SIGRTMIN)
 				call_pm(&c, PM_SIGFLUSH, signal_bit(sig), 0, 0, 0);
 		}
@@ -445,7 +469,7 @@ uint64_t signals_wait(struct sys *s, uint64_t set, uint64_t deadline)
 
 	process_lock();
 	if (process.ignore & set)
-		x_notify_ignore(process.ignore & ~set);
+		signals_ignore(process.ignore & ~set);
 	process_unlock();
 	pending = signals_all(s->frame);
 	if (!(pending & set)) {
@@ -454,7 +478,7 @@ uint64_t signals_wait(struct sys *s, uint64_t set, uint64_t deadline)
 	}
 	process_lock();
 	if (process.ignore & set)
-		x_notify_ignore(process.ignore);
+		signals_ignore(process.ignore);
 	process_unlock();
 	return pending;
 }

@@ -107,7 +107,7 @@ L(getrlimit, 97, DONE)
 L(getrusage, 98, PARTLY) /* times and largest size only */
 L(sysinfo, 99, DONE)
 L(times, 100, DONE)
-L(ptrace, 101, PARTLY) /* EPERM */
+L(ptrace, 101, PARTLY) /* no debug registers, SYSEMU, PEEKSIGINFO; the whole tracing process is the tracer */
 L(getuid, 102, DONE)
 L(syslog, 103, PARTLY) /* reading only */
 L(getgid, 104, DONE)

@@ -301,7 +301,6 @@ int64_t linux_reboot(struct sys *s)
 
 int64_t linux_iopl(struct sys *s) { return (uint32_t)s->a[0] > 3 ? -X_EINVAL : -X_EPERM; }
 int64_t linux_ioperm(struct sys *s) { return s->a[0] > 65536 || s->a[1] > 65536 - s->a[0] ? -X_EINVAL : -X_EPERM; }
-int64_t linux_ptrace(struct sys *s) { (void)s; return -X_EPERM; }
 int64_t linux_vhangup(struct sys *s) { (void)s; return ids()->euid == 0 ? 0 : -X_EPERM; }
 int64_t linux_acct(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_ENOSYS : -X_EPERM; }
 int64_t linux_swapon(struct sys *s) { (void)s; return ids()->euid == 0 ? -X_EINVAL : -X_EPERM; }

@@ -47,6 +47,11 @@ void threads_after_fork(struct pers_thread *t)
 	t->tid = ids()->pid;
 	t->number = 1;
 	t->tkilled = 0;
+	if (t->trace_mode) {
+		t->trace_mode = 0;
+		trace_stepped(t);
+		signals_ignore(process.ignore);
+	}
 	t->clear_tid = 0;
 	t->robust_list = 0;
 	process.timer_slack_ns += t->timer_slack_ns;
@@ -167,7 +172,9 @@ int64_t thread_clone(struct sys *s, uint64_t flags, uint64_t stack, uint64_t par
 		call_pm(&c, PM_THREAD_END, tid, 0, 0, 0);
 		return linux_error(error);
 	}
-	call_pm(&c, PM_THREAD_BIND, tid, (uint64_t)error, 0, 0);
+	call_pm(&c, PM_THREAD_BIND, tid, (uint64_t)error, s->thread->tid, 0);
+	if (is_traced())
+		trace_event(s->thread, TRACE_CLONE, tid);
 	return tid;
 }
 
@@ -259,6 +266,8 @@ int64_t linux_exit(struct sys *s)
 	struct x_call c;
 	bool last;
 
+	if (is_traced())
+		trace_event(t, TRACE_EXIT, (s->a[0] & 0xff) << 8);
 	robust_list_end(t);
 	if (t->tid != ids()->pid)
 		call_pm(&c, PM_THREAD_END, t->tid, 0, 0, 0);

@@ -268,6 +268,7 @@ int exec_switch(struct exec *e)
 	e->image[0].file = X_NO_HANDLE;
 	remember(p, e);
 	change_ids(p, n);
+	trace_exec(p);
 	threads_drop(p);
 	sysv_drop(p, false);
 	timers_drop(p, false);

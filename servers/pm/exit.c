@@ -158,6 +158,7 @@ static void died(void *ctx, uint64_t bits)
 	timers_drop(p, true);
 	signals_drop(p);
 	waits_drop(p);
+	trace_ended(p);
 	threads_drop(p);
 	sysv_drop(p, true);
 	fork_release_parent(p);

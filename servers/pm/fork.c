@@ -14,6 +14,7 @@ static void inherit(struct proc *child, const struct proc *parent)
 	child->program = program < 0 ? X_NO_HANDLE : (x_handle_t)program;
 	child->ids = parent->ids;
 	child->ids.pid = 0; /* not a number yet */
+	child->ids.traced = 0;
 	child->ids.ppid = parent->ids.pid;
 	child->nice = parent->nice;
 	child->oom_adjust = parent->oom_adjust;
@@ -52,9 +53,8 @@ static void fork_undo(struct proc *child, int64_t status)
 
 static void fork_finish(struct proc *child)
 {
-	proc_enter(child, PROC_RUNNING);
 	shm_inherit(child, child->maker);
-	if (child->fork_waits)
+	if (child->fork_waits && !trace_holds_vfork(child->maker, child->fork_tid, child))
 		child->vfork_call = child->fork_call;
 	else
 		answer_value(child->fork_call, child->ids.pid);
@@ -86,6 +86,9 @@ static void fork_session(void *ctx, const struct x_in *reply)
 		fork_undo(child, err);
 		return;
 	}
+	proc_enter(child, PROC_RUNNING);
+	trace_born(child->maker, child->fork_tid, child, child->ids.pid,
+		   child->fork_waits ? TRACE_VFORK : child->exit_signal == SIGNAL_CHLD ? TRACE_FORK : TRACE_CLONE);
 	out_do(X_SYS_proc_suspend, child->process, 0, 0, 0, 0);
 	fork_finish(child);
 }
@@ -133,6 +136,7 @@ void fork_call(struct proc *p, const struct x_in *in)
 	}
 	child->exit_signal = (uint32_t)in->msg.a[1] <= SIGNAL_MAX ? (uint32_t)in->msg.a[1] : 0;
 	child->fork_call = in->id;
+	child->fork_tid = (uint32_t)in->msg.a[2];
 	child->fork_waits = (in->msg.a[0] & PM_FORK_WAIT) != 0;
 	child->ids.pid = pid_allocate();
 	proc_enter(child, PROC_FORKING);
@@ -148,4 +152,5 @@ void fork_release_parent(struct proc *child)
 	if (child->vfork_call)
 		answer_value(child->vfork_call, child->ids.pid);
 	child->vfork_call = 0;
+	trace_vfork_done(child);
 }

@@ -196,6 +196,11 @@ void prctl_call(struct proc *p, const struct x_in *in)
 	bool death = in->msg.a[0] == PM_PRCTL_DEATH_SIGNAL;
 	uint64_t was = death ? p->death_signal : p->subreaper;
 
+	if (in->msg.a[0] == PM_PRCTL_NAME) {
+		thread_set_name(p, (uint32_t)in->msg.a[1], (const char *)&in->msg.a[2]);
+		out_status(in->id, 0);
+		return;
+	}
 	if (in->msg.a[1] == 1 && death)
 		p->death_signal = in->msg.a[2] <= SIGNAL_MAX ? (uint32_t)in->msg.a[2] : 0;
 	else if (in->msg.a[1] == 1)

@@ -53,6 +53,7 @@ static session_fn *const session_ops[] = {
 	[PM_MSG - PM_FORK] = msg_call,
 	[PM_SIGNALFD - PM_FORK] = signalfd_call,
 	[PM_MQ - PM_FORK] = mq_call,
+	[PM_TRACE - PM_FORK] = trace_call,
 };
 
 static void refuse(const struct x_in *in, int status)
@@ -147,7 +148,8 @@ void pm_closure(uint64_t object, uint64_t mints)
 /* Calls that park otherwise end by themselves, or with their process. */
 void pm_cancel(uint64_t call_id)
 {
-	if (!wait_cancel(call_id) && !counter_cancel(call_id) && !mqueue_cancel(call_id) && !sysv_cancel(call_id))
+	if (!wait_cancel(call_id) && !counter_cancel(call_id) && !mqueue_cancel(call_id) && !sysv_cancel(call_id) &&
+	    !trace_cancel(call_id))
 		procfs_cancel(call_id);
 }
 

@@ -94,7 +94,7 @@ void pidfds_ended(const struct proc *p)
 
 /* ---- what may be done with a process ---- */
 
-static bool may_look_into(const struct proc *who, const struct proc *p)
+bool may_look_into(const struct proc *who, const struct proc *p)
 {
 	const struct pm_ids *w = &who->ids, *i = &p->ids;
 
@@ -151,7 +151,7 @@ void pidfd_process_call(struct proc *p, const struct x_in *in)
 	}
 }
 
-static struct proc *by_any_id(uint32_t id)
+struct proc *proc_by_any_id(uint32_t id)
 {
 	struct proc *found = proc_by_pid(id);
 
@@ -189,7 +189,7 @@ static int64_t copy_between(struct proc *p, const struct x_in *in, uint64_t addr
 
 void vm_call(struct proc *caller, const struct x_in *in)
 {
-	struct proc *p = by_any_id((uint32_t)in->msg.a[0]);
+	struct proc *p = proc_by_any_id((uint32_t)in->msg.a[0]);
 	uint64_t addr = in->msg.a[2], bytes = in->win_count ? in->win[0].len : 0;
 
 	if (!p || !proc_alive(p))
@@ -222,7 +222,7 @@ static uint64_t file_identity(const struct proc *p, uint64_t fd)
 
 void kcmp_call(struct proc *caller, const struct x_in *in)
 {
-	struct proc *a = by_any_id((uint32_t)in->msg.a[0]), *b = by_any_id((uint32_t)in->msg.a[1]);
+	struct proc *a = proc_by_any_id((uint32_t)in->msg.a[0]), *b = proc_by_any_id((uint32_t)in->msg.a[1]);
 	uint64_t first, second;
 
 	if (!a || !b) {

@@ -8,6 +8,7 @@
  *   exec*.c elf.c stack.c pers.c image.c    replacement of the program
  *   exit.c wait.c           death, orphans, zombies
  *   signal.c post.c job.c   signals, groups, sessions, stop and continue
+ *   trace.c                 ptrace
  *   thread.c ids.c timer.c limits.c power.c the smaller calls
  *   counter.c               eventfd and timerfd
  *   signalfd.c mqueue.c     signalfd, POSIX message queues
@@ -90,6 +91,7 @@ struct exec;
 struct proc {
 	uint8_t state;           /* set by proc_enter() only */
 	bool execed;             /* its parent may not move it to a group any more */
+	uint32_t traces;         /* so many tracees, ended ones included */
 	bool report_stop;        /* stopped, not yet told by wait */
 	bool report_continue;    /* same for continued */
 	bool exec_waiting;       /* exec_in waits for a free struct exec */
@@ -120,6 +122,7 @@ struct proc {
 	/* open calls that wait for something of this process; 0: none */
 	uint64_t fork_call;      /* FORKING: of the parent, to be answered */
 	bool fork_waits;         /* FORKING: PM_FORK_WAIT */
+	uint32_t fork_tid;       /* FORKING: the parent's thread */
 	uint64_t vfork_call;     /* of the parent, until exec or death */
 	uint64_t stop_call;      /* own PM_STOP_SELF */
 
@@ -212,6 +215,7 @@ bool signal_allowed(const struct proc *from, const struct proc *to, uint32_t sig
 void kill_call(struct proc *p, const struct x_in *in);
 void tgkill_call(struct proc *p, const struct x_in *in);
 void stop_self_call(struct proc *p, const struct x_in *in);
+void signal_unstop(struct proc *p); /* a stopped one runs on, and nobody is told */
 void pgrp_signal(uint32_t pgrp, uint32_t signal, const struct signal_info *info);
 
 /* ---- post.c ---- */
@@ -248,6 +252,8 @@ uint32_t thread_count(const struct proc *p); /* tids beside the first */
 uint32_t thread_next(const struct proc *p, uint32_t from); /* its lowest thread id from there on, its pid included; 0: none */
 struct proc *thread_owner(uint32_t tid); /* of a thread, the first one's included; NULL: of nobody */
 uint32_t thread_number(const struct proc *p, uint32_t tid); /* kernel's number; 0: none */
+const char *thread_name(const struct proc *p, uint32_t tid);
+void thread_set_name(struct proc *p, uint32_t tid, const char name[COMM_BYTES]);
 void threads_drop(const struct proc *p);
 void thread_call(struct proc *p, const struct x_in *in);
 void thread_bind_call(struct proc *p, const struct x_in *in);
@@ -308,7 +314,25 @@ bool mqueue_cancel(uint64_t call_id);
 /* ---- random.c ---- */
 void random_bytes(void *out, size_t bytes);
 
+/* ---- trace.c ---- */
+void trace_call(struct proc *p, const struct x_in *in);
+bool trace_cancel(uint64_t call_id);
+/* Has `waiter` (who: as wait4) news of one it traces? 1: msg is the answer; 0; -X_ECHILD: it traces none such. */
+int trace_look(const struct proc *waiter, int32_t who, bool take, struct x_msg *msg);
+bool traced_posts(struct proc *p, uint32_t thread, uint32_t signal, const struct signal_info *info); /* SIGSTOP, SIGCONT of one that is traced */
+/* Made by the thread `maker` of parent: traced, too, if the tracer said so. */
+void trace_born(struct proc *parent, uint32_t maker, struct proc *child, uint32_t tid, enum pm_trace_event how);
+bool trace_holds_vfork(struct proc *parent, uint32_t tid, struct proc *child); /* its stop, not the call, waits for the child */
+void trace_vfork_done(struct proc *child);
+void trace_exec(struct proc *p);
+void trace_thread_ended(struct proc *p, uint32_t tid);
+void trace_ended(struct proc *p); /* died: tracer or traced */
+uint32_t tracer_pid(const struct proc *p);
+bool trace_stopped(const struct proc *p); /* its first thread */
+
 /* ---- pidfd.c ---- */
+bool may_look_into(const struct proc *who, const struct proc *p);
+struct proc *proc_by_any_id(uint32_t id); /* of any of its threads */
 void pidfd_call(struct proc *p, const struct x_in *in);
 void pidfd_file_call(const struct x_in *in);
 void pidfd_process_call(struct proc *p, const struct x_in *in); /* p: the process meant; NULL: gone */

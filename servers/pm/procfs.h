@@ -86,7 +86,7 @@ text_fn text_meminfo, text_uptime, text_loadavg, text_stat, text_version, text_c
 	text_config, text_ngroups_max, text_file_max, text_kernel, text_os_version, text_zero, text_sem, text_msgmax, text_msgmnb,
 	text_threads_max, text_last_capability, text_nr_open, text_entropy, text_pipe_max_size, shm_text, sem_text, msg_text;
 text_fn text_pid_stat, text_pid_cmdline, text_pid_status, text_pid_comm, text_pid_maps, text_pid_smaps,
-	text_pid_statm, text_pid_limits, text_pid_environ, text_pid_cgroup, text_pid_oom_adjust, text_pid_oom_score,
+	text_pid_statm, text_pid_limits, text_pid_environ, text_pid_auxv, text_pid_cgroup, text_pid_oom_adjust, text_pid_oom_score,
 	text_pid_io, text_pid_wchan;
 write_fn write_pid_comm, write_pid_oom_adjust;
 

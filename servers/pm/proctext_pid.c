@@ -2,6 +2,7 @@
 /*
  * The texts of /proc/N, in Linux's formats (proc(5)).
  */
+#include "personality/linux/layout.h"
 #include "servers/pm/procfs.h"
 
 #define TICK_NS (NS_PER_SECOND / 100)
@@ -20,8 +21,14 @@ static struct x_proc_info process_info(const struct proc *p)
 	return info;
 }
 
-/* Whoever reads is running; the others are if the kernel says so. */
-static char state_letter(const struct proc *p, const struct x_proc_info *info, uint64_t reader)
+static const char *name_of(const struct text *t, const struct proc *p)
+{
+	return t->tid ? thread_name(p, t->tid) : p->comm;
+}
+
+/* Whoever reads is running; the others are if the kernel says so. Which thread reads is not known:
+ * of one of its own process it is told what the kernel knows while it waits for us. */
+static char state_letter(const struct text *t, const struct proc *p, const struct x_proc_info *info, uint64_t reader)
 {
 	switch (p->state) {
 	case PROC_STOPPED:
@@ -30,7 +37,9 @@ static char state_letter(const struct proc *p, const struct x_proc_info *info, u
 	case PROC_ZOMBIE:
 		return 'Z';
 	}
-	return p->koid == reader || info->runnable ? 'R' : 'S';
+	if (trace_stopped(p))
+		return 't';
+	return (p->koid == reader && !t->tid) || info->runnable ? 'R' : 'S';
 }
 
 static const char *state_name(char letter)
@@ -40,6 +49,8 @@ static const char *state_name(char letter)
 		return "running";
 	case 'T':
 		return "stopped";
+	case 't':
+		return "tracing stop";
 	case 'Z':
 		return "zombie";
 	}
@@ -53,7 +64,7 @@ void text_pid_stat(struct text *t, const struct proc *p, uint64_t reader)
 	const struct pm_ids *i = &p->ids;
 
 	/* 1 pid .. 8 tpgid */
-	text_add(t, "%u (%.15s) %c %u %u %u 0 -1 ", t->tid ? t->tid : i->pid, p->comm, state_letter(p, &info, reader), i->ppid,
+	text_add(t, "%u (%.15s) %c %u %u %u 0 -1 ", t->tid ? t->tid : i->pid, name_of(t, p), state_letter(t, p, &info, reader), i->ppid,
 		 i->pgrp, i->sid);
 	/* 9 flags, 10-13 faults, 14-17 times */
 	text_add(t, "0 0 0 0 0 %llu %llu %llu %llu ", (ull)(info.cpu_user_ns / TICK_NS),
@@ -100,10 +111,22 @@ void text_pid_environ(struct text *t, const struct proc *p, uint64_t reader)
 		t->length = (uint32_t)bytes;
 }
 
+/* What the program was started with: the same as on its stack. */
+void text_pid_auxv(struct text *t, const struct proc *p, uint64_t reader)
+{
+	const struct proc *who = proc_by_koid(reader);
+	const uint64_t bytes = sizeof(((struct pers_start *)0)->auxv);
+
+	if (!proc_alive(p) || !who || !may_look_into(who, p) || t->size < bytes)
+		return;
+	if (x_space_copy(p->process, PERS_START + offsetof(struct pers_start, auxv), t->buf, bytes, 0) >= 0)
+		t->length = (uint32_t)bytes;
+}
+
 void text_pid_comm(struct text *t, const struct proc *p, uint64_t reader)
 {
 	(void)reader;
-	text_add(t, "%.15s\n", p->comm);
+	text_add(t, "%.15s\n", name_of(t, p));
 }
 
 void text_pid_statm(struct text *t, const struct proc *p, uint64_t reader)
@@ -147,11 +170,12 @@ void text_pid_status(struct text *t, const struct proc *p, uint64_t reader)
 {
 	struct x_proc_info info = process_info(p);
 	const struct pm_ids *i = &p->ids;
-	char letter = state_letter(p, &info, reader);
+	char letter = state_letter(t, p, &info, reader);
 	const char *caps = i->euid == 0 ? "000001ffffffffff" : "0000000000000000";
 
-	text_add(t, "Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\n", p->comm, letter, state_name(letter));
-	text_add(t, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", i->pid, t->tid ? t->tid : i->pid, i->ppid);
+	text_add(t, "Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\n", name_of(t, p), letter, state_name(letter));
+	text_add(t, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t%u\n", i->pid, t->tid ? t->tid : i->pid, i->ppid,
+		 tracer_pid(p));
 	text_add(t, "Uid:\t%u\t%u\t%u\t%u\n", i->uid, i->euid, i->suid, i->fsuid);
 	text_add(t, "Gid:\t%u\t%u\t%u\t%u\n", i->gid, i->egid, i->sgid, i->fsgid);
 	text_add(t, "FDSize:\t%u\nGroups:\t", X_SLOT_FD_END);

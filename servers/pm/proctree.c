@@ -96,6 +96,7 @@ static const struct node process_nodes[] = {
 	{ "io", 0, NODE_FILE, false, text_pid_io, 0, 0, NULL },
 	{ "wchan", 0, NODE_FILE, false, text_pid_wchan, 0, 0, NULL },
 	{ "environ", 0, NODE_FILE, true, text_pid_environ, 0, 0, NULL },
+	{ "auxv", 0, NODE_FILE, true, text_pid_auxv, 0, 0, NULL },
 	{ "exe", 0, NODE_LINK, false, NULL, 0, 0, NULL },
 	{ "cwd", 0, NODE_LINK, false, NULL, 0, 0, NULL },
 	{ "root", 0, NODE_LINK, false, NULL, 0, 0, NULL },

@@ -42,17 +42,22 @@ static void stop(struct proc *p, uint32_t signal)
 	signal_parent(p, CHILD_STOPPED, (int)signal);
 }
 
-static void resume(struct proc *p)
+void signal_unstop(struct proc *p)
 {
-	if (p->state != PROC_STOPPED)
-		return;
 	proc_enter(p, PROC_RUNNING);
 	p->report_stop = false;
-	p->report_continue = true;
 	if (p->stop_call)
 		out_status(p->stop_call, 0);
 	p->stop_call = 0;
 	out_do(X_SYS_proc_suspend, p->process, 0, 0, 0, 0);
+}
+
+static void resume(struct proc *p)
+{
+	if (p->state != PROC_STOPPED)
+		return;
+	signal_unstop(p);
+	p->report_continue = true;
 	signal_parent(p, CHILD_CONTINUED, SIGNAL_CONT);
 }
 
@@ -72,11 +77,13 @@ void signal_post_of(int32_t timer, struct proc *p, uint32_t thread, uint32_t sig
 			proc_kill(p, SIGNAL_KILL);
 		return;
 	case SIGNAL_STOP:
-		if (!proc_is_init(p))
+		if (!proc_is_init(p) && !(p->ids.traced && traced_posts(p, thread, signal, info)))
 			stop(p, SIGNAL_STOP);
 		return;
 	case SIGNAL_CONT:
 		resume(p);
+		if (p->ids.traced)
+			traced_posts(p, thread, signal, info);
 		break;
 	}
 	post(p, thread, signal, info, timer);

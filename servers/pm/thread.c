@@ -10,6 +10,7 @@ static struct thread_id {
 	const struct proc *proc; /* NULL: free */
 	uint32_t tid;
 	uint32_t number;         /* the kernel's; 0: not told yet */
+	char name[COMM_BYTES];   /* empty: the process's */
 } threads[THREADS_MAX];
 static uint32_t threads_end; /* all from here up are free */
 
@@ -76,6 +77,20 @@ struct proc *thread_owner(uint32_t tid)
 	return proc_by_pid(tid);
 }
 
+const char *thread_name(const struct proc *p, uint32_t tid)
+{
+	struct thread_id *t = thread_find(p, tid);
+
+	return t && t->name[0] ? t->name : p->comm;
+}
+
+void thread_set_name(struct proc *p, uint32_t tid, const char name[COMM_BYTES])
+{
+	struct thread_id *t = thread_find(p, tid);
+
+	memcpy(t ? t->name : p->comm, name, COMM_BYTES - 1);
+}
+
 void threads_drop(const struct proc *p)
 {
 	for_each_thread(t)
@@ -101,8 +116,10 @@ void thread_bind_call(struct proc *p, const struct x_in *in)
 {
 	struct thread_id *t = thread_find(p, (uint32_t)in->msg.a[0]);
 
-	if (t)
+	if (t) {
 		t->number = (uint32_t)in->msg.a[1];
+		trace_born(p, (uint32_t)in->msg.a[2], p, t->tid, TRACE_CLONE);
+	}
 	out_status(in->id, t ? 0 : -X_ESRCH);
 }
 
@@ -110,7 +127,9 @@ void thread_end_call(struct proc *p, const struct x_in *in)
 {
 	struct thread_id *t = thread_find(p, (uint32_t)in->msg.a[0]);
 
-	if (t)
+	if (t) {
+		trace_thread_ended(p, t->tid);
 		thread_free(t);
+	}
 	out_status(in->id, t ? 0 : -X_ESRCH);
 }

@@ -97,6 +97,10 @@ static int wait_look(const struct wait *w, struct x_msg *msg)
 {
 	int result = -X_ECHILD, status;
 
+	if (w->waiter->traces)
+		result = trace_look(w->waiter, w->who, !(w->options & WAIT_NOWAIT), msg);
+	if (result > 0)
+		return result;
 	for_each_proc(child) {
 		if (!is_meant(w, child))
 			continue;
