@@ -6,19 +6,18 @@
  * serve, hand out objects and handles, ring events, start calls and forget
  * them, map and unmap, while the first one kills and replaces them at random,
  * suspends them and resets their ports. Every answer must be the one to its
- * call; at the end all objects must be gone. tests/qemu/test_kernel.py runs it
+ * call; at the end all objects must be gone. What flows is flows.c's. tests/qemu/test_kernel.py runs it
  * on 1 to 16 CPUs and reads the last line of the log.
  */
 #include "lib/c/string.h"
 #include "lib/ipc/server.h"
 #include "tests/native/clone.h"
+#include "tests/native/torture/torture.h"
 
 #define WORKERS 5u
-#define THREADS 3u
 #define STACK   16384u
 #define ROUNDS  2u                           /* at least; rounds=N on the command line: more */
 #define ROUND_NS 4000000000ull
-#define MS      1000000ull
 #define SLOT_OWN  X_SLOT_NATIVE              /* worker: its port, to read */
 #define SLOT_PORT (X_SLOT_NATIVE + 1)        /* ... all ports, to call */
 #define SLOT_EVENT (SLOT_PORT + WORKERS)
@@ -34,9 +33,9 @@ static x_handle_t ports[WORKERS], event, workers[WORKERS];
 static uint64_t seeds[THREADS + 1], next_object, next_cookie;
 static uint32_t futex_word;
 
-static uint64_t now(void) { return (uint64_t)x_clock(X_CLOCK_MONOTONIC); }
+uint64_t now(void) { return (uint64_t)x_clock(X_CLOCK_MONOTONIC); }
 
-static uint32_t any(uint32_t who, uint32_t below)
+uint32_t any(uint32_t who, uint32_t below)
 {
 	uint64_t *s = &seeds[who];
 
@@ -46,12 +45,22 @@ static uint32_t any(uint32_t who, uint32_t below)
 	return (uint32_t)(*s >> 20) % below;
 }
 
-static void pause_ns(uint64_t ns)
+void pause_ns(uint64_t ns)
 {
 	x_wait(NULL, 0, now() + ns, NULL);
 }
 
 /* ---- workers ---- */
+
+/* By the object's flows, if it has any: anything may come of it. */
+static void move_some(uint32_t me, x_handle_t target)
+{
+	struct x_flow_address from;
+
+	for (uint32_t i = any(me, 4); i; i--)
+		x_stream_flow(target, (any(me, 2) ? X_STREAM_READ : X_STREAM_WRITE) | (any(me, 2) ? X_STREAM_NOWAIT : 0),
+			      data[me], any(me, sizeof(data[0])), any(me, 2) ? &from : NULL);
+}
 
 static void call_one(uint32_t me, x_handle_t target)
 {
@@ -82,10 +91,39 @@ static void call_one(uint32_t me, x_handle_t target)
 	if (c.msg.a[0] != (request ^ XOR))
 		server_die("FAILED: wrong answer");
 	for (uint32_t i = 0; i < c.handle_count; i++) {
+		move_some(me, c.handles[i]);
 		if (any(me, 2))
 			call_one(me, c.handles[i]);
 		x_handle_close(c.handles[i]);
 	}
+}
+
+/* A flow of any kind for an object just minted, or a pipe between it and the one before; and
+ * the entry that has it run: of a kind that it may not be. Those who wait do so for a while. */
+static void give_flow(uint32_t me, uint64_t id, struct x_out *o)
+{
+	struct x_mem_create create = { .bytes = 65536 };
+	int64_t memory = x_mem_create(&create);
+	struct x_flow_pipe pipe = { .reader = id, .writer = id - 1, .offset = any(me, 30000), .bytes = 1 + any(me, 30000),
+				    .memory = (uint32_t)memory };
+	bool piped = false;
+
+	*o = (struct x_out){ .kind = X_OUT_FLOW, .id = id, .value = MS + any(me, 3) * MS, .mask = any(me, 4),
+			     .flags = any(me, 3) };
+	if (memory < 0)
+		return;
+	if (any(me, 3))
+		x_flow_set(SLOT_OWN, id, o->mask, (x_handle_t)memory, 0);
+	else
+		piped = !x_flow_pipe(SLOT_OWN, &pipe);
+	o->mask = piped ? X_FLOW_IN : o->mask;
+	x_handle_close((x_handle_t)memory);
+	o->msg.a[6] = any(me, 3000);
+	if (piped || o->flags == X_FLOW_STOP)
+		return;
+	o->msg.op = any(me, 2);
+	o->msg.a[0] = any(me, 1000) * 64;
+	o->msg.a[1] = 4 + any(me, 1500);
 }
 
 static void fill_answer(uint32_t me, struct x_out *o, const struct x_in *in)
@@ -114,6 +152,7 @@ static void serve_some(uint32_t me)
 	struct x_commit c = { .out = (uint64_t)out, .in = (uint64_t)in };
 
 	for (uint32_t round = 0; round < 4; round++) {
+		struct x_out flow = { 0 };
 		int64_t n;
 
 		c.in_max = round < 3 ? 4 : 0; /* the last one only answers */
@@ -136,7 +175,11 @@ static void serve_some(uint32_t me)
 				x_window_copy(SLOT_OWN, &w);
 			}
 			fill_answer(me, &out[c.out_count++], &in[i]);
+			if (out[c.out_count - 1].handle_count && any(me, 2))
+				give_flow(me, __atomic_load_n(&next_object, __ATOMIC_RELAXED), &flow);
 		}
+		if (flow.kind)
+			out[c.out_count++] = flow;
 		if (round < 2 && any(me, 3) == 0) {
 			struct x_out *o = &out[c.out_count++];
 
@@ -248,7 +291,7 @@ static void worker(uint64_t arg)
 
 /* ---- the first process ---- */
 
-static void fail(const char *what, int64_t error)
+void fail(const char *what, int64_t error)
 {
 	server_log("torture FAILED: %s (%d)", what, (int)error);
 	x_system(boot_handle("resource"), X_SYS_POWEROFF, 0);
@@ -275,14 +318,14 @@ static void start_worker(uint32_t w)
 		fail("no worker", err);
 }
 
-static void end_worker(uint32_t w)
+void end_process(x_handle_t process)
 {
 	struct x_proc_info info = { 0 };
 	uint64_t deadline = now() + 5000 * MS;
 
-	x_proc_kill(workers[w], 9);
+	x_proc_kill(process, 9);
 	for (;;) {
-		x_proc_info(workers[w], &info);
+		x_proc_info(process, &info);
 		if (info.state == X_PROC_DEAD)
 			break;
 		if (now() > deadline)
@@ -291,7 +334,7 @@ static void end_worker(uint32_t w)
 	}
 	if (info.death == X_DEATH_EXCEPTION || (info.death == X_DEATH_EXIT && info.status != 0))
 		fail("a worker failed", info.status);
-	x_handle_close(workers[w]);
+	x_handle_close(process);
 }
 
 static uint32_t torment(void)
@@ -300,7 +343,7 @@ static uint32_t torment(void)
 
 	switch (any(me, 4)) {
 	case 0: case 1:
-		end_worker(w);
+		end_process(workers[w]);
 		if (any(me, 2))
 			x_port_reset(ports[w]);
 		start_worker(w);
@@ -355,7 +398,7 @@ static uint32_t one_round(void)
 	while (now() < end)
 		kills += torment();
 	for (uint32_t w = 0; w < WORKERS; w++)
-		end_worker(w);
+		end_process(workers[w]);
 	for (uint32_t w = 0; w < WORKERS; w++) {
 		x_port_info(ports[w], &info);
 		delivered += info.delivered;
@@ -459,6 +502,7 @@ void server_main(void)
 	}
 	check_preemption();
 	check_budgets();
+	torture_flows();
 	/* What the first round left behind is caches; the second adds little. */
 	if (last.free_bytes + (256u << 10) < first.free_bytes)
 		fail("memory lost", (int64_t)(first.free_bytes - last.free_bytes));
