@@ -5,6 +5,7 @@ import functools
 import hashlib
 import http.server
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -123,6 +124,41 @@ def test_net_killed_under_streams(guest, tmp_path):
     text = guest("sh /root/streams", file=f"{script}:/root/streams").text
     assert text.count("right") == 32 and "wrong" not in text and text.count("done") == 8, text
     assert "incarnation  1" in text
+
+
+STORM = r"""
+[ $1 = local ] || ifconfig eth0 | grep -q 10.0.2. || sleep 3
+/root/storm "$@" & p=$!; k=0
+while kill -0 $p 2>/dev/null; do
+  k=$((k+1)); usleep $((50000 + k * 7919 % 100 * 1000))
+  if [ $((k % 2)) = 0 ] || [ $DRIVER = none ]; then /bin/svc kill net; else /bin/svc kill $DRIVER; fi
+done >/dev/null
+wait $p; /bin/svc status net
+"""
+
+
+@pytest.mark.parametrize("driver", ["none", "virtio_net", "e1000"])
+def test_every_byte(guest, root, tmp_path, driver):
+    """Streams in all the ways there are to send and to receive (tests/guest/storm.c), while net and its driver are
+    killed every 50 to 150 ms: over the loopback, and with the host as the other end. XINIM_SOAK: ten minutes each."""
+    subprocess.run(["make", "-s", "build/guest/storm"], cwd=root, check=True)
+    (tmp_path / "storm.sh").write_text(STORM)
+    seconds = 600 if os.environ.get("XINIM_SOAK") else 6
+    options = {"file": [f"{root}/build/guest/storm:/root/storm", f"{tmp_path}/storm.sh:/root/storm.sh"], "timeout": seconds + 170}
+    if driver == "none":
+        text = guest(f"DRIVER=none sh /root/storm.sh local 6 {seconds} {os.getpid()}", **options).text
+    else:
+        port = free_port()
+        host = subprocess.Popen([root / "build/guest/storm", "listen", str(port)], stdout=subprocess.PIPE, start_new_session=True)
+        try:
+            text = guest(f"DRIVER={driver} sh /root/storm.sh connect 10.0.2.2 {port} 6 {seconds} {os.getpid()}",
+                         net="user", nic=driver.removesuffix("_net"), **options).text
+        finally:
+            os.killpg(host.pid, signal.SIGKILL)
+        said = host.communicate()[0].decode()
+        assert "WRONG" not in said, said
+    assert "storm: ok" in text and "WRONG" not in text, text
+    assert "incarnation  1" in text, text
 
 
 POOL = r"""
