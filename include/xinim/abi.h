@@ -710,7 +710,8 @@ struct x_boot_page {
 	S(mem_advise, 80) \
 	S(flow_set, 81) \
 	S(flow_state, 82) \
-	S(flow_pipe, 83)
+	S(flow_pipe, 83) \
+	S(proc_background, 84)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

@@ -207,6 +207,8 @@ static inline int64_t x_proc_exit(int status) { return X_CALL1(proc_exit, status
  * of memory from a fault) and so many mappings (-X_ENOMEM); 0 leaves that limit as
  * it is. Copies (x_proc_fork) and replacements (x_proc_exec) keep them. */
 static inline int64_t x_proc_limits(x_handle_t proc, uint64_t pages, uint32_t mappings) { return X_CALL3(proc_limits, proc, pages, mappings); }
+/* on, or 0: the threads of a program, and of its copies, run behind those of other programs. */
+static inline int64_t x_proc_background(x_handle_t proc, int on) { return X_CALL2(proc_background, proc, on); }
 /* The CPUs that a thread may run on, bit by bit (thread 0: the calling one, of
  * X_SELF); set 0 changes nothing. Returns what it was. -X_EINVAL if none of the
  * set is online, -X_ESRCH. */

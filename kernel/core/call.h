@@ -26,7 +26,7 @@ void call_fail(struct call *c, int status);
 void call_orphan(struct call *c);
 void call_cancel_started(struct port *origin, uint64_t cookie);
 void call_drop_handles(struct call *c);
-void port_queue(struct port *p, struct item *i, bool here);
+void port_queue(struct port *p, struct item *i, bool here); /* a call: see call_line_up() */
 void port_queue_quietly(struct port *p, struct item *i); /* the receiver goes on waiting */
 /* Or from what is delivered; harmless if on neither. */
 static inline void port_unqueue(struct port *p, struct item *i)
@@ -35,6 +35,10 @@ static inline void port_unqueue(struct port *p, struct item *i)
 		return;
 	list_remove(&i->link);
 	p->item_count -= !i->delivered;
+	if (i->few) {
+		--*i->few;
+		i->few = NULL;
+	}
 	i->delivered = false;
 }
 /* Between an open call's window and user memory: bytes, short at the window's end. */

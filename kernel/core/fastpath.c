@@ -24,7 +24,7 @@ bool fast_call(struct call *c, uint64_t deadline, uint32_t wait_flags)
 	struct port *p = c->port;
 	struct thread *server = waitq_first(&p->receivers);
 
-	if (!server || !list_empty(&p->items) || !list_empty(&p->pages) ||
+	if (!server || p->item_count || !list_empty(&p->pages) ||
 	    !sched_may_hand_over(server) || !thread_may_wait(current(), wait_flags))
 		return false;
 	if (deadline != X_FOREVER && deadline <= arch_time_ns())
@@ -87,7 +87,7 @@ bool fast_commit(struct port *p, struct x_commit *c, int *wait)
 	}
 	if (!call)
 		return false;
-	if (!list_empty(&p->items) || !list_empty(&p->pages) || !list_empty(&p->pages_delivered) ||
+	if (p->item_count || !list_empty(&p->pages) || !list_empty(&p->pages_delivered) ||
 	    !sched_may_hand_over(call->thread) ||
 	    (c->deadline_ns != X_FOREVER && c->deadline_ns <= arch_time_ns()))
 		return false;

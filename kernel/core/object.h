@@ -26,6 +26,8 @@ struct item { /* something on a port's queue */
 	struct list link;
 	uint32_t kind;          /* enum x_in_kind */
 	bool delivered;         /* on the port's list of items not yet committed */
+	bool behind;            /* queued on port->crowd */
+	uint32_t *few;          /* queued, and counted here (process->calls_in_front); or NULL */
 	uint64_t queued_ns;
 };
 

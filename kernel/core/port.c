@@ -204,6 +204,7 @@ int port_create(struct port **out)
 		return -X_ENOMEM;
 	object_init(&p->obj, X_TYPE_PORT, &port_ops);
 	list_init(&p->items);
+	list_init(&p->crowd);
 	list_init(&p->delivered);
 	list_init(&p->pages);
 	list_init(&p->pages_delivered);
@@ -243,6 +244,18 @@ static void port_forget_records(struct port *p)
  * too. The queue is walked before anything is failed: what a failed call held
  * may take other items with it as it goes.
  */
+static void calls_doom(const struct list *queued, bool all, struct list *doomed)
+{
+	list_for_each(it, queued, struct item, link) {
+		struct call *c = container_of(it, struct call, item);
+
+		if (it->kind != X_IN_CALL || (c->record && c->record->port) || (!c->record && !all && !c->tried))
+			continue;
+		list_remove(&it->link);
+		list_push_back(doomed, &it->link);
+	}
+}
+
 static void port_fail_calls(struct port *p, bool all)
 {
 	struct list doomed;
@@ -251,14 +264,8 @@ static void port_fail_calls(struct port *p, bool all)
 		while (!list_empty(&p->open_calls[i]))
 			call_fail(list_first(&p->open_calls[i], struct call, open_link), -X_EDEAD);
 	list_init(&doomed);
-	list_for_each(it, &p->items, struct item, link) {
-		struct call *c = container_of(it, struct call, item);
-
-		if (it->kind != X_IN_CALL || (c->record && c->record->port) || (!c->record && !all && !c->tried))
-			continue;
-		list_remove(&it->link);
-		list_push_back(&doomed, &it->link);
-	}
+	calls_doom(&p->items, all, &doomed);
+	calls_doom(&p->crowd, all, &doomed);
 	while (!list_empty(&doomed)) /* each leaves the list as it ends */
 		call_fail(list_first(&doomed, struct call, item.link), -X_EDEAD);
 }
@@ -373,6 +380,7 @@ void port_undo(struct port *p, const struct process *reader)
 		struct binding *b = container_of(it, struct binding, item);
 
 		port_unqueue(p, it);
+		it->behind = false;
 		list_push_front(&p->items, &it->link);
 		p->item_count++;
 		if (it->kind == X_IN_CALL) {
@@ -402,6 +410,14 @@ void port_reader_gone(struct port *p)
 	port_fail_calls(p, true);
 }
 
+static uint64_t oldest_queued_ns(const struct port *p)
+{
+	uint64_t front = list_empty(&p->items) ? X_FOREVER : list_first(&p->items, struct item, link)->queued_ns;
+	uint64_t behind = list_empty(&p->crowd) ? X_FOREVER : list_first(&p->crowd, struct item, link)->queued_ns;
+
+	return p->item_count ? MIN(front, behind) : 0;
+}
+
 int64_t sys_port_info(uint32_t h, uint64_t user_info)
 {
 	int err;
@@ -415,8 +431,7 @@ int64_t sys_port_info(uint32_t h, uint64_t user_info)
 	info.epoch = p->epoch;
 	info.queued = p->item_count;
 	info.open_calls = p->open_count;
-	if (!list_empty(&p->items))
-		info.oldest_queued_ns = list_first(&p->items, struct item, link)->queued_ns;
+	info.oldest_queued_ns = oldest_queued_ns(p);
 	for (uint32_t i = 0; p->open_count && i < CALL_BUCKETS; i++)
 		list_for_each(c, &p->open_calls[i], struct call, open_link)
 			if (!info.oldest_open_ns || c->taken_ns < info.oldest_open_ns)
@@ -563,6 +578,7 @@ static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 		call_fail(c, err);
 	} else {
 		trace_call(c);
+		c->item.behind = p->started_count > STARTED_IN_FRONT && (current_process()->flags & X_PROC_LINUX);
 		port_queue(c->port, &c->item, false);
 	}
 }
@@ -689,7 +705,7 @@ static int commit(struct port *p, struct x_commit *c)
 	port_commit_point(p);
 	port_settle(p);
 	/* Whoever is answered last may run here at once if we are to block. */
-	last = list_empty(&p->items) && list_empty(&p->pages);
+	last = !p->item_count && list_empty(&p->pages);
 	for (uint32_t i = 0; i < c->out_count; i++)
 		if (c->out_count <= FEW_OUT || !out_read(c, i, &few[i % FEW_OUT]))
 			apply_out(p, &few[i % FEW_OUT], &spare, last && i + 1 == c->out_count);
@@ -815,20 +831,37 @@ int port_post_page(struct port *p, struct memory *m, struct page_request *r)
 	return 0;
 }
 
+/* One in four is from behind, and all if there is nothing else. */
+static struct item *next_item(const struct port *p)
+{
+	const struct list *from = &p->items;
+
+	if (list_empty(from) || (!list_empty(&p->crowd) && (p->received & 3) == 2))
+		from = &p->crowd;
+	return list_first(from, struct item, link);
+}
+
+#define BEHIND_MAX 8u /* of one batch: who comes to the front meanwhile waits for those */
+
 static int64_t receive(struct port *p, const struct x_commit *c)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, behind = 0;
 
-	while (n < c->in_max) {
+	while (n < c->in_max && behind < BEHIND_MAX) {
 		struct x_in in;
+		struct item *it;
 
 		/* By turns: threads that fault without end must not shut calls out. */
-		if (!list_empty(&p->pages) && (list_empty(&p->items) || (p->received & 1)))
+		if (!list_empty(&p->pages) && (!p->item_count || (p->received & 1))) {
 			deliver_page(list_first(&p->pages, struct page_request, item_link), &in);
-		else if (list_empty(&p->items))
+		} else if (!p->item_count) {
 			break;
-		else if (!deliver_item(p, list_first(&p->items, struct item, link), &in))
-			continue;
+		} else {
+			it = next_item(p);
+			behind += it->behind;
+			if (!deliver_item(p, it, &in))
+				continue;
+		}
 		if (copy_to_user(c->in + n * sizeof(in), &in, sizeof(in)))
 			return -X_EFAULT;
 		n++;

@@ -25,11 +25,15 @@
 
 #define CALL_BUCKETS 64u
 #define STARTED_MAX  1024u /* calls under way that one port of a program may have started */
+#ifndef STARTED_IN_FRONT /* tests start fewer */
+#define STARTED_IN_FRONT 64u /* of these; further ones queue behind others' */
+#endif
 
 struct port {
 	struct object obj;
-	struct list items;        /* struct item.link, in order of arrival */
-	uint32_t item_count;
+	struct list items;        /* struct item.link, in order of arrival; but for */
+	struct list crowd;        /* calls of programs that have a few in `items` already */
+	uint32_t item_count;      /* of both */
 	struct list delivered;    /* struct item.link: received, consumed by the next commit */
 	struct list pages;        /* struct page_request.item_link */
 	struct list pages_delivered;

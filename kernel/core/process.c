@@ -18,7 +18,7 @@ static void process_destroy(struct object *o)
 {
 	struct process *p = container_of(o, struct process, obj);
 
-	KASSERT(p->thread_count == 0);
+	KASSERT(p->thread_count == 0 && p->threads_in_front == 0 && p->calls_in_front == 0);
 	list_remove(&p->all_link);
 	object_unref(&p->space->obj);
 	kfree(p);

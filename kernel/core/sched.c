@@ -3,8 +3,8 @@
  * Scheduling and waiting.
  *
  * Every CPU has a run queue of three fixed bands (drivers before servers
- * before programs), first in first out within a band, a time slice against
- * threads of the same band, and a list of the deadlines of threads that began
+ * before programs, these in two ranks), first in first out within a rank, a time slice against
+ * threads of the same rank, and a list of the deadlines of threads that began
  * to wait on it. An idle CPU takes work from others before it halts.
  */
 #include "port.h"
@@ -26,7 +26,7 @@ void sched_init_cpu(uint32_t cpu)
 {
 	struct run_queue *q = queue_of(cpu);
 
-	for (uint32_t i = 0; i < BANDS; i++)
+	for (uint32_t i = 0; i < RANKS; i++)
 		list_init(&q->ready[i]);
 	list_init(&q->timers);
 	q->armed_ns = X_FOREVER;
@@ -34,6 +34,7 @@ void sched_init_cpu(uint32_t cpu)
 	q->idle.process = &process_none;
 	q->idle.cpu = cpu;
 	q->idle.band = BANDS;
+	q->idle.rank = RANKS;
 	q->idle.state = THREAD_RUNNING;
 	list_init(&q->idle.run_link);
 	list_init(&q->idle.wait_link);
@@ -97,7 +98,10 @@ static void timer_rearm(void)
  * it was the machine under us that stood still, not the thread that ran. */
 static void judge(struct thread *t, uint64_t now)
 {
-	t->process->ran_ns += MIN(now - t->judged_ns, 2 * this_cpu()->rq->slice_ns);
+	uint64_t ran = MIN(now - t->judged_ns, 2 * this_cpu()->rq->slice_ns);
+
+	t->process->ran_ns += ran;
+	t->burst_ns = t->state == THREAD_BLOCKED ? 0 : t->burst_ns + ran;
 	t->judged_ns = now;
 }
 
@@ -124,6 +128,39 @@ void sched_tick(void)
 
 /* --------------------------------------------------------------- run queues */
 
+/*
+ * Of programs, who computes waits behind who waits for something now and then, as
+ * does who asked for it (nice), and whoever is more than a few of one process: so a program
+ * that computes, or has a thousand threads, does not have others wait for all of them
+ * (decision 60). Those behind come when nobody is in front, or as dequeue_starved() says.
+ */
+#define BURST_NS         (SLICE_NS / 2)
+#define THREADS_IN_FRONT 4u
+
+static uint32_t rank_of(const struct thread *t)
+{
+	const struct process *p = t->process;
+
+	if (t->band < X_BAND_PROGRAM)
+		return t->band;
+	return p->background || t->burst_ns >= BURST_NS || p->threads_in_front >= THREADS_IN_FRONT ? BANDS : X_BAND_PROGRAM;
+}
+
+static void push(struct run_queue *q, struct thread *t)
+{
+	if (list_empty(&q->ready[t->rank]))
+		q->waits_ns[t->rank] = arch_time_ns();
+	list_push_back(&q->ready[t->rank], &t->run_link);
+	t->process->threads_in_front += t->rank == X_BAND_PROGRAM;
+}
+
+static void pull(struct run_queue *q, struct thread *t)
+{
+	list_remove(&t->run_link);
+	q->count--;
+	t->process->threads_in_front -= t->rank == X_BAND_PROGRAM;
+}
+
 static void enqueue(struct thread *t, uint32_t cpu)
 {
 	struct run_queue *q = queue_of(cpu);
@@ -131,11 +168,9 @@ static void enqueue(struct thread *t, uint32_t cpu)
 
 	t->state = THREAD_READY;
 	t->cpu = cpu;
-	if (list_empty(&q->ready[t->band]))
-		q->waits_ns[t->band] = arch_time_ns();
-	list_push_back(&q->ready[t->band], &t->run_link);
+	push(q, t);
 	q->count++;
-	if (c->current == &q->idle || q->slice_ns > SLICE_NS || (c->current->band > t->band && arch_time_ns() >= q->kept_until_ns)) {
+	if (c->current == &q->idle || q->slice_ns > SLICE_NS || (c->current->rank > t->rank && arch_time_ns() >= q->kept_until_ns)) {
 		c->need_resched = true;
 		if (c != this_cpu())
 			arch_send_resched(cpu);
@@ -152,18 +187,18 @@ static bool may_run_on(const struct thread *t, uint32_t cpu)
 	return cpus[cpu].online && (!t->affinity || (t->affinity >> cpu & 1));
 }
 
-/* A CPU that would leave what it does for this thread: nothing of its band or
+/* A CPU that would leave what it does for this thread: nothing of its rank or
  * better runs or waits there. */
 static bool cpu_would_yield(const struct thread *t, uint32_t cpu)
 {
 	struct run_queue *q = queue_of(cpu);
 
-	for (uint32_t band = 0; band <= t->band; band++)
-		if (!list_empty(&q->ready[band]))
+	for (uint32_t rank = 0; rank <= t->rank; rank++)
+		if (!list_empty(&q->ready[rank]))
 			return false;
-	if (q->next && q->next->band <= t->band)
+	if (q->next && q->next->rank <= t->rank)
 		return false;
-	return may_run_on(t, cpu) && cpus[cpu].current->band > t->band;
+	return may_run_on(t, cpu) && cpus[cpu].current->rank > t->rank;
 }
 
 /* Where a thread runs next: where its waker is about to make room, where it
@@ -201,6 +236,7 @@ static uint32_t choose_cpu(const struct thread *t, bool here)
 void sched_make_ready(struct thread *t, bool here)
 {
 	KASSERT(t->state != THREAD_READY && t->state != THREAD_RUNNING);
+	t->rank = rank_of(t);
 	enqueue(t, choose_cpu(t, here));
 }
 
@@ -229,9 +265,10 @@ static bool leave_cpu_to(struct thread *t)
 		return false;
 	t->state = THREAD_READY;
 	t->cpu = c->id;
+	t->rank = rank_of(t);
 	c->rq->next = t;
 	c->rq->count = 1;
-	if (c->current->band > t->band)
+	if (c->current->rank > t->rank)
 		c->need_resched = true;
 	if (c->rq->slice_ns > SLICE_NS)
 		end_long_slice(c);
@@ -242,20 +279,17 @@ static void queue_next(struct run_queue *q)
 {
 	if (!q->next)
 		return;
-	if (list_empty(&q->ready[q->next->band]))
-		q->waits_ns[q->next->band] = arch_time_ns();
-	list_push_back(&q->ready[q->next->band], &q->next->run_link);
+	push(q, q->next);
 	q->next = NULL;
 }
 
-static struct thread *dequeue_band(struct run_queue *q, uint32_t band, uint32_t cpu)
+static struct thread *dequeue_rank(struct run_queue *q, uint32_t rank, uint32_t cpu)
 {
-	list_for_each(t, &q->ready[band], struct thread, run_link) {
+	list_for_each(t, &q->ready[rank], struct thread, run_link) {
 		if (!may_run_on(t, cpu))
 			continue;
-		list_remove(&t->run_link);
-		q->count--;
-		q->waits_ns[band] = arch_time_ns();
+		pull(q, t);
+		q->waits_ns[rank] = arch_time_ns();
 		return t;
 	}
 	return NULL;
@@ -265,13 +299,13 @@ static struct thread *dequeue(struct run_queue *q, uint32_t cpu)
 {
 	struct thread *t = NULL;
 
-	for (uint32_t band = 0; !t && band < BANDS; band++)
-		t = dequeue_band(q, band, cpu);
+	for (uint32_t rank = 0; !t && rank < RANKS; rank++)
+		t = dequeue_rank(q, rank, cpu);
 	return t;
 }
 
 /*
- * What a band is sure of, however busy those above it are: when none of its
+ * What a rank is sure of, however busy those above it are: when none of its
  * threads has run for STARVED_NS, though one waits, it has the CPU for KEPT_NS,
  * in which not even a thread that wakes displaces it. So a driver or server that
  * spins, or is kept busy by a client, leaves a twentieth of its CPU to each.
@@ -284,10 +318,10 @@ static struct thread *dequeue_starved(struct cpu *cpu, uint64_t now)
 	struct run_queue *q = cpu->rq;
 	struct thread *t;
 
-	for (uint32_t band = 1; band < BANDS; band++) {
-		if (list_empty(&q->ready[band]) || now < q->waits_ns[band] + STARVED_NS)
+	for (uint32_t rank = 1; rank < RANKS; rank++) {
+		if (list_empty(&q->ready[rank]) || now < q->waits_ns[rank] + STARVED_NS)
 			continue;
-		t = dequeue_band(q, band, cpu->id);
+		t = dequeue_rank(q, rank, cpu->id);
 		if (t) {
 			q->kept_until_ns = now + KEPT_NS;
 			return t;
@@ -356,8 +390,11 @@ void schedule(void)
 			q->slice_ns = SLICE_NS;
 		}
 		queue_next(q);
-		if (prev->state == THREAD_RUNNING && prev != &q->idle)
+		if (prev->state == THREAD_RUNNING && prev != &q->idle) {
+			judge(prev, now);
+			prev->rank = rank_of(prev);
 			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev, false));
+		}
 		cpu->need_resched = false;
 		next = pick_next(cpu, now);
 		next->slice_end_ns = now < q->kept_until_ns ? q->kept_until_ns : now + SLICE_NS;
@@ -392,8 +429,7 @@ void sched_set_affinity(struct thread *t, uint64_t cpu_set)
 		return;
 	if (t->state == THREAD_READY) {
 		queue_next(q);
-		list_remove(&t->run_link);
-		q->count--;
+		pull(q, t);
 		enqueue(t, choose_cpu(t, false));
 	} else {
 		sched_stop_thread(t); /* goes elsewhere by itself, if it runs */

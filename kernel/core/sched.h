@@ -8,12 +8,13 @@
 #include "kernel/arch/x86_64/arch.h"
 
 #define BANDS 3u
+#define RANKS (BANDS + 1)       /* programs have two queues: rank_of() */
 
 struct run_queue {
-	struct list ready[BANDS];
+	struct list ready[RANKS];
 	struct thread *next;        /* ready too, and in no list: see leave_cpu_to() */
 	uint32_t count;             /* of threads in ready[], and next */
-	uint64_t waits_ns[BANDS];   /* since when a thread of ready[] waits and none of its band ran */
+	uint64_t waits_ns[RANKS];   /* since when a thread of ready[] waits and none of its rank ran */
 	uint64_t kept_until_ns;     /* the running one has waited long: not displaced before */
 	struct list timers;         /* struct thread.timer_link, earliest first */
 	uint64_t slice_ns;          /* of the running thread */

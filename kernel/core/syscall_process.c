@@ -202,6 +202,18 @@ int64_t call_proc_limits(const struct args *a)
 	return err;
 }
 
+int64_t call_proc_background(const struct args *a)
+{
+	int err;
+	struct process *p = process_get(a->a, X_R_MANAGE, &err);
+
+	if (!p)
+		return err;
+	p->background = a->b != 0;
+	object_unref(&p->obj);
+	return 0;
+}
+
 int64_t call_proc_exit(const struct args *a)
 {
 	process_kill(current_process(), X_DEATH_EXIT, (int)a->a);

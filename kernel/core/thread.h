@@ -27,6 +27,8 @@ struct thread {
 	/* scheduling */
 	struct list run_link;
 	uint32_t band, cpu;         /* last CPU */
+	uint32_t rank;              /* run queue that it is or was in: its band or, of a program, behind */
+	uint64_t burst_ns;          /* ran since it last waited */
 	uint64_t slice_end_ns;
 	uint64_t affinity;          /* bit per CPU; 0: all */
 
@@ -67,6 +69,9 @@ struct process {
 	struct handle_table handles;
 	struct list threads;
 	uint32_t thread_count, next_thread_id;
+	uint32_t threads_in_front;  /* ready, and before those behind (sched.c) */
+	uint32_t calls_in_front;    /* queued, and before those behind (call.c) */
+	bool background;            /* all its threads are behind */
 	struct list all_link;
 	uint64_t creator;           /* koid of the process that made it, 0: the kernel */
 	bool suspended, dying, replacing; /* replacing: exec waits for the threads to end */

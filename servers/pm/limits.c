@@ -114,6 +114,7 @@ static int priority_set(const struct proc *caller, struct proc *p, int nice)
 	if (caller->ids.euid != 0 && nice < p->nice)
 		return -X_EACCES;
 	p->nice = nice;
+	x_proc_background(p->process, nice > 0);
 	return 0;
 }
 

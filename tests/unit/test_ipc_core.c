@@ -11,7 +11,7 @@
  */
 // sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
-// cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
+// cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DCALLS_IN_FRONT=1u -DSTARTED_IN_FRONT=1u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"
 
 #include <setjmp.h>
@@ -34,7 +34,7 @@ static char copy_buffer[20 * PAGE_SIZE];  /* servers' memory, no window is made 
 static struct x_call fork_scratch;     /* where a forked child finds the call */
 static bool stopping;
 static struct process *root;           /* owns a handle to most things, is not killed */
-static uint64_t counts_calls, counts_answers, counts_replies, counts_resets, counts_again, counts_flows, counts_moved;
+static uint64_t counts_calls, counts_answers, counts_replies, counts_resets, counts_again, counts_behind, counts_flows, counts_moved;
 
 /* ---- choosing ---- */
 
@@ -635,7 +635,11 @@ static void check_port(struct port *p)
 {
 	uint32_t open = 0;
 
-	assert_int_equal(list_length(&p->items), p->item_count);
+	assert_int_equal(list_length(&p->items) + list_length(&p->crowd), p->item_count);
+	list_for_each(it, &p->crowd, struct item, link) {
+		assert_true(it->behind && !it->few && (it->kind == X_IN_CALL || it->kind == X_IN_CANCEL));
+		counts_behind++;
+	}
 	for (uint32_t i = 0; i < CALL_BUCKETS; i++) {
 		open += list_length(&p->open_calls[i]);
 		list_for_each(c, &p->open_calls[i], struct call, open_link)
@@ -724,9 +728,10 @@ static void test_random_worlds(void **state)
 	}
 	printf("%lu calls answered, %lu replies, %lu answers tried, %lu resets with %lu items\n", counts_calls,
 	       counts_replies, counts_answers, counts_resets, counts_again);
+	printf("%lu times seen behind\n", counts_behind);
 	printf("%lu times moved through flows, of %lu told\n", counts_moved, counts_flows);
 	assert_true(one || (counts_calls > 1000 && counts_replies > 1000 && counts_resets > 100 && counts_again > 100));
-	assert_true(one || (counts_moved > 10 && counts_flows > 10));
+	assert_true(one || (counts_moved > 10 && counts_flows > 10 && counts_behind > 100));
 }
 
 int main(void)
