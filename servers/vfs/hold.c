@@ -28,6 +28,7 @@ static uint16_t buckets[BUCKETS];       /* index + 1 */
 static uint16_t free_head;              /* index + 1 */
 static uint16_t never_used;             /* entries from here up are fresh */
 
+/* Places here are those in filesystems, whichever mount they were reached by. */
 static uint16_t *bucket_of(struct place p)
 {
 	uint64_t hash = (p.inode + p.mount * 0x1001ull) * 0x9e3779b97f4a7c15ull;
@@ -74,8 +75,9 @@ static void discard(struct hold *h)
 	free_head = self;
 }
 
-bool hold_adopt(struct place p)
+bool hold_adopt(struct place seen)
 {
+	struct place p = place_in_fs(seen);
 	struct hold *h = find(p);
 
 	if (!h)
@@ -95,7 +97,7 @@ bool hold_adopt(struct place p)
 
 bool hold_share(struct place p)
 {
-	struct hold *h = find(p);
+	struct hold *h = find(place_in_fs(p));
 
 	if (!h)
 		return false;
@@ -103,8 +105,9 @@ bool hold_share(struct place p)
 	return true;
 }
 
-void hold_drop(struct place p)
+void hold_drop(struct place seen)
 {
+	struct place p = place_in_fs(seen);
 	struct hold *h = find(p);
 
 	if (!h || --h->refs)

@@ -53,7 +53,7 @@ struct mount *mount_by_id(uint64_t id)
 struct mount *mount_by_type(const char *type)
 {
 	for (uint32_t i = 0; i < MOUNTS_MAX; i++)
-		if (mounts[i].state != MOUNT_FREE && !strcmp(mounts[i].type, type))
+		if (mounts[i].state != MOUNT_FREE && !mount_is_bind(&mounts[i]) && !strcmp(mounts[i].type, type))
 			return &mounts[i];
 	return NULL;
 }
@@ -64,6 +64,15 @@ struct mount *mount_on(struct place covered)
 		if (mounts[i].attached && place_equal(mounts[i].covered, covered))
 			return &mounts[i];
 	return NULL;
+}
+
+bool mount_covers(struct place seen, const struct mount *except)
+{
+	for (uint32_t i = 1; i < MOUNTS_MAX; i++)
+		if (&mounts[i] != except && mounts[i].attached &&
+		    place_equal(place_in_fs(mounts[i].covered), place_in_fs(seen)))
+			return true;
+	return false;
 }
 
 struct place mount_root_place(void)
@@ -80,6 +89,7 @@ struct mount *mount_new(const char *source, const char *type)
 			continue;
 		memset(m, 0, sizeof(*m));
 		m->id = next_id++;
+		m->of = i;
 		m->port = X_NO_HANDLE;
 		strlcpy(m->source, source, sizeof(m->source));
 		strlcpy(m->type, type, sizeof(m->type));
@@ -188,7 +198,10 @@ void mount_detach(struct mount *m)
 	if (m->instance)
 		mount_end_instance(m->type, m->instance);
 	m->instance = 0;
-	hold_forget_mount(mount_slot(m));
+	if (mount_is_bind(m))
+		hold_drop((struct place){ mount_slot(m), m->root });
+	else
+		hold_forget_mount(mount_slot(m));
 	if (m->covered.inode)
 		hold_drop(m->covered);
 	m->covered = (struct place){ 0, 0 };
@@ -237,7 +250,7 @@ static struct fs_call *prepare(struct mount *m, struct mount *at, uint32_t op, u
 	struct fs_call *call = &m->call;
 
 	memset(call, 0, sizeof(*call));
-	call->mount = at;
+	call->mount = mount_fs(at);
 	call->op = op;
 	call->a[0] = inode;
 	call->who = &creds_root;
@@ -306,7 +319,12 @@ static void step_mark(struct mount *m)
 
 	mount_enter(m, MOUNT_MARKING);
 	call->a[1] = 1;
-	submit(m);
+	if (mount_covers(m->covered, m)) {
+		m->attached = true;
+		ready(m);
+	} else {
+		submit(m);
+	}
 }
 
 static void step_remark(struct mount *m)
@@ -316,7 +334,7 @@ static void step_remark(struct mount *m)
 		struct mount *child = &mounts[m->cursor];
 
 		if (!child->attached || child == m || !child->covered.inode ||
-		    child->covered.mount != mount_slot(m))
+		    mounts[child->covered.mount].of != mount_slot(m))
 			continue;
 		m->cursor++;
 		prepare(m, m, FS_MARK_MOUNT, child->covered.inode)->a[1] = 1;
@@ -344,11 +362,12 @@ static void step_rehold(struct mount *m)
 
 static void begin(struct mount *m)
 {
-	if (!m->internal) {
+	if (!m->internal && !mount_is_bind(m)) {
 		step_mount(m);
 		return;
 	}
-	m->root = 1;
+	if (m->internal)
+		m->root = 1;
 	advance(m);
 }
 
@@ -417,7 +436,7 @@ static void try_to_leave(void *ctx)
 
 	if (m->state != MOUNT_READY || mount_is_used(m, m->internal ? 0 : 1, NULL)) {
 		timer_set(&m->leave, server_now_ns + LEAVE_PERIOD_NS);
-	} else if (m->internal) {
+	} else if (m->internal || mount_is_bind(m)) {
 		mount_detach(m);
 	} else {
 		mount_enter(m, MOUNT_LEAVING);
@@ -446,9 +465,11 @@ static void unmarked(void *ctx, const struct x_in *in)
 
 void mount_linger(struct mount *m)
 {
-	struct mount *below = &mounts[m->covered.mount];
+	struct mount *below = mount_fs(&mounts[m->covered.mount]);
 
-	if (below->internal) {
+	if (mount_covers(m->covered, m)) {
+		;       /* it stays marked */
+	} else if (below->internal) {
 		struct fs_call call = { .mount = below, .op = FS_MARK_MOUNT, .a = { m->covered.inode } };
 
 		(void)fs_submit(&call); /* devfs answers at once */
@@ -592,7 +613,7 @@ static void list_word(struct list *l, const char *word)
 
 static void list_flags(struct list *l, const struct mount *m)
 {
-	list_add(l, "%s%s%s%s%s%s", m->rdonly ? "ro" : "rw", m->options & MOUNT_NOSUID ? ",nosuid" : "",
+	list_add(l, "%s%s%s%s%s%s", m->want_rdonly || mount_fs(m)->rdonly ? "ro" : "rw", m->options & MOUNT_NOSUID ? ",nosuid" : "",
 		 m->options & MOUNT_NODEV ? ",nodev" : "", m->options & MOUNT_NOEXEC ? ",noexec" : "",
 		 m->options & MOUNT_NOSYMFOLLOW ? ",nosymfollow" : "", m->options & MOUNT_NOATIME ? ",noatime" : ",relatime");
 }
@@ -611,13 +632,15 @@ static void list_info(struct list *l, const struct mount *m)
 {
 	bool is_root = m == &mounts[0];
 
-	list_add(l, "%u %u 0:%u / ", m->id, is_root ? 0 : mounts[m->covered.mount].id, m->id);
+	list_add(l, "%u %u 0:%u ", m->id, is_root ? 0 : mounts[m->covered.mount].id, mount_fs(m)->id);
+	list_word(l, m->inside[0] ? m->inside : "/");
+	list_add(l, " ");
 	list_word(l, m->path);
 	list_add(l, " ");
 	list_flags(l, m);
 	list_add(l, " - %s ", m->type);
 	list_word(l, m->source[0] ? m->source : "none");
-	list_add(l, " %s%s%s\n", m->rdonly ? "ro" : "rw", m->data[0] ? "," : "", m->data);
+	list_add(l, " %s%s%s\n", mount_fs(m)->rdonly ? "ro" : "rw", m->data[0] ? "," : "", m->data);
 }
 
 int64_t mount_list(char *text, size_t bytes, bool info)

@@ -296,7 +296,7 @@ static void add_mount_flags(struct request *r)
 	struct file_statfs fs;
 
 	memcpy(&fs, r->text, sizeof(fs));
-	fs.flags |= valid | (m->options & ~(uint32_t)MOUNT_NOSYMFOLLOW) |
+	fs.flags |= valid | (bind_is_rdonly(r->walk.at) ? 1 : 0) | (m->options & ~(uint32_t)MOUNT_NOSYMFOLLOW) |
 		    (m->options & MOUNT_NOSYMFOLLOW ? nosymfollow : 0) | (m->options & MOUNT_NOATIME ? 0 : relatime);
 	memcpy(r->text, &fs, sizeof(fs));
 }

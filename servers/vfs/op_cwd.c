@@ -203,12 +203,14 @@ void getcwd_start(struct request *r, const struct session *s)
 void getcwd_called(struct request *r)
 {
 	int64_t bytes = r->call.status;
+	const char *below;
 
 	if (bytes <= 0 || bytes > BUFFER_BYTES) {
 		request_finish(r, bytes < 0 ? bytes : -X_EIO);
 		return;
 	}
-	if (bytes > 1 && !prepend(r, r->text, (uint32_t)bytes)) {
+	below = bind_below(&mounts[r->walk.at.mount], r->text, &bytes);
+	if (bytes > (below == r->text) && !prepend(r, below, (uint32_t)bytes)) {
 		request_finish(r, -X_ENAMETOOLONG);
 		return;
 	}

@@ -4,7 +4,7 @@
  *
  * What can be mounted: "tmpfs" and "minix" (a disk or partition), for each of
  * which rs starts a process that ends with the mount; "proc" (once), and
- * "devtmpfs" (also called "devfs").
+ * "devtmpfs" (also called "devfs"); and, with MS_BIND, a directory that is there (bind.c).
  *
  * mount:   TARGET is walked; for a disk SOURCE too; then PHASE_INSTANCE: rs is
  *          asked for a process; then mount.c brings the filesystem up.
@@ -21,7 +21,7 @@ enum {
 };
 enum { UMOUNT_FORCE = 1, UMOUNT_DETACH = 2, UMOUNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8, UMOUNT_ALL = 15 };
 enum { STAGE_TARGET, STAGE_SOURCE };
-enum { PHASE_UNMOUNT, PHASE_UNMARK, PHASE_REMOUNT, PHASE_PATH, PHASE_INSTANCE };
+enum { PHASE_UNMOUNT, PHASE_UNMARK, PHASE_REMOUNT, PHASE_PATH, PHASE_INSIDE, PHASE_INSTANCE };
 enum { TYPE_MAX = 64 };      /* r->data: the type; from here on the target's path */
 
 /* ---- start: the target is looked up first ---- */
@@ -36,9 +36,7 @@ static int64_t check_flags(const struct request *r)
 			return -X_EINVAL;
 		return 0;
 	}
-	if (flags & FLAG_MOVE || (flags & FLAG_BIND && !(flags & FLAG_REMOUNT)))
-		return -X_EINVAL;
-	return 0;
+	return flags & FLAG_MOVE ? -X_EINVAL : 0;
 }
 
 void mountop_start(struct request *r)
@@ -87,6 +85,12 @@ static void remount(struct request *r)
 
 	if (!m || bytes < 0 || bytes >= (int64_t)sizeof(m->data)) {
 		request_finish(r, m && bytes < 0 ? bytes : -X_EINVAL);
+		return;
+	}
+	if (mount_is_bind(m)) {
+		m->want_rdonly = rdonly;
+		set_options(r, m);
+		request_finish(r, 0);
 		return;
 	}
 	/* A filesystem may have become read-only by itself: it is asked to be writable again. */
@@ -205,6 +209,11 @@ static void instance_started(struct request *r)
 	attach(r, m);
 }
 
+static bool is_bind(const struct request *r)
+{
+	return r->in.msg.a[0] & FLAG_BIND;
+}
+
 static void look_up_source(struct request *r)
 {
 	int64_t bytes = walk_take_path(r, 0, r->path);
@@ -212,6 +221,7 @@ static void look_up_source(struct request *r)
 	memset(&r->walk, 0, sizeof(r->walk));
 	r->stage = STAGE_SOURCE;
 	r->walk.op = FS_LOOKUP;
+	r->walk.flags = is_bind(r) ? FS_HOLD : 0;
 	walk_begin(r, bytes, -1);
 }
 
@@ -244,23 +254,37 @@ static void source_walked(struct request *r)
 	mount_ask_instance(r, PHASE_INSTANCE, service_of(KIND_DISK));
 }
 
-/* Of the target in its filesystem: with the path of that one's mount it is the mount's. */
-static void ask_path(struct request *r)
+/* Of a directory in its filesystem. */
+static void ask_path(struct request *r, struct place p, uint8_t phase)
 {
-	struct fs_call *call = request_prepare(r, &mounts[r->first.mount], FS_PATH, r->first.inode);
+	struct fs_call *call = request_prepare(r, &mounts[p.mount], FS_PATH, p.inode);
 
 	call->data = r->text;
 	call->data_bytes = BUFFER_BYTES;
 	call->data_write = true;
-	request_call(r, PHASE_PATH);
+	request_call(r, phase);
 }
+
+static void bind_source_walked(struct request *r)
+{
+	if (!walk_hold(r))
+		return;
+	r->walk.at = walk_place(r);
+	if ((r->call.r[1] & F_S_IFMT) != F_S_IFDIR)
+		request_finish(r, -X_ENOTDIR);
+	else
+		ask_path(r, r->walk.at, PHASE_INSIDE);
+}
+
+/* The target's, with the path of the mount that it is in, is the new mount's. */
 
 static void path_known(struct request *r)
 {
 	enum kind kind = kind_of(r->data);
-	const char *below = mounts[r->first.mount].path;
+	const struct mount *in = &mounts[r->first.mount];
 	int64_t bytes = r->call.status;
-	size_t at = strlen(below);
+	size_t at = strlen(in->path);
+	const char *below;
 
 	if (bytes <= 0 || bytes >= BUFFER_BYTES) {
 		request_finish(r, bytes < 0 ? bytes : -X_EIO);
@@ -269,9 +293,10 @@ static void path_known(struct request *r)
 	r->text[bytes] = 0;
 	if (at == 1)
 		at = 0;                 /* "/" */
-	strlcpy(r->data + TYPE_MAX, below, sizeof(mounts[0].path));
-	strlcpy(r->data + TYPE_MAX + at, bytes == 1 && at ? "" : r->text, sizeof(r->data) - TYPE_MAX - at);
-	if (kind == KIND_DISK)
+	below = bind_below(in, r->text, &bytes);
+	strlcpy(r->data + TYPE_MAX, in->path, sizeof(in->path));
+	strlcpy(r->data + TYPE_MAX + at, bytes == 1 && at ? "" : below, sizeof(r->data) - TYPE_MAX - at);
+	if (kind == KIND_DISK || is_bind(r))
 		look_up_source(r);
 	else if (kind == KIND_MEMORY)
 		mount_ask_instance(r, PHASE_INSTANCE, service_of(kind));
@@ -288,14 +313,14 @@ static void mount_walked(struct request *r)
 		remount(r);
 	else if (r->in.msg.a[0] & FLAG_PROPAGATION) /* there is one namespace: nothing to propagate to */
 		request_finish(r, target_mount(r) ? 0 : -X_EINVAL);
-	else if (kind == KIND_NONE)
+	else if (kind == KIND_NONE && !is_bind(r))
 		request_finish(r, r->data[0] ? -X_ENODEV : -X_EINVAL);
 	else if ((r->call.r[1] & F_S_IFMT) != F_S_IFDIR)
 		request_finish(r, -X_ENOTDIR);
 	else if (place_equal(r->first, mount_root_place()))
 		request_finish(r, -X_EBUSY);
 	else
-		ask_path(r);
+		ask_path(r, r->first, PHASE_PATH);
 }
 
 /* ---- umount ---- */
@@ -310,6 +335,8 @@ static bool has_children(uint32_t slot)
 
 bool mount_is_used(const struct mount *m, uint32_t own_holds, const struct request *except)
 {
+	if (mount_is_bind(m))
+		return bind_is_used(m, except) || has_children(mount_slot(m)) || m->state != MOUNT_READY;
 	return hold_count(mount_slot(m)) > own_holds || has_children(mount_slot(m)) ||
 	       request_uses_mount(mount_slot(m), except) || m->state != MOUNT_READY;
 }
@@ -317,6 +344,11 @@ bool mount_is_used(const struct mount *m, uint32_t own_holds, const struct reque
 static void unmark(struct request *r, struct mount *m)
 {
 	m->attached = false;
+	if (mount_covers(m->covered, m)) {
+		mount_detach(m);
+		request_finish(r, 0);
+		return;
+	}
 	request_prepare(r, &mounts[m->covered.mount], FS_MARK_MOUNT, m->covered.inode);
 	request_call(r, PHASE_UNMARK);  /* a[1] is 0: no mount point any more */
 }
@@ -362,7 +394,7 @@ static void umount_walked(struct request *r)
 	}
 	/* Nothing may be held when the filesystem is asked to let go. */
 	hold_drop(r->held[--r->held_count]);
-	if (m->internal) {
+	if (m->internal || mount_is_bind(m)) {
 		unmark(r, m);
 		return;
 	}
@@ -390,7 +422,7 @@ static void umount_called(struct request *r)
 void mountop_walked(struct request *r)
 {
 	if (r->stage == STAGE_SOURCE) {
-		source_walked(r);
+		(is_bind(r) ? bind_source_walked : source_walked)(r);
 		return;
 	}
 	if (!walk_hold(r))
@@ -409,6 +441,8 @@ void mountop_called(struct request *r)
 		remounted(r);
 	else if (r->phase == PHASE_PATH)
 		path_known(r);
+	else if (r->phase == PHASE_INSIDE)
+		bind_make(r, r->text, r->call.status, r->data + TYPE_MAX);
 	else
 		instance_started(r);
 }
@@ -417,7 +451,7 @@ void mountop_called(struct request *r)
 
 static void sync_from(struct request *r, uint32_t slot)
 {
-	while (slot < MOUNTS_MAX && (mounts[slot].internal || !mounts[slot].attached))
+	while (slot < MOUNTS_MAX && (mounts[slot].internal || mount_is_bind(&mounts[slot]) || !mounts[slot].attached))
 		slot++;
 	if (slot == MOUNTS_MAX) {
 		request_finish(r, 0);

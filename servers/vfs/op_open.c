@@ -61,7 +61,7 @@ static void hold_fifo(struct request *r, struct place p)
 
 static void fifo_held(struct request *r)
 {
-	struct place p = { r->walk.at.mount, r->call.r[0] };
+	struct place p = place_in_fs(walk_place(r));
 
 	if (r->call.status < 0) {
 		request_finish(r, r->call.status);
@@ -94,7 +94,7 @@ void open_walked(struct request *r)
 	else if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFBLK)
 		blockdev_open(r, call->r[2], flags);
 	else if (call->status == -X_ENXIO && (call->r[1] & F_S_IFMT) == F_S_IFIFO)
-		hold_fifo(r, (struct place){ r->walk.at.mount, call->r[0] });
+		hold_fifo(r, place_in_fs(walk_place(r)));
 	else if (call->status < 0)
 		request_finish(r, call->status);
 	else if (flags & F_O_PATH)

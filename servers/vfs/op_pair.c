@@ -155,8 +155,10 @@ static void new_walked(struct request *r)
 	int64_t status = take_name(r, r->data, &r->data_bytes);
 
 	r->walk.at = walk_place(r);
-	if (!status && r->walk.at.mount != r->first.mount)
+	if (!status && mounts[r->walk.at.mount].of != mounts[r->first.mount].of)
 		status = -X_EXDEV;
+	if (!status && (bind_is_rdonly(r->walk.at) || (is_rename(r) && bind_is_rdonly(r->first))))
+		status = -X_EROFS;
 	if (!status && !is_rename(r) && r->must_be_dir)
 		status = -X_ENOENT;     /* link("a", "new/") */
 	if (status)

@@ -48,6 +48,14 @@ void place_open(struct request *r, struct place p, uint32_t flags)
 	request_finish_handle(r, (x_handle_t)handle);
 }
 
+bool places_use_mount(uint32_t mount)
+{
+	for (uint32_t i = 0; i < PLACES_MAX; i++)
+		if (objects[i].id && objects[i].place.mount == mount)
+			return true;
+	return false;
+}
+
 void place_closed(uint64_t id)
 {
 	struct path_object *o = find(id);

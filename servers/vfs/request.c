@@ -158,7 +158,7 @@ struct fs_call *request_prepare(struct request *r, struct mount *m, uint32_t op,
 
 	if (call->owner) /* else it is as it was made */
 		memset(call, 0, sizeof(*call));
-	call->mount = m;
+	call->mount = m ? mount_fs(m) : NULL;
 	call->op = op;
 	call->a[0] = inode;
 	call->who = &r->who;

@@ -70,46 +70,68 @@ static uint32_t find_dot_dot(const struct request *r)
 
 /* ---- one call ---- */
 
+/* At the root of what a bind shows, which is a directory like others to its filesystem. */
+static bool at_bind_root(const struct request *r)
+{
+	const struct mount *m = &mounts[r->walk.at.mount];
+
+	return m->inside[0] && r->walk.at.inode == m->root;
+}
+
 /* How much of the path the filesystem may have at once. */
 static uint32_t next_piece(struct request *r)
 {
-	uint32_t at;
+	for (;;) {
+		struct place covered;
+		uint32_t at;
 
-	if (place_equal(r->root, mount_root_place()))
-		return r->walk.path_bytes;
-	while ((at = find_dot_dot(r)) == 0 && r->walk.path_bytes >= 2) {
-		if (!place_equal(r->walk.at, r->root))
+		if (place_equal(r->root, mount_root_place()) && !mounts[r->walk.at.mount].inside[0])
+			return r->walk.path_bytes;
+		at = find_dot_dot(r);
+		if (at || r->walk.path_bytes < 2)
+			return at;
+		if (!place_equal(r->walk.at, r->root) && !at_bind_root(r))
 			return 2;
+		covered = mounts[r->walk.at.mount].covered;
+		if (!place_equal(r->walk.at, r->root) && covered.inode) {
+			r->walk.at = covered;
+			continue;
+		}
 		r->path[1] = '/';       /* at the root, ".." is "." */
 		if (r->walk.path_bytes == 2)
 			r->walk.path_bytes = 1;
 	}
-	return at;
 }
 
 /* Under RESOLVE_BENEATH ".." is an error where else it stays at the root. */
-static bool leaves_root(const struct request *r)
+static bool may_not_leave(const struct request *r)
 {
-	return r->resolve & RESOLVE_BENEATH && place_equal(r->walk.at, r->root) && r->walk.path_bytes >= 2 &&
-	       find_dot_dot(r) == 0;
+	bool at_root = place_equal(r->walk.at, r->root);
+
+	return (at_root ? r->resolve & RESOLVE_BENEATH : r->resolve & RESOLVE_NO_XDEV && at_bind_root(r)) &&
+	       r->walk.path_bytes >= 2 && find_dot_dot(r) == 0;
 }
 
 static bool submit_piece(struct request *r)
 {
 	struct walk *w = &r->walk;
-	struct mount *m = &mounts[w->at.mount];
 	struct fs_call *call;
 	bool whole;
 
 	drop_front(r, slashes_at(r, 0));
-	if (leaves_root(r)) {
+	if (may_not_leave(r)) {
 		request_enter(r, REQUEST_WALK);
 		r->call.status = -X_EXDEV;
 		return true;
 	}
 	w->piece_bytes = next_piece(r);
 	whole = w->piece_bytes == w->path_bytes;
-	call = request_prepare(r, m, whole ? w->op : (uint32_t)FS_LOOKUP, w->at.inode);
+	if (whole && bind_refuses(r)) {
+		request_enter(r, REQUEST_WALK);
+		r->call.status = -X_EROFS;
+		return true;
+	}
+	call = request_prepare(r, &mounts[w->at.mount], whole ? w->op : (uint32_t)FS_LOOKUP, w->at.inode);
 	call->path = r->path;
 	call->path_bytes = w->piece_bytes;
 	call->data = r->text;
@@ -253,16 +275,17 @@ static enum next cross_down(struct request *r, uint32_t consumed)
 	int64_t status;
 
 	drop_front(r, consumed);
-	if (!m)
+	if (!m && !mount_covers((struct place){ r->walk.at.mount, r->call.r[0] }, NULL))
 		return over(r, -X_EIO);
 	status = r->walk.path_bytes ? 0 : refuse_mount_point(r->walk.op);
 	if (status)
 		return over(r, status);
-	do {    /* one may lie on another's root */
+	r->walk.at.inode = r->call.r[0];
+	while (m) {     /* one may lie on another's root; none: it is one as seen by another mount */
 		m->expiring &= r->in.msg.op == VFS_UMOUNT;
 		r->walk.at = (struct place){ mount_slot(m), m->root };
 		m = mount_on(r->walk.at);
-	} while (m);
+	}
 	return NEXT_PIECE;
 }
 
@@ -352,6 +375,12 @@ static void start(struct request *r)
 		walk_replied(r);
 }
 
+/* Of an open file only its filesystem is known. Where the root is in a bind of that it was reached by this. */
+static uint32_t seen_by(const struct request *r, const struct mount *m)
+{
+	return mount_is_bind(&mounts[r->root.mount]) && mount_fs(&mounts[r->root.mount]) == m ? r->root.mount : mount_slot(m);
+}
+
 void walk_identified(struct request *r)
 {
 	struct mount *m = mount_by_id(r->call.r[0]);
@@ -366,7 +395,7 @@ void walk_identified(struct request *r)
 		request_finish(r, -X_ENOENT);
 		return;
 	}
-	r->walk.at = (struct place){ mount_slot(m), r->call.r[1] };
+	r->walk.at = (struct place){ seen_by(r, m), r->call.r[1] };
 	if (r->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		r->root = r->walk.at;
 	start(r);
@@ -408,7 +437,7 @@ void walk_magic_known(struct request *r)
 	drop_front(r, r->walk.consumed);
 	m = mount_by_id(attr.dev);
 	if (m) {
-		r->walk.at = (struct place){ mount_slot(m), attr.ino };
+		r->walk.at = (struct place){ seen_by(r, m), attr.ino };
 		start(r);
 	} else if (r->walk.path_bytes) {
 		request_finish(r, -X_ENOTDIR);

@@ -114,6 +114,14 @@ void session_start(struct request *r)
 	request_drop(r);
 }
 
+bool sessions_use_mount(uint32_t mount)
+{
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
+		if (sessions[i].id && (sessions[i].root.mount == mount || sessions[i].cwd.mount == mount))
+			return true;
+	return false;
+}
+
 void session_closed(uint64_t id)
 {
 	struct session *s = session_find(id);

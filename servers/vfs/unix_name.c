@@ -200,7 +200,7 @@ static int64_t bound(struct request *r, struct place p)
 void unix_bind_walked(struct request *r)
 {
 	int64_t status = r->call.status;
-	struct place p = walk_place(r);
+	struct place p = place_in_fs(walk_place(r));
 
 	if (status == -X_EEXIST && r->stage == 0)
 		status = -X_EADDRINUSE;
@@ -252,7 +252,7 @@ void unix_lookup_walked(struct request *r)
 	if (status >= 0) {
 		memcpy(&attr, r->text, sizeof(attr));
 		if ((attr.mode & F_S_IFMT) == F_S_IFSOCK)
-			to = find_at(walk_place(r));
+			to = find_at(place_in_fs(walk_place(r)));
 		status = !creds_allow(&r->who, attr.mode, attr.uid, attr.gid, 2) ? -X_EACCES :
 			 to ? 0 : -X_ECONNREFUSED;
 	}

@@ -159,6 +159,7 @@ struct mount {
 	uint32_t options;       /* MOUNT_NO* */
 	uint32_t instance;      /* of the service `type` that was started for it, 0: none */
 	uint32_t id;            /* told to the filesystem; st_dev */
+	uint32_t of;            /* slot of the mount whose filesystem it is: its own, or another's (a bind, bind.c) */
 	x_handle_t port;
 	uint64_t root;          /* inode */
 	struct place covered;   /* the directory under it */
@@ -170,6 +171,7 @@ struct mount {
 	struct server_timer retry;
 	struct server_timer leave; /* detached: when to look whether it is free */
 	char source[64], type[16], path[128], data[128]; /* data: its own options, as given */
+	char inside[128];       /* bind: the path of its root in the filesystem; "": that one's root */
 	_Alignas(8) char buffer[256]; /* windows of call */
 	char text[192];
 };
@@ -181,6 +183,12 @@ struct mount *mount_by_type(const char *type);
 struct mount *mount_on(struct place covered);
 struct mount *mount_new(const char *source, const char *type);
 static inline uint32_t mount_slot(const struct mount *m) { return (uint32_t)(m - mounts); }
+static inline bool mount_is_bind(const struct mount *m) { return m->of != mount_slot(m); }
+static inline struct mount *mount_fs(const struct mount *m) { return &mounts[m->of]; }
+/* The same inode, by whichever mount it was reached. */
+static inline struct place place_in_fs(struct place p) { return (struct place){ mounts[p.mount].of, p.inode }; }
+/* Whether a directory lies under another mount, by whichever mount it is seen. */
+bool mount_covers(struct place seen, const struct mount *except);
 /* A mount whose `covered` is held begins to mount and attach itself; answers waiter. */
 void mount_attach(struct mount *m);
 void mount_detach(struct mount *m);
@@ -197,6 +205,21 @@ struct place mount_root_place(void);
 /* 1: root and /dev are up; 0: not yet; else why not. */
 int64_t mount_boot_status(void);
 int64_t mount_list(char *text, size_t bytes, bool info); /* info: as /proc/self/mountinfo has it */
+
+/* ---- binds (bind.c) --------------------------------------------------------- */
+
+/* Of the directory at r->walk.at, whose path in its filesystem is given, at r->first, which is `path`. Answers r. */
+void bind_make(struct request *r, const char *inside, int64_t bytes, const char *path);
+/* Somebody is in it, or about to be. */
+bool sessions_use_mount(uint32_t mount);
+bool places_use_mount(uint32_t mount);
+bool bind_is_used(const struct mount *m, const struct request *except);
+/* Path, of bytes, in m's filesystem: the part below m's root, "" for that itself. */
+const char *bind_below(const struct mount *m, const char *path, int64_t *bytes);
+/* What the walk is about to ask for would write where it may only be read. */
+bool bind_refuses(const struct request *r);
+/* Only to be read, by its own options. */
+static inline bool bind_is_rdonly(struct place p) { return mount_is_bind(&mounts[p.mount]) && mounts[p.mount].want_rdonly; }
 
 /* ---- holds (hold.c) --------------------------------------------------------- */
 

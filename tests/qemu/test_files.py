@@ -192,6 +192,26 @@ mount -t minix /dev/vda1 /mnt/d 2>&1 | grep -c 'No such'; mount -t minix /tmp /m
     assert b" 0 problems" in minixfs("check", second)
 
 
+def test_binds(guest, image, fsck):
+    """A directory in two places: "..", mounts on one of them only, read-only, busy, a root, FIFOs, deaths of both servers."""
+    result = guest("""mkdir -p /tmp/s/a/b /tmp/t /root/d/e; echo one >/tmp/s/a/f; echo two >/root/d/g
+mount --bind /tmp/s/a /tmp/t; cat /tmp/t/f; (cd /tmp/t/b; pwd -P; cd ..; pwd -P; cd ..; pwd -P); ls /tmp/t/b/../..; cat /tmp/t/b/../../t/f
+grep /tmp/t /proc/self/mountinfo | cut -d' ' -f4-6; mount -o bind /root/d /tmp/t; cat /tmp/t/g; umount /tmp/t; cat /tmp/t/f
+mount -o remount,ro,bind /tmp/t; (echo x >/tmp/t/new) 2>/dev/null || echo ro; mkdir /tmp/t/q 2>/dev/null || echo ro
+rm /tmp/t/f 2>/dev/null || echo ro; mv /tmp/t/f /tmp/t/h 2>/dev/null || echo ro; echo x >/tmp/s/a/new; cat /tmp/t/new
+(cd /tmp/t; umount /tmp/t 2>/dev/null || echo busy); umount /tmp/t; ls /tmp/t
+mount --bind /root/d /mnt; cp /bin/busybox /mnt/e/; chroot /mnt /e/busybox sh -c 'cd e; pwd; cd ../../..; pwd; ls'
+mount -t tmpfs none /mnt/e; echo t >/mnt/e/in; ls /root/d/e /mnt/e; umount /root/d/e 2>/dev/null || echo none; umount /mnt/e
+mkfifo /root/d/p; (echo through >/mnt/p &); cat /root/d/p
+/bin/svc kill minix; cat /mnt/g; /bin/svc kill vfs; (cd /mnt/e; pwd -P; cd ..; cat g; umount -l /mnt; ls; ls ..); umount /mnt 2>/dev/null || echo none
+mount --bind /bin/busybox /mnt 2>/dev/null || echo directory; mount --bind /nowhere /mnt 2>/dev/null || echo nowhere; sync""", image=image)
+    assert result.text.split() == ["one", "/tmp/t/b", "/tmp/t", "/tmp", "s", "t", "one", "/s/a", "/tmp/t", "rw,relatime", "two", "one",
+                                   "ro", "ro", "ro", "ro", "x", "busy", "/e", "/", "e", "g",
+                                   "/mnt/e:", "in", "/root/d/e:", "busybox", "none", "through",
+                                   "two", "/mnt/e", "two", "e", "g", "p", "e", "g", "p", "none", "directory", "nowhere"], result.text
+    fsck(image)
+
+
 def test_a_large_read_of_random_bytes(guest):
     """Its buffer is not in the undo log: a mebibyte in one call filled that."""
     text = guest("dd if=/dev/urandom of=/root/r bs=1M count=4 2>/dev/null; echo $?; wc -c </root/r; /bin/svc status vfs").text

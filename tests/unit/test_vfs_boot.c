@@ -2,7 +2,7 @@
 /* vfs before the root filesystem has answered, and without one. */
 // sources: servers/vfs/op.c servers/vfs/op_open.c servers/vfs/op_pair.c servers/vfs/op_cwd.c
 // sources: servers/vfs/op_mount.c servers/vfs/resolve.c servers/vfs/request.c servers/vfs/session.c
-// sources: servers/vfs/hold.c servers/vfs/fsclient.c servers/vfs/devfs.c
+// sources: servers/vfs/hold.c servers/vfs/bind.c servers/vfs/fsclient.c servers/vfs/devfs.c
 // sources: servers/vfs/device.c servers/vfs/blockdev.c servers/vfs/place.c servers/vfs/pipe.c servers/vfs/pipe_flow.c servers/vfs/fifo.c
 // sources: servers/vfs/park.c servers/vfs/ring.c servers/vfs/buffers.c servers/vfs/lock.c servers/vfs/op_lock.c servers/vfs/op_socket.c
 // sources: servers/vfs/unix.c servers/vfs/unix_name.c servers/vfs/unix_connect.c servers/vfs/unix_send.c

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Binds (mount --bind): a directory that is there already, seen in another place, too. A
+ * bind is an entry of mounts[] without a filesystem of its own (`of` is whose it shows): it
+ * has a root, a mount point and options. Places of walks and sessions name the bind; what
+ * is asked of the filesystem, and what is held in it, is asked and held by its own mount
+ * (mount_fs(), place_in_fs()).
+ *
+ * A filesystem does not know that ".." ends at a bind's root: a walk in a bind is cut
+ * there (resolve.c). Open files know their filesystem only: to an openat(2) from one, and
+ * to what changes an open file, a bind is not there.
+ */
+
+#include "servers/vfs/vfs.h"
+
+/* The target is r->first, the source r->walk.at; both are held by the request. */
+void bind_make(struct request *r, const char *inside, int64_t bytes, const char *path)
+{
+	const struct mount *from = &mounts[r->walk.at.mount], *fs = mount_fs(from);
+	struct mount *m;
+
+	if (bytes <= 0 || bytes >= (int64_t)sizeof(m->inside)) {
+		request_finish(r, bytes < 0 ? bytes : bytes ? -X_ENAMETOOLONG : -X_EIO);
+		return;
+	}
+	m = mount_new(fs->source, fs->type);
+	if (!m) {
+		request_finish(r, -X_ENFILE);
+		return;
+	}
+	m->of = mount_slot(fs);
+	m->root = r->walk.at.inode;
+	if (bytes > 1)
+		memcpy(m->inside, inside, (size_t)bytes);
+	strlcpy(m->data, fs->data, sizeof(m->data));
+	strlcpy(m->path, path, sizeof(m->path));
+	m->options = from->options;
+	m->want_rdonly = mount_is_bind(from) && from->want_rdonly;
+	hold_share(r->walk.at);
+	hold_share(r->first);
+	m->covered = r->first;
+	m->waiter = r;
+	mount_attach(m);
+}
+
+bool bind_is_used(const struct mount *m, const struct request *except)
+{
+	return sessions_use_mount(mount_slot(m)) || places_use_mount(mount_slot(m)) ||
+	       request_uses_mount(mount_slot(m), except);
+}
+
+const char *bind_below(const struct mount *m, const char *path, int64_t *bytes)
+{
+	int64_t root = (int64_t)strlen(m->inside);
+
+	if (!root || *bytes < root || memcmp(path, m->inside, (size_t)root) || (*bytes > root && path[root] != '/'))
+		return path;
+	*bytes -= root;
+	return path + root;
+}
+
+bool bind_refuses(const struct request *r)
+{
+	const struct walk *w = &r->walk;
+
+	if (!bind_is_rdonly(w->at))
+		return false;
+	switch (w->op) {
+	case FS_MKDIR: case FS_MKNOD: case FS_SYMLINK: case FS_UNLINK: case FS_RMDIR: case FS_SETATTR:
+		return true;
+	case FS_OPEN: /* writing to a device changes no file */
+		return w->a3 & (F_O_CREAT | F_O_TRUNC) ||
+		       ((w->a3 & F_O_ACCMODE) != F_O_RDONLY && !mount_fs(&mounts[w->at.mount])->internal);
+	case FS_ACCESS:
+		return w->a3 & 2;
+	case FS_XATTR:
+		return (w->a3 & FS_XATTR_OP) != FS_XATTR_GET && (w->a3 & FS_XATTR_OP) != FS_XATTR_LIST;
+	default:
+		return false;
+	}
+}
