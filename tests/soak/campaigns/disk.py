@@ -21,17 +21,20 @@ threads=$(( 1 << SEED % 7 )) mode=
 [ $((SEED / 7 % 3)) = 0 ] || mode=direct
 /root/soak-blockio verify $disk 5 $threads $mode >$WORK/said 2>&1 &
 verifier=$!
-r=$SEED
 while kill -0 $verifier 2>/dev/null; do
-	r=$(( (r * 1103515245 + 12345) & 0x7fffffff ))
-	usleep $(( 100000 + r / 16 % 1900000 ))
+	draw 1900000
+	usleep $(( 100000 + drawn ))
 	/bin/svc kill $driver 2>/dev/null
 done
 wait $verifier
 status=$?
 n=$(sed -n 's/ operations, all right//p' $WORK/said)
-if [ -z "$n" ] && { [ $status = 137 ] || grep -q "Cannot allocate memory" $WORK/said; }; then exit 0; fi # memory was short
-case $n in '') wrong "$threads threads on $disk $mode, seed $SEED: $(tail -1 $WORK/said)" ;; *) did $n ;; esac
+what="$threads threads on $disk $mode, seed $SEED, status $status: $(tail -1 $WORK/said)"
+if [ -z "$n" ] && { [ $status = 137 ] || grep -q "Cannot allocate memory" $WORK/said; }; then
+	cat /proc/meminfo /proc/xinim/kernel >&2
+	short_of_memory "$what"
+fi
+case $n in '') wrong "$what" ;; *) did $n ;; esac
 """
 
     def options(self, random):
