@@ -16,8 +16,8 @@ enum rs_op {
 	RS_TEXT,             /* a[0] RS_TEXT_*; win0 (write) -> status length, cut to the window */
 };
 
-/* From rs on a service's own port, answered by lib/ipc: a[0] -> ~a[0]. A service whose
- * answers are nonsense gets this one wrong, too. */
+/* From rs on a service's own port, each second and when a peer complains; answered by
+ * lib/ipc: a[0] -> ~a[0]. A service whose answers are nonsense gets this one wrong, too. */
 #define RS_PROBE 0x8f0u
 
 #define RS_TEXT_SERVICES 1u /* /proc/xinim/services */
@@ -30,8 +30,6 @@ enum rs_op {
 #define RS_EVENT_FAILED 2u  /* it cannot start (no device, bad arguments): don't restart at once */
 /* ... and of its boot handle "control" (bound to its own port by lib/ipc) */
 #define RS_CONTROL_STOP 1u  /* finish what is open and exit 0 */
-#define RS_CONTROL_PING 2u  /* answer by signalling RS_EVENT_PONG from the event loop */
-#define RS_EVENT_PONG 4u
 #define RS_EVENT_GAVE_UP_ITEM 8u /* warm: one item was failed, having killed the service twice */
 /* The peer behind the i-th boot handle broke its protocol: to be probed. */
 #define RS_EVENT_PEERS 48u
@@ -46,7 +44,7 @@ enum rs_op {
 #define RS_CONTROL_ENTRY 0x400u    /* die at the Nth entry to the kernel from now: N in bits 32.. */
 #define RS_CONTROL_ENTRY_SHIFT 32
 #define RS_CONTROL_LOOP 0x800u     /* spin for ever */
-#define RS_CONTROL_GARBAGE 0x1000u /* answers of nonsense from now on; until its next death */
+#define RS_CONTROL_GARBAGE 0x1000u /* answers of nonsense from now on, seed in bits 32..; until its next death */
 #define RS_CONTROL_FAULTS 0xffffffff00001ff0ull
 
 /* x_proc_exit status of a service that was restarted warm and wants to start cold:

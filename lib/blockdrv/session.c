@@ -294,6 +294,7 @@ static void push_completion(struct blockdrv_session *s, uint32_t id, int status)
 
 	/* At most BLOCK_RING_SLOTS are outstanding, so there is room unless the
 	 * client does not release what it has seen. */
+	server_spoil(&c, sizeof(c));
 	if (ring_push(&s->completions, &c))
 		session_broken(s, "completion ring is full or its index is wrong");
 }

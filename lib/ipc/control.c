@@ -107,7 +107,7 @@ static void strike(uint64_t bits)
 	if (bits & RS_CONTROL_SLOW)
 		server_delay_ns = 20000000;
 	if (bits & RS_CONTROL_GARBAGE)
-		outbox_garbage = true;
+		spoil_start(bits >> RS_CONTROL_ENTRY_SHIFT);
 	if (bits & RS_CONTROL_LEAK)
 		leak(1u << 20);
 	if (bits & RS_CONTROL_VERIFY)
@@ -131,8 +131,6 @@ void server_inject(uint64_t bits)
 void control_event(const struct server_ops *ops, uint64_t bits)
 {
 	server_inject(bits); /* strikes before anything is tidied up */
-	if (bits & RS_CONTROL_PING)
-		tell_rs(RS_EVENT_PONG);
 	if (!(bits & RS_CONTROL_STOP))
 		return;
 	if (ops->stop)

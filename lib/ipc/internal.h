@@ -33,8 +33,13 @@ uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns);
 
 /* Nothing of it is to be sent any more. */
 void outbox_forget(void);
-void outbox_spoil(void);   /* `svc inject NAME garbage`: nonsense in all answers */
+
+/* spoil.c: `svc inject NAME garbage` */
 extern bool outbox_garbage;
+void spoil_start(uint32_t seed); /* 0: all words of all answers */
+void outbox_spoil(void);
+size_t spoil_window(size_t len, uint64_t *word); /* where this is to be written besides; SIZE_MAX: nowhere */
+
 extern bool outbox_starts; /* it has started calls in it */
 bool outbox_is_high(void); /* to be committed between two items */
 

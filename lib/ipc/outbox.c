@@ -15,7 +15,6 @@
 REGION_SCRATCH struct x_out outbox[X_MAX_OUT];
 REGION_SCRATCH uint32_t outbox_count;
 
-REGION_SCRATCH bool outbox_garbage;
 REGION_SCRATCH bool outbox_starts;
 
 #define KEEP_BYTES 16384u
@@ -37,22 +36,6 @@ REGION_UNLOGGED static struct x_out *out_entry(uint32_t kind)
 bool outbox_is_high(void)
 {
 	return outbox_count >= X_MAX_OUT / 2 || kept_bytes > KEEP_BYTES / 2;
-}
-
-/* Statuses of all kinds and arbitrary words. Handles stay: they are the kernel's to check. */
-void outbox_spoil(void)
-{
-	static REGION_SCRATCH uint64_t seed;
-
-	for (uint32_t i = 0; i < outbox_count; i++) {
-		struct x_msg *msg = &outbox[i].msg;
-
-		if (outbox[i].kind != X_OUT_ANSWER)
-			continue;
-		for (uint32_t k = 0; k < sizeof(msg->a) / sizeof(msg->a[0]); k++)
-			msg->a[k] = seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-		msg->status = (int32_t)(seed >> 32);
-	}
 }
 
 void outbox_forget(void)
@@ -256,7 +239,13 @@ void started_reply(const struct x_in *in)
 		return;
 	}
 	s->done = NULL;
-	if (in->msg.status < 0 && !x_error_is_known(in->msg.status))
+	if (in->msg.status < 0 && !x_error_is_known(in->msg.status)) {
+		static REGION_SCRATCH struct x_in nonsense;
+
 		server_complain(s->target);
+		nonsense = *in;
+		nonsense.msg.status = -X_EIO;
+		in = &nonsense;
+	}
 	done(s->ctx, in);
 }

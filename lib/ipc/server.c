@@ -50,6 +50,11 @@ static void commit_early(void)
 	server_commit(NULL, 0, 0);
 }
 
+static bool is_probe(const struct x_in *in)
+{
+	return in->kind == X_IN_CALL && in->object == 0 && in->msg.op == RS_PROBE;
+}
+
 static void answer_probe(const struct x_in *in)
 {
 	struct x_msg msg = { .a = { ~in->msg.a[0] } };
@@ -60,7 +65,7 @@ static void answer_probe(const struct x_in *in)
 
 static void receive_call(const struct x_in *in)
 {
-	if (in->object == 0 && in->msg.op == RS_PROBE) {
+	if (is_probe(in)) {
 		answer_probe(in);
 		return;
 	}
@@ -121,6 +126,10 @@ static void fail_item(const struct x_in *in)
 		failed = *in;
 		failed.msg = (struct x_msg){ .status = -X_EIO };
 		started_reply(&failed);
+		return;
+	}
+	if (is_probe(in)) {
+		answer_probe(in);
 		return;
 	}
 	in_close_handles(in);

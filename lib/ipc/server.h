@@ -86,6 +86,10 @@ void server_defer_ready(void);           /* call before server_run: wait for ser
  * that it ended is done again. For rs, which has no control event. */
 void server_inject(uint64_t bits);
 
+/* Nonsense into an entry of a ring that is an answer, if that was asked for
+ * (`svc inject NAME garbage SEED`); else nothing happens. */
+void server_spoil(void *entry, size_t bytes);
+
 /* ---- outbox ----
  * An entry handed out is to be filled before the next out_*() call: a full
  * outbox is committed on the spot. */

@@ -29,7 +29,16 @@ int64_t window_read_payload(uint64_t call_id, unsigned window, uint64_t offset, 
 
 int64_t window_write(uint64_t call_id, unsigned window, uint64_t offset, const void *src, size_t len)
 {
-	return window_access(call_id, window, offset, (uintptr_t)src, len, true);
+	int64_t n = window_access(call_id, window, offset, (uintptr_t)src, len, true);
+	uint64_t word;
+	size_t at;
+
+	if (!outbox_garbage || n <= 0)
+		return n;
+	at = spoil_window((size_t)n, &word);
+	if (at != SIZE_MAX)
+		window_access(call_id, window, offset + at, (uintptr_t)&word, sizeof(word), true);
+	return n;
 }
 
 int64_t window_string(uint64_t call_id, unsigned window, uint32_t window_len, char *dst, size_t size)

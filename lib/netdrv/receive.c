@@ -54,9 +54,12 @@ void ndrv_receive_take_back(void)
 
 static void push_done(const struct net_rx_done *entry)
 {
+	struct net_rx_done e = *entry;
+
 	/* At most NET_SLOTS are out, so there is room unless the client does not
 	 * release what it has seen. */
-	if (ring_push(&ndrv_session.rx_done, entry))
+	server_spoil(&e, sizeof(e));
+	if (ring_push(&ndrv_session.rx_done, &e))
 		ndrv_session_broken("RX_DONE is full or its index is wrong");
 }
 

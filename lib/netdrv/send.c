@@ -44,6 +44,7 @@ static void push_done(uint32_t id, int status)
 {
 	struct net_tx_done entry = { .generation = ndrv_session.generation, .id = id, .status = status };
 
+	server_spoil(&entry, sizeof(entry));
 	if (ndrv_session.open && ring_push(&ndrv_session.tx_done, &entry))
 		ndrv_session_broken("TX_DONE is full or its index is wrong");
 }

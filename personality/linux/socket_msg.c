@@ -238,6 +238,8 @@ int64_t linux_sendmmsg(struct sys *s)
 static int64_t receive_call(uint64_t fd, const struct buffers *b, const struct linux_msghdr *m, uint32_t flags,
 			    struct x_call *c, struct socket_address *a)
 {
+	int64_t n;
+
 	call_init(c, SOCK_RECV);
 	c->msg.a[0] = flags;
 	for (uint32_t i = 0; i < b->count; i++)
@@ -246,7 +248,8 @@ static int64_t receive_call(uint64_t fd, const struct buffers *b, const struct l
 		want_address(c, a);
 	if (m)
 		control_want(c, m, flags);
-	return socket_call(fd, c);
+	n = socket_call(fd, c);
+	return n > 0 && (uint64_t)n > b->total && !(flags & MSG_TRUNC) ? -X_EIO : n;
 }
 
 /* MSG_WAITALL: a part has been received, for the rest a call is needed. */

@@ -209,6 +209,7 @@ void session_complete(struct session *s, uint32_t id, int status)
 	s->in_flight--;
 	s->in_use[id / 64] &= ~(1ull << (id % 64));
 	s->waiting = true;      /* it may have had to wait for room */
+	server_spoil(&c, sizeof(c));
 	if (!s->dead && ring_push(&s->completions, &c))
 		session_broken(s, "its completion ring is full, or the index is wrong");
 	else if (s->dead && !s->in_flight)

@@ -340,7 +340,7 @@ static int command_inject_random(struct text *t, struct service *s)
 	return 0;
 }
 
-/* number: of the entry to the kernel at which it is to die. */
+/* number: of the entry to the kernel at which it is to die; seed of the nonsense. */
 static int command_inject(struct text *t, struct service *s, const char *fault, const char *number)
 {
 	uint64_t bits = 0;
@@ -351,10 +351,10 @@ static int command_inject(struct text *t, struct service *s, const char *fault, 
 	for (uint32_t i = 0; i < FAULTS; i++)
 		if (!strcmp(faults[i].name, fault))
 			bits = faults[i].bit;
-	if (bits == RS_CONTROL_ENTRY && number)
+	if ((bits == RS_CONTROL_ENTRY || bits == RS_CONTROL_GARBAGE) && number)
 		bits |= (uint64_t)(uint32_t)strtoul(number, &end, 10) << RS_CONTROL_ENTRY_SHIFT;
-	if (!bits || (bits != RS_CONTROL_ENTRY && number && (!end || *end)) || (bits == RS_CONTROL_ENTRY)) {
-		text_print(t, "inject: the fault is one of exit, exception, hang, loop, slow, leak, garbage, random, "
+	if (!bits || (number && (!end || *end)) || bits == RS_CONTROL_ENTRY) {
+		text_print(t, "inject: the fault is one of exit, exception, hang, loop, slow, leak, garbage [SEED], random, "
 			   "verify, entry N\n");
 		return -X_EINVAL;
 	}

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Complaints: a service says that a peer which it may use broke their protocol. Nobody
- * is killed for what others say. rs puts a question of its own (RS_PROBE), which lib/ipc
- * answers as the service's answers go out; only a wrong answer to that is a crash. No
- * answer is the heartbeat's affair.
+ * Questions (RS_PROBE), which lib/ipc answers as the service's answers go out: a wrong
+ * answer is a crash; none is the heartbeat's affair, which puts one each second. And
+ * complaints: a service says that a peer which it may use broke their protocol. Nobody
+ * is killed for what others say, but asked at once.
  */
 #include "proto/rs.h"
 #include "servers/rs/events.h"
 #include "servers/rs/service.h"
 
 #define SAY_EVERY_NS 1000000000ull /* however many complain */
+
+/* The call did not get there, or was not answered. */
+static bool is_kernels(int64_t status)
+{
+	return status == -X_EDEAD || status == -X_ESTALE_HANDLE || status == -X_ECANCELED || status == -X_ENOMEM;
+}
 
 static void probed(void *ctx, const struct x_in *reply)
 {
@@ -18,15 +24,20 @@ static void probed(void *ctx, const struct x_in *reply)
 
 	in_close_handles(reply);
 	s->probing = false;
-	if (right || reply->msg.status == -X_EDEAD || s->state != SERVICE_RUNNING)
+	s->ping_ns = 0;
+	if (right || is_kernels(reply->msg.status) || s->state != SERVICE_RUNNING)
 		return;
 	event_announce(s->name, "answers nonsense: killed");
 	service_kill(s, CAUSE_GARBAGE);
 }
 
-static void probe(struct service *s)
+void service_probe(struct service *s)
 {
-	struct x_out *o = out_start(s->port, probed, s, NULL);
+	struct x_out *o;
+
+	if (s->probing)
+		return;
+	o = out_start(s->port, probed, s, NULL);
 
 	s->probing = true;
 	s->probe = server_now_ns;
@@ -41,8 +52,8 @@ static void complain(const struct service *who, struct service *s)
 		event_add(s->name, "%s complains of it", who->name);
 		s->complained_ns = server_now_ns;
 	}
-	if (s->state == SERVICE_RUNNING && !s->is_rs && !s->probing)
-		probe(s);
+	if (s->state == SERVICE_RUNNING && !s->is_rs)
+		service_probe(s);
 }
 
 void complaints_of(const struct service *who, uint64_t bits)

@@ -100,7 +100,7 @@ static bool ping_overdue(struct service *s, uint64_t now)
 	if (now - s->last_ping_ns < PING_PERIOD_NS)
 		return false;
 	s->ping_ns = s->last_ping_ns = now;
-	out_signal(s->control, RS_CONTROL_PING);
+	service_probe(s);
 	return false;
 }
 

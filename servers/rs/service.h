@@ -192,6 +192,7 @@ static inline bool service_is_spare(const struct service *s)
 }
 bool self_restarted(void);                            /* self.c: rs has died; is the table sound? */
 void budget_look(struct service *s);                  /* budget.c: kills it if it takes too much */
+void service_probe(struct service *s);                /* complaint.c: puts a question, unless one is under way */
 void complaints_of(const struct service *who, uint64_t bits); /* complaint.c: RS_EVENT_PEER() */
 void undertaker_bury(struct service *s);              /* undertaker.c: answer what is queued */
 void init_check(void);                                /* init.c: first Linux process */

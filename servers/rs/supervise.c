@@ -122,8 +122,6 @@ void service_on_event(void *service, uint64_t bits)
 {
 	struct service *s = service;
 
-	if (bits & RS_EVENT_PONG)
-		s->ping_ns = 0;
 	if (bits & RS_EVENT_GAVE_UP_ITEM) {
 		s->items_failed++;
 		s->warm_streak = 0; /* the culprit is found; lib/ipc counts how many */
@@ -287,7 +285,7 @@ static bool restart_warm(struct service *s, const struct x_proc_info *i)
 	s->warm_restarts++;
 	service_set_state(s, SERVICE_RECOVERING, WARM_DEADLINE_NS, "warm, after %s: %s",
 			  cause_name(s->last_cause), s->last_text);
-	spawn_warm(s, blame);
+	spawn_warm(s, blame && s->last_cause != CAUSE_GARBAGE); /* found by what has nothing to do with it */
 	return true;
 }
 

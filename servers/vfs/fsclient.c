@@ -11,6 +11,60 @@ bool fs_status_is_loss(int64_t status)
 	return status == -X_EDEAD || status == -X_ESTALE_HANDLE;
 }
 
+static bool is_type(uint64_t mode)
+{
+	uint64_t type = mode & F_S_IFMT;
+
+	return type == F_S_IFREG || type == F_S_IFDIR || type == F_S_IFLNK || type == F_S_IFCHR || type == F_S_IFBLK ||
+	       type == F_S_IFIFO || type == F_S_IFSOCK;
+}
+
+static bool stays_in_path(const struct fs_call *call, uint64_t start, uint64_t bytes)
+{
+	return start <= call->path_bytes && bytes <= call->path_bytes - start;
+}
+
+/* Can a filesystem have answered this? */
+static bool makes_sense(const struct fs_call *call, bool handle)
+{
+	const uint64_t *r = call->r;
+
+	if (call->status == -X_ESYMLINK || call->status == -X_ECROSS)
+		return r[1] && stays_in_path(call, 0, r[1]);
+	if (call->status < 0)
+		return call->status != -X_EWAIT && call->status != -X_ELOCAL;
+	switch (call->op) {
+	case FS_READLINK: case FS_PATH: case FS_XATTR:
+		return call->status <= call->data_bytes;
+	case FS_MOUNT:
+		return !call->status && r[0];
+	case FS_LOOKUP:
+		return !call->status && r[0] && is_type(r[1]);
+	case FS_PARENT:
+		return !call->status && r[0] && stays_in_path(call, r[1], r[2]);
+	case FS_OPEN:
+		return !call->status && r[0] && is_type(r[1]) && handle;
+	default:
+		return !call->status;
+	}
+}
+
+/* Nor is it known by now what the filesystem holds, and what was meant by what it said before:
+ * as if it had started anew. */
+static void refuse(struct fs_call *call)
+{
+	server_log("%s on %s answers nonsense to operation 0x%x: status %d, words 0x%llx 0x%llx 0x%llx", call->mount->type,
+		   call->mount->path, call->op, (int)call->status, (unsigned long long)call->r[0],
+		   (unsigned long long)call->r[1], (unsigned long long)call->r[2]);
+	server_complain(call->mount->port);
+	if (call->handle != X_NO_HANDLE)
+		out_close(call->handle);
+	call->handle = X_NO_HANDLE;
+	/* What belongs to a mount is done once more. */
+	call->status = call->owner == call->mount ? -X_ESTALE_HANDLE : -X_EIO;
+	mount_lost(call->mount);
+}
+
 static void reply(void *ctx, const struct x_in *in)
 {
 	struct fs_call *call = ctx;
@@ -21,6 +75,8 @@ static void reply(void *ctx, const struct x_in *in)
 	call->handle = in->handle_count ? in->handles[0] : X_NO_HANDLE;
 	for (uint32_t i = 1; i < in->handle_count && i < X_MAX_HANDLES; i++)
 		out_close(in->handles[i]);
+	if (!makes_sense(call, in->handle_count))
+		refuse(call);
 	call->done(call);
 }
 

@@ -389,6 +389,11 @@ static void advance(struct mount *m)
 
 static void mounted(struct mount *m, const struct fs_call *call)
 {
+	if (m->was_ready && call->r[0] != m->root) { /* it would be the same as before */
+		server_complain(m->port);
+		lose(m);
+		return;
+	}
 	m->root = call->r[0];
 	m->rdonly = m->want_rdonly || call->r[1];
 	if (m->was_ready)

@@ -69,6 +69,7 @@ void server_die(const char *fmt, ...)
 }
 void server_log(const char *fmt, ...) { (void)fmt; }
 static uint32_t fake_complaints;
+void server_spoil(void *entry, size_t bytes) { (void)entry, (void)bytes; }
 void server_complain(x_handle_t peer) { fake_complaints += peer != X_NO_HANDLE; }
 void *server_memory(size_t bytes) { return calloc(1, bytes); }
 

@@ -158,6 +158,7 @@ uint64_t server_epoch(void) { return fake_epoch; }
 bool server_careful(void) { return fake_careful; }
 
 static uint32_t fake_complaints;
+void server_spoil(void *entry, size_t bytes) { (void)entry, (void)bytes; }
 void server_complain(x_handle_t peer) { fake_complaints += peer != X_NO_HANDLE; }
 void server_log(const char *fmt, ...)
 {

@@ -3,7 +3,7 @@
  * lib/ipc against a kernel played by the test: the loop's iterations, exactly
  * one reply for each started call, timers, early commits, control requests.
  */
-// sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
+// sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/spoil.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
 // sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c lib/c/error.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include <setjmp.h>
@@ -94,7 +94,7 @@ static void run(const struct server_ops *ops)
 		server_run(ops);
 }
 
-static void give(uint32_t kind, uint64_t id, uint64_t a0)
+static struct x_in *give(uint32_t kind, uint64_t id, uint64_t a0)
 {
 	struct x_in *in = &feed.item[feed.count++];
 
@@ -102,6 +102,7 @@ static void give(uint32_t kind, uint64_t id, uint64_t a0)
 	in->kind = kind;
 	in->id = id;
 	in->msg.a[0] = a0;
+	return in;
 }
 
 static uint32_t count_sent(uint32_t kind)
@@ -312,11 +313,12 @@ static void timers_among_themselves(void **state)
 	assert_true(receives >= 4);
 }
 
-static void control_ping_and_stop(void **state)
+static void control_question_and_stop(void **state)
 {
-	give(X_IN_EVENT, bound_cookie[CONTROL], RS_CONTROL_PING);
+	give(X_IN_CALL, 41, 1234)->msg.op = RS_PROBE;
 	run(&simple);
-	assert_int_equal(sent[sent_count - 1].value, RS_EVENT_PONG);
+	assert_int_equal(sent[sent_count - 1].id, 41);
+	assert_int_equal(sent[sent_count - 1].msg.a[0], ~1234ull);
 	give(X_IN_CALL, 42, 0);
 	give(X_IN_EVENT, bound_cookie[CONTROL], RS_CONTROL_STOP);
 	run(&simple);
@@ -387,7 +389,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
 		T(boot_texts), T(ready_is_said_once), T(reply_exactly_once), T(many_calls_at_once),
-		T(commits_early), T(events), T(timers), T(timers_among_themselves), T(control_ping_and_stop),
+		T(commits_early), T(events), T(timers), T(timers_among_themselves), T(control_question_and_stop),
 		T(stop_may_take_time), T(refused_outbox_is_death), T(without_functions), T(strings_from_windows),
 	};
 

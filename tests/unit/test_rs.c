@@ -7,7 +7,7 @@
 // sources: servers/rs/graph.c servers/rs/heartbeat.c servers/rs/init.c servers/rs/manifest_parser.c
 // sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/safe.c servers/rs/self.c servers/rs/service.c
 // sources: servers/rs/spawn.c servers/rs/stats.c servers/rs/supervise.c servers/rs/svcdev.c servers/rs/undertaker.c
-// sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
+// sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/spoil.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
 // sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c lib/c/crc32.c lib/c/error.c
 // cflags: -DXINIM_FAKE_SYSCALLS
 #include <elf.h>
@@ -94,8 +94,6 @@ static void signalled(const struct x_out *o)
 			strcat(strcat(order, "-"), p->name);
 			die(p, X_DEATH_EXIT, 0);
 		}
-		if ((o->value & RS_CONTROL_PING) && !pings_ignored)
-			post(cookies[p->event], X_IN_EVENT, RS_EVENT_PONG);
 		if (o->value & RS_CONTROL_EXIT)
 			die(p, X_DEATH_EXIT, 1);
 	}
@@ -107,6 +105,8 @@ static bool nonsense;    /* ... answer nonsense */
 /* Calls that rs makes. */
 static void started(const struct x_out *o)
 {
+	if (o->msg.op == RS_PROBE && pings_ignored)
+		return;
 	post(o->id, X_IN_REPLY, 0);
 	switch (o->msg.op) {
 	case DEVMGR_CLAIM:
