@@ -147,7 +147,8 @@ def test_hang_is_found_within_two_periods(chaos, deadline):
     """Of 100 ms, from the beginning of the iteration that does not end to service again; whatever the deadline, on a
     host that has time."""
     text = chaos({"c_one": ("warm 64", "none", "idle", ""), "c_two": ("always", "none", "idle", "")}, deadline=deadline,
-                 script="for i in 1 2 3 4 5 6; do for f in hang loop; do for s in c_one c_two; do /bin/svc inject $s $f; usleep 600000;"
+                 script="k=0; for i in 1 2 3 4 5 6; do for f in hang loop; do k=$((k + 1)); for s in c_one c_two; do /bin/svc inject $s $f;"
+                 "n=0; until /bin/svc status $s | grep -q \"^outages *$k \" || [ $n -gt 150 ]; do usleep 100000; n=$((n + 1)); done;"
                  "done; done; done; /bin/svc status c_one; /bin/svc status c_two", clients=False)
     outages = re.findall(r"outages +12 +min (\S+) ms +median (\S+) ms", text)
     print(outages)
