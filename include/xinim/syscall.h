@@ -239,7 +239,7 @@ static inline int64_t x_futex_wake(uint32_t *word, uint32_t count, uint32_t bits
 { return X_CALL5(futex_wake, word, count, bitset, word2, requeue); }
 
 /* Others of the same band that are runnable go first. Returns how many threads (of any band)
- * waited for this CPU: who polls for something leaves it to them. */
+ * waited for a CPU: who polls for something leaves its own to them. */
 static inline int64_t x_yield(void) { return X_CALL0(yield); }
 
 /* ---- log and system ---- */

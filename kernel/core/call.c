@@ -296,13 +296,13 @@ static void call_line_up(struct call *c)
 	}
 }
 
-void port_queue(struct port *p, struct item *i, bool here)
+void port_queue(struct port *p, struct item *i)
 {
 	struct thread *receiver = waitq_first(&p->receivers);
 
 	port_queue_quietly(p, i);
 	if (receiver)
-		thread_wake(receiver, 0, here);
+		thread_wake(receiver, 0);
 }
 
 /* Ask the server to answer soon. The notice queues behind the call itself, so
@@ -313,7 +313,7 @@ static void call_hurry(struct call *c)
 		return;
 	c->cancelled = true;
 	c->cancel_item.behind = c->state == CALL_QUEUED && c->item.behind;
-	port_queue(c->port, &c->cancel_item, false);
+	port_queue(c->port, &c->cancel_item);
 }
 
 /* The caller is gone or its deadline passed. True: the call has ended already
@@ -353,7 +353,7 @@ void call_orphan(struct call *c)
 }
 
 /* The one place where a call ends with an answer. */
-void call_complete(struct call *c, const struct x_msg *answer, bool here)
+void call_complete(struct call *c, const struct x_msg *answer)
 {
 	call_leave_server(c);
 	c->msg = *answer;
@@ -362,10 +362,10 @@ void call_complete(struct call *c, const struct x_msg *answer, bool here)
 	if (c->orphan) {
 		call_free(c);
 	} else if (c->thread) {
-		thread_wake(c->thread, 0, here);
+		thread_wake(c->thread, 0);
 	} else {
 		list_remove(&c->origin_link);
-		port_queue(c->origin, &c->reply_item, here);
+		port_queue(c->origin, &c->reply_item);
 		list_push_back(&c->origin->started, &c->origin_link);
 	}
 }
@@ -378,7 +378,7 @@ void call_fail(struct call *c, int status)
 
 	memcpy(dropped, c->handles, count * sizeof(dropped[0]));
 	c->handle_count = 0;
-	call_complete(c, &answer, false); /* c may be gone from here on */
+	call_complete(c, &answer); /* c may be gone from here on */
 	while (count)
 		handle_drop(dropped[--count]);
 }
@@ -430,7 +430,9 @@ static int call_wait(struct call *c, uint64_t deadline)
 
 	if (!handed_over) {
 		call_line_up(c);
-		port_queue(c->port, &c->item, true);
+		current()->leaving = true;
+		port_queue(c->port, &c->item);
+		current()->leaving = false;
 	}
 	while (c->state != CALL_DONE) {
 		int err = handed_over ? current()->wait_result : thread_wait(&c->done, deadline, flags);

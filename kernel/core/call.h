@@ -20,13 +20,13 @@ int call_target_gone(const struct call *c); /* 0 or an error */
 int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count);
 bool handle_may_travel(const struct handle *h);
 int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, bool move);
-/* Answer: ends the call; here: the answering thread is about to block. */
-void call_complete(struct call *c, const struct x_msg *answer, bool here);
+/* Answer: ends the call. */
+void call_complete(struct call *c, const struct x_msg *answer);
 void call_fail(struct call *c, int status);
 void call_orphan(struct call *c);
 void call_cancel_started(struct port *origin, uint64_t cookie);
 void call_drop_handles(struct call *c);
-void port_queue(struct port *p, struct item *i, bool here); /* a call: see call_line_up() */
+void port_queue(struct port *p, struct item *i); /* a call: see call_line_up() */
 void port_queue_quietly(struct port *p, struct item *i); /* the receiver goes on waiting */
 /* Or from what is delivered; harmless if on neither. */
 static inline void port_unqueue(struct port *p, struct item *i)

@@ -29,7 +29,7 @@ void watchers_wake(struct list *watchers)
 		if (w->entry)
 			waitset_poke(w->entry);
 		else
-			thread_wake(w->thread, 0, false);
+			thread_wake(w->thread, 0);
 	}
 }
 
@@ -53,7 +53,7 @@ void binding_post(struct object *o, uint64_t bits)
 		return;
 	b->bits |= bits;
 	if (list_empty(&b->item.link)) /* else it is queued, or will be at the commit */
-		port_queue(b->port, &b->item, false);
+		port_queue(b->port, &b->item);
 }
 
 void unbind(struct object *o)

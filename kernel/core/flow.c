@@ -147,7 +147,7 @@ static void flow_tell(struct flow *f)
 
 	if (r && list_empty(&f->item.link) &&
 	    (f->stop_untold || (!is_pipe(f) && f->taken + f->bytes - f->told >= f->tell)))
-		port_queue(r->port, &f->item, false);
+		port_queue(r->port, &f->item);
 }
 
 static struct flow *flow_of(struct item *it)

@@ -34,7 +34,7 @@ static void record_unhandled(struct object *o)
 	if (r->flags & X_MINT_QUIET)
 		port_queue_quietly(r->port, &r->closure);
 	else
-		port_queue(r->port, &r->closure, false);
+		port_queue(r->port, &r->closure);
 }
 
 static void record_leave_port(struct record *r)
@@ -328,7 +328,7 @@ static void port_settle(struct port *p)
 			b = container_of(it, struct binding, item);
 			b->taken = 0;
 			if (b->bits)
-				port_queue(p, it, false);
+				port_queue(p, it);
 			break;
 		case X_IN_FLOW:
 			flow_settled(it);
@@ -534,7 +534,7 @@ void answer_take_handles(struct call *c, const struct x_out *o)
 		handle_drop(moved[--count]);
 }
 
-static void apply_answer(struct port *p, struct x_out *o, bool here)
+static void apply_answer(struct port *p, struct x_out *o)
 {
 	struct call *c = port_find_call(p, o->id);
 
@@ -544,7 +544,7 @@ static void apply_answer(struct port *p, struct x_out *o, bool here)
 		return;
 	if ((o->flags & X_ANSWER_CURSOR) && c->record)
 		c->record->cursor = o->value;
-	call_complete(c, &o->msg, here);
+	call_complete(c, &o->msg);
 }
 
 /* A started call that can't even begin is answered with the reason. */
@@ -579,7 +579,7 @@ static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 	} else {
 		trace_call(c);
 		c->item.behind = p->started_count > STARTED_IN_FRONT && (current_process()->flags & X_PROC_LINUX);
-		port_queue(c->port, &c->item, false);
+		port_queue(c->port, &c->item);
 	}
 }
 
@@ -597,7 +597,7 @@ static bool signal_wanted(const struct x_out *o)
 	return copy_from_user(&event, o->addr, sizeof(event)) || o->pulse - event - 1 < o->pulse - o->mask;
 }
 
-static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool here)
+static void apply_out(struct port *p, struct x_out *o, struct list *spare)
 {
 	struct handle h;
 	int64_t result;
@@ -607,7 +607,7 @@ static void apply_out(struct port *p, struct x_out *o, struct list *spare, bool 
 		return;
 	switch (o->kind) {
 	case X_OUT_ANSWER:
-		apply_answer(p, o, here);
+		apply_answer(p, o);
 		break;
 	case X_OUT_START:
 		if (!list_empty(spare))
@@ -684,7 +684,8 @@ static int commit(struct port *p, struct x_commit *c)
 {
 	struct list spare; /* calls for what the outbox starts, by origin_link */
 	struct x_out few[FEW_OUT]; /* a long outbox is read again */
-	bool last;
+	uint32_t here = UINT32_MAX;
+	bool leave;
 
 	list_init(&spare);
 	for (uint32_t i = 0; i < c->out_count; i++) {
@@ -693,6 +694,8 @@ static int commit(struct port *p, struct x_commit *c)
 
 		if (!err)
 			err = check_out(p, o);
+		if (o->kind == X_OUT_ANSWER)
+			here = i;
 		if (!err && o->kind == X_OUT_START)
 			reserve_call(&spare);
 		if (err || current()->killed) {
@@ -704,11 +707,15 @@ static int commit(struct port *p, struct x_commit *c)
 	}
 	port_commit_point(p);
 	port_settle(p);
-	/* Whoever is answered last may run here at once if we are to block. */
-	last = !p->item_count && list_empty(&p->pages);
-	for (uint32_t i = 0; i < c->out_count; i++)
+	/* Whoever is answered last runs here at once if we are to block, if nobody is answered
+	 * whoever is woken first; others elsewhere. */
+	leave = c->in_max && !p->item_count && list_empty(&p->pages);
+	for (uint32_t i = 0; i < c->out_count; i++) {
+		current()->leaving = leave && (here == UINT32_MAX || here == i);
 		if (c->out_count <= FEW_OUT || !out_read(c, i, &few[i % FEW_OUT]))
-			apply_out(p, &few[i % FEW_OUT], &spare, last && i + 1 == c->out_count);
+			apply_out(p, &few[i % FEW_OUT], &spare);
+	}
+	current()->leaving = false;
 	drop_spare_calls(&spare); /* none, unless the outbox changed under our eyes */
 	return 0;
 }
@@ -826,8 +833,10 @@ int port_post_page(struct port *p, struct memory *m, struct page_request *r)
 {
 	(void)m;
 	list_push_back(&p->pages, &r->item_link);
+	current()->leaving = true; /* until the page has come */
 	if (waitq_first(&p->receivers))
-		thread_wake(waitq_first(&p->receivers), 0, true);
+		thread_wake(waitq_first(&p->receivers), 0);
+	current()->leaving = false;
 	return 0;
 }
 

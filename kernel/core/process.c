@@ -164,7 +164,7 @@ static void process_start(struct process *p)
 	p->state = p->suspended ? X_PROC_SUSPENDED : X_PROC_RUNNING;
 	list_for_each(t, &p->threads, struct thread, process_link)
 		if (t->state == THREAD_BLOCKED) /* an exec may have woken it already, to end */
-			sched_make_ready(t, false);
+			sched_make_ready(t);
 }
 
 void thread_free(struct thread *t)
@@ -327,13 +327,15 @@ void thread_exit_current(void)
 
 static void threads_kill(struct process *p)
 {
+	current()->leaving = true; /* the killer most likely waits for the death */
 	list_for_each(t, &p->threads, struct thread, process_link) {
 		t->killed = true;
 		if (t->state == THREAD_BLOCKED && !(t->wait_flags & WAIT_UNKILLABLE))
-			thread_wake(t, -X_EINTR, true); /* the killer most likely waits for the death */
+			thread_wake(t, -X_EINTR);
 		else
 			sched_stop_thread(t);
 	}
+	current()->leaving = false;
 }
 
 void process_kill(struct process *p, uint32_t death, int status)
@@ -421,7 +423,7 @@ int process_exec(struct process *p, struct space *space, const struct x_proc_exe
 	if (p->state == X_PROC_NEW)
 		process_start(p);
 	else
-		sched_make_ready(t, false);
+		sched_make_ready(t);
 	return 0;
 }
 
@@ -436,7 +438,7 @@ int64_t process_add_thread(struct process *p, const struct x_thread_create *c, c
 	if (p->state == X_PROC_NEW)
 		process_start(p);
 	else
-		sched_make_ready(t, false);
+		sched_make_ready(t);
 	return t->id;
 }
 
@@ -570,7 +572,7 @@ static void thread_notified(struct thread *t)
 	if (!thread_notifications(t))
 		return;
 	if (t->state == THREAD_BLOCKED && (t->wait_flags & WAIT_INTERRUPTIBLE))
-		thread_wake(t, -X_EINTR, false);
+		thread_wake(t, -X_EINTR);
 	else
 		sched_stop_thread(t);
 }

@@ -68,7 +68,7 @@ static void timers_expire(void)
 
 		if (t->wait_deadline > now)
 			break;
-		thread_wake(t, -X_ETIMEDOUT, false);
+		thread_wake(t, -X_ETIMEDOUT);
 	}
 }
 
@@ -177,6 +177,15 @@ static void enqueue(struct thread *t, uint32_t cpu)
 	}
 }
 
+uint32_t sched_waiting(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < cpu_count; i++)
+		n += __atomic_load_n(&queue_of(i)->count, __ATOMIC_RELAXED);
+	return n;
+}
+
 static bool cpu_is_idle(uint32_t cpu)
 {
 	return cpus[cpu].online && cpus[cpu].current == &queue_of(cpu)->idle && queue_of(cpu)->count == 0;
@@ -201,19 +210,24 @@ static bool cpu_would_yield(const struct thread *t, uint32_t cpu)
 	return may_run_on(t, cpu) && cpus[cpu].current->rank > t->rank;
 }
 
+/* Its thread makes room: it is about to block, or has ended; or it is the idle one, and an
+ * interrupt wakes somebody. Another CPU that idles would have to be woken too. */
+static bool leaves_cpu(const struct thread *t)
+{
+	return t->leaving || t->state == THREAD_DEAD || t->band == BANDS;
+}
+
 /* Where a thread runs next: where its waker is about to make room, where it
  * ran before if that CPU idles, on any idle CPU, where it displaces a thread of
  * lower rank, else where it ran before. Without the last but one a server waits
  * out another's time slice while the next CPU runs a program. */
-static uint32_t choose_cpu(const struct thread *t, bool here)
+static uint32_t choose_cpu(const struct thread *t)
 {
 	uint32_t mine = this_cpu()->id;
 
 	if (cpu_count == 1)
 		return mine;
-	/* A thread that has ended makes room in any case. */
-	here |= current()->state == THREAD_DEAD;
-	if (here && may_run_on(t, mine) && queue_of(mine)->count == 0)
+	if (leaves_cpu(current()) && may_run_on(t, mine) && queue_of(mine)->count == 0)
 		return mine;
 	if (may_run_on(t, t->cpu) && cpu_is_idle(t->cpu))
 		return t->cpu;
@@ -233,11 +247,11 @@ static uint32_t choose_cpu(const struct thread *t, bool here)
 	return mine; /* no CPU of its set is online */
 }
 
-void sched_make_ready(struct thread *t, bool here)
+void sched_make_ready(struct thread *t)
 {
 	KASSERT(t->state != THREAD_READY && t->state != THREAD_RUNNING);
 	t->rank = rank_of(t);
-	enqueue(t, choose_cpu(t, here));
+	enqueue(t, choose_cpu(t));
 }
 
 /* Somebody has come to wait for this CPU: its thread has no more than a usual slice left. */
@@ -393,7 +407,7 @@ void schedule(void)
 		if (prev->state == THREAD_RUNNING && prev != &q->idle) {
 			judge(prev, now);
 			prev->rank = rank_of(prev);
-			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev, false));
+			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev));
 		}
 		cpu->need_resched = false;
 		next = pick_next(cpu, now);
@@ -430,7 +444,7 @@ void sched_set_affinity(struct thread *t, uint64_t cpu_set)
 	if (t->state == THREAD_READY) {
 		queue_next(q);
 		pull(q, t);
-		enqueue(t, choose_cpu(t, false));
+		enqueue(t, choose_cpu(t));
 	} else {
 		sched_stop_thread(t); /* goes elsewhere by itself, if it runs */
 	}
@@ -520,19 +534,19 @@ int thread_hand_over(struct waitq *q, uint64_t deadline, uint32_t flags, struct 
 	return t->wait_result;
 }
 
-void thread_wake(struct thread *t, int result, bool here)
+void thread_wake(struct thread *t, int result)
 {
 	if (t->state != THREAD_BLOCKED)
 		return;
 	unblock(t, result);
-	if (!here || !leave_cpu_to(t))
-		sched_make_ready(t, here);
+	if (!current()->leaving || !leave_cpu_to(t))
+		sched_make_ready(t);
 }
 
 void waitq_wake_all(struct waitq *q, int result)
 {
 	while (!list_empty(&q->threads))
-		thread_wake(waitq_first(q), result, false);
+		thread_wake(waitq_first(q), result);
 }
 
 struct thread *waitq_first(struct waitq *q)

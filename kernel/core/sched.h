@@ -31,11 +31,8 @@ static inline bool sched_may_hand_over(const struct thread *t)
 	return !c->rq->count && !c->need_resched && (!t->affinity || (t->affinity >> c->id & 1));
 }
 
-/* Threads that wait for this CPU. */
-static inline uint32_t sched_waiting(void)
-{
-	return this_cpu()->rq->count;
-}
+/* Threads that wait for a CPU; without the lock, so nearly. */
+uint32_t sched_waiting(void);
 
 /* What thread_wait() asks first. */
 static inline bool thread_may_wait(const struct thread *t, uint32_t flags)

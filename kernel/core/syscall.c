@@ -255,7 +255,7 @@ int64_t call_yield(const struct args *a)
 	uint32_t waiting = sched_waiting();
 
 	(void)a;
-	if (waiting)
+	if (waiting) /* on another CPU: to be taken from it if this one idles */
 		this_cpu()->need_resched = true;
 	return waiting;
 }

@@ -31,6 +31,7 @@ struct thread {
 	uint64_t burst_ns;          /* ran since it last waited */
 	uint64_t slice_end_ns;
 	uint64_t affinity;          /* bit per CPU; 0: all */
+	bool leaving;               /* is about to block: whom it wakes may have its CPU */
 
 	/* waiting */
 	struct list wait_link;
@@ -97,7 +98,7 @@ extern struct list all_processes; /* current() and current_process() are in arch
 void sched_init_cpu(uint32_t cpu);
 __attribute__((noreturn)) void sched_start_cpu(void); /* idle loop of a CPU */
 void schedule(void);                   /* switch to the best thread; returns when run again */
-void sched_make_ready(struct thread *t, bool here); /* here: the waker is about to block */
+void sched_make_ready(struct thread *t);
 void sched_tick(void);                 /* LAPIC timer: expire timers and the slice */
 void sched_set_affinity(struct thread *t, uint64_t cpu_set); /* one online, or 0: all */
 void sched_stop_thread(struct thread *t); /* make it leave its CPU at once (IPI) */
@@ -108,7 +109,7 @@ void sched_stop_thread(struct thread *t); /* make it leave its CPU at once (IPI)
 /* Block the current thread on q until woken: 0 (or what the waker gave),
  * -X_ETIMEDOUT, -X_EINTR (killed, or a notification if interruptible). */
 int thread_wait(struct waitq *q, uint64_t deadline_ns, uint32_t flags);
-void thread_wake(struct thread *t, int result, bool here); /* from whatever it waits on */
+void thread_wake(struct thread *t, int result); /* from whatever it waits on */
 void waitq_wake_all(struct waitq *q, int result);
 struct thread *waitq_first(struct waitq *q); /* or NULL */
 

@@ -198,7 +198,7 @@ int64_t sys_futex_wake(uint64_t word, uint32_t count, uint32_t bitset, uint64_t 
 		if (t->futex_koid != koid || t->futex_offset != offset || !(t->futex_bitset & bitset))
 			continue;
 		if (woken < count) {
-			thread_wake(t, 0, false);
+			thread_wake(t, 0);
 			woken++;
 		} else if (word2 && moved < requeue) {
 			struct waitq *to = futex_bucket(koid2, offset2);
