@@ -87,6 +87,11 @@ struct linux_siginfo {
 	};
 };
 
+struct user_regs { /* struct user_regs_struct */
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax,
+		rip, cs, rflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs;
+};
+
 struct linux_sigcontext {
 	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
 	uint64_t rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;

@@ -220,6 +220,13 @@ void trace_event(struct pers_thread *t, enum pm_trace_event event, uint64_t mess
 void trace_syscall(struct pers_thread *t, bool ends); /* its beginning and end */
 bool trace_stepped(struct pers_thread *t); /* a step that the tracer wanted: no longer */
 
+struct user_regs;
+void user_regs_get(const struct pers_thread *t, struct user_regs *u);
+
+/* ---- core.c ---- */
+/* A core file, if the signal makes one and the process may: was it written? */
+bool core_dump(struct pers_thread *t, const struct linux_siginfo *info);
+
 /* ---- path.c ---- */
 int64_t path_call(struct x_call *c, uint32_t op, uint64_t dirfd, uint64_t path, bool may_be_empty);
 int64_t open_again(uint64_t fd, uint32_t flags); /* what the descriptor is of, as another open file */

@@ -219,14 +219,21 @@ static bool take_queued(struct pers_thread *t, uint32_t sig, struct linux_siginf
 	return x_notify_take(signal_bit(sig)) > 0 && signal_origin(t, sig, SA_SIGINFO, info);
 }
 
-/* Default action other than "ignore": true if it was to stop. */
-static bool default_action(uint32_t sig)
+__attribute__((noreturn))
+static void process_die(struct pers_thread *t, const struct linux_siginfo *info)
 {
+	process_end((uint32_t)info->signo | (core_dump(t, info) ? 0x80 : 0));
+}
+
+/* Default action other than "ignore": true if it was to stop. */
+static bool default_action(struct pers_thread *t, uint32_t sig)
+{
+	struct linux_siginfo info;
 	struct x_call c;
 
 	if (signal_bit(sig) & DEFAULT_STOP) {
 		if (is_traced()) {
-			trace_group(thread_here(), sig);
+			trace_group(t, sig);
 			return true;
 		}
 		call_pm(&c, PM_STOP_SELF, sig, 0, 0, 0);
@@ -234,7 +241,8 @@ static bool default_action(uint32_t sig)
 	}
 	if (ids()->pid == 1) /* init dies of nothing it did not ask for */
 		return true;
-	process_end(sig);
+	signal_origin(t, sig, sig < SIGRTMIN ? SA_SIGINFO : 0, &info);
+	process_die(t, &info);
 }
 
 uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t pending,
@@ -266,7 +274,7 @@ uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t
 		if (ignored_by(sig, action.handler) || (sig == SIGSTOP && !is_traced()))
 			continue; /* pm stops who is not traced; the notification was to look for a tracer who is gone */
 		if (action.handler == SIG_DFL) {
-			default_action(sig);
+			default_action(t, sig);
 			continue;
 		}
 		if (code)
@@ -296,7 +304,7 @@ void signal_force(struct pers_thread *t, struct x_upcall *frame, const struct li
 		return;
 	handler = process.actions[sig].handler;
 	if ((frame->mask & signal_bit(sig)) || handler == SIG_DFL || handler == SIG_IGN)
-		process_end(sig);
+		process_die(t, info);
 	run_handler(t, frame, info);
 }
 

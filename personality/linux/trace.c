@@ -15,10 +15,6 @@ enum { XCR0_AT = 464, XSTATE_BV_AT = 512, LEGACY_BYTES = 416 };
 #define RFLAGS_TF 0x100u
 #define RFLAGS_SETTABLE 0x50dd5u /* CF PF AF ZF SF TF DF OF RF AC */
 
-struct user_regs { /* struct user_regs_struct */
-	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax,
-		rip, cs, rflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs;
-};
 #define USER_BYTES     928u /* struct user: registers first */
 #define DEBUG_REGS_AT  848u /* u_debugreg[8] */
 
@@ -43,7 +39,7 @@ struct x_upcall *frame_of(const struct pers_thread *t)
 	return (struct x_upcall *)((PERS_STACK_TOP(t->slot) - sizeof(struct x_upcall)) & ~15ull);
 }
 
-static void regs_get(const struct pers_thread *t, struct user_regs *u)
+void user_regs_get(const struct pers_thread *t, struct user_regs *u)
 {
 	const struct x_regs *r = &frame_of(t)->regs;
 
@@ -110,7 +106,7 @@ static int64_t user_word(struct pers_thread *t, uint64_t at, uint64_t *value, bo
 		*value = 0;
 		return 0;
 	}
-	regs_get(t, &u);
+	user_regs_get(t, &u);
 	if (!write) {
 		memcpy(value, (uint8_t *)&u + at, 8);
 		return 0;
@@ -166,7 +162,7 @@ static int64_t regset(struct pers_thread *t, uint64_t note, bool set, uint8_t *b
 		return set ? fpu_set(note, buf, *bytes) : fpu_get(note, buf, bytes);
 	if (note != NOTE_GENERAL)
 		return -X_EINVAL;
-	regs_get(t, &u);
+	user_regs_get(t, &u);
 	if (!set) {
 		memcpy(buf, &u, sizeof(u));
 		*bytes = sizeof(u);

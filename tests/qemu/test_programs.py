@@ -57,3 +57,14 @@ def test_in_the_guest(guest, name):
     output, _, services = result.text.partition("NAME ")
     assert output.splitlines()[-1] == f"{name}: ok"
     assert all(restarts(line) == 0 for line in services.splitlines()[1:]), "a service was restarted"
+
+
+def test_core_file(guest):
+    """Only if RLIMIT_CORE lets it be; an ELF core with the registers' note."""
+    text = guest("""cd /tmp; sh -c 'kill -SEGV $$'; echo $?; ls core 2>/dev/null
+        ulimit -c unlimited; sh -c 'kill -SEGV $$'; echo $?; od -A n -t x1 -N 18 core; strings core | grep -c 'CORE$'""").text
+    lines = text.split("\n")
+    assert lines[:2] == ["Segmentation fault", "139"]
+    assert lines[2:4] == ["Segmentation fault (core dumped)", "139"]
+    assert lines[4].split()[:6] == ["7f", "45", "4c", "46", "02", "01"]
+    assert int(lines[6]) >= 5  # notes

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Core files: what a process that ends by a signal like SIGSEGV leaves of itself for a debugger, if
+ * RLIMIT_CORE lets it: an ELF file `core` in its working directory (core(5), elf(5)), with the
+ * registers of the thread that ended it and all memory that is its own. Pages that were
+ * never touched are holes.
+ */
+#include "personality/linux/pers.h"
+
+#define CORE_SIGNALS (signal_bit(SIGQUIT) | signal_bit(SIGILL) | signal_bit(SIGTRAP) | signal_bit(SIGABRT) | \
+		      signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGSEGV) | signal_bit(SIGXCPU) | \
+		      signal_bit(SIGXFSZ) | signal_bit(SIGSYS))
+#define RLIMIT_CORE 4u
+#define S_IFMT  0170000u
+#define S_IFREG 0100000u
+
+struct elf_header {
+	uint8_t ident[16];
+	uint16_t type, machine;
+	uint32_t version;
+	uint64_t entry, phoff, shoff;
+	uint32_t flags;
+	uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+struct elf_segment {
+	uint32_t type, flags;
+	uint64_t offset, vaddr, paddr, filesz, memsz, align;
+};
+enum { ET_CORE = 4, EM_X86_64 = 62, PT_LOAD = 1, PT_NOTE = 4, PF_X = 1, PF_W = 2, PF_R = 4 };
+
+struct note_header { uint32_t name_bytes, bytes, type; char name[8]; };
+enum { NT_PRSTATUS = 1, NT_FPREGSET = 2, NT_PRPSINFO = 3, NT_AUXV = 6, NT_SIGINFO = 0x53494749 };
+
+struct prstatus { /* struct elf_prstatus */
+	int32_t signo, code, error;
+	int16_t cursig;
+	uint64_t pending, held;
+	int32_t pid, ppid, pgrp, sid;
+	struct linux_timeval times[4];
+	struct user_regs regs;
+	int32_t fpvalid;
+};
+struct prpsinfo { /* struct elf_prpsinfo */
+	char state, sname, zombie, nice;
+	uint64_t flag;
+	uint32_t uid, gid;
+	int32_t pid, ppid, pgrp, sid;
+	char fname[16], args[80];
+};
+struct notes {
+	struct note_header status_header; struct prstatus status;
+	struct note_header info_header; struct prpsinfo info;
+	struct note_header siginfo_header; struct linux_siginfo siginfo;
+	struct note_header auxv_header; uint64_t auxv[2 * PERS_AUXV_MAX];
+	struct note_header fpu_header; uint8_t fpu[FXSAVE_BYTES];
+} __attribute__((packed, aligned(4)));
+
+_Static_assert(sizeof(struct elf_header) == 64 && sizeof(struct elf_segment) == 56, "elf(5)");
+_Static_assert(sizeof(struct prstatus) == 336 && sizeof(struct prpsinfo) == 136, "core notes");
+
+static struct note_header note(uint32_t type, uint32_t bytes)
+{
+	return (struct note_header){ 5, bytes, type, "CORE" };
+}
+
+static void notes_fill(const struct pers_thread *t, const struct linux_siginfo *info, struct notes *n)
+{
+	const struct pers_start *start = start_info();
+	uint8_t image[FPSTATE_BYTES] __attribute__((aligned(64)));
+	uint64_t args = start->arg_end - start->arg_start;
+	struct user_regs regs;
+
+	memset(n, 0, sizeof(*n));
+	n->status_header = note(NT_PRSTATUS, sizeof(n->status));
+	n->status = (struct prstatus){
+		.signo = info->signo, .code = info->code, .cursig = (int16_t)info->signo, .held = frame_of(t)->mask,
+		.pid = (int32_t)t->tid, .ppid = (int32_t)ids()->ppid, .pgrp = (int32_t)ids()->pgrp,
+		.sid = (int32_t)ids()->sid, .fpvalid = 1,
+	};
+	user_regs_get(t, &regs);
+	n->status.regs = regs;
+	n->info_header = note(NT_PRPSINFO, sizeof(n->info));
+	n->info = (struct prpsinfo){
+		.sname = 'R', .uid = ids()->uid, .gid = ids()->gid, .pid = (int32_t)ids()->pid,
+		.ppid = (int32_t)ids()->ppid, .pgrp = (int32_t)ids()->pgrp, .sid = (int32_t)ids()->sid,
+	};
+	memcpy(n->info.fname, t->name, sizeof(n->info.fname));
+	args = args < sizeof(n->info.args) ? args : sizeof(n->info.args);
+	if (args && copy_in(n->info.args, start->arg_start, args) == 0)
+		for (uint64_t i = 0; i < args; i++)
+			n->info.args[i] = n->info.args[i] || i + 1 == args ? n->info.args[i] : ' ';
+	n->info.args[sizeof(n->info.args) - 1] = '\0';
+	n->siginfo_header = note(NT_SIGINFO, sizeof(n->siginfo));
+	n->siginfo = *info;
+	n->auxv_header = note(NT_AUXV, sizeof(n->auxv));
+	memcpy(n->auxv, start->auxv, sizeof(n->auxv));
+	n->fpu_header = note(NT_FPREGSET, sizeof(n->fpu));
+	fpu_save(image);
+	memcpy(n->fpu, image, sizeof(n->fpu));
+}
+
+/* Own memory; what is only read the file has, but by its headers a debugger knows which that is. */
+static uint64_t dumped_bytes(const struct x_mem_region *r)
+{
+	uint32_t magic;
+
+	if (!(r->prot & X_PROT_READ))
+		return 0;
+	if (!r->memory_koid || (r->prot & X_PROT_WRITE))
+		return r->end - r->start;
+	return r->offset == 0 && copy_in(&magic, r->start, 4) == 0 && magic == 0x464c457f ? X_PAGE_SIZE : 0;
+}
+
+/* Of all that is mapped of the program's; returns how many. */
+static uint32_t segments_find(struct elf_segment *segments, uint32_t max, uint64_t offset, uint64_t limit)
+{
+	struct x_mem_region r;
+	uint32_t count = 0;
+
+	for (uint64_t at = X_USER_MIN; at < X_USER_MAX && count < max; at = r.end) {
+		if (x_mem_query(X_SELF, at, &r) < 0 || r.end <= at)
+			break;
+		if (r.start >= X_PERS_BASE && r.start < X_PERS_END)
+			continue;
+		segments[count] = (struct elf_segment){
+			.type = PT_LOAD, .align = X_PAGE_SIZE, .offset = offset, .vaddr = r.start, .memsz = r.end - r.start,
+			.flags = (r.prot & X_PROT_READ ? PF_R : 0u) | (r.prot & X_PROT_WRITE ? PF_W : 0u) |
+				 (r.prot & X_PROT_EXEC ? PF_X : 0u),
+		};
+		segments[count].filesz = dumped_bytes(&r);
+		if (offset >= limit || segments[count].filesz > limit - offset)
+			segments[count].filesz = 0;
+		offset += segments[count++].filesz;
+	}
+	return count;
+}
+
+static void put(uint64_t fd, const void *what, uint64_t bytes, uint64_t offset)
+{
+	file_transfer(fd, FILE_WRITE, (uint64_t)what, bytes, (int64_t)offset, 0);
+}
+
+static void put_segment(uint64_t fd, const struct elf_segment *s)
+{
+	uint64_t at = s->vaddr, end = s->vaddr + s->filesz;
+
+	while (at < end) {
+		struct x_mem_region r;
+		uint64_t bytes;
+		int64_t done;
+
+		if (x_mem_query(X_SELF, at, &r) < 0 || r.start > at || r.run_pages == 0)
+			return;
+		bytes = r.run_pages * X_PAGE_SIZE;
+		bytes = bytes < end - at ? bytes : end - at;
+		if (!r.run_present && !(r.flags & X_MAP_PAGED)) {
+			at += bytes;
+			continue;
+		}
+		bytes = bytes < X_WINDOW_MAX ? bytes : X_WINDOW_MAX;
+		done = file_transfer(fd, FILE_WRITE, at, bytes, (int64_t)(s->offset + (at - s->vaddr)), 0);
+		if (done == -X_ENOSPC || done == -X_EFBIG || done == -X_EIO)
+			return;
+		at += done > 0 ? (uint64_t)done : X_PAGE_SIZE - at % X_PAGE_SIZE;
+	}
+}
+
+/* A new or old file of the process's own, and a file. */
+static int64_t core_open(void)
+{
+	struct file_attr attr;
+	struct x_call c;
+	int64_t fd;
+
+	call_init(&c, VFS_OPEN);
+	call_window(&c, "core", 4, X_WIN_READ);
+	c.msg.a[0] = F_O_WRONLY | F_O_CREAT | F_O_NOFOLLOW | F_O_NONBLOCK;
+	c.msg.a[1] = 0600;
+	call_receive_fds(&c, true);
+	c.recv_end = X_SLOT_FD_END; /* whatever the limit is: the program needs no more */
+	fd = call_new_fd(&c, call_plain(X_SLOT_VFS, &c));
+	if (fd < 0)
+		return fd;
+	if (fd_attributes((uint64_t)fd, &attr) || (attr.mode & S_IFMT) != S_IFREG || attr.uid != ids()->fsuid || attr.nlink != 1)
+		return -X_EPERM;
+	call_init(&c, FILE_TRUNCATE);
+	return call_plain((x_handle_t)fd, &c) < 0 ? -X_EIO : fd;
+}
+
+static uint64_t core_limit(void)
+{
+	struct x_call c;
+
+	call_init(&c, PM_RLIMIT);
+	c.msg.a[1] = RLIMIT_CORE;
+	return call_plain(X_SLOT_PM, &c) < 0 ? 0 : c.msg.a[0];
+}
+
+bool core_dump(struct pers_thread *t, const struct linux_siginfo *info)
+{
+	struct elf_header header = {
+		.ident = { 0x7f, 'E', 'L', 'F', 2, 1, 1 }, .type = ET_CORE, .machine = EM_X86_64, .version = 1,
+		.phoff = sizeof(header), .ehsize = sizeof(header), .phentsize = sizeof(struct elf_segment),
+	};
+	struct elf_segment *segments;
+	struct notes notes;
+	uint64_t limit, at, end;
+	uint32_t count;
+	int64_t fd;
+
+	if (!(CORE_SIGNALS & signal_bit((uint32_t)info->signo)) || process.dumpable != 1 ||
+	    (start_info()->flags & PERS_START_SECURE))
+		return false;
+	limit = core_limit();
+	segments = limit > X_PAGE_SIZE ? thread_scratch(t) : NULL;
+	fd = segments ? core_open() : -X_EIO;
+	if (fd < 0)
+		return false;
+	at = sizeof(header) + PERS_SCRATCH_BUFFER; /* where the notes are: behind the longest table */
+	end = (at + sizeof(notes) + X_PAGE_SIZE - 1) & ~(uint64_t)(X_PAGE_SIZE - 1);
+	segments[0] = (struct elf_segment){ .type = PT_NOTE, .offset = at, .filesz = sizeof(notes), .align = 4 };
+	count = 1 + segments_find(segments + 1, PERS_SCRATCH_BUFFER / sizeof(*segments) - 1, end, limit);
+	header.phnum = (uint16_t)count;
+	notes_fill(t, info, &notes);
+	put((uint64_t)fd, &header, sizeof(header), 0);
+	put((uint64_t)fd, segments, count * sizeof(*segments), sizeof(header));
+	put((uint64_t)fd, &notes, sizeof(notes), at);
+	for (uint32_t i = 1; i < count; i++)
+		put_segment((uint64_t)fd, &segments[i]);
+	at = segments[count - 1].offset + segments[count - 1].filesz;
+	if (at > end) {
+		struct x_call c;
+
+		call_init(&c, FILE_TRUNCATE); /* to its whole length, should it end in a hole */
+		c.msg.a[0] = at;
+		call_plain((x_handle_t)fd, &c);
+	}
+	return true;
+}
