@@ -609,10 +609,13 @@ static int64_t do_readdir(struct request *r, struct open_file *file,
 {
 	uint32_t capacity = r->in.win[0].len;
 	uint64_t cursor = r->in.cursor;
+	struct fsys_attr attr;
 	int64_t length;
 
 	if (!file->is_dir)
 		return -X_ENOTDIR;
+	if (fsys_getattr(volume, file->ino, &attr) == 0 && attr.link_count == 0)
+		return -X_ENOENT; /* removed */
 	if (cursor > UINT32_MAX)
 		return 0;
 	if (capacity > LISTING_BYTES)

@@ -773,6 +773,8 @@ static int64_t fd_nonblocking(uint64_t fd, uint64_t arg)
 }
 
 #define FIONCLEX 0x5450u
+#define FICLONE      0x40049409u
+#define FICLONERANGE 0x4020940du
 #define FIOCLEX  0x5451u
 #define FIONBIO  0x5421u
 #define FIOASYNC 0x5452u
@@ -830,6 +832,8 @@ int64_t linux_ioctl(struct sys *s)
 
 		return old < 0 ? linux_error(old) : 0;
 	}
+	if (command == FICLONE || command == FICLONERANGE) /* no filesystem shares blocks */
+		return fd_exists(fd) ? -X_EBADF : -X_EOPNOTSUPP;
 	if (command == FIONBIO || command == FIOASYNC)
 		return command == FIONBIO ? fd_nonblocking(fd, arg) : fd_exists(fd);
 	if (shape.bytes && user_probe(arg, shape.bytes, shape.flags & X_WIN_WRITE))

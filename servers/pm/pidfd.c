@@ -124,7 +124,10 @@ void pidfd_file_call(const struct x_in *in)
 {
 	struct pidfd *f = pidfd_of(in->object);
 
-	pidfd_process_call(f ? process_of(f) : NULL, in);
+	if (in->msg.op == FILE_STAT)
+		file_stat_anonymous(in->id);
+	else
+		pidfd_process_call(f ? process_of(f) : NULL, in);
 }
 
 void pidfd_process_call(struct proc *p, const struct x_in *in)

@@ -366,6 +366,14 @@ static inline void answer_result(uint64_t call_id, int64_t result)
 		answer_value(call_id, (uint64_t)result);
 }
 
+/* Answers FILE_STAT of what is in no directory: a signalfd, a pidfd. */
+static inline void file_stat_anonymous(uint64_t call_id)
+{
+	struct file_attr attr = { .dev = 15, .ino = 1, .mode = 0600, .nlink = 1, .block_bytes = X_PAGE_SIZE };
+
+	out_status(call_id, window_write(call_id, 0, 0, &attr, sizeof(attr)) == sizeof(attr) ? 0 : -X_EFAULT);
+}
+
 /* Handles of pm itself. */
 extern x_handle_t vfs_port, tty_port, rs_port, net_port, bdev_port;
 

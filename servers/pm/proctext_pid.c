@@ -27,7 +27,7 @@ static const char *name_of(const struct text *t, const struct proc *p)
 }
 
 /* Whoever reads is running; the others are if the kernel says so. Which thread reads is not known:
- * of one of its own process it is told what the kernel knows while it waits for us. */
+ * of a process of several it is told what the kernel knows while that one waits for us. */
 static char state_letter(const struct text *t, const struct proc *p, const struct x_proc_info *info, uint64_t reader)
 {
 	switch (p->state) {
@@ -39,7 +39,7 @@ static char state_letter(const struct text *t, const struct proc *p, const struc
 	}
 	if (trace_stopped(p))
 		return 't';
-	return (p->koid == reader && !t->tid) || info->runnable ? 'R' : 'S';
+	return (p->koid == reader && !t->tid && info->threads <= 1) || info->runnable ? 'R' : 'S';
 }
 
 static const char *state_name(char letter)

@@ -98,13 +98,6 @@ void signalfd_closed(uint64_t object)
 	SLOTS_TRIM(signalfds, signalfds_end, used);
 }
 
-static void stat_call(const struct x_in *in)
-{
-	struct file_attr attr = { .dev = 15, .ino = 1, .mode = 0600, .nlink = 1, .block_bytes = X_PAGE_SIZE };
-
-	out_status(in->id, window_write(in->id, 0, 0, &attr, sizeof(attr)) == sizeof(attr) ? 0 : -X_EFAULT);
-}
-
 void signalfd_file_call(const struct x_in *in)
 {
 	struct signalfd *f = signalfd_of(in->object);
@@ -123,7 +116,7 @@ void signalfd_file_call(const struct x_in *in)
 		out->msg.a[1] = f->posted;
 		break;
 	case FILE_STAT:
-		stat_call(in);
+		file_stat_anonymous(in->id);
 		break;
 	case SIGNALFD_SET:
 		f->set = in->msg.a[0];
