@@ -135,9 +135,11 @@ static uint32_t segments_find(struct elf_segment *segments, uint32_t max, uint64
 	return count;
 }
 
-static void put(uint64_t fd, const void *what, uint64_t bytes, uint64_t offset)
+static void put(uint64_t fd, const void *what, uint64_t bytes, uint64_t offset, uint64_t limit)
 {
-	file_transfer(fd, FILE_WRITE, (uint64_t)what, bytes, (int64_t)offset, 0);
+	uint64_t room = offset < limit ? limit - offset : 0;
+
+	file_transfer(fd, FILE_WRITE, (uint64_t)what, bytes < room ? bytes : room, (int64_t)offset, 0);
 }
 
 static void put_segment(uint64_t fd, const struct elf_segment *s)
@@ -212,19 +214,20 @@ bool core_dump(struct pers_thread *t, const struct linux_siginfo *info)
 	    (start_info()->flags & PERS_START_SECURE))
 		return false;
 	limit = core_limit();
-	segments = limit > X_PAGE_SIZE ? thread_scratch(t) : NULL;
+	segments = limit >= X_PAGE_SIZE ? thread_scratch(t) : NULL;
 	fd = segments ? core_open() : -X_EIO;
 	if (fd < 0)
 		return false;
-	at = sizeof(header) + PERS_SCRATCH_BUFFER; /* where the notes are: behind the longest table */
+	count = 1 + segments_find(segments + 1, PERS_SCRATCH_BUFFER / sizeof(*segments) - 1, 0, 0);
+	at = sizeof(header) + count * sizeof(*segments); /* where the notes are */
 	end = (at + sizeof(notes) + X_PAGE_SIZE - 1) & ~(uint64_t)(X_PAGE_SIZE - 1);
 	segments[0] = (struct elf_segment){ .type = PT_NOTE, .offset = at, .filesz = sizeof(notes), .align = 4 };
-	count = 1 + segments_find(segments + 1, PERS_SCRATCH_BUFFER / sizeof(*segments) - 1, end, limit);
+	count = 1 + segments_find(segments + 1, count - 1, end, limit);
 	header.phnum = (uint16_t)count;
 	notes_fill(t, info, &notes);
-	put((uint64_t)fd, &header, sizeof(header), 0);
-	put((uint64_t)fd, segments, count * sizeof(*segments), sizeof(header));
-	put((uint64_t)fd, &notes, sizeof(notes), at);
+	put((uint64_t)fd, &header, sizeof(header), 0, limit);
+	put((uint64_t)fd, segments, count * sizeof(*segments), sizeof(header), limit);
+	put((uint64_t)fd, &notes, sizeof(notes), at, limit);
 	for (uint32_t i = 1; i < count; i++)
 		put_segment((uint64_t)fd, &segments[i]);
 	at = segments[count - 1].offset + segments[count - 1].filesz;
