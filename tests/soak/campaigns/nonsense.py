@@ -11,8 +11,8 @@ for D in /tmp/nonsense /root/nonsense.d; do
 	done
 	ps; cat /proc/mounts /proc/xinim/services /proc/self/status; ls /proc /dev; ifconfig; route; stty -a </dev/console; sleep 0.05
 	wget -T 1 -q -O - http://10.0.2.2:9/; seq 1 100 | grep -c 7; mknod $D/fifo p; (echo x >$D/fifo & cat $D/fifo); rm $D/fifo
-	losetup /dev/loop0 $D/g0; dd if=/dev/loop0 of=/dev/null; losetup -d /dev/loop0; dd if=/dev/vda of=/dev/null bs=4096 count=5
-	sync; blockdev --getsize64 /dev/vda; sleep 9 & kill $!; wait
+	losetup /dev/loop0 $D/g0; dd if=/dev/loop0 of=/dev/null; losetup -d /dev/loop0; dd if=$(ls /dev/[sv]da | head -1) of=/dev/null bs=4096 count=5
+	sync; blockdev --getsize64 /dev/[sv]da; sleep 9 & kill $!; wait
 done >/dev/null 2>&1
 """
 # Everything is as it was.
@@ -23,7 +23,7 @@ for D in /tmp/nonsense /root/nonsense.d; do
 done
 cmp /bin/busybox /bin/busybox && [ "$(seq 1 2000 | grep -c 7 | cat)" = 542 ] && ls /dev /proc >/dev/null && ps >/dev/null &&
 	ifconfig lo >/dev/null && stty -a </dev/console >/dev/null && cat /proc/xinim/block >/dev/null && /bin/svc list >/dev/null &&
-	dd if=/dev/vda of=/dev/null bs=4096 count=5
+	dd if=$(ls /dev/[sv]da | head -1) of=/dev/null bs=4096 count=5
 """
 
 
