@@ -45,6 +45,11 @@ void received_drop(struct sock *s, uint32_t bytes)
 	}
 }
 
+bool flow_has_stopped(const struct x_flow_state *state, uint64_t stopped_in)
+{
+	return state->stopped && server_epoch() != stopped_in;
+}
+
 /* The kernel's count is kept when net dies: it may be ahead of what we know, never behind. */
 void flow_sync(struct sock *s)
 {
@@ -63,7 +68,7 @@ void flow_sync(struct sock *s)
 		received_drop(s, bytes);
 		tcp_open_window(s, bytes);
 	}
-	if (state.stopped && s->flow_stopping) {
+	if (s->flow_stopping && flow_has_stopped(&state, s->flow_stopped_in)) {
 		s->flow_in = s->flow_stopping = false;
 		s->flow_published = 0;
 	}
@@ -83,6 +88,7 @@ void flow_stop(struct sock *s)
 	if (s->flow_stopping)
 		return;
 	s->flow_stopping = s->flow_refused = true;
+	s->flow_stopped_in = server_epoch();
 	out_flow(s->id, X_FLOW_IN, X_FLOW_STOP, 1, 0);
 	sock_mark(s, 0);
 }

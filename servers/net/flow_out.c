@@ -34,6 +34,7 @@ struct send_flow {
 	uint64_t appended, filled, sent; /* slots; sent <= filled <= appended */
 	uint64_t swept;                  /* filled at the last sweep */
 	bool stopping;                   /* the kernel has not said yet that it has stopped */
+	uint64_t stopped_in;             /* the iteration that told it to */
 	struct chunk *slot[SLOTS];
 };
 
@@ -73,7 +74,7 @@ static void learn(struct send_flow *f, const struct x_flow_state *state)
 {
 	if (state->extents > f->filled && state->extents <= f->appended)
 		f->filled = state->extents;
-	if (!f->stopping || !state->stopped)
+	if (!f->stopping || !flow_has_stopped(state, f->stopped_in))
 		return;
 	f->stopping = false;
 	while (f->appended != f->filled)
@@ -158,6 +159,7 @@ static void set_state(struct send_flow *f, enum serving state)
 	if (f->state == FLOW_SERVING && state != FLOW_SERVING) {
 		out_flow(f->sock->id, WHICH, X_FLOW_STOP, 1, 0);
 		f->stopping = true;
+		f->stopped_in = server_epoch();
 	}
 	f->state = state;
 }

@@ -159,6 +159,7 @@ struct sock {
 	uint32_t flow_published; /* bytes, not known to be taken */
 	uint32_t flow_mode, flow_tell; /* as last told to the kernel */
 	uint64_t flow_timeout_ns;
+	uint64_t flow_stopped_in; /* the iteration that stops it (flow_has_stopped) */
 	uint64_t flow_moved;     /* bytes that programs have taken, as far as known */
 	uint64_t flow_appended, flow_taken; /* extents */
 	struct chunk *packing;   /* UDP: what arrives is put behind what is in it (flow_datagram.c) */
@@ -270,6 +271,9 @@ void tcp_open_window(struct sock *s, uint32_t bytes); /* so much was taken of wh
 uint32_t tcp_window_limit(const struct sock *s);
 
 /* flow_in.c */
+/* That the kernel says so counts from the next iteration on: what this one appends to a flow that did
+ * not run yet takes effect at its end. `stopped_in`: server_epoch() when it was told to stop. */
+bool flow_has_stopped(const struct x_flow_state *state, uint64_t stopped_in);
 void received_drop(struct sock *s, uint32_t bytes); /* of the head of a stream's queue */
 void flow_sync(struct sock *s);  /* what was taken meanwhile leaves the queue */
 void flow_publish(struct sock *s);

@@ -33,6 +33,7 @@ struct stream_out {
 	uint64_t filled_ns;             /* when some were filled last */
 	uint64_t timeout_ns;            /* as the kernel was told */
 	bool ending, stopped;
+	uint64_t ended_in;              /* the iteration that told the kernel */
 };
 
 bool stream_out_serves(const struct sock *s) { return s->stream_out && !s->stream_out->ending; }
@@ -60,7 +61,7 @@ static void learn(struct sock *s, const struct x_flow_state *state)
 		f->filled = state->bytes;
 		f->filled_ns = server_now_ns;
 	}
-	f->stopped |= f->ending && state->stopped;
+	f->stopped |= f->ending && flow_has_stopped(state, f->ended_in);
 }
 
 static void drop_first(struct stream_out *f)
@@ -169,6 +170,7 @@ static void end(struct sock *s)
 	if (f->ending)
 		return;
 	f->ending = true;
+	f->ended_in = server_epoch();
 	s->plain_from = s->sent_bytes;
 	out_flow(s->id, X_FLOW_OUT, X_FLOW_STOP, 1, 0);
 }
