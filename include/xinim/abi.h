@@ -519,6 +519,7 @@ struct x_proc_info {
 	                           its host stops does not add to it */
 	uint32_t runnable;      /* threads that run, or want to */
 	uint32_t reserved;
+	uint64_t switches;      /* of a CPU to it, from another process or from idleness */
 };
 
 /* --------------------------------------------------------------------- devices */

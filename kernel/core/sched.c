@@ -377,6 +377,7 @@ static void account_switch(struct cpu *cpu, struct thread *prev, struct thread *
 	judge(prev, now);
 	next->switched_in_ns = next->judged_ns = now;
 	cpu->switches++;
+	next->process->switches += prev->process != next->process;
 	if (prev->state == THREAD_DEAD) {
 		KASSERT(!cpu->rq->dead);
 		cpu->rq->dead = prev;

@@ -169,6 +169,7 @@ int64_t call_proc_info(const struct args *a)
 	i.threads = p->thread_count;
 	i.cpu_user_ns = process_cpu_ns(p);
 	i.ran_ns = p->ran_ns;
+	i.switches = p->switches;
 	i.resident_pages = p->space->resident_pages;
 	i.handles = p->handles.used;
 	i.vector = p->vector;

@@ -147,19 +147,21 @@ static bool is_restart(int64_t result)
  * program that steps itself would trap before the personality is left. */
 static void leave(const struct pers_thread *t, struct x_upcall *frame)
 {
-	if (frame->mask == frame->installed_mask && !t->discard && !t->trace_mode && !(frame->regs.rflags & RFLAGS_TF))
+	uint64_t special = (frame->mask ^ frame->installed_mask) | t->discard | t->trace_mode; /* one test for all */
+
+	if (!special && !(frame->regs.rflags & RFLAGS_TF))
 		pers_leave(frame);
 }
 
-/* The tracer sees the call as it begins, and may change it. */
-static void trace_begin(struct sys *s, uint64_t *number)
+/* The tracer sees the call as it begins, and may change it. Returns its number. */
+static uint64_t trace_begin(struct sys *s)
 {
 	struct x_regs *r = &s->frame->regs;
 
 	r->rax = (uint64_t)-(int64_t)X_ENOSYS;
 	trace_syscall(s->thread, false);
-	*number = s->thread->call_number;
 	memcpy(s->a, (const uint64_t[]){ r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 }, sizeof(s->a));
+	return s->thread->call_number;
 }
 
 static void trace_end(struct pers_thread *t)
@@ -185,18 +187,18 @@ static void serve_syscall(struct pers_thread *t, struct x_upcall *frame)
 
 	t->call_number = number;
 	if (t->trace_mode == TRACE_SYSCALL)
-		trace_begin(&s, &number);
+		number = trace_begin(&s);
 	if (number <= LINUX_SYSCALL_MAX && syscalls[number].fn)
 		result = syscalls[number].fn(&s);
 	else
 		result = missing(t, number);
 	if (!s.keep_regs) {
 		r->rax = (uint64_t)result;
+		if (!is_restart(result))
+			leave(t, frame);
 		if (t->trace_mode)
 			trace_end(t);
-		if (!is_restart(result)) {
-			leave(t, frame);
-		} else {
+		if (is_restart(result)) {
 			t->before = *frame;
 			if (t->mask_saved)
 				t->before.mask = t->saved_mask;
@@ -213,7 +215,7 @@ static void serve_syscall(struct pers_thread *t, struct x_upcall *frame)
 
 void pers_upcall(struct x_upcall *frame)
 {
-	struct pers_thread *t = thread_of(frame);
+	struct pers_thread *t = thread_on(frame);
 	uint64_t taken = 0;
 
 	if (!process.started)

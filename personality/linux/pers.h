@@ -59,7 +59,7 @@ struct pers_thread { /* at the bottom of its upcall stack slot */
 	char name[16];           /* [T] PR_SET_NAME */
 	uint64_t timer_slack_ns; /* [T] kept only: difference to the default */
 	x_handle_t file;         /* [T] a handle that is no descriptor but may be used as one; 0: none */
-	uint32_t trace_mode;     /* [T] TRACE_*: how its tracer wants it to run; 0: it is not traced */
+	uint64_t trace_mode;     /* [T] TRACE_*: how its tracer wants it to run; 0: it is not traced */
 	bool stepping;           /* [T] RFLAGS_TF is the tracer's */
 	enum { NO_CALL_STOP, CALL_BEGINS, CALL_ENDS } call_stop; /* [T] while it is stopped so */
 	struct linux_siginfo *stop_info; /* [T] while it is stopped with a signal */
@@ -239,7 +239,13 @@ void lock_closing(uint64_t fd);       /* before a descriptor is closed */
 void lock_closed(void);               /* after */
 
 /* ---- thread.c ---- */
-struct pers_thread *thread_of(const struct x_upcall *frame);
+/* Whose stack that is on. */
+static inline struct pers_thread *thread_on(const void *address)
+{
+	uint32_t slot = (uint32_t)(((uint64_t)address - PERS_STACKS) / PERS_STACK_STRIDE);
+
+	return (struct pers_thread *)(PERS_STACK_TOP(slot) - PERS_STACK_BYTES);
+}
 struct pers_thread *thread_here(void); /* whose stack this is */
 /* A thread of the personality's own, which is no thread of the program's; no signal reaches it. */
 int64_t thread_helper(void (*entry)(void *), void *arg);

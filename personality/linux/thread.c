@@ -14,14 +14,9 @@ static struct pers_thread *thread_in_slot(uint32_t slot)
 	return (struct pers_thread *)(PERS_STACK_TOP(slot) - PERS_STACK_BYTES);
 }
 
-struct pers_thread *thread_of(const struct x_upcall *frame)
-{
-	return thread_in_slot((uint32_t)(((uint64_t)frame - PERS_STACKS) / PERS_STACK_STRIDE));
-}
-
 struct pers_thread *thread_here(void)
 {
-	return thread_in_slot((uint32_t)(((uint64_t)__builtin_frame_address(0) - PERS_STACKS) / PERS_STACK_STRIDE));
+	return thread_on(__builtin_frame_address(0));
 }
 
 void thread_start_first(struct pers_thread *t)

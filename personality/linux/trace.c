@@ -298,7 +298,7 @@ static uint32_t stop(struct pers_thread *t, enum pm_trace_stop why, uint64_t val
 		c.msg.a[3] = result;
 		c.msg.a[4] = bytes;
 	}
-	t->trace_mode = c.msg.a[1] == TRACE_DETACH ? 0 : (uint32_t)c.msg.a[1];
+	t->trace_mode = c.msg.a[1] == TRACE_DETACH ? 0 : c.msg.a[1];
 	process_lock();
 	signals_ignore(process.ignore);
 	process_unlock();

@@ -19,7 +19,7 @@ int command_run(char *line, struct text *out);
 /* `svc stats`: form NULL, or "--json"; else -X_EINVAL, nothing written. (stats.c) */
 int command_stats(struct text *out, const char *form);
 /* For `svc top`: microseconds, then a line a service: name, state, CPU us, memory KiB,
- * restarts, items its port has delivered. (stats.c) */
+ * restarts, items its port has delivered, switches to it. (stats.c) */
 void command_figures(struct text *out);
 /* /proc/xinim/services and /proc/xinim/stats: a line of column names, a line a service. (stats.c) */
 void text_services(struct text *out);

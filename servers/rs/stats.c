@@ -10,7 +10,7 @@
 #include "servers/rs/service.h"
 
 struct figures {
-	uint64_t crashes, recoveries, outages, memory_kib, mapped_kib, handles, cpu_us;
+	uint64_t crashes, recoveries, outages, memory_kib, mapped_kib, handles, cpu_us, switches;
 };
 
 static struct figures figures_of(const struct service *s)
@@ -25,6 +25,7 @@ static struct figures figures_of(const struct service *s)
 		f.mapped_kib = i.mapped_pages * X_PAGE_SIZE / 1024;
 		f.handles = i.handles;
 		f.cpu_us = (i.cpu_user_ns + i.cpu_system_ns) / 1000;
+		f.switches = i.switches;
 	}
 	return f;
 }
@@ -134,9 +135,9 @@ void command_figures(struct text *t)
 			continue;
 		f = figures_of(s);
 		x_port_info(s->port, &p);
-		text_print(t, "%s %s %llu %llu %llu %llu\n", s->name, service_shown_state(s),
+		text_print(t, "%s %s %llu %llu %llu %llu %llu\n", s->name, service_shown_state(s),
 			   (unsigned long long)f.cpu_us, (unsigned long long)f.memory_kib,
-			   (unsigned long long)s->restarts, (unsigned long long)p.delivered);
+			   (unsigned long long)s->restarts, (unsigned long long)p.delivered, (unsigned long long)f.switches);
 	}
 }
 
@@ -173,7 +174,7 @@ void text_services(struct text *t)
 void text_stats(struct text *t)
 {
 	text_print(t, "name crashes restarts warm_restarts items_failed outages outage_min_us outage_median_us outage_max_us "
-		   "memory_kib mapped_kib handles cpu_us received\n");
+		   "memory_kib mapped_kib handles cpu_us received switches\n");
 	for (uint32_t i = 0; i < service_count; i++) {
 		const struct service *s = &services[i];
 		struct outage_summary o = outage_summarise(&s->outages);
@@ -184,13 +185,14 @@ void text_stats(struct text *t)
 			continue;
 		f = figures_of(s);
 		x_port_info(s->port, &p);
-		text_print(t, "%s %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu\n", s->name,
+		text_print(t, "%s %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu\n", s->name,
 			   (unsigned long long)f.crashes, (unsigned long long)s->restarts,
 			   (unsigned long long)s->warm_restarts, (unsigned long long)s->items_failed,
 			   (unsigned long long)f.outages, (unsigned long long)o.min_ns / 1000,
 			   (unsigned long long)o.median_ns / 1000, (unsigned long long)o.max_ns / 1000,
 			   (unsigned long long)f.memory_kib, (unsigned long long)f.mapped_kib,
-			   (unsigned long long)f.handles, (unsigned long long)f.cpu_us, (unsigned long long)p.delivered);
+			   (unsigned long long)f.handles, (unsigned long long)f.cpu_us, (unsigned long long)p.delivered,
+			   (unsigned long long)f.switches);
 	}
 }
 

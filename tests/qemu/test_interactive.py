@@ -278,7 +278,7 @@ def test_top_fills_the_screen_and_takes_keys(console):
     frame_where(console, lambda p, c: c == ["tty"])
     console.type("K")
     plain, _ = frame_where(console, lambda p, c: p[-1].startswith("killed tty"))
-    frame_where(console, lambda p, c: any(re.match(r"tty +running +\d+\.\d +\d+ +1 ", line) for line in p))
+    frame_where(console, lambda p, c: any(re.match(r"tty +running +\d+\.\d +\d+ +\d+ +1 ", line) for line in p))
     frame_where(console, lambda p, c: len(p) <= 9 and all(len(line) <= 40 for line in p) and c == ["tty"])
     console.type("q")
     console.prompt()

@@ -64,7 +64,7 @@ def test_rs_goes_on_after_any_death(guest):
 def test_top(guest):
     """Without a terminal it prints one look: the rates of a second."""
     text = guest("/bin/svc kill tty; /bin/svc top; /bin/svc list").text
-    row = re.search(r"^tty +running +\d+\.\d +\d+ +(\d+) +(\d+) +\d+\r?$", text, re.M)
+    row = re.search(r"^tty +running +\d+\.\d +\d+ +\d+ +(\d+) +(\d+) +\d+\r?$", text, re.M)
     assert row and row[1] == "1" and int(row[2]) > 100, text
-    assert re.search(r"^rs +running +\d+\.\d +([1-9]\d*) ", text, re.M), text
+    assert re.search(r"^rs +running +\d+\.\d +([1-9]\d*) +([1-9]\d*) ", text, re.M), text
     assert re.search(r"^(ahci|e1000) +absent .*no matching device", text, re.M), text

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * svc top: the services as they work, anew each second: CPU time and calls since
+ * svc top: the services as they work, anew each second: CPU time, calls and switches to them since
  * the last look, memory, restarts. On a terminal it fills the screen, whatever
  * its size is at the moment, and takes keys; else it prints two looks and ends.
  */
@@ -20,8 +20,8 @@
 
 struct row {
 	char name[16], state[16];
-	unsigned long long cpu_us, memory_kib, restarts, calls; /* since the start of the service or the system */
-	unsigned long long cpu_permille, calls_s;               /* since the last look */
+	unsigned long long cpu_us, memory_kib, restarts, calls, switches; /* since the start of the service or the system */
+	unsigned long long cpu_permille, calls_s, switches_s;             /* since the last look */
 };
 
 static struct row rows[SERVICES_MAX], before[SERVICES_MAX];
@@ -57,6 +57,7 @@ static void rates(struct row *r)
 		return;
 	r->cpu_permille = grown(r->cpu_us, b->cpu_us) * 1000 / elapsed_us;
 	r->calls_s = grown(r->calls, b->calls) * 1000000 / elapsed_us;
+	r->switches_s = grown(r->switches, b->switches) * 1000000 / elapsed_us;
 }
 
 static int compare(const void *a, const void *b)
@@ -69,6 +70,7 @@ static int compare(const void *a, const void *b)
 	case 'm': p = x->memory_kib; q = y->memory_kib; break;
 	case 'r': p = x->restarts; q = y->restarts; break;
 	case 'a': p = x->calls_s; q = y->calls_s; break;
+	case 's': p = x->switches_s; q = y->switches_s; break;
 	}
 	return p != q ? (p < q ? 1 : -1) : strcmp(x->name, y->name);
 }
@@ -89,8 +91,8 @@ static bool look(void)
 		struct row *r = &rows[row_count];
 
 		memset(r, 0, sizeof(*r));
-		if (sscanf(line, "%15s %15s %llu %llu %llu %llu", r->name, r->state, &r->cpu_us, &r->memory_kib, &r->restarts,
-			   &r->calls) != 6)
+		if (sscanf(line, "%15s %15s %llu %llu %llu %llu %llu", r->name, r->state, &r->cpu_us, &r->memory_kib,
+			   &r->restarts, &r->calls, &r->switches) != 7)
 			return false;
 		rates(r);
 		row_count++;
@@ -105,8 +107,8 @@ static void print_row(const struct row *r, int width)
 {
 	char line[160];
 
-	snprintf(line, sizeof(line), "%-15s %-10s %5llu.%llu %9llu %8llu %9llu %10llu", r->name, r->state,
-		 r->cpu_permille / 10, r->cpu_permille % 10, r->calls_s, r->restarts, r->memory_kib, r->cpu_us / 1000);
+	snprintf(line, sizeof(line), "%-15s %-8s %4llu.%llu %8llu %8llu %8llu %8llu %8llu", r->name, r->state,
+		 r->cpu_permille / 10, r->cpu_permille % 10, r->calls_s, r->switches_s, r->restarts, r->memory_kib, r->cpu_us / 1000);
 	printf("%.*s", width, line);
 }
 
@@ -114,7 +116,7 @@ static void print_head(int width)
 {
 	char line[160];
 
-	snprintf(line, sizeof(line), "%-15s %-10s %7s %9s %8s %9s %10s", "NAME", "STATE", "CPU %", "CALLS/s", "RESTARTS",
+	snprintf(line, sizeof(line), "%-15s %-8s %6s %8s %8s %8s %8s %8s", "NAME", "STATE", "CPU %", "CALLS/s", "SWITCH/s", "RESTARTS",
 		 "MEM KiB", "CPU ms");
 	printf("%.*s", width, line);
 }
@@ -135,7 +137,7 @@ static void draw(void)
 	shown = height > 4 ? height - 4 : 1;
 	if (selected >= shown)
 		first = selected - shown + 1;
-	printf("\033[H%.*s\033[K\r\n", width, "sort: c CPU m memory r restarts a calls n name | j k select, K kill, q quit");
+	printf("\033[H%.*s\033[K\r\n", width, "sort: c CPU a calls s switches r restarts m memory n name | j k K kill, q quit");
 	print_head(width);
 	for (int i = first; i < row_count && i < first + shown; i++) {
 		printf("\033[K\r\n%s", i == selected ? "\033[7m" : "");
@@ -169,7 +171,7 @@ static bool key(char c)
 {
 	if (c == 'q' || c == 3)
 		return false;
-	if (c && strchr("cmran", c)) {
+	if (c && strchr("cmrasn", c)) {
 		order = c;
 		qsort(rows, row_count, sizeof(rows[0]), compare);
 	} else if (c == 'j' || c == 'k') {
