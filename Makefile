@@ -204,7 +204,7 @@ $(PERSONALITY): $(PERS_OBJ) personality/linux/linux.ld
 
 # -------------------------------------------------------------- host tools
 HOST_CFLAGS := -std=gnu11 -g -O2 $(WARN) $(INCLUDE)
-FSYS_CORE := $(addprefix lib/fs/,access.c attr.c names.c path.c rename.c xattr.c)
+FSYS_CORE := $(addprefix lib/fs/,access.c attr.c named.c names.c path.c rename.c xattr.c)
 MINIX_CORE := $(addprefix fs/minix/,bitmap.c cache.c dir.c index.c inode.c known.c map.c op.c room.c super.c) $(FSYS_CORE)
 
 $(BUILD)/tools/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard fs/minix/*.h lib/fs/*.h) include/xinim/error.h | $(STAMP)
@@ -225,6 +225,12 @@ $(BUILD)/user/blkctl: user/blkctl/blkctl.c proto/bdev.h proto/dev.h proto/file.h
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -O2 $(WARN) -I. -Iinclude $< -o $@
+
+# The same code as the host's.
+$(BUILD)/user/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard tools/minixfs/*.h fs/minix/*.h lib/fs/*.h) | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  MUSL    $@"
+	@$(MUSL) -static -std=gnu11 -O2 $(WARN) $(INCLUDE) $(filter %.c,$^) -o $@
 
 GUEST_TESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%,$(wildcard tests/guest/*.c))
 $(BUILD)/guest/%: tests/guest/%.c | $(STAMP)
@@ -261,10 +267,11 @@ $(BUILD)/$1.archive: $(BUILD)/tools/mkarchive $(BUILD)/bin/$1
 endef
 $(eval $(call native_rule,kbench,bench/kernel))
 $(eval $(call native_rule,torture,tests/native/torture))
-NATIVE_TESTS := $(BUILD)/torture.archive
+$(eval $(call native_rule,hoard,tests/native/hoard))
+NATIVE_TESTS := $(BUILD)/torture.archive $(BUILD)/hoard.archive
 
 IMAGE := $(BUILD)/xinim.img
-$(IMAGE): $(BUILD)/tools/minixfs $(BUILD)/user/svc $(BUILD)/user/blkctl tools/mkimage $(shell find rootfs -type f 2>/dev/null)
+$(IMAGE): $(BUILD)/tools/minixfs $(BUILD)/user/minixfs $(BUILD)/user/svc $(BUILD)/user/blkctl tools/mkimage $(shell find rootfs -type f 2>/dev/null)
 	@echo "  IMAGE   $@"
 	@tools/mkimage $(BUILD) $@
 
@@ -275,11 +282,11 @@ $(ISO): $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) tools/mkiso
 	@tools/mkiso $(BUILD) $@
 
 ROOTFS := $(BUILD)/rootfs.img
-$(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-packages $(shell find rootfs -type f 2>/dev/null)
+$(ROOTFS): $(BUILD)/tools/minixfs $(BUILD)/user/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-packages $(shell find rootfs -type f 2>/dev/null)
 	@echo "  ROOTFS  $@"
 	@tools/mkrootfs $(BUILD) $@ 512 tools/rootfs-packages
 ROOTFS_MORE := $(BUILD)/rootfs-more.img
-$(ROOTFS_MORE): $(BUILD)/tools/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-packages tools/rootfs-more $(shell find rootfs -type f 2>/dev/null)
+$(ROOTFS_MORE): $(BUILD)/tools/minixfs $(BUILD)/user/minixfs $(BUILD)/user/svc tools/mkrootfs tools/rootfs-packages tools/rootfs-more $(shell find rootfs -type f 2>/dev/null)
 	@echo "  ROOTFS  $@"
 	@tools/mkrootfs $(BUILD) $@ 1536 tools/rootfs-packages tools/rootfs-more
 
@@ -308,7 +315,7 @@ check: ## documents: generated ones are fresh; what they name exists; functions 
 rootfs: all $(ROOTFS) ## a larger disk with Debian's own programs: ./xinim run --rootfs
 rootfs-more: all $(ROOTFS_MORE) ## and one with gcc, git, gdb, strace, redis, nginx: ./xinim run --image build/rootfs-more.img
 
-PORT := 8080
+PORT ?= 8080
 demo: all ## the same with a dashboard at http://localhost:8080 (PORT=N)
 	@echo "XINIM's dashboard: http://localhost:$(PORT)  (a button makes a service fail)"
 	@./xinim run --forward $(PORT):80 --append demo

@@ -18,8 +18,9 @@ CPU = "max,-erms,-fsrm"
 LINUX_APPEND = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable clocksource=tsc"
 
 # As ./xinim --iommu has it.
-IOMMU = ["-device", "intel-iommu,intremap=on,aw-bits=48", "-global", "virtio-pci.disable-legacy=on",
-         "-global", "virtio-pci.iommu_platform=on"]
+IOMMU = ["-device", "intel-iommu,intremap=on,aw-bits=48",
+         *(word for device in ("virtio-blk-pci", "virtio-net-pci") for option in ("disable-legacy", "iommu_platform")
+           for word in ("-global", f"{device}.{option}=on"))]
 
 
 class GuestError(Exception):
@@ -60,9 +61,14 @@ class System:
     """Base: builds QEMU's command line; `run` waits for the job's output."""
 
     name = begin = end = None
+    pid = 0  # of the emulator that ran last
 
     def command(self, workdir, job, programs, exact, smp, mem, qemu, append, rootfs, iommu):
         raise NotImplementedError
+
+    def cpu_s(self):
+        """CPU time that the emulator has used so far."""
+        return sum(int(path.read_text(encoding="utf-8").split()[0]) for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/schedstat")) / 1e9
 
     def run(self, job, programs=(), qemu=(), exact=False, smp=2, mem=512, timeout=300, wrap=(), while_running=None,
             append="", rootfs=False, iommu=False):
@@ -78,6 +84,7 @@ class System:
             started = time.monotonic()
             with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, cwd=ROOT) as guest:
+                self.pid = guest.pid
                 try:
                     return self.follow(guest, started, timeout, while_running)
                 finally:

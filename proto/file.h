@@ -21,7 +21,8 @@
 /* msg.status of READ and WRITE of pipes: */
 #define FILE_PEEK 8    /* what is read stays; nothing there: -X_EAGAIN */
 #define FILE_NOWAIT 16 /* as if it were open with O_NONBLOCK; of SOCK_ACCEPT, too */
-/* msg.status of READ and WRITE: the caller has tried x_stream, and will again if told -X_EWAIT */
+/* msg.status of READ and WRITE, SOCK_RECV and SOCK_SEND: the caller has tried x_stream, and will again
+ * if told -X_EWAIT */
 #define FILE_STREAMS 32
 
 enum file_op {
@@ -31,7 +32,8 @@ enum file_op {
 	FILE_SETATTR,      /* a[0] ATTR_* mask, a[1] mode | uid<<32, a[2] gid, a[3] size,
 	                      a[4] atime ns, a[5] mtime ns (ATTR_*_NOW: server's time),
 	                      a[6] caller's uid | gid<<32 (claimed by the personality is NOT
-	                      believed: servers use the rights the object was opened with) */
+	                      believed: servers use the rights the object was opened with).
+	                      Mode, uid and gid of what lies in a filesystem are changed by VFS_SETATTR */
 	FILE_READDIR,      /* win0 (write): struct file_dirent[]; cursor = position. -> bytes */
 	FILE_SYNC,         /* a[0]: 1 = data only */
 	FILE_IOCTL,        /* a[0] command, a[1] argument value, win0 (read|write): argument buffer */
@@ -48,7 +50,8 @@ enum file_op {
 	                      -> status capacity; -X_EBUSY holds more, -X_EPERM too much */
 
 	FILE_TIMER_SET = 0x150, /* timerfd: a[0] first ns (0: disarm), a[1] interval ns, a[2] 1 =
-	                      absolute on its clock -> as FILE_TIMER_GET, what was before */
+	                      absolute on its clock; 3 = and reading it fails once with -X_ECANCELED when
+	                      that is the time of day and is set -> as FILE_TIMER_GET, what was before */
 	FILE_TIMER_GET,    /* -> a[0] ns left, 0: disarmed; a[1] interval ns */
 };
 

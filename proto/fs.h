@@ -60,16 +60,21 @@ enum fs_op {
 	                     a[4] 1 = the new name must not exist (-X_EEXIST), 2 = it must, and the two
 	                     change places */
 	FS_SETATTR,       /* a[3] ATTR_* mask | uid<<32; a[4] gid | size: see struct fs_setattr in win1 (read) */
-	FS_STATFS,        /* win1 (write): struct file_statfs */
+	FS_STATFS,        /* win1 (write): struct file_statfs. -> of the caches, since the start: a[0] pages that were
+	                     in memory, a[1] requests for such that were not; a[2] dirty pages and a[3] files with
+	                     pages, now; a[4] blocks of metadata that were in memory, a[5] that were read */
 	FS_RELEASE,       /* a[0] inode, a[1] count */
 	FS_SYNC,
 	FS_PATH,          /* a[0] directory inode; win1 (write): its path from the root, "/a/b", "/"
-	                     for the root -> status length */
+	                     for the root -> status length. a[3] 1: of any inode that is open, by one of its
+	                     names, or its last one and " (deleted)"; -X_ENOENT: that is not known */
 	FS_REMOUNT,       /* win0 as FS_MOUNT (a device is not changed); a[1] FS_RDONLY, FS_NOATIME as they are to be -> a[1] 1 if it is read-only;
 	                     -X_EBUSY: files are open for writing; -X_EROFS: it cannot be written */
 	FS_XATTR,         /* a[3] enum fs_xattr_op | FS_XATTR_* flags as setxattr(2) has them << 8 | bytes of the
 	                     value << 32; win1 (read and write): name, NUL, value to set, and then what was
 	                     asked for -> status its bytes. As in xattr(7); -X_EOPNOTSUPP, -X_ENODATA */
+	FS_MAPPED,        /* win0 (read): ids (x_handle_info.koid) of memory objects, u64 each, at most FS_MAPPED_MAX;
+	                     win1 (write): struct fs_mapped for each: whose contents they are here */
 	FS_MARK_MOUNT,    /* a[0] directory inode (held), a[1] 1/0: a mount point from now on */
 };
 
@@ -77,6 +82,13 @@ struct fs_setattr { /* FS_SETATTR, win1 */
 	uint32_t mask, mode, uid, gid;
 	uint64_t size, atime_ns, mtime_ns;
 };
+
+struct fs_mapped { /* FS_MAPPED, win1; all zero: none of ours */
+	uint64_t ino;
+	uint32_t dev;    /* st_dev */
+	char path[116];  /* from the root of the filesystem, as FS_PATH with a[3]; "": not known, or longer */
+};
+#define FS_MAPPED_MAX 32u
 
 enum fs_xattr_op { FS_XATTR_GET, FS_XATTR_SET, FS_XATTR_LIST, FS_XATTR_REMOVE, FS_XATTR_OP = 0xff };
 #define FS_XATTR_VALUE_MAX 3800u /* name and value fit into one window, and all of an inode into one piece */

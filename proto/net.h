@@ -156,6 +156,11 @@ struct net_status {
 };
 
 #define NET_SLOTS          1024u
+/* No more packets and bytes than these under way are little: neither side need be woken to hear that they were
+ * sent. It looks when it runs next, and after the time. */
+#define NET_LITTLE_PACKETS 8u
+#define NET_LITTLE_BYTES   16384u
+#define NET_LITTLE_NS      100000000u
 #define NET_STATUS_OFFSET  0u
 #define NET_RX_POST_OFFSET 0x1000u
 #define NET_RX_DONE_OFFSET 0x8000u

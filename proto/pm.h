@@ -20,7 +20,7 @@ struct pm_ids {
 	uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
 	uint32_t ngroups, groups[32];
 	uint32_t traced; /* threads of it that are traced */
-	uint64_t rlimit_nofile, rlimit_stack, rlimit_fsize;
+	uint64_t rlimit_nofile, rlimit_stack, rlimit_fsize, rlimit_as;
 	uint64_t tsc_base, ns_per_tsc_32, realtime_offset_ns; /* as in x_system_info: for the vDSO */
 };
 
@@ -97,6 +97,7 @@ enum pm_op {
 	PMCTL_PGRP_INFO, /* a[0] pgrp -> a[0] sid, a[1] 1 = orphaned; -X_ESRCH */
 	PMCTL_SESSION_HANGUP, /* a[0] sid: SIGHUP + SIGCONT to its leader, and to
 	                    group a[1] (the terminal's foreground group) unless 0 */
+	PMCTL_SESSION_TTY, /* a[0] sid: its terminal is device a[1] (rdev, 0: none), with foreground group a[2] */
 };
 
 #define PM_FORK_WAIT   1u

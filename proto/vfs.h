@@ -59,10 +59,11 @@ enum vfs_op {
 	VFSCTL_EXEC,      /* a[0] session, win0 path, win1 (write): struct file_attr; checks X_OK and
 	                     that it is a regular file -> handle[0]: file object open for reading.
 	                     With handle[0] and an empty path: the same about that open file, no handle */
-	VFSCTL_MOUNTS,    /* a[0] VFS_MOUNTS_*, win0 (write): text of /proc/mounts, mountinfo -> length */
+	VFSCTL_MOUNTS,    /* a[0] VFS_MOUNTS_*, win0 (write): text of /proc/mounts, mountinfo, net/unix -> length */
 	VFSCTL_READY,     /* answered when the root filesystem is mounted (or failed: error) */
 	VFSCTL_NAME_OF,   /* handle[0] an open file, win0 (write): its path, or what it is, as
 	                     /proc/N/fd shows it, without NUL -> its length */
+	VFSCTL_MAPPED,    /* as FS_MAPPED (proto/fs.h), of all filesystems; paths from "/" */
 	VFSCTL_CWD,       /* a[0] session, win0 (write): path of the working directory without NUL -> its length */
 };
 
@@ -76,6 +77,8 @@ enum vfs_op {
 
 #define VFS_MOUNTS_TABLE 0u
 #define VFS_MOUNTS_INFO  1u
+#define VFS_MOUNTS_UNIX  2u
+#define VFS_MOUNTS_CACHE 3u /* /proc/xinim/cache: what FS_STATFS says of caches, a line for each filesystem */
 
 /* VFS_LOCK, a[0] */
 #define VFS_LOCK_OP   3u

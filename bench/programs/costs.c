@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,10 +24,35 @@ static void report(const char *what, uint64_t start, uint64_t rounds)
 	printf("%-42s %7llu\n", what, (unsigned long long)((tsc() - start) / rounds));
 }
 
+/* What a byte there and back costs, between this process and a child with the other ends. */
+static void round_trips(const char *what, int to, int from, int other_to, int other_from)
+{
+	uint64_t start = 0;
+	char byte = 0;
+
+	if (fork() == 0) {
+		close(to);
+		while (read(other_from, &byte, 1) == 1)
+			write(other_to, &byte, 1);
+		_exit(0);
+	}
+	close(other_to);
+	close(other_from);
+	for (int i = 0; i < 210; i++) {
+		if (i == 10)
+			start = tsc();
+		write(to, &byte, 1);
+		read(from, &byte, 1);
+	}
+	report(what, start, 200);
+	close(to);
+	wait(NULL);
+}
+
 int main(void)
 {
 	static char buffer[65536];
-	int fd = open("/bin/busybox", O_RDONLY), p[2];
+	int fd = open("/bin/busybox", O_RDONLY), p[2], q[2];
 	uint64_t start;
 	volatile char *m;
 
@@ -73,6 +99,10 @@ int main(void)
 		read(p[0], buffer, 1);
 	}
 	report("1 byte through a pipe (write, read)", start, 200);
+	pipe(q);
+	round_trips("1 byte there and back, two pipes", p[1], q[0], q[1], p[0]);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, p);
+	round_trips("1 byte there and back, UNIX socket", p[0], p[0], p[1], p[1]);
 	for (int i = 0; i < 22; i++) {
 		if (i == 2)
 			start = tsc();

@@ -529,6 +529,12 @@ int store_reserve(struct content *c, uint64_t offset, uint64_t bytes)
 }
 
 /* They are to be written, which takes its time. */
+void store_cache_counts(uint64_t *hits, uint64_t *misses)
+{
+	*hits = fs.cache.hits;
+	*misses = fs.cache.misses;
+}
+
 bool store_evict(struct content *c)
 {
 	(void)c;

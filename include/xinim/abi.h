@@ -222,6 +222,9 @@ struct x_port_info {
 	uint64_t oldest_open_ns;  /* same for the oldest open call */
 	uint64_t iteration_ns;    /* when the running iteration began, 0 while waiting */
 	uint64_t delivered;       /* items ever delivered */
+	uint64_t page_hits;       /* of objects paged by the port: pages that streams found in memory, ... */
+	uint64_t page_requests;   /* ... and requests for such that were not, each for a run of them */
+	uint64_t dirty_pages;     /* now */
 };
 
 /* ------------------------------------------------------------- objects, waiting */
@@ -238,6 +241,7 @@ struct x_port_info {
 /* x_mint flags */
 #define X_MINT_CURSOR 1u /* the object is seekable: X_CALL_CURSOR serialises */
 #define X_MINT_QUIET  2u /* its closure wakes nobody: it is received, in order, with what comes next */
+#define X_MINT_REOPEN 4u /* X_OBJ_REOPEN of it is possible */
 
 enum x_object_op { /* x_object_ctl */
 	X_OBJ_GET_CURSOR, X_OBJ_SET_CURSOR, X_OBJ_ADD_CURSOR, /* result: new cursor */
@@ -246,6 +250,9 @@ enum x_object_op { /* x_object_ctl */
 	X_OBJ_CLOSURE_NEXT, /* result: 1 if closing this handle tells the server (it is the
 	                       last), the object has no cursor (a pipe's end), and its server is
 	                       that of the object that value is a handle to */
+	X_OBJ_REOPEN,       /* result: a handle to the same object (X_MINT_REOPEN) as if it were opened once more,
+	                       with a cursor and status flags of its own, as it was minted. Its server is not
+	                       told; the closure comes when all are gone. -X_EDEAD: it is stale */
 };
 
 struct x_wait_item {
@@ -520,6 +527,10 @@ struct x_proc_info {
 	uint32_t runnable;      /* threads that run, or want to */
 	uint32_t reserved;
 	uint64_t switches;      /* of a CPU to it, from another process or from idleness */
+	uint64_t charged;       /* bytes of memory: its private pages, those of the memory objects that it
+	                           made, mapped or not, and: */
+	uint64_t charged_kernel; /* what the kernel holds for it: page tables, stacks, handles, objects */
+	uint64_t death_ns;      /* when its death began; of one reset since: its last */
 };
 
 /* --------------------------------------------------------------------- devices */
@@ -707,7 +718,7 @@ struct x_boot_page {
 	S(window_lend, 76) \
 	S(dma_window, 77) \
 	S(dma_release, 78) \
-	S(proc_limits, 79) \
+	S(proc_limit, 79) \
 	S(mem_advise, 80) \
 	S(flow_set, 81) \
 	S(flow_state, 82) \

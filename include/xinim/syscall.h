@@ -174,7 +174,8 @@ static inline int64_t x_mem_copy(x_handle_t memory, uint64_t offset, void *buf, 
 /* Move a mapping, growing or shrinking it (mremap). Returns the new address. */
 static inline int64_t x_mem_move(uint64_t old, uint64_t old_len, uint64_t new_len, uint64_t new_addr, uint32_t flags)
 { return X_CALL5(mem_move, old, old_len, new_len, new_addr, flags); }
-static inline int64_t x_space_create(void) { return X_CALL0(space_create); }
+/* For a process that is to be given it by x_proc_exec, and to which it is charged. */
+static inline int64_t x_space_create(x_handle_t proc) { return X_CALL1(space_create, proc); }
 /* Copy to (write=1) or from another address space; breaks copy-on-write. */
 static inline int64_t x_space_copy(x_handle_t space, uint64_t addr, void *buf, uint64_t len, int write)
 { return X_CALL5(space_copy, space, addr, buf, len, write); }
@@ -203,10 +204,9 @@ static inline int64_t x_proc_reset(x_handle_t proc, const struct x_thread_create
 static inline int64_t x_proc_suspend(x_handle_t proc, int on) { return X_CALL2(proc_suspend, proc, on); }
 static inline int64_t x_proc_info(x_handle_t proc, struct x_proc_info *i) { return X_CALL2(proc_info, proc, i); }
 static inline int64_t x_proc_exit(int status) { return X_CALL1(proc_exit, status); }
-/* At most so many pages mapped (beyond: -X_ENOMEM from what maps them at once, death
- * of memory from a fault) and so many mappings (-X_ENOMEM); 0 leaves that limit as
- * it is. Copies (x_proc_fork) and replacements (x_proc_exec) keep them. */
-static inline int64_t x_proc_limits(x_handle_t proc, uint64_t pages, uint32_t mappings) { return X_CALL3(proc_limits, proc, pages, mappings); }
+/* At most so many bytes charged to it (struct x_proc_info; beyond: -X_ENOMEM from what
+ * would take more, death of memory from a fault). Copies (x_proc_fork) have it, too. */
+static inline int64_t x_proc_limit(x_handle_t proc, uint64_t bytes) { return X_CALL2(proc_limit, proc, bytes); }
 /* on, or 0: the threads of a program, and of its copies, run behind those of other programs. */
 static inline int64_t x_proc_background(x_handle_t proc, int on) { return X_CALL2(proc_background, proc, on); }
 /* The CPUs that a thread may run on, bit by bit (thread 0: the calling one, of

@@ -41,7 +41,7 @@ static void call_give_back(struct call *c)
 
 static struct call *call_make(void)
 {
-	struct call *c = kmalloc(sizeof(*c));
+	struct call *c = kmalloc_for(&kernel_account, sizeof(*c)); /* others use it after us */
 
 	if (!c)
 		return NULL;
@@ -165,6 +165,8 @@ void call_free(struct call *c)
 		handle_drop((struct handle){ .object = &c->record->obj });
 	if (c->port)
 		object_unref(&c->port->obj);
+	if (c->payer)
+		account_sub_kernel(c->payer, sizeof(*c));
 	call_give_back(c);
 }
 
@@ -726,7 +728,7 @@ static int fork_thread(struct process *child, struct thread *parent, const struc
 		.thread_word = parent->thread_word,
 		.mask = parent->mask,
 	};
-	struct call *answer = kzalloc(sizeof(*answer));
+	struct call *answer = kzalloc_for(child->account, sizeof(*answer));
 	struct thread *t;
 	int err;
 
@@ -775,13 +777,14 @@ int64_t sys_proc_fork(uint64_t user_fork)
 	err = process_create(parent->name, parent->flags, parent->band, &child);
 	if (err)
 		return err;
-	err = space_clone(parent->space, f.lend, &space);
+	err = space_clone(parent->space, f.lend, child->account, &space);
 	if (!err) {
 		object_unref(&child->space->obj);
 		child->space = space;
 		child->personality = parent->personality;
 		child->ignore = parent->ignore;
 		child->background = parent->background;
+		child->account->limit = parent->account->limit;
 		err = handle_table_clone_fds(parent, child);
 	}
 	if (!err)

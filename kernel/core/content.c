@@ -208,6 +208,7 @@ static void drop_page(struct memory *m, uint64_t *slot)
 	mark_clean(m, slot);
 	*slot = 0;
 	m->resident--;
+	account_sub(m->account, PAGE_SIZE);
 	frame_unref(frame);
 }
 
@@ -309,29 +310,30 @@ static bool reclaim_page(struct memory *m, uint64_t *slot)
 	return true;
 }
 
-uint64_t memory_reclaim(uint64_t want)
+uint64_t memory_reclaim(uint64_t want, const struct account *of)
 {
 	static uint32_t rest; /* allocations to go before trying anew, when there was nothing */
 	uint64_t freed = 0;
 
-	if (rest > 0 && want < RECLAIM_SCAN) {
+	if (rest > 0 && want < RECLAIM_SCAN && of == NULL) {
 		rest--;
 		return 0;
 	}
 	for (uint64_t seen = 0; seen < want * RECLAIM_SCAN && freed < want && !list_empty(&paged_objects); seen++) {
 		struct memory *m = list_first(&paged_objects, struct memory, reclaim_link);
-		uint64_t *slot = memory_next(m, &m->clock);
+		bool his = of == NULL || m->account == of;
+		uint64_t *slot = his ? memory_next(m, &m->clock) : NULL;
 
 		if (slot != NULL) {
 			m->clock++;
 			freed += reclaim_page(m, slot);
 			continue;
 		}
-		m->clock = 0;
+		m->clock = his ? 0 : m->clock;
 		list_remove(&m->reclaim_link);
 		list_push_back(&paged_objects, &m->reclaim_link);
 		seen += 15;
 	}
-	rest = freed > 0 ? 0 : 64;
+	rest = freed > 0 || of != NULL ? 0 : 64;
 	return freed;
 }

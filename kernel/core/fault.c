@@ -21,9 +21,9 @@ static int page_enter(struct space *s, struct region *r, uint64_t va, paddr_t p,
 {
 	int error = pt_map(s->page_table, va, p, region_pte_flags(r, kept));
 
-	if (error == 0 && !(kept & PT_PHYSICAL))
-		s->resident_pages++;
-	else if (error != 0 && !(kept & PT_PHYSICAL))
+	if (error == 0)
+		page_counted(s, kept, 1);
+	else if (!(kept & PT_PHYSICAL))
 		frame_unref(p);
 	return error;
 }
@@ -77,7 +77,7 @@ static int copy_on_write(struct space *s, struct region *r, uint64_t va, paddr_t
 
 	if (sole)
 		return pt_map(s->page_table, va, old, region_pte_flags(r, PT_ANON));
-	if (memory_denied())
+	if (memory_denied() || (space_full(s) && !account_make_room(s->account, PAGE_SIZE)))
 		return -X_ENOMEM;
 	p = frame_copy(old, access, &left);
 	if (p == NO_FRAME)
@@ -93,6 +93,8 @@ static int copy_on_write(struct space *s, struct region *r, uint64_t va, paddr_t
 		frame_unref(p);
 		return error;
 	}
+	page_counted(s, flags, -1);
+	page_counted(s, PT_ANON, 1);
 	tlb_flush(s, va, va + PAGE_SIZE);
 	frame_unref(old);
 	return 0;
@@ -105,7 +107,7 @@ static int copy_on_write(struct space *s, struct region *r, uint64_t va, paddr_t
 static uint32_t pages_wanted(struct space *s, const struct region *r, uint64_t va, uint32_t access)
 {
 	uint64_t end = MIN(ALIGN_DOWN(va, PAGE_CLUSTER * PAGE_SIZE) + PAGE_CLUSTER * PAGE_SIZE, r->end);
-	uint64_t room = s->page_limit - s->resident_pages;
+	uint64_t room = (s->account->limit - s->account->used) / PAGE_SIZE;
 	uint32_t flags, wanted = 1;
 	paddr_t p;
 
@@ -268,7 +270,7 @@ static int settle_lent(struct space *s, struct region *r, uint64_t va, uint32_t 
 	if (pt_get(s->page_table, va, &old, &flags)) {
 		pt_clear(s->page_table, va);
 		tlb_flush(s, va, va + PAGE_SIZE);
-		s->resident_pages--;
+		page_counted(s, flags, -1);
 		frame_unref(old);
 	}
 	error = enter_lent(s, r, va);
@@ -295,7 +297,7 @@ static int page_settle(struct space *s, struct region *r, uint64_t va, uint32_t 
 			return write_clean(s, r, va, p);
 		return 0; /* another thread was faster, or a stale TLB entry */
 	}
-	if (memory_denied() || space_full(s))
+	if (memory_denied() || (space_full(s) && !account_make_room(s->account, PAGE_SIZE)))
 		return -X_ENOMEM;
 	if (r->flags & REGION_LENT)
 		return settle_lent(s, r, va, access);
@@ -311,7 +313,8 @@ int region_populate(struct space *s, struct region *r, uint64_t start, uint64_t 
 	if (r->prot == 0)
 		return 0;
 	/* What can't succeed must not first take all there is from everybody. */
-	if (r->memory == NULL && (end - start) >> PAGE_SHIFT > MIN(frame_free_count() + s->resident_pages, s->page_limit))
+	if (r->memory == NULL && ((end - start) >> PAGE_SHIFT > frame_free_count() + s->resident_pages ||
+				  end - start > s->account->limit))
 		return -X_ENOMEM;
 	for (uint64_t va = start; va < end; va += PAGE_SIZE) {
 		int error = page_settle(s, r, va, access);
@@ -320,6 +323,59 @@ int region_populate(struct space *s, struct region *r, uint64_t start, uint64_t 
 			return error == -X_EIO ? -X_EINVAL : error;
 	}
 	return 0;
+}
+
+/* ---- copies ---- */
+
+/* One private page for the child: shared, until one writes. But a frame that is
+ * not marked as shared and has several references is pinned: it stays the
+ * parent's and the child gets a copy, or else a transfer under way would end in
+ * the wrong one. Wired pages are copied too, so that both stay free of faults. */
+static int clone_page(struct space *s, struct space *child, struct region *r, uint64_t va,
+		      paddr_t p, uint32_t flags, uint32_t *at_once)
+{
+	uint32_t kept = PT_ANON | PT_COW;
+	bool likely = (flags & PT_WRITE) && *at_once > 0;
+	int error;
+
+	if (!(flags & PT_COW) && (likely || frame_refs(p) > 1 || (r->flags & X_MAP_WIRED))) {
+		paddr_t copy = frame_alloc(0);
+
+		if (copy == NO_FRAME)
+			return -X_ENOMEM;
+		memcpy(phys_to_virt(copy), phys_to_virt(p), PAGE_SIZE);
+		p = copy;
+		kept = PT_ANON;
+		*at_once -= likely;
+	} else {
+		frame_ref(p);
+	}
+	error = pt_map(child->page_table, va, p, region_pte_flags(r, kept));
+	if (error != 0) {
+		frame_unref(p);
+		return error;
+	}
+	child->resident_pages++;
+	if (kept & ~flags & PT_COW)
+		error = pt_map(s->page_table, va, p, region_pte_flags(r, kept));
+	return error;
+}
+
+int region_clone_pages(struct space *s, struct space *child, struct region *r, uint32_t *at_once)
+{
+	uint64_t before = child->resident_pages;
+	uint32_t flags;
+	int error = 0;
+	paddr_t p;
+
+	if (!region_private(r))
+		return 0;
+	for (uint64_t va = r->start;
+	     error == 0 && pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE)
+		if (flags & PT_ANON)
+			error = clone_page(s, child, r, va, p, flags, at_once);
+	account_add(child->account, (child->resident_pages - before) * PAGE_SIZE);
+	return error;
 }
 
 /* ---- faults ---- */

@@ -38,7 +38,7 @@ static struct zone zones[ZONE_COUNT];
 struct frame *frames;
 uint64_t frame_limit;              /* frames[0 .. frame_limit) exist */
 static uint64_t total_pages;
-uint64_t (*frame_reclaim)(uint64_t want);
+uint64_t (*frame_reclaim)(uint64_t want, const struct account *of);
 
 #define CACHED_MAX 64u
 static struct cache {
@@ -184,7 +184,7 @@ paddr_t frame_alloc_run(uint64_t count, uint64_t align, uint32_t flags)
 	while ((1ull << order) < need)
 		order++;
 	while ((pfn = take_block(order, flags)) == NO_PFN)
-		if (!caches_empty() && (!frame_reclaim || !frame_reclaim(1ull << order)))
+		if (!caches_empty() && (!frame_reclaim || !frame_reclaim(1ull << order, NULL)))
 			return NO_FRAME;
 	for (uint64_t i = pfn; i < pfn + count; i++) {
 		frames[i].state = FRAME_USED;
@@ -203,7 +203,7 @@ paddr_t frame_alloc(uint32_t flags)
 	paddr_t p;
 
 	if (frame_reclaim && frame_free_count() < total_pages / LOW_SHARE)
-		frame_reclaim(RECLAIM_PAGES);
+		frame_reclaim(RECLAIM_PAGES, NULL);
 	if (zeroed.count > 0 && flags == FRAME_ZERO) {
 		pfn = zeroed.pfn[--zeroed.count];
 		flags = 0;

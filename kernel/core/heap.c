@@ -4,20 +4,21 @@
  *
  * A slab has no header: its state is in the struct frame of its page (size
  * class, first free object, objects in use, links of the list of slabs with
- * room), so objects of a power-of-two size are aligned to that size and all
- * are aligned to 16 bytes. A free object holds the offset of the next one and
- * a mark, which catches double frees and stores after free.
+ * room), so all objects are aligned to 16 bytes. A free object holds the offset of
+ * the next one and a mark, which catches double frees and stores after free. At
+ * the page's end is, of each object, the account that it is charged to.
  * Called under the kernel lock; never blocks.
  */
-#include "mm.h"
+#include "thread.h"
+#include "kernel/arch/x86_64/arch.h"
 
 #define PAGE_SHIFT 12
-#define SLAB_MAX   2048u
+#define SLAB_MAX   2032u
 #define NO_OFFSET  0xffffu
 #define FREE_MARK  0x5c3a1e0ff0e1a3c5ull
 
 static const uint16_t class_bytes[] = {
-	16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 672, 1024, 1360, 2048,
+	16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 672, 1008, 1344, 2032,
 };
 #define CLASS_COUNT ARRAY_SIZE(class_bytes)
 
@@ -74,6 +75,12 @@ static void partial_remove(struct frame *f)
 
 /* ---- slabs ---- */
 
+/* Where it says whose the object is. */
+static struct account **payer_of(const char *page, uint32_t index)
+{
+	return (struct account **)(page + PAGE_SIZE) - 1 - index;
+}
+
 static void object_make_free(char *page, struct frame *f, uint32_t offset)
 {
 	struct free_object *o = (struct free_object *)(page + offset);
@@ -96,7 +103,7 @@ static bool slab_create(uint32_t class)
 	f->order = (uint8_t)class;
 	f->slab_used = 0;
 	f->slab_free = NO_OFFSET;
-	for (uint32_t i = PAGE_SIZE / bytes; i-- > 0;)
+	for (uint32_t i = PAGE_SIZE / (bytes + sizeof(struct account *)); i-- > 0;)
 		object_make_free(phys_to_virt(p), f, i * bytes);
 	partial_add((uint32_t)(p >> PAGE_SHIFT), f);
 	return true;
@@ -109,24 +116,35 @@ static void frame_give_back(paddr_t p, struct frame *f)
 	frame_unref(p);
 }
 
-static void *slab_alloc(uint32_t class)
+/* Of what is left programs get nothing. */
+static bool reserved_from(const struct account *payer)
 {
+	return payer->program && memory_denied_to_new();
+}
+
+static void *slab_alloc(struct account *payer, uint32_t class)
+{
+	uint32_t bytes = class_bytes[class];
 	struct free_object *o;
 	struct frame *f;
 	char *page;
 
-	if (partial[class] == 0 && !slab_create(class))
+	if (!account_has_kernel(payer, bytes) && !account_make_room(payer, bytes))
+		return NULL;
+	if (partial[class] == 0 && (reserved_from(payer) || !slab_create(class)))
 		return NULL;
 	f = frame_by_pfn(partial[class]);
 	page = phys_to_virt((paddr_t)partial[class] << PAGE_SHIFT);
 	o = (struct free_object *)(page + f->slab_free);
 	KASSERT(o->mark == (FREE_MARK ^ (uint64_t)o)); /* else: stored to after kfree */
+	*payer_of(page, f->slab_free / bytes) = payer;
+	account_add_kernel(payer, bytes);
 	f->slab_free = (uint16_t)o->next;
 	f->slab_used++;
 	if (f->slab_free == NO_OFFSET)
 		partial_remove(f);
 	o->mark = 0;
-	heap_bytes += class_bytes[class];
+	heap_bytes += bytes;
 	return o;
 }
 
@@ -146,6 +164,7 @@ static void slab_release(void *p, struct frame *f)
 	char *page = phys_to_virt((paddr_t)pfn << PAGE_SHIFT);
 	uint32_t offset = (uint32_t)((char *)p - page);
 	bool was_full = f->slab_free == NO_OFFSET;
+	struct account *payer = *payer_of(page, offset / bytes);
 
 	KASSERT(offset % bytes == 0 && f->slab_used > 0);
 	if (((struct free_object *)p)->mark == (FREE_MARK ^ (uint64_t)p))
@@ -160,54 +179,70 @@ static void slab_release(void *p, struct frame *f)
 		partial_remove(f);
 		frame_give_back((paddr_t)pfn << PAGE_SHIFT, f);
 	}
+	account_sub_kernel(payer, bytes);
 }
 
 /* ---- runs of pages ---- */
 
-static void *run_alloc(size_t bytes)
+static void *run_alloc(struct account *payer, size_t bytes)
 {
 	uint64_t pages = ALIGN_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT;
-	paddr_t p = frame_alloc_run(pages, PAGE_SIZE, 0);
+	bool has = account_has_kernel(payer, pages << PAGE_SHIFT) || account_make_room(payer, pages << PAGE_SHIFT);
+	paddr_t p = has && !reserved_from(payer) ? frame_alloc_run(pages, PAGE_SIZE, 0) : NO_FRAME;
 	struct frame *f;
 
 	if (p == NO_FRAME)
 		return NULL;
 	f = frame_struct(p);
 	f->state = FRAME_HEAP_RUN;
-	f->next = (uint32_t)pages;
+	f->refs = (uint32_t)pages;
+	f->payer = payer;
+	account_add_kernel(payer, pages << PAGE_SHIFT);
 	heap_bytes += pages << PAGE_SHIFT;
 	return phys_to_virt(p);
 }
 
 static void run_release(paddr_t p, struct frame *f)
 {
-	uint64_t pages = f->next;
+	uint64_t pages = f->refs;
+	struct account *payer = f->payer;
 
 	KASSERT(p % PAGE_SIZE == 0);
 	heap_bytes -= pages << PAGE_SHIFT;
 	frame_give_back(p, f);
 	for (uint64_t i = 1; i < pages; i++)
 		frame_unref(p + (i << PAGE_SHIFT));
+	account_sub_kernel(payer, pages << PAGE_SHIFT);
 }
 
 /* ---- the interface ---- */
 
-void *kmalloc(size_t bytes)
+void *kmalloc_for(struct account *payer, size_t bytes)
 {
 	if (class_by_units[ARRAY_SIZE(class_by_units) - 1] == 0)
 		init_classes();
 	if (bytes > SLAB_MAX)
-		return bytes > (1ull << 40) ? NULL : run_alloc(bytes);
-	return slab_alloc(class_by_units[(bytes + 15) / 16]);
+		return bytes > (1ull << 40) ? NULL : run_alloc(payer, bytes);
+	return slab_alloc(payer, class_by_units[(bytes + 15) / 16]);
 }
 
-void *kzalloc(size_t bytes)
+void *kzalloc_for(struct account *payer, size_t bytes)
 {
-	void *p = kmalloc(bytes);
+	void *p = kmalloc_for(payer, bytes);
 
 	if (p != NULL)
 		memset(p, 0, bytes);
 	return p;
+}
+
+void *kmalloc(size_t bytes)
+{
+	return kmalloc_for(current_process()->account, bytes);
+}
+
+void *kzalloc(size_t bytes)
+{
+	return kzalloc_for(current_process()->account, bytes);
 }
 
 void kfree(void *p)

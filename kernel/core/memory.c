@@ -81,19 +81,20 @@ static int tree_insert(struct memory *m, uint64_t index, paddr_t frame)
 {
 	struct node *n = m->root;
 
-	if (n == NULL && (n = m->root = kzalloc(sizeof(*n))) == NULL)
+	if (n == NULL && (n = m->root = kzalloc_for(m->account, sizeof(*n))) == NULL)
 		return -X_ENOMEM;
 	for (uint32_t level = m->root_levels - 1; level > 0; level--) {
 		uint64_t *slot = &n->slots[slot_at(index, level)];
 
 		if (*slot == 0)
-			*slot = (uint64_t)kzalloc(sizeof(*n));
+			*slot = (uint64_t)kzalloc_for(m->account, sizeof(*n));
 		if (*slot == 0)
 			return -X_ENOMEM;
 		n = (struct node *)*slot;
 	}
 	n->slots[slot_at(index, 0)] = frame;
 	m->resident++;
+	account_add(m->account, PAGE_SIZE);
 	return 0;
 }
 
@@ -134,9 +135,12 @@ static paddr_t page_get(const struct memory *m, uint64_t index)
 
 static int page_populate(struct memory *m, uint64_t index, paddr_t *frame)
 {
-	paddr_t p = memory_denied() ? NO_FRAME : frame_alloc(frame_flags(m));
+	paddr_t p;
 	int error;
 
+	if (!account_has(m->account, PAGE_SIZE) && !account_make_room(m->account, PAGE_SIZE)) /* that is not everybody's shortage */
+		return m->account == current_process()->account ? -X_ENOMEM : -X_EIO;
+	p = memory_denied() ? NO_FRAME : frame_alloc(frame_flags(m));
 	if (p == NO_FRAME)
 		return -X_ENOMEM;
 	error = tree_insert(m, index, p);
@@ -364,6 +368,8 @@ static int supply_page(struct memory *m, uint64_t index, uint64_t user_src, uint
 		*slot |= state;
 		return 0;
 	}
+	if (!account_has(m->account, PAGE_SIZE) && !account_make_room(m->account, PAGE_SIZE))
+		return -X_ENOMEM;
 	p = frame_alloc(frame_flags(m) & ~FRAME_ZERO);
 	if (p == NO_FRAME)
 		return -X_ENOMEM;
@@ -470,6 +476,8 @@ static void memory_destroy(struct object *o)
 			frame_unref(m->run_base + (i << PAGE_SHIFT));
 	else if (!m->physical)
 		tree_free(m->root, m->root_levels - 1);
+	if (!m->physical)
+		account_sub(m->account, m->resident << PAGE_SHIFT);
 	kfree(m);
 }
 
@@ -482,6 +490,7 @@ static struct memory *memory_new(uint64_t bytes, uint32_t flags)
 	if (m == NULL)
 		return NULL;
 	object_init(&m->obj, X_TYPE_MEMORY, &memory_ops);
+	m->account = current_process()->account;
 	m->pages = ALIGN_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT;
 	m->flags = flags;
 	m->cached = true;
@@ -506,12 +515,22 @@ static int populate_all(struct memory *m)
 	return 0;
 }
 
+/* All of it at once: better refused now than half way. */
+static bool may_take_all(uint64_t bytes)
+{
+	const struct account *mine = current_process()->account;
+
+	return !memory_denied() && bytes / PAGE_SIZE <= frame_free_count() &&
+	       (account_has(mine, bytes) || account_make_room(mine, bytes));
+}
+
 static int make_contiguous(struct memory *m, uint64_t align)
 {
 	m->run_base = frame_alloc_run(m->pages, MAX(align, (uint64_t)PAGE_SIZE), frame_flags(m));
 	if (m->run_base == NO_FRAME)
 		return -X_ENOMEM;
 	m->resident = m->pages;
+	account_add(m->account, m->pages << PAGE_SHIFT);
 	return 0;
 }
 
@@ -535,8 +554,7 @@ int memory_create(const struct x_mem_create *c, struct port *pager, struct memor
 
 	if (!create_ok(c, pager))
 		return -X_EINVAL;
-	if ((c->flags & (X_MEM_CONTIGUOUS | X_MEM_POPULATE)) &&
-	    (memory_denied() || c->bytes / PAGE_SIZE > frame_free_count()))
+	if ((c->flags & (X_MEM_CONTIGUOUS | X_MEM_POPULATE)) && !may_take_all(ALIGN_UP(c->bytes, PAGE_SIZE)))
 		return -X_ENOMEM;
 	m = memory_new(c->bytes, c->flags);
 	if (m == NULL)

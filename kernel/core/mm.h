@@ -10,6 +10,7 @@
 #ifndef MM_H
 #define MM_H
 
+#include "account.h"
 #include "object.h"
 
 typedef uint64_t paddr_t;
@@ -36,7 +37,8 @@ void frame_unref_zeroed(paddr_t p);                    /* the last reference to 
 uint32_t frame_refs(paddr_t p);
 bool frame_is_ram(paddr_t p);                          /* usable RAM or the boot archive */
 uint64_t frame_total(void), frame_free_count(void);
-extern uint64_t (*frame_reclaim)(uint64_t want);       /* called when few are free */
+/* Called when few are free, or there is no room in account `of` (else NULL): frames given back. */
+extern uint64_t (*frame_reclaim)(uint64_t want, const struct account *of);
 
 /* One per page of RAM. The heap tags its pages through it (heap.c). */
 enum frame_state { FRAME_ABSENT, FRAME_RESERVED, FRAME_FREE, FRAME_FREE_TAIL, FRAME_USED,
@@ -49,8 +51,11 @@ struct frame {
 	uint8_t state;            /* enum frame_state */
 	uint8_t order;            /* free block: log2 of its pages; slab: size class */
 	uint16_t reserved;
-	uint32_t next, prev;      /* frame numbers: free list or partial slabs; heap run: pages;
-				     page tables: see paging.c */
+	union {
+		struct { uint32_t next, prev; }; /* frame numbers: free list or partial slabs;
+						    page tables: see paging.c */
+		struct account *payer;    /* heap run; `refs` is its pages */
+	};
 };
 extern struct frame *frames;                           /* by frame number, below frame_limit */
 extern uint64_t frame_limit;
@@ -60,7 +65,9 @@ static inline struct frame *frame_struct(paddr_t p)    /* NULL: beyond RAM */
 }
 
 /* ---- kernel heap (heap.c): slabs by size class up to 2 KiB, then page runs ---- */
-void *kmalloc(size_t bytes);  /* NULL when out of memory */
+void *kmalloc_for(struct account *payer, size_t bytes); /* NULL: out of memory, or over its limit */
+void *kzalloc_for(struct account *payer, size_t bytes);
+void *kmalloc(size_t bytes);  /* for the current process */
 void *kzalloc(size_t bytes);
 void kfree(void *p);          /* NULL is harmless */
 uint64_t kheap_bytes(void);   /* in use, for leak checks */
@@ -69,6 +76,7 @@ uint64_t kheap_bytes(void);   /* in use, for leak checks */
 struct waitq;
 struct memory {
 	struct object obj;
+	struct account *account;  /* its maker's */
 	uint64_t pages;
 	uint32_t flags;           /* X_MEM_* */
 	void *root;               /* radix tree page index -> frame */
@@ -129,7 +137,7 @@ struct span;
  * Cut at the first that is not to be had, and why, if that is an error. */
 int content_hold(struct memory *m, uint64_t offset, uint64_t bytes, bool write, uint64_t state, struct span *s);
 /* Takes back about `want` pages; returns how many. */
-uint64_t memory_reclaim(uint64_t want);
+uint64_t memory_reclaim(uint64_t want, const struct account *of);
 /*
  * Asked of a pager, not yet supplied. Allocated by memory.c, which gives it to
  * the port by port_post_page (item_link) and frees it, unlinking it from the
@@ -182,14 +190,15 @@ struct space {
 	uint64_t tlb_generation;  /* arch: advanced by every shoot-down */
 	uint64_t cpus_active;     /* arch: bit per CPU with it loaded and running */
 	bool wired;               /* native process: mappings are populated at once */
-	uint64_t resident_pages, page_limit;
-	uint32_t region_count, region_limit;
+	struct account *account;
+	uint64_t resident_pages;
+	uint32_t region_count;
 	uint64_t map_hint;
 	struct space *lender;     /* whose private pages it uses, where REGION_LENT; a reference */
 };
-void space_limit(struct space *s, uint64_t pages, uint32_t regions); /* 0: as it is */
-static inline bool space_full(const struct space *s) { return s->resident_pages >= s->page_limit; }
-int space_create(bool wired, struct space **out);
+/* Its account has no room for a page, or for a table to map that with. */
+static inline bool space_full(const struct space *s) { return !account_has_kernel(s->account, PAGE_SIZE); }
+int space_create(bool wired, struct account *account, struct space **out);
 /*
  * m has been copied in and its handles resolved; mem is borrowed. The system
  * call checks that prot <= 7 and that the handle's rights cover it, then may
@@ -212,7 +221,7 @@ int64_t space_move(struct space *s, uint64_t old, uint64_t old_len, uint64_t new
 int space_query(struct space *s, uint64_t addr, struct x_mem_region *r);
 /* Copy on write; or, if lend, what is private outside the personality is no copy but
  * s's own: for a child that execs at once. Not of one that borrows itself. */
-int space_clone(struct space *s, bool lend, struct space **out);
+int space_clone(struct space *s, bool lend, struct account *account, struct space **out);
 /* Drop all mappings; breathe: others may have the kernel lock meanwhile. */
 void space_clear(struct space *s, bool breathe);
 void space_undo(struct space *s, uint32_t born);      /* drop those made since a commit */
@@ -235,7 +244,7 @@ int space_identify(struct space *s, uint64_t addr, uint64_t *koid, uint64_t *off
 
 /* ---- shortage (scarce.c) ---- */
 bool memory_denied(void);  /* the current process is a program, and only the reserve is left */
-bool memory_denied_to_new(void); /* no new program any more */
+bool memory_denied_to_new(void); /* no new program any more, and no kernel memory for any */
 /* Have the largest program ended and wait for its memory. 0: try again;
  * -X_ENOMEM: no use, -X_EINTR: killed. May block. */
 int memory_shortage(void);

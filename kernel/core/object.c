@@ -55,14 +55,14 @@ void handle_drop(struct handle h)
 /* Where searches for a free slot usually begin. */
 static const uint32_t part_low[2] = { 0, X_SLOT_NATIVE - X_SLOT_FD_END };
 
-static int part_grow(struct handle_part *p, uint32_t need)
+static int part_grow(struct account *payer, struct handle_part *p, uint32_t need)
 {
 	uint32_t size = p->size ? p->size : 32;
 	struct handle *slots;
 
 	while (size < need)
 		size *= 2;
-	slots = kzalloc(size * sizeof(*slots));
+	slots = kzalloc_for(payer, size * sizeof(*slots));
 	if (!slots)
 		return -X_ENOMEM;
 	if (p->slots)
@@ -74,12 +74,12 @@ static int part_grow(struct handle_part *p, uint32_t need)
 }
 
 /* The slot, there to be filled, or NULL: no memory. */
-static struct handle *slot_make(struct handle_table *t, uint32_t slot)
+static struct handle *slot_make(struct process *process, uint32_t slot)
 {
-	struct handle_part *p = &t->part[slot >= X_SLOT_FD_END];
+	struct handle_part *p = &process->handles.part[slot >= X_SLOT_FD_END];
 	uint32_t i = slot >= X_SLOT_FD_END ? slot - X_SLOT_FD_END : slot;
 
-	return i < p->size || !part_grow(p, i + 1) ? &p->slots[i] : NULL;
+	return i < p->size || !part_grow(process->account, p, i + 1) ? &p->slots[i] : NULL;
 }
 
 static void slot_put(struct process *p, struct handle *at, struct handle h)
@@ -114,7 +114,7 @@ int64_t handle_install(struct process *p, struct handle h, uint32_t min, uint32_
 
 	if (slot >= MIN(end, X_SLOT_MAX))
 		return -X_EMFILE;
-	at = slot_make(t, slot);
+	at = slot_make(p, slot);
 	if (!at)
 		return -X_ENOMEM;
 	slot_put(p, at, h);
@@ -135,7 +135,7 @@ int64_t object_hand_out(struct object *o, uint32_t rights)
 
 int handle_install_at(struct process *p, struct handle h, uint32_t slot)
 {
-	struct handle *at = slot < X_SLOT_MAX ? slot_make(&p->handles, slot) : NULL;
+	struct handle *at = slot < X_SLOT_MAX ? slot_make(p, slot) : NULL;
 	struct handle old;
 
 	if (!at)
@@ -213,7 +213,7 @@ int handle_table_clone_fds(struct process *from, struct process *to)
 
 		if (slot >= X_SLOT_FD_END)
 			break;
-		copy = slot_make(&to->handles, slot);
+		copy = slot_make(to, slot);
 		if (!copy)
 			return -X_ENOMEM;
 		*copy = handle_hold(h->object, h->rights);

@@ -1,184 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ports and object records; commit and receive.
+ * Ports: what lies in them, commit and receive.
  */
 #include "call.h"
 #include "trace.h"
-
-/* ------------------------------------------------------------ object records */
-
-static struct list *record_bucket(struct port *p, uint64_t id)
-{
-	return &p->records[id % CALL_BUCKETS];
-}
-
-struct record *record_find(struct port *p, uint64_t id)
-{
-	list_for_each(r, record_bucket(p, id), struct record, hash_link)
-		if (r->id == id)
-			return r;
-	return NULL;
-}
-
-/* The last handle is gone: tell the server, behind all calls made before. */
-static void record_unhandled(struct object *o)
-{
-	struct record *r = container_of(o, struct record, obj);
-
-	waitset_forget(&r->watchers);
-	if (!r->port || r->closing)
-		return;
-	r->closing = true;
-	flows_closing(r);
-	object_ref(o); /* until acknowledged */
-	if (r->flags & X_MINT_QUIET)
-		port_queue_quietly(r->port, &r->closure);
-	else
-		port_queue(r->port, &r->closure);
-}
-
-static void record_leave_port(struct record *r)
-{
-	struct port *p = r->port;
-
-	if (!p)
-		return;
-	list_remove(&r->hash_link);
-	port_unqueue(p, &r->closure);
-	flows_forget(r);
-	r->port = NULL;
-	object_unref(&p->obj);
-}
-
-/* Its closure, if there is one, will not be acknowledged any more: r may be gone. */
-static void record_forget(struct record *r)
-{
-	record_leave_port(r);
-	if (r->closing)
-		object_unref(&r->obj);
-}
-
-static void record_destroy(struct object *o)
-{
-	struct record *r = container_of(o, struct record, obj);
-
-	record_leave_port(r);
-	if (r->stream)
-		object_unref(&r->stream->obj);
-	flows_destroy(r);
-	kfree(r);
-}
-
-static const struct object_ops record_ops = {
-	.unhandled = record_unhandled, .destroy = record_destroy,
-};
-
-void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse)
-{
-	pulse |= levels & mask & ~r->ready; /* becoming ready is a change, too */
-	r->own_ready = (r->own_ready & ~mask) | (levels & mask);
-	r->ready = r->own_ready | flows_ready(r);
-	for (uint32_t i = 0; i < ARRAY_SIZE(r->pulses); i++)
-		r->pulses[i] += (pulse >> i) & 1;
-	if ((levels & mask) | pulse) {
-		watchers_wake(&r->watchers);
-		binding_post(&r->obj, r->ready);
-	}
-}
-
-int64_t sys_mint(uint32_t port_handle, uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags)
-{
-	int err;
-	struct object *o = handle_get(port_handle, X_TYPE_PORT, X_R_RECEIVE | X_R_CALL, &err);
-	struct port *p;
-	struct record *r;
-	struct handle h;
-	int64_t slot;
-
-	if (!o)
-		return err;
-	p = container_of(o, struct port, obj);
-	err = id == 0 ? -X_EINVAL : record_find(p, id) ? -X_EEXIST : 0;
-	r = err ? NULL : kzalloc(sizeof(*r));
-	if (!r) {
-		object_unref(o);
-		return err ? err : -X_ENOMEM;
-	}
-	object_init(&r->obj, X_TYPE_OBJECT, &record_ops);
-	r->port = p; /* takes over the reference from handle_get */
-	r->id = id;
-	r->mints = 1;
-	r->born = p->epoch;
-	r->flags = flags;
-	r->ready = r->own_ready = ready;
-	r->status_flags = status_flags;
-	r->closure.kind = X_IN_CLOSURE;
-	list_init(&r->closure.link);
-	list_init(&r->watchers);
-	waitq_init(&r->cursor_wait);
-	list_push_back(record_bucket(p, id), &r->hash_link);
-	h = handle_hold(&r->obj, X_R_CALL | X_R_DUP | X_R_TRANSFER | X_R_WAIT);
-	slot = handle_install(current_process(), h, X_SLOT_NATIVE, X_SLOT_MAX);
-	if (slot < 0) {
-		record_leave_port(r); /* the server need not hear of it */
-		handle_drop(h);
-	}
-	object_unref(&r->obj);
-	return slot;
-}
-
-static bool serves(const struct port *p, uint32_t h)
-{
-	struct handle other;
-
-	return !handle_lookup(h, &other) && other.object->type == X_TYPE_OBJECT &&
-	       container_of(other.object, struct record, obj)->port == p;
-}
-
-int64_t sys_object_ctl(uint32_t h, uint32_t op, uint64_t value)
-{
-	int err;
-	struct object *o = handle_get(h, X_TYPE_OBJECT, X_R_CALL, &err);
-	struct record *r;
-	int64_t result = 0;
-
-	if (!o)
-		return err;
-	r = container_of(o, struct record, obj);
-	switch (op) {
-	case X_OBJ_GET_CURSOR:
-		break;
-	case X_OBJ_SET_CURSOR:
-	case X_OBJ_ADD_CURSOR:
-		if (op == X_OBJ_ADD_CURSOR)
-			value += r->cursor;
-		if (!(r->flags & X_MINT_CURSOR))
-			result = -X_ESPIPE;
-		else if ((int64_t)value < 0)
-			result = -X_EINVAL;
-		else
-			r->cursor = value;
-		break;
-	case X_OBJ_GET_FLAGS:
-		result = r->status_flags;
-		break;
-	case X_OBJ_SET_FLAGS:
-		r->status_flags = value;
-		break;
-	case X_OBJ_GET_READY:
-		result = r->ready;
-		break;
-	case X_OBJ_CLOSURE_NEXT:
-		result = o->handles == 1 && !(r->flags & X_MINT_CURSOR) && serves(r->port, (uint32_t)value);
-		break;
-	default:
-		result = -X_EINVAL;
-	}
-	if (op <= X_OBJ_ADD_CURSOR && result == 0)
-		result = r->flags & X_MINT_CURSOR ? (int64_t)r->cursor : -X_ESPIPE;
-	object_unref(o);
-	return result;
-}
 
 /* --------------------------------------------------------------------- ports */
 
@@ -438,6 +263,9 @@ int64_t sys_port_info(uint32_t h, uint64_t user_info)
 				info.oldest_open_ns = c->taken_ns;
 	info.iteration_ns = p->iteration_ns;
 	info.delivered = p->received;
+	info.page_hits = p->page_hits;
+	info.page_requests = p->page_requests;
+	info.dirty_pages = p->dirty_pages;
 	object_unref(o);
 	return copy_to_user(user_info, &info, sizeof(info));
 }
@@ -491,6 +319,8 @@ static int check_out(struct port *p, const struct x_out *o)
 	case X_OUT_START:
 		if (p->started_count >= STARTED_MAX && (current_process()->flags & X_PROC_LINUX))
 			return -X_EAGAIN;
+		if (!account_has_kernel(current_process()->account, sizeof(struct call)))
+			return -X_ENOMEM;
 		for (uint32_t i = 0; i < o->handle_count; i++)
 			if (handle_lookup(o->handles[i], &h))
 				return -X_EBADF;
@@ -567,6 +397,8 @@ static void apply_start(struct port *p, struct x_out *o, struct list *spare)
 		return;
 	}
 	c->origin = p;
+	c->payer = current_process()->account;
+	account_add_kernel(c->payer, sizeof(*c));
 	p->started_count++;
 	object_ref(&p->obj);
 	list_push_back(&p->started, &c->origin_link);
@@ -832,6 +664,7 @@ static void deliver_page(struct page_request *r, struct x_in *in)
 int port_post_page(struct port *p, struct memory *m, struct page_request *r)
 {
 	(void)m;
+	p->page_requests++;
 	list_push_back(&p->pages, &r->item_link);
 	current()->leaving = true; /* until the page has come */
 	if (waitq_first(&p->receivers))

@@ -46,6 +46,7 @@ struct port {
 	struct list paged;        /* memory objects paged by this port */
 	struct list dirty;        /* those with dirty pages: struct memory.dirty_link */
 	uint64_t dirty_pages, dirty_limit;
+	uint64_t page_hits, page_requests; /* x_port_info */
 	struct waitq receivers;
 	uint32_t reader_handles;  /* with X_R_RECEIVE; at 0 it will never be read again */
 	uint64_t reader;          /* koid of the process that received last */
@@ -58,6 +59,7 @@ struct record { /* X_TYPE_OBJECT: the open file description */
 	uint64_t id, cursor, mints;
 	uint64_t born;            /* the port's epoch when it was minted */
 	uint32_t status_flags, ready, flags;
+	uint32_t minted_flags;    /* what status_flags were at first */
 	uint32_t own_ready;       /* as its server says; `ready` is with what its flows say */
 	uint32_t pulses[8];       /* per readiness bit, for edge triggers */
 	struct list hash_link;
@@ -70,6 +72,7 @@ struct record { /* X_TYPE_OBJECT: the open file description */
 	uint32_t stream_flags, stream_refuse;
 	uint64_t stream_next;     /* where the last read ended */
 	struct flow *flow[2];     /* IN, OUT, or NULL */
+	struct record *origin;    /* X_OBJ_REOPEN: of what; held by a handle. In the port's table it is behind that */
 };
 
 struct event {
@@ -124,6 +127,7 @@ struct call {
 	struct record *record;    /* referenced and counted as a handle; may be NULL */
 	struct thread *thread;    /* waiting caller, or NULL */
 	struct port *origin;      /* started call: where the reply goes (referenced) */
+	struct account *payer;    /* started call: charged to this one */
 	/* Not cleared: filled by the caller, and as they are counted. */
 	struct x_msg msg;         /* request, then answer */
 	struct call_window win[X_MAX_WINDOWS];
@@ -150,6 +154,8 @@ int64_t sys_proc_fork(uint64_t user_fork);
 
 struct call *port_find_call(struct port *p, uint64_t id);
 struct record *record_find(struct port *p, uint64_t id);
+/* It leaves its port; its closure, if there is one, will not be acknowledged any more: r may be gone. */
+void record_forget(struct record *r);
 void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse);
 
 /* stream.c */

@@ -17,11 +17,13 @@
 static void process_destroy(struct object *o)
 {
 	struct process *p = container_of(o, struct process, obj);
+	struct account *account = p->account;
 
 	KASSERT(p->thread_count == 0 && p->threads_in_front == 0 && p->calls_in_front == 0);
 	list_remove(&p->all_link);
 	object_unref(&p->space->obj);
 	kfree(p);
+	account_close(account);
 }
 
 /* The last handle to a process that never ran, or has no thread, is its end. */
@@ -39,21 +41,23 @@ static const struct object_ops process_ops = {
 
 int process_create(const char *name, uint32_t flags, uint32_t band, struct process **out)
 {
+	struct account *account;
 	struct process *p;
 	int err;
 
 	if (band > X_BAND_PROGRAM)
 		return -X_EINVAL;
-	if ((flags & X_PROC_LINUX) && memory_denied_to_new())
+	account = (flags & X_PROC_LINUX) && memory_denied_to_new() ? NULL : account_create(flags & X_PROC_LINUX);
+	if (!account)
 		return -X_ENOMEM;
-	p = kzalloc(sizeof(*p));
-	if (!p)
-		return -X_ENOMEM;
-	err = space_create(!(flags & X_PROC_LINUX), &p->space);
+	p = kzalloc_for(account, sizeof(*p));
+	err = p ? space_create(!(flags & X_PROC_LINUX), account, &p->space) : -X_ENOMEM;
 	if (err) {
 		kfree(p);
+		account_close(account);
 		return err;
 	}
+	p->account = account;
 	object_init(&p->obj, X_TYPE_PROCESS, &process_ops);
 	object_ref(&p->obj); /* its own, until process_end() */
 	strlcpy(p->name, name, sizeof(p->name));
@@ -92,10 +96,11 @@ int thread_create_with(struct process *p, const struct x_thread_create *c, const
 		return -X_ESRCH;
 	if (p->thread_count >= THREADS_MAX)
 		return -X_EAGAIN;
-	t = (p->flags & X_PROC_LINUX) && memory_denied_to_new() ? NULL : kzalloc(sizeof(*t));
+	t = kzalloc_for(p->account, sizeof(*t));
 	if (!t)
 		return -X_ENOMEM;
 	t->process = p;
+	t->account = p->account;
 	t->band = p->band;
 	t->id = p->next_thread_id;
 	t->state = THREAD_BLOCKED;
@@ -104,10 +109,11 @@ int thread_create_with(struct process *p, const struct x_thread_create *c, const
 	list_init(&t->run_link);
 	list_init(&t->wait_link);
 	list_init(&t->timer_link);
-	if (arch_thread_init(t, thread_first_run)) {
+	if (!account_has_kernel(t->account, KSTACK_SIZE) || arch_thread_init(t, thread_first_run)) {
 		kfree(t);
 		return -X_ENOMEM;
 	}
+	account_add_kernel(t->account, KSTACK_SIZE);
 	*t->regs = *regs;
 	t->fs_base = c->fs_base;
 	t->upcall_stack = c->upcall_stack;
@@ -170,6 +176,7 @@ static void process_start(struct process *p)
 void thread_free(struct thread *t)
 {
 	arch_thread_destroy(t);
+	account_sub_kernel(t->account, KSTACK_SIZE);
 	kfree(t);
 }
 
@@ -195,13 +202,21 @@ static void end_creations(struct process *p)
 		process_kill(q, X_DEATH_KILLED, -X_EDEAD);
 }
 
+/* Once: what ends it first is the cause. */
+static void death_begins(struct process *p, uint32_t death)
+{
+	if (p->dying)
+		return;
+	p->dying = true;
+	p->death = death;
+	p->death_ns = arch_time_ns();
+}
+
 /* All threads have ended; perhaps each by itself, without anyone's kill. */
 static void process_end(struct process *p)
 {
 	p->state = X_PROC_DEAD;
-	if (!p->dying)
-		p->death = X_DEATH_EXIT;
-	p->dying = true;
+	death_begins(p, X_DEATH_EXIT);
 	device_process_died(p);
 	handle_table_close_all(p);
 	space_clear(p->space, false);
@@ -248,9 +263,7 @@ uint64_t process_patience(const struct process *p)
 
 static void process_halt(struct process *p)
 {
-	if (!p->dying)
-		p->death = X_DEATH_EXIT;
-	p->dying = true;
+	death_begins(p, X_DEATH_EXIT);
 	p->state = X_PROC_HALTED;
 	if (p->creator == 0)
 		restart_first(p);
@@ -299,10 +312,8 @@ void thread_exit_current(void)
 	struct thread *t = current();
 	struct process *p = t->process;
 
-	if ((p->flags & X_PROC_LINUX) && p->thread_count == 1 && !p->replacing && !p->dying) {
-		p->dying = true; /* no new thread from here on */
-		p->death = X_DEATH_EXIT;
-	}
+	if ((p->flags & X_PROC_LINUX) && p->thread_count == 1 && !p->replacing)
+		death_begins(p, X_DEATH_EXIT); /* no new thread from here on */
 	/* A program's memory, which no device of its own writes to: not in one go. */
 	if ((p->flags & X_PROC_LINUX) && !(p->flags & X_PROC_KEPT) && p->thread_count == 1 && p->dying)
 		space_clear(p->space, true);
@@ -346,8 +357,7 @@ void process_kill(struct process *p, uint32_t death, int status)
 	}
 	if (p->dying)
 		return;
-	p->dying = true;
-	p->death = death;
+	death_begins(p, death);
 	p->status = status;
 	if (p->thread_count == 0) {
 		if (!p->replacing)
@@ -393,6 +403,8 @@ int process_exec(struct process *p, struct space *space, const struct x_proc_exe
 
 	if (p->dying || p->replacing || p == current_process())
 		return -X_ESRCH;
+	if (space->account != p->account)
+		return -X_EINVAL;
 	p->replacing = true;
 	threads_kill(p);
 	while (p->thread_count && !err)
@@ -403,7 +415,6 @@ int process_exec(struct process *p, struct space *space, const struct x_proc_exe
 		return -X_ESRCH;
 	}
 	old = p->space;
-	space_limit(space, old->page_limit, old->region_limit);
 	p->space = space;
 	object_ref(&space->obj);
 	space_clear(old, true);
@@ -634,6 +645,7 @@ static void process_fault(struct process *p, struct x_regs *regs, uint32_t vecto
 	p->fault_address = address;
 	p->fault_error = error;
 	p->fault_regs = *regs;
+	memset(p->fault_backtrace, 0, sizeof(p->fault_backtrace)); /* of a death before, in a process that was reset */
 	arch_backtrace(regs, p->fault_backtrace, ARRAY_SIZE(p->fault_backtrace));
 	klog("%s: exception %u at %#lx, address %#lx, error %#lx\n", p->name, vector, regs->rip, address,
 	     error);

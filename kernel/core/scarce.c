@@ -4,7 +4,7 @@
  *
  * The reserve is for servers and for the kernel's own objects; a program that
  * touches a new page while only the reserve is left first has the program with
- * the most pages ended (cause X_DEATH_MEMORY), waits until its memory is back,
+ * the most memory ended (cause X_DEATH_MEMORY), waits until its memory is back,
  * and tries again. So who has taken too much pays, not who asks next. If it is
  * itself the largest, or nothing comes back, it gets -X_ENOMEM. New programs
  * may use half of the reserve: what they touch then makes room. A server that
@@ -34,6 +34,13 @@ bool memory_denied_to_new(void)
 	return frame_free_count() < reserve_pages() / 2;
 }
 
+/* What it is charged, or what it has mapped, if that is more: a part may have been
+ * made by processes that are no more. */
+static uint64_t size_of(const struct process *p)
+{
+	return MAX(p->account->used, p->space->resident_pages * PAGE_SIZE);
+}
+
 /* Among equals the youngest. One that is ending already counts: its memory is
  * what we wait for. */
 static struct process *largest_program(void)
@@ -43,7 +50,7 @@ static struct process *largest_program(void)
 	list_for_each(p, &all_processes, struct process, all_link) {
 		if (!(p->flags & X_PROC_LINUX) || p->state == X_PROC_DEAD)
 			continue;
-		if (!largest || p->space->resident_pages >= largest->space->resident_pages)
+		if (!largest || size_of(p) >= size_of(largest))
 			largest = p;
 	}
 	return largest;
@@ -53,7 +60,7 @@ int memory_shortage(void)
 {
 	struct process *me = current_process();
 
-	if (memory_reclaim(RECLAIM_PAGES) > 0)
+	if (memory_reclaim(RECLAIM_PAGES, NULL) > 0)
 		return 0;
 	for (uint32_t i = 0; i < PAUSES_MAX; i++) {
 		struct process *p = largest_program();
@@ -63,7 +70,7 @@ int memory_shortage(void)
 			return -X_ENOMEM;
 		if (!p->dying) {
 			klog("%s: out of memory: ended, as the largest program (%llu KiB)\n", p->name,
-			     (unsigned long long)p->space->resident_pages * PAGE_SIZE >> 10);
+			     (unsigned long long)size_of(p) >> 10);
 			process_kill(p, X_DEATH_MEMORY, -X_ENOMEM);
 		}
 		err = thread_wait(NULL, arch_time_ns() + PAUSE_NS, 0);

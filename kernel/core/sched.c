@@ -14,7 +14,7 @@
 #define SLICE_LONGEST_NS (32 * SLICE_NS) /* of one that nobody waits for to end */
 
 static struct run_queue queues[MAX_CPUS];
-struct process process_none = { .name = "idle" };
+struct process process_none = { .name = "idle", .account = &kernel_account };
 struct list all_processes = { &all_processes, &all_processes };
 
 static struct run_queue *queue_of(uint32_t cpu)

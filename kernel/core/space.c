@@ -15,7 +15,7 @@
 #define MAP_TOP    (X_PERS_BASE - (1ull << 20)) /* above: the boot page */
 #define GATHER_MAX 128u
 #define ADVICE     (X_MAP_LOCKED | X_MAP_WIPE | X_MAP_NOFORK)
-#define REGIONS_MAX 65536u /* of one space, if nobody says less */
+#define REGIONS_MAX 65536u /* of one space: its list is walked */
 
 /* Frames on their way out: freed after one flush for all. */
 struct gather {
@@ -58,10 +58,9 @@ static void unmap_pages(struct space *s, uint64_t start, uint64_t end)
 		pt_clear(s->page_table, va);
 		g.start = MIN(g.start, va);
 		g.end = va + PAGE_SIZE;
-		if (!(flags & PT_PHYSICAL)) {
-			s->resident_pages--;
+		page_counted(s, flags, -1);
+		if (!(flags & PT_PHYSICAL))
 			g.frames[g.count++] = p;
-		}
 		if (g.count == GATHER_MAX)
 			gather_flush(&g);
 	}
@@ -177,6 +176,11 @@ static void join_range(struct space *s, uint64_t start, uint64_t end)
 	}
 }
 
+static struct region *region_alloc(const struct space *s)
+{
+	return s->region_count < REGIONS_MAX ? kmalloc_for(s->account, sizeof(struct region)) : NULL;
+}
+
 /* Make sure that no region lies across addr. */
 static int split_at(struct space *s, uint64_t addr)
 {
@@ -184,7 +188,7 @@ static int split_at(struct space *s, uint64_t addr)
 
 	if (r == NULL || r->start >= addr)
 		return 0;
-	low = s->region_count < s->region_limit ? kmalloc(sizeof(*low)) : NULL;
+	low = region_alloc(s);
 	if (low == NULL)
 		return -X_ENOMEM;
 	*low = *r;
@@ -378,10 +382,11 @@ static struct region *region_new(const struct space *s, const struct x_mem_map *
 				 uint64_t addr, uint64_t len)
 {
 	uint32_t kept = X_MAP_PRIVATE | X_MAP_WIRED | X_MAP_GROWSDOWN | ADVICE;
-	struct region *r = s->region_count < s->region_limit && !memory_denied() ? kzalloc(sizeof(*r)) : NULL;
+	struct region *r = region_alloc(s);
 
 	if (r == NULL)
 		return NULL;
+	memset(r, 0, sizeof(*r));
 	list_init(&r->link);
 	r->start = addr;
 	r->end = addr + len;
@@ -574,7 +579,7 @@ static int64_t grow_in_place(struct space *s, struct region *r, uint64_t old, ui
 static int64_t relocate(struct space *s, struct region *r, uint64_t to, uint64_t new_len)
 {
 	uint64_t from = r->start, len = region_bytes(r);
-	struct region *moved = s->region_count < s->region_limit ? kmalloc(sizeof(*moved)) : NULL;
+	struct region *moved = region_alloc(s);
 	int error = 0;
 
 	if (moved == NULL)
@@ -720,59 +725,9 @@ int space_query(struct space *s, uint64_t addr, struct x_mem_region *out)
  * two faults each. */
 #define COPIED_AT_ONCE 12u
 
-/* One private page for the child: shared, until one writes. But a frame that is
- * not marked as shared and has several references is pinned: it stays the
- * parent's and the child gets a copy, or else a transfer under way would end in
- * the wrong one. Wired pages are copied too, so that both stay free of faults. */
-static int clone_page(struct space *s, struct space *child, struct region *r, uint64_t va,
-		      paddr_t p, uint32_t flags, uint32_t *at_once)
-{
-	uint32_t kept = PT_ANON | PT_COW;
-	bool likely = (flags & PT_WRITE) && *at_once > 0;
-	int error;
-
-	if (!(flags & PT_COW) && (likely || frame_refs(p) > 1 || (r->flags & X_MAP_WIRED))) {
-		paddr_t copy = frame_alloc(0);
-
-		if (copy == NO_FRAME)
-			return -X_ENOMEM;
-		memcpy(phys_to_virt(copy), phys_to_virt(p), PAGE_SIZE);
-		p = copy;
-		kept = PT_ANON;
-		*at_once -= likely;
-	} else {
-		frame_ref(p);
-	}
-	error = pt_map(child->page_table, va, p, region_pte_flags(r, kept));
-	if (error != 0) {
-		frame_unref(p);
-		return error;
-	}
-	child->resident_pages++;
-	if (kept & ~flags & PT_COW)
-		error = pt_map(s->page_table, va, p, region_pte_flags(r, kept));
-	return error;
-}
-
-/* Pages of memory objects are left for the child's faults to map. */
-static int clone_pages(struct space *s, struct space *child, struct region *r, uint32_t *at_once)
-{
-	uint32_t flags;
-	int error = 0;
-	paddr_t p;
-
-	if (!region_private(r))
-		return 0;
-	for (uint64_t va = r->start;
-	     error == 0 && pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE)
-		if (flags & PT_ANON)
-			error = clone_page(s, child, r, va, p, flags, at_once);
-	return error;
-}
-
 static int clone_region(struct space *s, struct space *child, struct region *r, uint32_t *at_once)
 {
-	struct region *copy = kmalloc(sizeof(*copy));
+	struct region *copy = region_alloc(child);
 	int error = 0;
 
 	if (r->flags & X_MAP_NOFORK) {
@@ -788,19 +743,19 @@ static int clone_region(struct space *s, struct space *child, struct region *r, 
 	list_push_front(&child->regions, &copy->link);
 	region_hold_memory(child, copy);
 	if (!(copy->flags & REGION_LENT) && !(r->flags & X_MAP_WIPE))
-		error = clone_pages(r->flags & REGION_LENT ? s->lender : s, child, r, at_once);
+		error = region_clone_pages(r->flags & REGION_LENT ? s->lender : s, child, r, at_once);
 	if (error == 0 && (r->flags & X_MAP_WIRED))
 		error = region_populate(child, copy, copy->start, copy->end);
 	return error;
 }
 
-int space_clone(struct space *s, bool lend, struct space **out)
+int space_clone(struct space *s, bool lend, struct account *account, struct space **out)
 {
 	/* Not while another thread may be writing: the copy would be of no one moment. */
 	bool still = s->cpus_active == 0 && (s->lender == NULL || s->lender->cpus_active == 0);
 	uint32_t at_once = still && frame_free_count() > frame_total() / 8 ? COPIED_AT_ONCE : 0;
 	struct space *child;
-	int error = space_create(s->wired, &child);
+	int error = space_create(s->wired, account, &child);
 
 	if (error != 0)
 		return error;
@@ -809,7 +764,6 @@ int space_clone(struct space *s, bool lend, struct space **out)
 		object_ref(&s->obj);
 		child->lender = s;
 	}
-	space_limit(child, s->page_limit, s->region_limit);
 	/* From the top: stacks first. */
 	for (struct list *at = s->regions.prev; at != &s->regions && error == 0; at = at->prev)
 		error = clone_region(s, child, entry(at), &at_once);
@@ -829,17 +783,19 @@ int space_clone(struct space *s, bool lend, struct space **out)
  * many pages, and the part of the region that they were in. */
 static void drop_pages(struct space *s, struct region *r, uint32_t most)
 {
-	uint64_t va = r->start;
+	uint64_t va = r->start, charged = 0;
 	uint32_t flags;
 	paddr_t p;
 
 	for (; most > 0 && pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE, most--) {
 		pt_clear(s->page_table, va);
-		if (!(flags & PT_PHYSICAL)) {
-			s->resident_pages--;
-			frame_unref(p);
-		}
+		if (flags & PT_PHYSICAL)
+			continue;
+		s->resident_pages--;
+		charged += flags & PT_ANON ? PAGE_SIZE : 0;
+		frame_unref(p);
 	}
+	account_sub(s->account, charged);
 	if (most > 0) {
 		region_free(s, r);
 	} else {
@@ -887,13 +843,13 @@ static uint64_t random_top(const struct space *s)
 	return MAP_TOP - ((x >> 40) << PAGE_SHIFT);
 }
 
-int space_create(bool wired, struct space **out)
+int space_create(bool wired, struct account *account, struct space **out)
 {
-	struct space *s = kzalloc(sizeof(*s));
+	struct space *s = kzalloc_for(account, sizeof(*s));
 
 	if (s == NULL)
 		return -X_ENOMEM;
-	s->page_table = pt_create();
+	s->page_table = pt_create(account);
 	if (s->page_table == NO_FRAME) {
 		kfree(s);
 		return -X_ENOMEM;
@@ -902,18 +858,9 @@ int space_create(bool wired, struct space **out)
 	list_init(&s->regions);
 	s->wired = wired;
 	s->map_hint = random_top(s);
-	s->page_limit = UINT64_MAX;
-	s->region_limit = REGIONS_MAX;
+	s->account = account;
 	*out = s;
 	return 0;
-}
-
-void space_limit(struct space *s, uint64_t pages, uint32_t regions)
-{
-	if (pages != 0)
-		s->page_limit = pages;
-	if (regions != 0)
-		s->region_limit = regions;
 }
 
 void space_undo(struct space *s, uint32_t born)

@@ -45,6 +45,20 @@ static inline uint32_t region_pte_flags(const struct region *r, uint32_t kept)
 	return flags;
 }
 
+/* An entry with these flags is made (pages 1) or goes (-1). */
+static inline void page_counted(struct space *s, uint32_t flags, int64_t pages)
+{
+	if (flags & PT_PHYSICAL)
+		return;
+	s->resident_pages += (uint64_t)pages;
+	if (!(flags & PT_ANON))
+		return;
+	if (pages > 0)
+		account_add(s->account, PAGE_SIZE);
+	else
+		account_sub(s->account, PAGE_SIZE);
+}
+
 /* space.c: the first region that ends above addr, or NULL */
 struct region *space_find(struct space *s, uint64_t addr);
 
@@ -52,5 +66,8 @@ struct region *space_find(struct space *s, uint64_t addr);
  * would be on a write. Does not block: pages a pager must supply are left out.
  * -X_ENOMEM, or -X_EINVAL beyond the end of the memory object. */
 int region_populate(struct space *s, struct region *r, uint64_t start, uint64_t end);
+/* fault.c: r's private pages for the child, *at_once of them copied now; pages of memory
+ * objects are left for its faults to map. */
+int region_clone_pages(struct space *s, struct space *child, struct region *r, uint32_t *at_once);
 
 #endif

@@ -72,6 +72,8 @@ static int stream_page(struct memory *m, uint64_t index, bool write, paddr_t *fr
 	if (slot == NULL)
 		return memory_page(m, index, frame);
 	*slot |= PAGE_USED;
+	if (m->pager)
+		m->pager->page_hits++;
 	*frame = *slot & ~PAGE_STATE;
 	frame_ref(*frame);
 	return 0;
@@ -127,6 +129,7 @@ static int64_t stream_write(struct memory *m, uint64_t buf, uint64_t len, uint64
 int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, uint64_t from)
 {
 	bool cursor = offset < 0;
+	const struct record *of;
 	struct handle held;
 	struct record *r;
 	struct memory *m;
@@ -135,11 +138,12 @@ int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t 
 	if (handle_lookup(h, &held) || held.object->type != X_TYPE_OBJECT || !(held.rights & X_R_CALL))
 		return -X_EWAIT; /* the call says why */
 	r = container_of(held.object, struct record, obj);
-	m = r->stream;
+	of = r->origin ? r->origin : r;
+	m = of->stream;
 	if (cursor && (!m || (op & X_STREAM_FLOW)))
 		return flow_move(r, op, buf, len, from);
-	if (!m || !r->port || !(r->stream_flags & op) || (cursor && r->cursor_user) ||
-	    ((op & X_STREAM_WRITE) && (r->status_flags & r->stream_refuse)))
+	if (!m || !r->port || !(of->stream_flags & op) || (cursor && r->cursor_user) ||
+	    ((op & X_STREAM_WRITE) && (r->status_flags & of->stream_refuse)))
 		return -X_EWAIT;
 	len = MIN(len, X_STREAM_MAX);
 	object_ref(&r->obj);

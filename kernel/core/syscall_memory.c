@@ -52,7 +52,10 @@ int64_t call_mem_create(const struct args *a)
 		if (!port)
 			return err;
 	}
-	err = memory_create(&c, port ? container_of(port, struct port, obj) : NULL, &m);
+	do
+		err = memory_create(&c, port ? container_of(port, struct port, obj) : NULL, &m);
+	while (err == -X_ENOMEM && memory_denied() && !space_full(current_process()->space) &&
+	       !(err = memory_shortage()));
 	if (port)
 		object_unref(port);
 	return err ? err : object_hand_out(&m->obj, NATIVE_RIGHTS_MEMORY | (port ? X_R_MANAGE : 0));
@@ -244,9 +247,13 @@ int64_t call_mem_move(const struct args *a)
 int64_t call_space_create(const struct args *a)
 {
 	struct space *s;
-	int err = space_create(false, &s);
+	int err;
+	struct object *o = handle_get(a->a, X_TYPE_PROCESS, X_R_MANAGE, &err);
 
-	(void)a;
+	if (!o)
+		return err;
+	err = space_create(false, container_of(o, struct process, obj)->account, &s);
+	object_unref(o);
 	return err ? err : object_hand_out(&s->obj, X_R_MANAGE | X_R_DUP);
 }
 

@@ -171,6 +171,8 @@ int64_t call_proc_info(const struct args *a)
 	i.ran_ns = p->ran_ns;
 	i.switches = p->switches;
 	i.resident_pages = p->space->resident_pages;
+	i.charged = p->account->used;
+	i.charged_kernel = p->account->kernel;
 	i.handles = p->handles.used;
 	i.vector = p->vector;
 	i.fault_rip = p->fault_regs.rip;
@@ -179,6 +181,7 @@ int64_t call_proc_info(const struct args *a)
 	i.fault_regs = p->fault_regs;
 	memcpy(i.backtrace, p->fault_backtrace, sizeof(i.backtrace));
 	i.start_ns = p->start_ns;
+	i.death_ns = p->death_ns;
 	list_for_each(t, &p->threads, struct thread, process_link)
 		i.runnable += t->state == THREAD_READY || t->state == THREAD_RUNNING;
 	list_for_each(r, &p->space->regions, struct region, link)
@@ -188,7 +191,7 @@ int64_t call_proc_info(const struct args *a)
 	return copy_to_user(a->b, &i, sizeof(i));
 }
 
-int64_t call_proc_limits(const struct args *a)
+int64_t call_proc_limit(const struct args *a)
 {
 	int err;
 	struct process *p = process_get(a->a, X_R_MANAGE, &err);
@@ -198,7 +201,7 @@ int64_t call_proc_limits(const struct args *a)
 	if (p == current_process())
 		err = -X_EPERM; /* it is others' to set */
 	else
-		space_limit(p->space, a->b, a->c);
+		p->account->limit = a->b;
 	object_unref(&p->obj);
 	return err;
 }

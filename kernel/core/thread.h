@@ -59,6 +59,7 @@ struct thread {
 	uint64_t user_ns, system_ns, switched_in_ns;
 	uint64_t judged_ns;         /* until when its running is in process->ran_ns */
 	void *kstack;
+	struct account *account;    /* its process's, when that is no more, too */
 };
 
 struct process {
@@ -66,6 +67,7 @@ struct process {
 	char name[16];
 	uint32_t state;             /* enum x_proc_state */
 	uint32_t flags, band;       /* X_PROC_LINUX; X_BAND_* */
+	struct account *account;
 	struct space *space;
 	struct handle_table handles;
 	struct list threads;
@@ -88,7 +90,7 @@ struct process {
 	int status;
 	uint64_t fault_address, fault_error, fault_backtrace[16];
 	struct x_regs fault_regs;
-	uint64_t user_ns, system_ns, start_ns;
+	uint64_t user_ns, system_ns, start_ns, death_ns;
 	uint64_t ran_ns;            /* running time, see x_proc_info */
 	uint64_t commit_ran_ns;     /* that at its last commit */
 	uint64_t switches;          /* of a CPU to it, from another process or from idleness */

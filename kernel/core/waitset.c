@@ -70,7 +70,7 @@ static const struct object_ops waitset_ops = {
 
 int64_t sys_waitset_create(void)
 {
-	struct waitset *s = memory_denied_to_new() ? NULL : kzalloc(sizeof(*s));
+	struct waitset *s = kzalloc(sizeof(*s));
 
 	if (!s)
 		return -X_ENOMEM;
@@ -242,7 +242,7 @@ static int64_t add(struct waitset *s, uint32_t slot, struct object *o, uint64_t 
 		return -X_EPERM; /* a file is always ready */
 	if (leads_to(o, s, 0))
 		return -X_ELOOP;
-	e = s->count < ENTRIES_MAX && !memory_denied_to_new() ? kzalloc(sizeof(*e)) : NULL;
+	e = s->count < ENTRIES_MAX ? kzalloc(sizeof(*e)) : NULL;
 	if (!e)
 		return s->count < ENTRIES_MAX ? -X_ENOMEM : -X_ENOSPC;
 	e->set = s;

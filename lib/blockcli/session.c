@@ -339,23 +339,20 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	struct block_client *c = ctx;
 	int status = reply->msg.status;
 
-	if (c->state == CLIENT_FREE || c->opening != reply->id) { /* closed meanwhile */
-		in_close_handles(reply);
+	if (c->state == CLIENT_FREE || c->opening != reply->id) /* closed meanwhile */
 		return;
-	}
 	unmap_retired(c);
 	if (!status && (reply->handle_count < 2 || reply->handle_count > 3 || !take_info(c, &reply->msg)))
 		status = -X_EPROTO;
 	if (status == -X_EPROTO)
 		server_complain(c->driver);
 	if (status) {
-		in_close_handles(reply);
 		open_failed(c, status < 0 ? status : -X_EPROTO);
 		return;
 	}
-	c->object = reply->handles[0];
-	c->doorbell = reply->handles[1];
-	c->device = reply->handle_count == 3 ? reply->handles[2] : X_NO_HANDLE;
+	c->object = in_take(reply, 0);
+	c->doorbell = in_take(reply, 1);
+	c->device = in_take(reply, 2);
 	status = server_bind(c->object, on_object, c);
 	if (!status && !same_disk(c, &reply->msg))
 		status = -X_ENXIO;

@@ -116,6 +116,17 @@ uint64_t attr_time(const struct fsys *fs, uint64_t time_ns);
 void attr_dev_decode(uint32_t encoded, uint32_t *major, uint32_t *minor);
 int attr_dev_encode(uint32_t major, uint32_t minor, uint32_t *encoded);
 
+/* ---- named.c ---- */
+
+/* IP (not a directory) has a name in the directory DIR_INO. */
+void named_note(struct fsys_node *ip, uint32_t dir_ino);
+/* IP loses that name, which DIR_INO had; its link count is told already. */
+void named_lost(struct fsys_node *ip, uint32_t dir_ino, struct fsys_name name);
+/* INO never had one; or it is a directory that goes, in which nothing was. */
+void named_forget(uint32_t ino);
+/* The last name of an inode without links, and its directory; -X_ENOENT. */
+int named_last(uint32_t ino, uint32_t *dir_ino, struct fsys_name *name);
+
 /* ---- path.c ---- */
 
 /* `.` and `..`, which are no entries to be made or removed. */

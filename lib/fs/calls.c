@@ -172,13 +172,44 @@ static int64_t do_readlink(struct request *r)
 
 static int64_t do_path(struct request *r)
 {
-	int64_t length = fsys_path_of(volume, r->in.msg.a[0], path, sizeof(path));
+	int64_t length = r->in.msg.a[3] ? fsys_name_of(volume, r->in.msg.a[0], path, sizeof(path)) :
+			 fsys_path_of(volume, r->in.msg.a[0], path, sizeof(path));
 
 	if (length < 0)
 		return length;
 	if (length > r->in.win[1].len)
 		return -X_ERANGE;
 	return window_write(r->in.id, 1, 0, path, length);
+}
+
+/* What is not in memory to be looked up waits for it. */
+static int64_t do_mapped(struct request *r)
+{
+	static REGION_SCRATCH struct fs_mapped mapped[FS_MAPPED_MAX];
+	static REGION_SCRATCH uint64_t koids[FS_MAPPED_MAX];
+	int64_t bytes = read_window(r, 0, koids, sizeof(koids)), count = bytes / (int64_t)sizeof(koids[0]), i;
+
+	if (bytes < 0)
+		return bytes;
+	memset(mapped, 0, sizeof(mapped));
+	for (i = 0; i < count; i++) {
+		struct fs_mapped *m = &mapped[i];
+		const struct content *c = koids[i] ? content_by_koid(koids[i]) : NULL;
+		int length = c ? fsys_name_of(volume, c->ino, path, sizeof(path)) : 0;
+
+		if (length == -X_EWAIT || length == -X_EAGAIN)
+			return length;
+		if (!c)
+			continue;
+		m->ino = c->ino;
+		m->dev = (uint32_t)mount_id;
+		if (length > 0 && length < (int)sizeof(m->path))
+			memcpy(m->path, path, (size_t)length);
+	}
+	bytes = count * (int64_t)sizeof(mapped[0]);
+	if (bytes > r->in.win[1].len)
+		return -X_ERANGE;
+	return window_write(r->in.id, 1, 0, mapped, (uint64_t)bytes) == bytes ? 0 : -X_EFAULT;
 }
 
 /* ---- opening ------------------------------------------------------------------------ */
@@ -458,6 +489,7 @@ static const request_fn handlers[] = {
 	[FS_RENAME - FS_MOUNT] = do_rename,
 	[FS_SETATTR - FS_MOUNT] = do_setattr,
 	[FS_PATH - FS_MOUNT] = do_path,
+	[FS_MAPPED - FS_MOUNT] = do_mapped,
 	[FS_XATTR - FS_MOUNT] = do_xattr,
 };
 

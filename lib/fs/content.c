@@ -49,6 +49,15 @@ struct content *content_at(uint32_t index)
 	return index < contents_max && contents[index].ino && !contents[index].dead ? &contents[index] : NULL;
 }
 
+uint32_t content_count(void)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < contents_max; i++)
+		count += content_at(i) != NULL;
+	return count;
+}
+
 uint64_t content_id(const struct content *c)
 {
 	return (uint64_t)c->generation << 32 | (c - contents + 1);
@@ -62,6 +71,21 @@ struct content *content_by_id(uint64_t id)
 	    contents[slot].generation != id >> 32)
 		return NULL;
 	return &contents[slot];
+}
+
+struct content *content_by_koid(uint64_t koid)
+{
+	for (struct content *c = contents; c < contents + contents_max; c++) {
+		struct x_handle_info info;
+
+		if (!c->ino || c->dead)
+			continue;
+		if (!c->koid && x_handle_info(c->memory, &info) == 0)
+			c->koid = info.koid;
+		if (c->koid == koid)
+			return c;
+	}
+	return NULL;
 }
 
 /* Who but us has it: mappings and open files. */

@@ -19,6 +19,7 @@ struct content {
 	uint32_t ino;                   /* 0: free */
 	uint32_t generation;            /* how often the slot was used */
 	x_handle_t memory;
+	uint64_t koid;                  /* of it, once content_by_koid() was asked; else 0 */
 	uint64_t bytes;                 /* the file's size */
 	uint32_t version;               /* advanced when something is cut off */
 	uint32_t busy;                  /* what the store has under way or not yet stable */
@@ -41,11 +42,15 @@ struct content {
 enum { CONTENTS_MAX = 2048 };
 #define CONTENT_PAGE ((uint64_t)X_PAGE_SIZE)
 
+/* How many there are. */
+uint32_t content_count(void);
 /* That of an inode, of a place in the table, of a pager's object; NULL: there is none. */
 struct content *content_find(uint32_t ino);
 struct content *content_at(uint32_t index);     /* of CONTENTS_MAX; NULL: free */
 uint64_t content_id(const struct content *c);
 struct content *content_by_id(uint64_t id);
+/* That whose memory object it is. */
+struct content *content_by_koid(uint64_t koid);
 /* That of a regular file, made if need be. -X_EWAIT, -X_ENFILE, -X_ENOMEM; -X_EAGAIN: something is
  * cut off at the end of this iteration. */
 int content_get(uint32_t ino, struct content **out);

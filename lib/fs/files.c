@@ -117,7 +117,7 @@ int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct f
 		return status;
 	}
 	keep_opener(file, who);
-	status = x_mint(server_port, object_id(file), X_MINT_CURSOR | X_MINT_QUIET,
+	status = x_mint(server_port, object_id(file), X_MINT_CURSOR | X_MINT_QUIET | X_MINT_REOPEN,
 			X_READY_IN | X_READY_OUT, open_flags & ~not_kept);
 	if (status < 0) {
 		let_go(file);
@@ -478,11 +478,12 @@ static int64_t do_setattr(struct request *r, struct open_file *file,
 	const uint64_t *a = r->in.msg.a;
 	struct fsys_setattr set = {
 		.mask = a[0] & ~(uint64_t)ATTR_SIZE,
-		.mode = (uint32_t)a[1], .uid = a[1] >> 32, .gid = a[2],
 		.atime_ns = a[4], .mtime_ns = a[5],
 	};
 	int64_t status;
 
+	if (a[0] & (ATTR_MODE | ATTR_UID | ATTR_GID)) /* that vfs must know, and asks for by FS_SETATTR */
+		return -X_EPERM;
 	if (a[0] & ATTR_SIZE) {
 		if (!file->writable)
 			return -X_EINVAL;
@@ -491,10 +492,7 @@ static int64_t do_setattr(struct request *r, struct open_file *file,
 			return status;
 	}
 	content_note_times(file->ino);  /* or they would come later */
-	status = set.mask ? fsys_setattr(volume, who, file->ino, &set) : 0;
-	if (!status && set.mask & FSYS_SET_MODE)
-		content_mode(file->ino, set.mode);
-	return status;
+	return set.mask ? fsys_setattr(volume, who, file->ino, &set) : 0;
 }
 
 static int64_t do_size(struct request *r, struct open_file *file,

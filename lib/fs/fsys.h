@@ -97,6 +97,7 @@ struct fsys_node {
 	/* Hints, right or wrong. */
 	uint32_t goal_zone;             /* try this one next */
 	uint32_t free_slot_bytes;       /* no free directory slot before this */
+	uint32_t named_in;              /* not of directories: one that has a name of it, or 0 (named.c) */
 };
 
 /* ---- walking ----------------------------------------------------------- */
@@ -139,6 +140,9 @@ int fsys_walk(struct fsys *fs, const struct fsys_caller *who,
 
 /* The path of a directory from the root. Gives its length; -X_ERANGE. */
 int fsys_path_of(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity);
+/* The same of anything that is held: by one of its names, or (the last is gone) the last one and
+ * " (deleted)". -X_ENOENT: it is not known. */
+int fsys_name_of(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity);
 
 /* ---- holding ----------------------------------------------------------- */
 

@@ -86,6 +86,18 @@ void mount_statfs(struct file_statfs *out)
 	out->fsid = mount_id;
 }
 
+static void fill_cache_counts(uint64_t *words)
+{
+	struct x_port_info port = { 0 };
+
+	x_port_info(server_port, &port);
+	words[0] = port.page_hits;
+	words[1] = port.page_requests;
+	words[2] = port.dirty_pages;
+	words[3] = content_count();
+	store_cache_counts(&words[4], &words[5]);
+}
+
 static int64_t write_statfs(struct request *r)
 {
 	struct file_statfs statfs;
@@ -210,6 +222,7 @@ int64_t mount_request(struct request *r)
 	case FS_REMOUNT:
 		return do_remount(r);
 	case FS_STATFS:
+		fill_cache_counts(r->reply.a);
 		return write_statfs(r);
 	case FS_RELEASE:
 		return release(a[0], a[1]);

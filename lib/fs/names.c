@@ -92,6 +92,8 @@ static int make_named(struct fsys *fs, const struct fsys_caller *who,
 	status = make_inode(fs, who, dir, mode, ip);
 	if (!status)
 		status = dir_add(fs, dir, name, (*ip)->ino, who->time_ns);
+	if (!status)
+		named_note(*ip, dir->ino);
 	return status;
 }
 
@@ -105,7 +107,7 @@ static int make(struct fsys *fs, const struct fsys_caller *who,
 }
 
 /* The name is there: says what follows from that. */
-static int found_existing(struct fsys *fs, uint32_t ino,
+static int found_existing(struct fsys *fs, uint32_t dir_ino, uint32_t ino,
 			  struct fsys_name name)
 {
 	struct fsys_node *ip;
@@ -113,6 +115,7 @@ static int found_existing(struct fsys *fs, uint32_t ino,
 
 	if (status)
 		return status;
+	named_note(ip, dir_ino);
 	if (ip->mounted_on)
 		return -X_ECROSS;
 	if (FSYS_ISLNK(ip->mode))
@@ -137,7 +140,7 @@ static int create(struct fsys *fs, const struct fsys_caller *who,
 		return -X_EISDIR;
 	status = dir_lookup(fs, dir, name, ino, &slot_bytes);
 	if (!status)
-		return exclusive ? -X_EEXIST : found_existing(fs, *ino, name);
+		return exclusive ? -X_EEXIST : found_existing(fs, dir_ino, *ino, name);
 	if (status != -X_ENOENT)
 		return status;
 	status = fsys_limits(fs)->read_only ? -X_EROFS : access_may_create(dir, who);
@@ -175,6 +178,7 @@ static int make_unnamed(struct fsys *fs, const struct fsys_caller *who, uint32_t
 	ip->link_count = 0;
 	ip->linkable = linkable;
 	ip->holds = 1;
+	named_forget(ip->ino);
 	*ino = ip->ino;
 	return 0;
 }
@@ -308,6 +312,8 @@ static int link_name(struct fsys *fs, const struct fsys_caller *who,
 		return status;
 	ip->link_count++;
 	ip->ctime_ns = who->time_ns;
+	if (!ip->named_in)
+		named_note(ip, dir_ino);
 	return 0;
 }
 
@@ -361,6 +367,7 @@ static int unlink_name(struct fsys *fs, const struct fsys_caller *who,
 	if (ip->link_count)
 		ip->link_count--;
 	ip->ctime_ns = who->time_ns;
+	named_lost(ip, dir_ino, name);
 	return 0;
 }
 
@@ -394,6 +401,8 @@ static int remove_dir(struct fsys *fs, const struct fsys_caller *who,
 		return status;
 	ip->link_count = 0;
 	ip->ctime_ns = who->time_ns;
+	named_forget(ip->ino);
+	named_lost(ip, dir_ino, name);
 	if (dir->link_count > 2)
 		dir->link_count--;
 	return 0;

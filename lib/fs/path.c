@@ -97,6 +97,7 @@ REGION_UNLOGGED static int step(struct fsys *fs, struct fsys_walk *walk,
 	status = inode_get(fs, walk->ino, &ip);
 	if (status)
 		return status;
+	named_note(ip, walk->parent_ino);
 	if (ip->mounted_on && !name_is_dot(name))
 		return -X_ECROSS;
 	if (FSYS_ISLNK(ip->mode) &&
@@ -174,11 +175,28 @@ REGION_UNLOGGED int fsys_walk(struct fsys *fs, const struct fsys_caller *who,
 
 /* ---- the way back up ------------------------------------------------------ */
 
-/* No more steps than there are directories, or it is a circle. */
-static int build_path(struct fsys *fs, uint32_t ino, char *out,
-		      uint32_t capacity)
+/* A path is written from its end. */
+struct path_end { char *out; uint32_t at; };
+
+static int put_before(struct path_end *path, const char *text, uint32_t bytes)
 {
-	uint32_t at = capacity;
+	if (bytes > path->at)
+		return -X_ERANGE;
+	path->at -= bytes;
+	memcpy(path->out + path->at, text, bytes);
+	return 0;
+}
+
+static int put_component(struct path_end *path, const char *text, uint32_t bytes)
+{
+	int status = put_before(path, text, bytes);
+
+	return status ? status : put_before(path, "/", 1);
+}
+
+/* No more steps than there are directories, or it is a circle. */
+static int put_directories(struct fsys *fs, uint32_t ino, struct path_end *path)
+{
 	uint32_t steps;
 
 	for (steps = 0; ino != FSYS_ROOT_INO; steps++) {
@@ -201,23 +219,67 @@ static int build_path(struct fsys *fs, uint32_t ino, char *out,
 			status = dir_name_of(fs, dir, ino, name, &name_bytes);
 		if (status == -X_ENOENT)
 			return fsys_damaged(fs, "a directory's parent has it not");
+		if (!status)
+			status = put_component(path, name, name_bytes);
 		if (status)
 			return status;
-		if (name_bytes + 1 > at)
-			return -X_ERANGE;
-		at -= name_bytes;
-		memcpy(out + at, name, name_bytes);
-		out[--at] = '/';
 		ino = parent_ino;
 	}
-	if (at == capacity && at > 0)
-		out[--at] = '/';
-	memmove(out, out + at, capacity - at);
-	return capacity - at;
+	return 0;
+}
+
+/* What is no directory, or has no name any more: *INO becomes the directory it is or was in. */
+static int put_name(struct fsys *fs, uint32_t *ino, struct path_end *path)
+{
+	char text[FSYS_NAME_MAX];
+	struct fsys_name name = { .text = text };
+	struct fsys_node *ip, *dir;
+	uint32_t dir_ino = 0;
+	int status = inode_get(fs, *ino, &ip);
+
+	if (status || (FSYS_ISDIR(ip->mode) && ip->link_count))
+		return status;
+	dir_ino = ip->named_in;
+	if (!ip->link_count) {
+		status = named_last(*ino, &dir_ino, &name);
+		if (!status)
+			status = put_before(path, " (deleted)", 10);
+	} else if (!dir_ino) {
+		return -X_ENOENT;
+	} else {
+		status = inode_get_dir(fs, dir_ino, &dir);
+		if (!status)
+			status = dir_name_of(fs, dir, *ino, text, &name.bytes);
+	}
+	if (!status)
+		status = put_component(path, name.text, name.bytes);
+	*ino = dir_ino;
+	return status;
+}
+
+static int build_path(struct fsys *fs, uint32_t ino, bool any, char *out, uint32_t capacity)
+{
+	struct path_end path = { out, capacity };
+	int status = any ? put_name(fs, &ino, &path) : 0;
+
+	if (!status)
+		status = put_directories(fs, ino, &path);
+	if (!status && path.at == capacity)
+		status = put_before(&path, "/", 1);
+	if (status)
+		return status;
+	memmove(out, out + path.at, capacity - path.at);
+	return capacity - path.at;
 }
 
 int fsys_path_of(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity)
 {
 	op_begin(fs);
-	return op_end(fs, build_path(fs, ino, out, capacity));
+	return op_end(fs, build_path(fs, ino, false, out, capacity));
+}
+
+int fsys_name_of(struct fsys *fs, uint32_t ino, char *out, uint32_t capacity)
+{
+	op_begin(fs);
+	return op_end(fs, build_path(fs, ino, true, out, capacity));
 }

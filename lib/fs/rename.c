@@ -135,9 +135,12 @@ static int remove_target(struct fsys *fs, const struct side *to,
 	if (!is_dir) {
 		if (victim->link_count)
 			victim->link_count--;
+		named_lost(victim, to->dir->ino, to->name);
 		return 0;
 	}
 	victim->link_count = 0;
+	named_forget(victim->ino);
+	named_lost(victim, to->dir->ino, to->name);
 	if (to->dir->link_count)
 		to->dir->link_count--;
 	return 0;
@@ -186,6 +189,7 @@ static int exchange(struct fsys *fs, const struct fsys_caller *who, struct side 
 	}
 	for (i = 0; i < 2 && !status; i++) {
 		sides[i]->ip->ctime_ns = who->time_ns;
+		named_note(sides[i]->ip, sides[!i]->dir->ino);
 		status = move_dot_dot(fs, sides[i], sides[!i]);
 	}
 	return status;
@@ -228,8 +232,10 @@ static int rename_within(struct fsys *fs, const struct fsys_caller *who,
 		status = dir_remove(fs, from->dir, from->slot_bytes, now);
 	if (!status)
 		status = move_dot_dot(fs, from, to);
-	if (!status)
+	if (!status) {
 		from->ip->ctime_ns = now;
+		named_note(from->ip, to->dir->ino);
+	}
 	return status;
 }
 

@@ -32,6 +32,8 @@ int store_fetch(struct content *c, uint64_t offset, uint64_t bytes);
 /* Pages of [offset, offset + bytes) have their room from now on, and read as they did. -X_EWAIT,
  * -X_ENOSPC; -X_EOPNOTSUPP: behind the end of the file there can't be any. */
 int store_reserve(struct content *c, uint64_t offset, uint64_t bytes);
+/* Of metadata, ever: how often it was in memory, how often it was read. */
+void store_cache_counts(uint64_t *hits, uint64_t *misses);
 /* A content that nobody uses is to be dropped, but has dirty pages. True: they are
  * kept elsewhere now. */
 bool store_evict(struct content *c);

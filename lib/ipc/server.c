@@ -15,14 +15,12 @@ REGION_SCRATCH uint64_t server_delay_ns;
 
 REGION_UNLOGGED uint32_t server_commit(struct x_in *in, uint32_t in_max, uint64_t deadline_ns)
 {
-	struct x_commit c = {
-		.out = (uintptr_t)outbox, .out_count = outbox_count,
-		.in = (uintptr_t)in, .in_max = in_max, .deadline_ns = deadline_ns,
-	};
+	struct x_commit c = { .out = (uintptr_t)outbox, .in = (uintptr_t)in, .in_max = in_max, .deadline_ns = deadline_ns };
 	int64_t n;
 
 	if (outbox_garbage)
 		outbox_spoil();
+	c.out_count = outbox_count;
 	warm_before_commit();
 	n = x_commit_receive(server_port, &c);
 	if (n == -X_EPROTO && c.out_error_at < outbox_count)

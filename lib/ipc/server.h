@@ -103,12 +103,21 @@ void out_signal(x_handle_t event, uint64_t bits);
  * ahead of this in the outbox have been made. */
 void out_signal_past(x_handle_t event, uint64_t bits, const uint32_t *word, uint32_t old, uint32_t now);
 void out_close(x_handle_t h);
-/* Those that came with a call, or a reply, and that nobody wants; who takes one away leaves X_NO_HANDLE. */
+/* The i-th handle that came with a call, or a reply: the caller's from now on. X_NO_HANDLE: there
+ * is none. The items of a batch lie in memory that can be written to. */
+static inline x_handle_t in_take(const struct x_in *in, uint32_t i)
+{
+	x_handle_t h = i < in->handle_count && i < X_MAX_HANDLES ? in->handles[i] : X_NO_HANDLE;
+
+	if (h != X_NO_HANDLE)
+		((struct x_in *)(uintptr_t)in)->handles[i] = X_NO_HANDLE;
+	return h;
+}
+/* Those that nobody took. */
 static inline void in_close_handles(const struct x_in *in)
 {
 	for (uint32_t i = 0; i < in->handle_count; i++)
-		if (in->handles[i] != X_NO_HANDLE)
-			out_close(in->handles[i]);
+		out_close(in_take(in, i));
 }
 void out_ready(uint64_t object, uint32_t mask, uint32_t levels, uint32_t pulse);
 /* A flow's state from the commit on (X_OUT_FLOW): mode X_FLOW_LAST, X_FLOW_STOP or 0; tell us when
@@ -128,7 +137,7 @@ void *out_keep(const void *data, size_t bytes);
 /* Started calls: done(ctx, reply) runs when the answer (X_IN_REPLY: msg,
  * handles) has come. Exactly once (NULL: nobody cares). The returned entry is to be filled: msg,
  * win, handles, flags; it is zeroed but for target. *cookie (may be NULL) names
- * it for out_cancel. */
+ * it for out_cancel. Of the handles that came those are kept that done() has taken with in_take(). */
 typedef void (*reply_fn)(void *ctx, const struct x_in *reply);
 struct x_out *out_start(x_handle_t target, reply_fn done, void *ctx, uint64_t *cookie);
 void out_cancel(uint64_t cookie);

@@ -60,6 +60,15 @@ static int32_t spoiled_status(int32_t status)
 	}
 }
 
+/* A handle that was to be sent is not: nor does it stay, as it would if nobody had meddled. */
+static void withhold(struct x_out *o)
+{
+	x_handle_t h = o->handles[--o->handle_count];
+
+	if (outbox_count < X_MAX_OUT)
+		out_close(h);
+}
+
 /* Handles stay, or are not sent: which they are is the kernel's to check. */
 static void spoil_one(struct x_out *o)
 {
@@ -70,7 +79,7 @@ static void spoil_one(struct x_out *o)
 	else if (which < 11)
 		o->msg.a[which - 4] = spoiled_word(o->msg.a[which - 4]);
 	else if (o->handle_count)
-		o->handle_count--;
+		withhold(o);
 	else
 		o->msg.status = spoiled_status(o->msg.status);
 	if (o->flags & X_ANSWER_CURSOR && draw() % 4 == 0)

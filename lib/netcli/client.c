@@ -92,6 +92,8 @@ int net_send(struct net_client *c, const struct net_piece *pieces, uint32_t coun
 	c->slots[c->tx_next % NET_SLOTS].meta = *meta;
 	c->slots[c->tx_next % NET_SLOTS].cookie = cookie;
 	c->tx_packets++;
+	for (uint32_t i = 0; i < count; i++)
+		c->tx_bytes += pieces[i].length;
 	c->tx_next += count;
 	if (c->state == CLIENT_UP && ncli_send_push(c, c->tx_next - count))
 		ncli_session_broken(c, "it does not give slots of TX back");

@@ -65,6 +65,7 @@ struct net_client {
 	uint8_t *retired;        /* the one before, to be unmapped in a later iteration */
 	struct ring rx_post, rx_done, tx, tx_done;
 	struct server_timer retry;
+	struct server_timer lazy;  /* to see that packets were sent */
 	struct net_counters past; /* sums of sessions that are over */
 	uint32_t announcements;  /* of the status page, as last seen */
 	/* configuration */
@@ -84,7 +85,7 @@ struct net_client {
 	/* sending: slots [tx_first, tx_next) are in use, indices run freely */
 	struct tx_slot slots[NET_SLOTS];
 	uint32_t tx_first, tx_next;
-	uint32_t tx_packets;     /* not done */
+	uint32_t tx_packets, tx_bytes; /* not done */
 };
 
 static inline const volatile struct net_status *ncli_status(const struct net_client *c)

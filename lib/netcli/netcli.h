@@ -80,8 +80,10 @@ struct net_client_ops {
 	 * -X_EOPNOTSUPP. */
 	void (*up)(void *ctx, const struct net_info *info);
 	/* A packet has arrived, in 1..NET_PIECES_MAX pieces, whose buffers are the
-	 * caller's again. Each piece is the part of its buffer that holds data. */
-	void (*received)(void *ctx, const struct net_piece *pieces, uint32_t count, const struct net_meta *meta);
+	 * caller's again. Each piece is the part of its buffer that holds data. True, of
+	 * one piece: its buffer is done with, and posted again as it was (which costs less
+	 * than net_post(), and takes effect with the commit, as that does). */
+	bool (*received)(void *ctx, const struct net_piece *pieces, uint32_t count, const struct net_meta *meta);
 	/* A packet's pieces are the caller's again. status: 0; -X_EINVAL the driver
 	 * finds it wrong, -X_EIO, -X_EOPNOTSUPP: not sent. Any order. */
 	void (*sent)(void *ctx, void *cookie, int status);

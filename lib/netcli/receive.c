@@ -66,7 +66,7 @@ static void deliver(struct net_client *c)
 	for (uint32_t i = 0; i < count; i++)
 		slot_free(c, c->chain[i]);
 	c->chain_count = c->chain_bytes = 0;
-	c->ops->received(c->ctx, c->pieces, count, &meta);
+	c->ops->received(c->ctx, c->pieces, count, &meta); /* more than one piece */
 }
 
 /* What is wrong with the entry, or NULL. */
@@ -87,6 +87,32 @@ static const char *wrong(const struct net_client *c, const struct net_rx_done *e
 	return NULL;
 }
 
+static struct net_meta meta_of(const struct net_rx_done *e)
+{
+	return (struct net_meta){
+		.flags = e->flags & ~NET_MORE, .csum_start = e->csum_start, .csum_offset = e->csum_offset,
+		.gso_type = e->gso_type, .gso_size = e->gso_size, .hdr_len = e->hdr_len,
+	};
+}
+
+/* In one buffer, as most are: nothing of it need be kept. The slot stays the buffer's until it is known whether
+ * it is posted again. */
+static const char *take_whole(struct net_client *c, const struct net_rx_done *e)
+{
+	struct net_piece piece = c->rx[e->id].buffer;
+	struct net_meta meta = meta_of(e);
+
+	if (!ncli_meta_check_received(&meta, e->length_bytes, c->info.features))
+		return "impossible metadata";
+	piece.offset += e->offset_bytes;
+	piece.length = e->length_bytes;
+	if (!c->ops->received(c->ctx, &piece, 1, &meta))
+		slot_free(c, e->id);
+	else if (c->state == CLIENT_UP && ncli_receive_push(c, e->id))
+		return "it does not give slots of RX_POST back";
+	return NULL;
+}
+
 static const char *take(struct net_client *c, const struct net_rx_done *e)
 {
 	const char *why = wrong(c, e);
@@ -98,11 +124,10 @@ static const char *take(struct net_client *c, const struct net_rx_done *e)
 		give_back(c, e->id);
 		return NULL;
 	}
+	if (!c->chain_count && !(e->flags & NET_MORE))
+		return take_whole(c, e);
 	if (!c->chain_count)
-		c->chain_meta = (struct net_meta){
-			.flags = e->flags & ~NET_MORE, .csum_start = e->csum_start, .csum_offset = e->csum_offset,
-			.gso_type = e->gso_type, .gso_size = e->gso_size, .hdr_len = e->hdr_len,
-		};
+		c->chain_meta = meta_of(e);
 	*piece = c->rx[e->id].buffer;
 	piece->offset += e->offset_bytes;
 	piece->length = e->length_bytes;

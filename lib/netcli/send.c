@@ -63,6 +63,7 @@ static void finish(struct net_client *c, uint32_t index, int status)
 
 	s->done = true;
 	c->tx_packets--;
+	c->tx_bytes -= packet_bytes(c, index);
 	while (c->tx_first != c->tx_next && slot(c, c->tx_first)->done)
 		c->tx_first += slot(c, c->tx_first)->pieces;
 	c->ops->sent(c->ctx, s->cookie, status);
@@ -142,10 +143,18 @@ uint32_t ncli_send_reap(struct net_client *c, uint32_t budget)
 	return taken;
 }
 
-/* Completions are not urgent: be woken when most of what is out is done. */
+/* Completions are not urgent: be woken when most of what is out is done. Of little they are
+ * seen when we run next, for something else or by the timer. */
 bool ncli_send_arm(struct net_client *c)
 {
-	if (!c->tx_packets)
+	if (!c->tx_packets) {
+		timer_clear(&c->lazy);
 		return false;
+	}
+	if (c->tx_packets <= NET_LITTLE_PACKETS && c->tx_bytes <= NET_LITTLE_BYTES) {
+		if (!c->lazy.deadline_ns)
+			timer_set(&c->lazy, server_now_ns + NET_LITTLE_NS);
+		return ring_arm_consumer_after(&c->tx_done, c->tx_packets);
+	}
 	return ring_arm_consumer_after(&c->tx_done, c->tx_packets - 1 - c->tx_packets / 4);
 }

@@ -20,8 +20,11 @@ static void retry(void *ctx)
 	ncli_session_open(ctx);
 }
 
+static void look(void *ctx) { (void)ctx; } /* at the end of the batch */
+
 void ncli_session_init(struct net_client *c)
 {
+	c->lazy.fn = look;
 	c->object = c->doorbell = c->event = X_NO_HANDLE;
 	c->retry.fn = retry;
 	c->retry.ctx = c;
@@ -137,7 +140,6 @@ static void on_configured(void *ctx, const struct x_in *reply)
 {
 	struct net_client *c = ctx;
 
-	in_close_handles(reply);
 	c->asking = false;
 	if (c->asked_generation == c->generation) {
 		c->active_version = c->asked_version; /* asked again only for another wish */
@@ -350,12 +352,11 @@ static void on_opened(void *ctx, const struct x_in *reply)
 	if (status == -X_EPROTO)
 		server_complain(c->driver);
 	if (status) {
-		in_close_handles(reply);
 		open_failed(c, status < 0 ? status : -X_EPROTO);
 		return;
 	}
-	c->object = reply->handles[0];
-	c->doorbell = reply->handles[1];
+	c->object = in_take(reply, 0);
+	c->doorbell = in_take(reply, 1);
 	status = server_bind(c->object, on_object, c);
 	if (status)
 		open_failed(c, status);

@@ -32,6 +32,7 @@ static struct {
 	x_handle_t again;       /* event: come back without waiting */
 	uint64_t poll_ns, hold_ns;
 	struct server_timer hold;
+	struct server_timer lazy; /* to see that packets were sent */
 	uint64_t held_ns;       /* end of the last iteration with work */
 	uint64_t bytes_seen, packets_seen; /* then */
 	uint64_t sent_seen;     /* tx_packets at the last tick */
@@ -185,7 +186,7 @@ static uint64_t clock_ns(void)
 	return (uint64_t)x_clock(X_CLOCK_MONOTONIC);
 }
 
-static void held_long_enough(void *ctx)
+static void look(void *ctx) /* at the rings, at the end of the batch */
 {
 	(void)ctx;
 }
@@ -239,6 +240,10 @@ static void on_batch_end(void)
 			break;
 		rounds++;
 	}
+	if (!ndrv_send_held())
+		timer_clear(&loop.lazy);
+	else if (!loop.lazy.deadline_ns)
+		timer_set(&loop.lazy, server_now_ns + NET_LITTLE_NS);
 	if (!loop.tick.deadline_ns && ndrv_session.open)
 		timer_set(&loop.tick, server_now_ns + TICK_NS);
 }
@@ -284,7 +289,7 @@ void netdrv_run(const struct netdrv_ops *ops)
 	ndrv.ops = ops;
 	read_options();
 	loop.tick.fn = tick;
-	loop.hold.fn = held_long_enough;
+	loop.hold.fn = loop.lazy.fn = look;
 	again = x_event_create();
 	if (again < 0)
 		server_die("no event: %d", (int)again);

@@ -93,7 +93,8 @@ struct netdrv_ops {
 	void (*kick)(void);     /* show the device what it was given */
 	/* Take what the device has finished: netdrv_received(), netdrv_sent(). */
 	void (*poll)(void);
-	/* Ask for an interrupt when there is something; true: there is already. */
+	/* Ask for an interrupt when there is something; true: there is already. For packets
+	 * sent none need be asked for while netdrv_sends_little(). */
 	bool (*arm)(void);
 	/* Begin to apply a configuration; netdrv_configured() when it is, now or
 	 * later; one at a time. */
@@ -117,6 +118,7 @@ int netdrv_received(const struct netdrv_piece *pieces, uint32_t count, const str
 int netdrv_discarded(const struct netdrv_piece *pieces, uint32_t count);
 /* status: 0, -X_EIO. -X_EPROTO: the device does not have such a packet. */
 int netdrv_sent(uint32_t id, int status);
+bool netdrv_sends_little(void); /* the device has so few packets to send that nobody waits for them */
 void netdrv_configured(int status);
 void netdrv_link(bool up, uint32_t speed_mbit);
 void netdrv_announce(void);

@@ -19,20 +19,25 @@ static struct {
 	uint32_t first_bytes;         /* of its first piece */
 	bool held[NET_SLOTS];         /* by id: the device has it */
 	uint32_t bytes[NET_SLOTS];
-	uint32_t held_count;
+	uint32_t held_count, held_bytes;
 } tx;
 
 void ndrv_send_begin(void)
 {
 	for (uint32_t i = 0; i < NET_SLOTS; i++)
 		tx.held[i] = false;
-	tx.held_count = tx.pieces = 0;
+	tx.held_count = tx.held_bytes = tx.pieces = 0;
 	tx.whole = tx.stuck = false;
 }
 
 uint32_t ndrv_send_held(void)
 {
 	return tx.held_count;
+}
+
+bool netdrv_sends_little(void)
+{
+	return !tx.stuck && tx.held_count <= NET_LITTLE_PACKETS && tx.held_bytes <= NET_LITTLE_BYTES;
 }
 
 bool ndrv_send_stuck(void)
@@ -55,6 +60,7 @@ int netdrv_sent(uint32_t id, int status)
 		return -X_EPROTO;
 	tx.held[id] = false;
 	tx.held_count--;
+	tx.held_bytes -= tx.bytes[id];
 	if (status) {
 		ndrv.counters.tx_errors++;
 	} else {
@@ -173,6 +179,7 @@ static bool give(void)
 	tx.held[tx.packet.id] = true;
 	tx.bytes[tx.packet.id] = tx.packet.bytes;
 	tx.held_count++;
+	tx.held_bytes += tx.packet.bytes;
 	return true;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Core files: what a process that ends by a signal like SIGSEGV leaves of itself for a debugger, if
- * RLIMIT_CORE lets it: an ELF file `core` in its working directory (core(5), elf(5)), with the
+ * RLIMIT_CORE lets it: an ELF file, by the name that core_pattern gives it (core(5), elf(5)), with the
  * registers of the thread that ended it and all memory that is its own. Pages that were
  * never touched are holes.
  */
+#include "lib/c/stdio.h"
+#include "lib/elf/elf.h"
 #include "personality/linux/pers.h"
 
 #define CORE_SIGNALS (signal_bit(SIGQUIT) | signal_bit(SIGILL) | signal_bit(SIGTRAP) | signal_bit(SIGABRT) | \
@@ -13,20 +15,6 @@
 #define RLIMIT_CORE 4u
 #define S_IFMT  0170000u
 #define S_IFREG 0100000u
-
-struct elf_header {
-	uint8_t ident[16];
-	uint16_t type, machine;
-	uint32_t version;
-	uint64_t entry, phoff, shoff;
-	uint32_t flags;
-	uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-struct elf_segment {
-	uint32_t type, flags;
-	uint64_t offset, vaddr, paddr, filesz, memsz, align;
-};
-enum { ET_CORE = 4, EM_X86_64 = 62, PT_LOAD = 1, PT_NOTE = 4, PF_X = 1, PF_W = 2, PF_R = 4 };
 
 struct note_header { uint32_t name_bytes, bytes, type; char name[8]; };
 enum { NT_PRSTATUS = 1, NT_FPREGSET = 2, NT_PRPSINFO = 3, NT_AUXV = 6, NT_SIGINFO = 0x53494749 };
@@ -55,7 +43,6 @@ struct notes {
 	struct note_header fpu_header; uint8_t fpu[FXSAVE_BYTES];
 } __attribute__((packed, aligned(4)));
 
-_Static_assert(sizeof(struct elf_header) == 64 && sizeof(struct elf_segment) == 56, "elf(5)");
 _Static_assert(sizeof(struct prstatus) == 336 && sizeof(struct prpsinfo) == 136, "core notes");
 
 static struct note_header note(uint32_t type, uint32_t bytes)
@@ -112,7 +99,7 @@ static uint64_t dumped_bytes(const struct x_mem_region *r)
 }
 
 /* Of all that is mapped of the program's; returns how many. */
-static uint32_t segments_find(struct elf_segment *segments, uint32_t max, uint64_t offset, uint64_t limit)
+static uint32_t segments_find(struct elf_phdr *segments, uint32_t max, uint64_t offset, uint64_t limit)
 {
 	struct x_mem_region r;
 	uint32_t count = 0;
@@ -122,7 +109,7 @@ static uint32_t segments_find(struct elf_segment *segments, uint32_t max, uint64
 			break;
 		if (r.start >= X_PERS_BASE && r.start < X_PERS_END)
 			continue;
-		segments[count] = (struct elf_segment){
+		segments[count] = (struct elf_phdr){
 			.type = PT_LOAD, .align = X_PAGE_SIZE, .offset = offset, .vaddr = r.start, .memsz = r.end - r.start,
 			.flags = (r.prot & X_PROT_READ ? PF_R : 0u) | (r.prot & X_PROT_WRITE ? PF_W : 0u) |
 				 (r.prot & X_PROT_EXEC ? PF_X : 0u),
@@ -142,7 +129,7 @@ static void put(uint64_t fd, const void *what, uint64_t bytes, uint64_t offset, 
 	file_transfer(fd, FILE_WRITE, (uint64_t)what, bytes < room ? bytes : room, (int64_t)offset, 0);
 }
 
-static void put_segment(uint64_t fd, const struct elf_segment *s)
+static void put_segment(uint64_t fd, const struct elf_phdr *s)
 {
 	uint64_t at = s->vaddr, end = s->vaddr + s->filesz;
 
@@ -167,15 +154,89 @@ static void put_segment(uint64_t fd, const struct elf_segment *s)
 	}
 }
 
+/* /proc/sys/kernel/core_pattern, without the end of its line; "core" if it can't be read. */
+static void pattern_read(char *pattern, uint64_t size)
+{
+	static const char path[] = "/proc/sys/kernel/core_pattern";
+	struct x_call c;
+	int64_t fd, n = 0;
+
+	call_init(&c, VFS_OPEN);
+	call_window(&c, path, sizeof(path) - 1, X_WIN_READ);
+	call_receive_fds(&c, true);
+	c.recv_end = X_SLOT_FD_END;
+	fd = call_new_fd(&c, call_plain(X_SLOT_VFS, &c));
+	if (fd >= 0) {
+		n = file_transfer((uint64_t)fd, FILE_READ, (uint64_t)pattern, size - 1, 0, 0);
+		x_handle_close((x_handle_t)fd);
+	}
+	if (n <= 0)
+		n = (int64_t)strlcpy(pattern, "core", size);
+	if (pattern[n - 1] == '\n')
+		n--;
+	pattern[n] = '\0';
+}
+
+/* What % and a letter of core(5) stand for. */
+static void pattern_field(char letter, const struct pers_thread *t, int signo, char *out, size_t size)
+{
+	struct linux_timespec now = to_timespec((uint64_t)x_clock(X_CLOCK_REALTIME));
+	unsigned long long number = 0;
+
+	out[0] = '\0';
+	switch (letter) {
+	case '%': strlcpy(out, "%", size); return;
+	case 'e': case 'f': strlcpy(out, letter == 'e' ? t->name : start_info()->comm, size); break;
+	case 'E': strlcpy(out, start_info()->exe, size); break;
+	case 'p': case 'P': number = ids()->pid; break;
+	case 'i': case 'I': number = t->tid; break;
+	case 'u': number = ids()->uid; break;
+	case 'g': number = ids()->gid; break;
+	case 's': number = (uint32_t)signo; break;
+	case 't': number = (unsigned long long)now.sec; break;
+	default: return;
+	}
+	for (char *c = out; *c; c++)
+		*c = *c == '/' ? '!' : *c;
+	if (!out[0])
+		snprintf(out, size, "%llu", number);
+}
+
+/* The name that the pattern asks for; false: none, or a program to be run, which is not done. */
+static bool core_name(const struct pers_thread *t, int signo, char *name, size_t size)
+{
+	char pattern[128], field[256];
+	size_t at = 0;
+
+	pattern_read(pattern, sizeof(pattern));
+	for (const char *p = pattern; *p; p++) {
+		if (*p != '%') {
+			field[0] = *p;
+			field[1] = '\0';
+		} else if (!*++p) {
+			break;
+		} else {
+			pattern_field(*p, t, signo, field, sizeof(field));
+		}
+		at += strlcpy(name + at, field, size - at);
+		if (at >= size)
+			return false;
+	}
+	return at && pattern[0] != '|';
+}
+
 /* A new or old file of the process's own, and a file. */
-static int64_t core_open(void)
+static int64_t core_open(const struct pers_thread *t, int signo)
 {
 	struct file_attr attr;
 	struct x_call c;
+	char name[256];
 	int64_t fd;
 
+	if (!core_name(t, signo, name, sizeof(name)))
+		return -X_ENOENT;
 	call_init(&c, VFS_OPEN);
-	call_window(&c, "core", 4, X_WIN_READ);
+	call_window(&c, name, strlen(name), X_WIN_READ);
 	c.msg.a[0] = F_O_WRONLY | F_O_CREAT | F_O_NOFOLLOW | F_O_NONBLOCK;
 	c.msg.a[1] = 0600;
 	call_receive_fds(&c, true);
@@ -202,9 +263,9 @@ bool core_dump(struct pers_thread *t, const struct linux_siginfo *info)
 {
 	struct elf_header header = {
 		.ident = { 0x7f, 'E', 'L', 'F', 2, 1, 1 }, .type = ET_CORE, .machine = EM_X86_64, .version = 1,
-		.phoff = sizeof(header), .ehsize = sizeof(header), .phentsize = sizeof(struct elf_segment),
+		.phoff = sizeof(header), .ehsize = sizeof(header), .phentsize = sizeof(struct elf_phdr),
 	};
-	struct elf_segment *segments;
+	struct elf_phdr *segments;
 	struct notes notes;
 	uint64_t limit, at, end;
 	uint32_t count;
@@ -215,13 +276,13 @@ bool core_dump(struct pers_thread *t, const struct linux_siginfo *info)
 		return false;
 	limit = core_limit();
 	segments = limit >= X_PAGE_SIZE ? thread_scratch(t) : NULL;
-	fd = segments ? core_open() : -X_EIO;
+	fd = segments ? core_open(t, info->signo) : -X_EIO;
 	if (fd < 0)
 		return false;
 	count = 1 + segments_find(segments + 1, PERS_SCRATCH_BUFFER / sizeof(*segments) - 1, 0, 0);
 	at = sizeof(header) + count * sizeof(*segments); /* where the notes are */
 	end = (at + sizeof(notes) + X_PAGE_SIZE - 1) & ~(uint64_t)(X_PAGE_SIZE - 1);
-	segments[0] = (struct elf_segment){ .type = PT_NOTE, .offset = at, .filesz = sizeof(notes), .align = 4 };
+	segments[0] = (struct elf_phdr){ .type = PT_NOTE, .offset = at, .filesz = sizeof(notes), .align = 4 };
 	count = 1 + segments_find(segments + 1, count - 1, end, limit);
 	header.phnum = (uint16_t)count;
 	notes_fill(t, info, &notes);

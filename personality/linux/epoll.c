@@ -232,7 +232,7 @@ int64_t linux_timerfd_gettime(struct sys *s)
 }
 
 #define TFD_TIMER_ABSTIME 1u
-#define TFD_TIMER_CANCEL_ON_SET 2u /* the clock is never set */
+#define TFD_TIMER_CANCEL_ON_SET 2u
 
 int64_t linux_timerfd_settime(struct sys *s)
 {
@@ -249,7 +249,7 @@ int64_t linux_timerfd_settime(struct sys *s)
 	call_init(&c, 0);
 	c.msg.a[0] = first;
 	c.msg.a[1] = interval;
-	c.msg.a[2] = (uint32_t)s->a[1] & TFD_TIMER_ABSTIME;
+	c.msg.a[2] = (uint32_t)s->a[1];
 	error = timerfd_call(s->a[0], FILE_TIMER_SET, &c);
 	return error || !s->a[3] ? error : put_itimerspec(s->a[3], &c);
 }

@@ -151,6 +151,17 @@ static int64_t may_lock(uint64_t more)
 	return c.msg.a[0] != UINT64_MAX && locked_bytes(0, X_USER_MAX) + more > c.msg.a[0] ? -X_ENOMEM : 0;
 }
 
+/* RLIMIT_AS: 0, or -X_ENOMEM. What is replaced by the new mapping is counted with it. */
+static int64_t may_map(uint64_t bytes)
+{
+	uint64_t limit = ids()->rlimit_as;
+	struct x_proc_info info;
+
+	if (limit == UINT64_MAX || x_proc_info(X_SELF, &info) < 0)
+		return 0;
+	return bytes > limit || info.mapped_pages * X_PAGE_SIZE > limit - bytes ? -X_ENOMEM : 0;
+}
+
 int64_t linux_mmap(struct sys *s)
 {
 	uint32_t flags = (uint32_t)s->a[3], type = flags & MAP_TYPE;
@@ -171,6 +182,8 @@ int64_t linux_mmap(struct sys *s)
 	if (s->a[1] > X_USER_MAX)
 		return -X_ENOMEM;
 	error = place_mapping(&m, flags);
+	if (!error)
+		error = may_map(m.len);
 	if (error)
 		return error;
 	if (flags & MAP_GROWSDOWN)
@@ -250,6 +263,8 @@ int64_t linux_mremap(struct sys *s)
 	if ((flags & MREMAP_FIXED) && (check_range(s->a[4], &new_len) ||
 				       (s->a[4] < s->a[0] + old_len && s->a[0] < s->a[4] + new_len)))
 		return -X_EINVAL;
+	if (new_len > old_len && may_map(new_len - old_len))
+		return -X_ENOMEM;
 	if (flags & MREMAP_DONTUNMAP)
 		return !(flags & MREMAP_MAYMOVE) || old_len != new_len ? -X_EINVAL :
 		       move_and_keep(s->a[0], old_len, flags & MREMAP_FIXED ? s->a[4] : 0);
@@ -385,7 +400,7 @@ int64_t linux_brk(struct sys *s)
 			.flags = X_MAP_FIXED | X_MAP_NOREPLACE | X_MAP_PRIVATE,
 		};
 
-		ok = x_mem_map(&m) >= 0;
+		ok = !may_map(m.len) && x_mem_map(&m) >= 0;
 	} else if (new_top < top) {
 		ok = x_mem_unmap(X_SELF, new_top, top - new_top) >= 0;
 	}

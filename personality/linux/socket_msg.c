@@ -101,6 +101,13 @@ static int64_t find_buffers(struct sys *s, uint64_t fd, const struct linux_msghd
 
 /* ---- sending ---- */
 
+/* What a flow can have, if there is one: all that is to be sent. */
+static bool flow_sends(const struct buffers *b, const struct linux_msghdr *m, uint32_t flags)
+{
+	return b->count == 1 && b->v[0].len == b->total && !m->name && !m->control_length &&
+	       !(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
 static int64_t send_buffers(uint64_t fd, const struct buffers *b, const struct linux_msghdr *m, uint32_t flags)
 {
 	struct socket_address a;
@@ -108,6 +115,7 @@ static int64_t send_buffers(uint64_t fd, const struct buffers *b, const struct l
 	int64_t error;
 
 	call_init(&c, SOCK_SEND);
+	c.msg.status = flow_sends(b, m, flags) ? FILE_STREAMS : 0;
 	c.msg.a[0] = flags;
 	for (uint32_t i = 0; i < b->count; i++)
 		call_window(&c, b->v[i].base, b->v[i].len, X_WIN_READ);
@@ -144,7 +152,7 @@ static int64_t send_long(uint64_t fd, struct buffers *b, const struct linux_msgh
 /* Without a call, if the socket has a flow: bytes, or -X_EWAIT. */
 static int64_t send_by_flow(uint64_t fd, const struct buffers *b, const struct linux_msghdr *m, uint32_t flags)
 {
-	if (b->count != 1 || m->name || m->control_length || flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT))
+	if (!flow_sends(b, m, flags))
 		return -X_EWAIT;
 	return x_stream_flow((x_handle_t)fd, X_STREAM_WRITE | (flags & MSG_DONTWAIT ? X_STREAM_NOWAIT : 0),
 			     (void *)b->v[0].base, b->v[0].len, NULL);
@@ -155,16 +163,18 @@ static int64_t send_all(uint64_t fd, struct buffers *b, const struct linux_msghd
 {
 	int64_t done = 0, n;
 
-	while ((n = send_by_flow(fd, b, m, flags)) >= 0) {
-		done += n;
-		if ((uint64_t)n >= b->total)
-			return done;
-		b->v[0] = (struct linux_iovec){ b->v[0].base + (uint64_t)n, b->v[0].len - (uint64_t)n };
-		b->total -= (uint64_t)n;
-	}
-	if (n != -X_EWAIT)
-		return done ? done : n == -X_EINTR ? -RESTART_SYS : linux_error(n);
-	n = b->count == 1 && b->total > X_WINDOW_MAX ? send_long(fd, b, m, flags) : send_buffers(fd, b, m, flags);
+	do {
+		while ((n = send_by_flow(fd, b, m, flags)) >= 0) {
+			done += n;
+			if ((uint64_t)n >= b->total)
+				return done;
+			b->v[0] = (struct linux_iovec){ b->v[0].base + (uint64_t)n, b->v[0].len - (uint64_t)n };
+			b->total -= (uint64_t)n;
+		}
+		if (n != -X_EWAIT)
+			return done ? done : n == -X_EINTR ? -RESTART_SYS : linux_error(n);
+		n = b->count == 1 && b->total > X_WINDOW_MAX ? send_long(fd, b, m, flags) : send_buffers(fd, b, m, flags);
+	} while (n == -X_EWAIT); /* it can go without a call by now */
 	return n < 0 && done ? done : n + done;
 }
 
@@ -241,6 +251,7 @@ static int64_t receive_call(uint64_t fd, const struct buffers *b, const struct l
 	int64_t n;
 
 	call_init(c, SOCK_RECV);
+	c->msg.status = flags & ~FLOW_FLAGS ? 0 : FILE_STREAMS;
 	c->msg.a[0] = flags;
 	for (uint32_t i = 0; i < b->count; i++)
 		call_window(c, b->v[i].base, b->v[i].len, X_WIN_WRITE);

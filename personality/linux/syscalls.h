@@ -170,7 +170,7 @@ L(setrlimit, 160, DONE)
 L(chroot, 161, DONE)
 L(sync, 162, DONE)
 L(acct, 163, PARTLY) /* ENOSYS for uid 0, EPERM for others */
-L(settimeofday, 164, PARTLY) /* as clock_settime; no time zone */
+L(settimeofday, 164, PARTLY) /* no time zone; waits for futexes until a time of day do not notice */
 L(mount, 165, DONE)
 L(umount2, 166, DONE)
 L(swapon, 167, PARTLY) /* EINVAL: there is no swap */
@@ -233,7 +233,7 @@ L(timer_settime, 223, DONE)
 L(timer_gettime, 224, DONE)
 L(timer_getoverrun, 225, DONE)
 L(timer_delete, 226, DONE)
-L(clock_settime, 227, PARTLY) /* who sleeps until a time of day does not notice */
+L(clock_settime, 227, PARTLY) /* waits for futexes until a time of day do not notice */
 L(clock_gettime, 228, DONE)
 L(clock_getres, 229, DONE)
 L(clock_nanosleep, 230, DONE)

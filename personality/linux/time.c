@@ -286,6 +286,20 @@ int64_t linux_nanosleep(struct sys *s)
 	return error ? error : sleep_until(s->thread, deadline_after(now_ns(), ns), s->a[1]);
 }
 
+/* Who sets the clock wakes nobody: it is looked at every second. */
+static int64_t sleep_until_realtime(uint64_t realtime_ns)
+{
+	uint64_t deadline, look;
+	int64_t error;
+
+	do {
+		deadline = deadline_from_realtime(realtime_ns);
+		look = deadline_after(now_ns(), 1000000000);
+		error = x_wait(NULL, 0, deadline < look ? deadline : look, NULL);
+	} while (!error && deadline > look);
+	return error;
+}
+
 int64_t linux_clock_nanosleep(struct sys *s)
 {
 	int clock = native_clock((int32_t)s->a[0]);
@@ -301,9 +315,7 @@ int64_t linux_clock_nanosleep(struct sys *s)
 		return error;
 	if (!((uint32_t)s->a[1] & TIMER_ABSTIME))
 		return sleep_until(s->thread, deadline_after(now_ns(), ns), s->a[3]);
-	if (clock == X_CLOCK_REALTIME)
-		ns = deadline_from_realtime(ns);
-	error = x_wait(NULL, 0, ns, NULL);
+	error = clock == X_CLOCK_REALTIME ? sleep_until_realtime(ns) : x_wait(NULL, 0, ns, NULL);
 	return error == -X_EINTR ? -RESTART_NOHAND : linux_error(error);
 }
 

@@ -186,7 +186,7 @@ int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg)
 	if (w->flags & L_MSG_PEEK)
 		return n;
 	received_drop_datagram(s);
-	s->calls_received += s->kind == SOCKET_UDP;
+	s->calls_received += s->kind == SOCKET_UDP && flow_could(w) && !s->flow_stopping;
 	return n;
 }
 
@@ -321,7 +321,9 @@ static int64_t disconnect(struct sock *s)
 		udp_disconnect(s->pcb.udp);
 	else if (s->kind == SOCKET_RAW)
 		raw_disconnect(s->pcb.raw);
-	s->connected = false;
+	if (s->kind == SOCKET_UDP && s->local_chosen)
+		ip_addr_copy(s->pcb.udp->local_ip, s->local_before);
+	s->connected = s->local_chosen = false;
 	return 0;
 }
 
@@ -369,8 +371,11 @@ int64_t datagram_connect(struct sock *s, const struct address *a)
 
 		err = udp_connect(s->pcb.udp, &ip, port);
 		local = ip_netif_get_local_ip(ip_route(&s->pcb.udp->local_ip, &ip), &ip);
-		if (err == ERR_OK && local && ip_addr_isany(&s->pcb.udp->local_ip))
+		if (err == ERR_OK && local && ip_addr_isany(&s->pcb.udp->local_ip)) {
+			s->local_chosen = true;
+			ip_addr_copy(s->local_before, s->pcb.udp->local_ip);
 			ip_addr_copy(s->pcb.udp->local_ip, *local);
+		}
 	} else {
 		err = raw_connect(s->pcb.raw, &ip);
 	}

@@ -80,7 +80,7 @@ static uint32_t header_bytes(const uint8_t *b, uint32_t length)
 	return bytes < length ? bytes : length;
 }
 
-/* The part of a buffer that holds data, as a pbuf; the buffer is given up. */
+/* The part of a buffer that holds data, as a pbuf, which holds the buffer if it refers to it. */
 static struct pbuf *take_piece(const struct net_piece *piece, bool first)
 {
 	struct chunk *c = piece->cookie;
@@ -94,7 +94,6 @@ static struct pbuf *take_piece(const struct net_piece *piece, bool first)
 	p = head ? copy_of(at, head) : NULL;
 	if (head < piece->length && (p || !head))
 		rest = chunk_pbuf(c, at + head, piece->length - head);
-	chunk_drop(c);
 	if ((head && !p) || (head < piece->length && !rest)) {
 		if (p)
 			pbuf_free(p);
@@ -151,7 +150,18 @@ void ether_deliver_joined(struct interface *i, const uint8_t *head, uint32_t hea
 	deliver(i, p, true);
 }
 
-static void received(void *ctx, const struct net_piece *pieces, uint32_t count, const struct net_meta *meta)
+/* Nobody has kept anything of it: it can be received into again. If this iteration is done over it still holds
+ * what arrived, for it is not the driver's before the commit. */
+static bool buffer_is_free(struct interface *i, struct chunk *c)
+{
+	if (c->refs == 1 && c->size == i->post_bytes && i->posted <= i->post_target)
+		return true;
+	i->posted--;
+	chunk_drop(c);
+	return false;
+}
+
+static bool received(void *ctx, const struct net_piece *pieces, uint32_t count, const struct net_meta *meta)
 {
 	struct interface *i = ctx;
 	struct pbuf *p = NULL;
@@ -160,16 +170,18 @@ static void received(void *ctx, const struct net_piece *pieces, uint32_t count, 
 
 	if (count == 1 && !(i->info.features & NET_F_RX_GSO) && i->up &&
 	    join_frame(i, pieces->cookie, pool.virt + pieces->offset, pieces->length, verified)) {
-		i->posted--;
 		i->rx_packets++;
 		i->rx_bytes += pieces->length;
-		return;
+		return buffer_is_free(i, pieces->cookie);
 	}
 
 	for (uint32_t k = 0; k < count; k++) {
 		struct pbuf *part = take_piece(&pieces[k], k == 0);
 
-		i->posted--;
+		if (count > 1) {
+			i->posted--;
+			chunk_drop(pieces[k].cookie);
+		}
 		bytes += pieces[k].length;
 		if (!part || (p && p->tot_len + part->tot_len > 0xffff))
 			lost = true;
@@ -182,11 +194,12 @@ static void received(void *ctx, const struct net_piece *pieces, uint32_t count, 
 		i->rx_dropped++;
 		if (p)
 			pbuf_free(p);
-		return;
+	} else {
+		i->rx_packets++;
+		i->rx_bytes += bytes;
+		deliver(i, p, verified);
 	}
-	i->rx_packets++;
-	i->rx_bytes += bytes;
-	deliver(i, p, verified);
+	return count == 1 && buffer_is_free(i, pieces->cookie);
 }
 
 static void sent(void *ctx, void *cookie, int status)

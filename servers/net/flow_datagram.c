@@ -4,8 +4,9 @@
  * with one extent for each datagram and its sender's address beside it. Of the queue
  * `received`, all before flow_next are published and not known to be taken.
  *
- *   none --some received by call--> RUNNING --control messages wanted,
- *                                       |     a call that a flow can't do--> none, for good
+ *   none --some received by call--> RUNNING --control messages wanted, a call that a flow
+ *     ^                                                            can't do--> STOPPING
+ *     +--------the kernel says that it has stopped; next time it takes twice as many calls--+
  *
  * What arrives is packed into a chunk of the pool, one behind the other: `packing` is
  * the one that still has room, and is let go when nothing waits in the queue. Where
@@ -66,17 +67,8 @@ struct pbuf *datagram_pack(struct sock *s, struct pbuf *p)
 
 static bool begin(struct sock *s)
 {
-	if (s->flow_in || s->flow_refused || s->control_wanted || s->shut_read || s->calls_received < RECEIVES_FIRST ||
-	    !pool.virt)
-		return false;
-	if (x_flow_set(server_port, s->id, X_FLOW_IN | X_FLOW_DATAGRAM, pool.memory, F_O_NONBLOCK)) {
-		s->flow_refused = true;
-		return false;
-	}
-	s->flow_in = true;
-	s->flow_mode = X_FLOW_STOP; /* until something is said of it */
-	s->flow_next = s->received;
-	return true;
+	return !s->flow_in && !s->control_wanted && !s->shut_read && s->calls_received >= RECEIVES_FIRST << s->flow_stops &&
+	       pool.virt && flow_open(s, X_FLOW_IN | X_FLOW_DATAGRAM);
 }
 
 static bool lies_in_pool(const struct pbuf *p)

@@ -11,7 +11,8 @@
  * in the queue, and their chunks; then the window opens. What lies outside of the
  * pool is given out by calls, as all is of a connection without a flow: the flow is
  * then `last`, and the program calls when it has taken the rest. So it does at the
- * stream's end. A call that a flow can't do (MSG_TRUNC) stops it for good.
+ * stream's end. A call that a flow can't do (MSG_TRUNC) stops it; it begins anew after as
+ * much as at first, and twice as much each time.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "servers/net/net.h"
@@ -74,6 +75,32 @@ void flow_sync(struct sock *s)
 	}
 }
 
+static void count_stop(struct sock *s)
+{
+	s->flow_stops += s->flow_stops < 16;
+	s->flow_stop_bytes = s->got_bytes;
+	s->calls_received = 0;
+}
+
+/* One that it had before goes on with its counts. */
+bool flow_open(struct sock *s, uint32_t which)
+{
+	struct x_flow_state state;
+	int64_t status = x_flow_set(server_port, s->id, which, pool.memory, F_O_NONBLOCK);
+
+	if ((status && status != -X_EEXIST) || x_flow_state(server_port, s->id, which & X_FLOW_OUT, &state) || !state.stopped) {
+		count_stop(s);
+		return false;
+	}
+	s->flow_in = true;
+	s->flow_mode = X_FLOW_STOP; /* until something is said of it */
+	s->flow_next = s->received;
+	s->flow_offset = s->received ? s->received->offset : 0;
+	s->flow_appended = s->flow_taken = state.extents;
+	s->flow_moved = state.bytes;
+	return true;
+}
+
 /* What is told is as it was when the batch was received: settling asks anew. */
 void flow_told(uint64_t object)
 {
@@ -87,10 +114,16 @@ void flow_stop(struct sock *s)
 {
 	if (s->flow_stopping)
 		return;
-	s->flow_stopping = s->flow_refused = true;
+	count_stop(s);
+	s->flow_stopping = true;
 	s->flow_stopped_in = server_epoch();
 	out_flow(s->id, X_FLOW_IN, X_FLOW_STOP, 1, 0);
 	sock_mark(s, 0);
+}
+
+bool flow_could(const struct waiter *w)
+{
+	return !(w->flags & ~(L_MSG_DONTWAIT | L_MSG_WAITALL | L_MSG_NOSIGNAL));
 }
 
 /* What is in the flow goes before what a call can have: -X_EWAIT, it is to be asked again; or
@@ -103,7 +136,7 @@ int64_t flow_goes_first(struct sock *s, const struct waiter *w)
 	if (!s->flow_in || s->flow_appended == s->flow_taken || (w->flags & L_MSG_PEEK) ||
 	    (s->kind == SOCKET_TCP && (!s->flow_published || !w->total)))
 		return 0;
-	if (!w->done && !(w->flags & ~(L_MSG_DONTWAIT | L_MSG_WAITALL | L_MSG_NOSIGNAL)))
+	if (!w->done && flow_could(w))
 		return -X_EWAIT;
 	flow_stop(s);
 	return SOCK_WAIT;
@@ -116,17 +149,8 @@ bool flow_hides_received(const struct sock *s)
 
 static bool begin(struct sock *s)
 {
-	if (s->flow_refused || s->got_bytes < FLOW_BEGINS || !s->connected || s->orphan || s->listener || s->peer_fin)
-		return false;
-	if (x_flow_set(server_port, s->id, X_FLOW_IN, pool.memory, F_O_NONBLOCK)) {
-		s->flow_refused = true;
-		return false;
-	}
-	s->flow_in = true;
-	s->flow_mode = X_FLOW_STOP; /* until something is said of it */
-	s->flow_next = s->received;
-	s->flow_offset = s->received ? s->received->offset : 0;
-	return true;
+	return s->got_bytes - s->flow_stop_bytes >= (uint64_t)FLOW_BEGINS << s->flow_stops && s->connected && !s->orphan &&
+	       !s->listener && !s->peer_fin && flow_open(s, X_FLOW_IN);
 }
 
 /* What is next to be published, as far as it lies in one piece in the pool. */

@@ -168,6 +168,7 @@ static void begin(struct interface *i, struct chunk *c, const uint8_t *b, uint32
 	f->interface = i;
 	f->head_bytes = head;
 	f->chunk = c;
+	chunk_hold(c);
 	f->data = b + head;
 	f->bytes = f->first_bytes = payload;
 	f->next_seq = get32(b + HEADERS + 4) + payload;
@@ -177,8 +178,8 @@ static void begin(struct interface *i, struct chunk *c, const uint8_t *b, uint32
 		deliver(f);
 }
 
-/* A frame in the chunk c, whose reference is taken if the answer is true: it is
- * held for now, or delivered. False: it is to go its own way. */
+/* A frame in the chunk c, which is referred to only if it must be. True: it is held for
+ * now, or delivered. False: it is to go its own way. */
 bool join_frame(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t length, bool verified)
 {
 	uint32_t head, payload;
@@ -188,10 +189,8 @@ bool join_frame(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t
 		return false;
 	f = find(i, b);
 	head = plain_segment(b, length, &payload);
-	if (head && f && append(f, b, head, payload, verified)) {
-		chunk_drop(c);
+	if (head && f && append(f, b, head, payload, verified))
 		return true;
-	}
 	if (f && f->interface)
 		deliver(f);
 	if (!head || (!verified && checksum_add(header_sum(b, head, payload), checksum_of(b + head, (int)payload)) != 0xffff))

@@ -153,7 +153,9 @@ struct sock {
 	uint32_t receive_limit;  /* 0: of a stream for which nobody asked, its `window` */
 	uint32_t window, window_taken; /* ... so far, and read since it grew */
 	/* what the kernel gives out (flow_in.c, flow_datagram.c) */
-	bool flow_in, flow_stopping, flow_refused;
+	bool flow_in, flow_stopping;
+	uint8_t flow_stops;      /* calls that it could not do, or failures to have one, so far */
+	uint64_t flow_stop_bytes; /* got_bytes at the last of these */
 	struct packet *flow_next; /* the first of `received` not (wholly) published; NULL: all are */
 	uint32_t flow_offset;    /* of it, where what is not published begins */
 	uint32_t flow_published; /* bytes, not known to be taken */
@@ -163,7 +165,7 @@ struct sock {
 	uint64_t flow_moved;     /* bytes that programs have taken, as far as known */
 	uint64_t flow_appended, flow_taken; /* extents */
 	struct chunk *packing;   /* UDP: what arrives is put behind what is in it (flow_datagram.c) */
-	uint32_t calls_received; /* UDP: without a flow */
+	uint32_t calls_received; /* UDP: without a flow, that one could have done, since it last stopped */
 	/* sending */
 	struct piece *sending, *sending_last;
 	uint32_t sending_bytes, send_limit;
@@ -200,6 +202,8 @@ struct sock {
 	/* who it talks to, for kinds without a connection */
 	ip_addr_t peer;
 	uint16_t peer_port;
+	bool local_chosen;      /* UDP: connecting chose the local address, which was this before: */
+	ip_addr_t local_before;
 	uint32_t interface;      /* SOCKET_PACKET: bound to; 0: all */
 	uint32_t netlink_port;   /* SOCKET_NETLINK: as bound; 0: the one it has by itself */
 	uint64_t created_ns;
@@ -230,6 +234,8 @@ bool in_nonblocking(const struct x_in *in);
 /* wait.c */
 struct waiter *waiter_of(struct sock *s, const struct x_in *in, uint32_t what); /* not parked yet */
 void waiter_park(const struct waiter *w, uint64_t timeout_ns);  /* a copy; answers if it can't */
+int64_t waiter_patience(const struct waiter *w, int64_t status); /* of one to receive: who waited for the flow to stop
+	only, and finds nothing, is told so */
 void waiter_drop(struct waiter *w); /* answered already */
 void waiters_end_all(struct sock *s, uint32_t what, int64_t status);
 void waiter_end(struct waiter *w, int64_t status);
@@ -278,6 +284,8 @@ void received_drop(struct sock *s, uint32_t bytes); /* of the head of a stream's
 void flow_sync(struct sock *s);  /* what was taken meanwhile leaves the queue */
 void flow_publish(struct sock *s);
 void flow_stop(struct sock *s);  /* later flow_in is false, and the queue is ours */
+bool flow_open(struct sock *s, uint32_t which); /* a new one, or the one that was stopped; false: not now */
+bool flow_could(const struct waiter *w); /* a flow can do this call */
 bool flow_hides_received(const struct sock *s); /* its readiness is the kernel's to tell */
 int64_t flow_goes_first(struct sock *s, const struct waiter *w); /* 0: a call may take what there is */
 void flow_told(uint64_t object);

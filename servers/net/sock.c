@@ -179,7 +179,7 @@ static void settle_datagram(struct sock *s)
 	while ((w = waiter_first(s, WAIT_RECV))) {
 		struct x_msg msg = { .op = 0 };
 
-		status = datagram_receive(s, w, &msg);
+		status = waiter_patience(w, datagram_receive(s, w, &msg));
 		if (status == SOCK_WAIT)
 			break;
 		msg.status = (int32_t)status;

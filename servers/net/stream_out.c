@@ -25,6 +25,8 @@
 #define REFUSALS_MOST 4u             /* calls that it could not do: then this connection has none any more */
 #define LENT_MOST     (X_FLOW_EXTENTS - 1u)
 #define IDLE_NS       1000000000u
+#define MUCH_UNDER_WAY CHUNK_LARGE   /* bytes given and not acknowledged */
+#define REST_NS       20000000u
 
 struct stream_out {
 	struct chunk *first, *last;     /* lent; of the first, `used` bytes are given */
@@ -76,7 +78,17 @@ static void drop_first(struct stream_out *f)
 	chunk_drop(c);
 }
 
-static void give(struct sock *s)
+/* The rest, in a chunk that is not full yet, is worth no segment of its own while much is under way: the next send
+ * fills the chunk, or an acknowledgement comes, or lwIP's timer. */
+static bool rest_may_wait(const struct sock *s)
+{
+	const struct tcp_pcb *pcb = s->pcb.tcp;
+
+	return !s->stream_out->ending && !s->shut_write && !tcp_nagle_disabled(pcb) &&
+	       pcb->snd_lbb - pcb->lastack >= MUCH_UNDER_WAY && server_now_ns - s->stream_out->filled_ns < REST_NS;
+}
+
+static void give(struct sock *s, bool all)
 {
 	struct stream_out *f = s->stream_out;
 	err_t err = s->connected && s->pcb.tcp ? ERR_OK : ERR_CONN;
@@ -86,6 +98,8 @@ static void give(struct sock *s)
 		uint64_t left = f->filled - f->given;
 		uint32_t part = c->lent - c->used < left ? c->lent - c->used : (uint32_t)left;
 
+		if (part < c->lent - c->used && !all && rest_may_wait(s))
+			return;
 		err = tcp_give(s, c, part, part < left);
 		if (err != ERR_OK)
 			break;
@@ -105,7 +119,7 @@ void stream_out_sync(struct sock *s)
 	if (x_flow_state(server_port, s->id, X_FLOW_OUT, &state))
 		return;
 	learn(s, &state);
-	give(s);
+	give(s, true);
 	sock_mark(s, 0);
 }
 
@@ -235,7 +249,7 @@ void stream_out_settle(struct sock *s)
 		begin(s);
 		return;
 	}
-	give(s);
+	give(s, false);
 	if (!may_serve(s) || is_idle(f) || (!f->ending && !lend(s)))
 		end(s);
 	if (f->stopped && f->given == f->filled)

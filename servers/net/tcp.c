@@ -15,6 +15,7 @@
 #include "servers/net/net.h"
 
 #define SEND_LIMIT (1024u * 1024u)
+#define WINDOW_FIRST (128u * 1024)
 #define ACCEPTED_MAX  4096u
 #define SHORT_EXCHANGE 16384u
 
@@ -140,7 +141,7 @@ static void begin_connection(struct sock *s, struct tcp_pcb *pcb)
 {
 	uint32_t limit;
 
-	s->window = pool_share() / 4;
+	s->window = pool_share() / 4 < WINDOW_FIRST ? pool_share() / 4 : WINDOW_FIRST;
 	limit = tcp_window_limit(s);
 	if (limit > TCP_WND_MAX(pcb))
 		limit = TCP_WND_MAX(pcb);
@@ -394,7 +395,8 @@ static void receive_space(struct tcp_pcb *pcb, uint32_t bytes)
 }
 
 /* A stream is as fast as its window is large. It grows while the program reads, a window's worth each
- * time, and there is room: one that nobody reads holds no more than it began with. */
+ * time, and there is room: one that nobody reads holds no more than it began with, which is little, so
+ * that nothing that is within the window must be refused. */
 static void grow_window(struct sock *s, uint32_t taken)
 {
 	s->window_taken += taken;
@@ -742,7 +744,7 @@ void tcp_settle(struct sock *s)
 	}
 	flow_sync(s);
 	while ((w = waiter_first(s, WAIT_RECV))) {
-		status = tcp_receive_some(s, w);
+		status = waiter_patience(w, tcp_receive_some(s, w));
 		if (status == SOCK_WAIT)
 			break;
 		waiter_end(w, status);

@@ -122,6 +122,13 @@ void waiter_end_with(struct waiter *w, const struct x_msg *msg)
 
 void waiter_drop(struct waiter *w) { unlink_waiter(w); }
 
+int64_t waiter_patience(const struct waiter *w, int64_t status)
+{
+	if (status != SOCK_WAIT || !(w->flags & L_MSG_DONTWAIT) || w->sock->flow_stopping)
+		return status;
+	return w->done ? (int64_t)w->done : -X_EAGAIN;
+}
+
 void waiters_end_all(struct sock *s, uint32_t what, int64_t status)
 {
 	while (s->wait[what])

@@ -21,6 +21,8 @@ static struct counter {
 	uint32_t clock;
 	uint64_t deadline_ns;    /* timer: next expiration, monotonic; 0: disarmed */
 	uint64_t interval_ns;
+	uint64_t wall_ns;        /* timer: deadline_ns is this time of day; 0: it is not one */
+	bool cancels, cancelled; /* timer: setting the clock ends it; did so, and nobody was told yet */
 	uint64_t created_ns;
 	struct server_timer timer;
 } counters[COUNTERS_MAX];
@@ -66,8 +68,9 @@ static void timer_advance(struct counter *c)
 	if (c->interval_ns) {
 		times += (server_now_ns - c->deadline_ns) / c->interval_ns;
 		c->deadline_ns += times * c->interval_ns;
+		c->wall_ns += c->wall_ns ? times * c->interval_ns : 0;
 	} else {
-		c->deadline_ns = 0;
+		c->deadline_ns = c->wall_ns = 0;
 	}
 	c->count += times;
 }
@@ -108,6 +111,17 @@ static struct parked *first_parked(const struct counter *c, bool writes)
 	return first;
 }
 
+/* To the first who reads it since. */
+static bool tell_cancelled(struct counter *c, uint64_t call_id)
+{
+	if (!c->cancelled)
+		return false;
+	c->cancelled = false;
+	c->count = 0;
+	out_status(call_id, -X_ECANCELED);
+	return true;
+}
+
 /* A timer that nobody reads is left alone after its first expiration. */
 static void timer_arm(struct counter *c)
 {
@@ -127,7 +141,10 @@ static void changed(struct counter *c, bool pulse)
 	while (moved) {
 		moved = false;
 		reader = first_parked(c, false);
-		if (reader && take(c, &value)) {
+		if (reader && tell_cancelled(c, reader->call_id)) {
+			unpark(reader);
+			moved = true;
+		} else if (reader && take(c, &value)) {
 			read_done(reader->call_id, value);
 			unpark(reader);
 			moved = true;
@@ -254,6 +271,8 @@ static void read_call(struct counter *c, const struct x_in *in)
 
 	if (in->win_count == 0 || in->win[0].len < sizeof(value)) {
 		out_status(in->id, -X_EINVAL);
+	} else if (tell_cancelled(c, in->id)) {
+		changed(c, false);
 	} else if (first_parked(c, false) || !take(c, &value)) {
 		park(c, in, false, 0);
 	} else {
@@ -290,11 +309,29 @@ uint64_t clock_deadline(uint32_t clock, uint64_t when_ns, bool absolute)
 
 	if (!absolute)
 		return when_ns >= X_FOREVER / 2 - server_now_ns ? X_FOREVER / 2 : server_now_ns + when_ns;
-	if (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_ALARM && clock != CLOCK_TAI)
+	if (!clock_is_wall(clock))
 		return when_ns;
 	realtime = (uint64_t)x_clock(X_CLOCK_REALTIME);
 	now = (uint64_t)x_clock(X_CLOCK_MONOTONIC);
 	return when_ns > realtime ? now + (when_ns - realtime) : 1;
+}
+
+bool clock_is_wall(uint32_t clock)
+{
+	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM || clock == CLOCK_TAI;
+}
+
+void counters_clock_set(void)
+{
+	for (struct counter *c = counters; c < counters + COUNTERS_MAX; c++) {
+		if (c->kind != COUNTER_TIMER || !c->wall_ns)
+			continue;
+		c->deadline_ns = clock_deadline(c->clock, c->wall_ns, true);
+		c->cancelled = c->cancels;
+		c->count += c->cancels && !c->count; /* so that it is ready */
+		timer_advance(c);
+		changed(c, true);
+	}
 }
 
 static void set_call(struct counter *c, const struct x_in *in)
@@ -304,8 +341,11 @@ static void set_call(struct counter *c, const struct x_in *in)
 
 	old_setting(c, &msg);
 	c->count = 0;
+	c->cancelled = false;
 	c->interval_ns = in->msg.a[1];
-	c->deadline_ns = first ? clock_deadline(c->clock, first, in->msg.a[2]) : 0;
+	c->deadline_ns = first ? clock_deadline(c->clock, first, in->msg.a[2] & 1) : 0;
+	c->wall_ns = in->msg.a[2] & 1 && clock_is_wall(c->clock) ? first : 0;
+	c->cancels = in->msg.a[2] & 2;
 	if (first && c->deadline_ns == 0)
 		c->deadline_ns = 1;
 	out_answer(in->id, &msg);

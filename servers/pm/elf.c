@@ -7,44 +7,27 @@
 #include <xinim/abi.h>
 
 #include "lib/c/string.h"
-
-enum { ET_EXEC = 2, ET_DYN = 3, EM_X86_64 = 62 };
-enum { PT_LOAD = 1, PT_INTERP = 3, PT_PHDR = 6 };
-enum { PF_X = 1, PF_W = 2, PF_R = 4 };
+#include "lib/elf/elf.h"
 
 #define PAGE_MASK ((uint64_t)X_PAGE_SIZE - 1)
 #define ALIGN_MAX (1ull << 30)
 
-struct ehdr {
-	uint8_t ident[16];
-	uint16_t type, machine;
-	uint32_t version;
-	uint64_t entry, phoff, shoff;
-	uint32_t flags;
-	uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-
-struct phdr {
-	uint32_t type, flags;
-	uint64_t offset, vaddr, paddr, filesz, memsz, align;
-};
-
-_Static_assert(sizeof(struct ehdr) == ELF_HEADER_BYTES, "struct ehdr");
-_Static_assert(sizeof(struct phdr) == ELF_PHDR_BYTES, "struct phdr");
+_Static_assert(sizeof(struct elf_header) == ELF_HEADER_BYTES, "elf_header");
+_Static_assert(sizeof(struct elf_phdr) == ELF_PHDR_BYTES, "elf_phdr");
 
 static bool range_fits(uint64_t start, uint64_t length, uint64_t end)
 {
 	return start <= end && length <= end - start;
 }
 
-static bool header_good(const struct ehdr *h, size_t bytes)
+static bool header_good(const struct elf_header *h, size_t bytes)
 {
 	static const uint8_t ident[7] = { 0x7f, 'E', 'L', 'F', 2 /* 64 bits */, 1 /* little endian */, 1 };
 
 	return memcmp(h->ident, ident, sizeof(ident)) == 0 &&
 	       (h->type == ET_EXEC || h->type == ET_DYN) && h->machine == EM_X86_64 && h->version == 1 &&
-	       h->phentsize == sizeof(struct phdr) && h->phnum > 0 &&
-	       range_fits(h->phoff, (uint64_t)h->phnum * sizeof(struct phdr), bytes);
+	       h->phentsize == sizeof(struct elf_phdr) && h->phnum > 0 &&
+	       range_fits(h->phoff, (uint64_t)h->phnum * sizeof(struct elf_phdr), bytes);
 }
 
 static uint32_t prot_of(uint32_t flags)
@@ -53,7 +36,7 @@ static uint32_t prot_of(uint32_t flags)
 	       (flags & PF_X ? X_PROT_EXEC : 0);
 }
 
-static bool add_segment(struct elf_image *out, const struct phdr *p, uint64_t file_bytes, uint64_t max)
+static bool add_segment(struct elf_image *out, const struct elf_phdr *p, uint64_t file_bytes, uint64_t max)
 {
 	struct elf_segment *last = NULL, *s;
 
@@ -78,7 +61,7 @@ static bool add_segment(struct elf_image *out, const struct phdr *p, uint64_t fi
 	return true;
 }
 
-static bool set_interp(struct elf_image *out, const struct phdr *p, uint64_t file_bytes)
+static bool set_interp(struct elf_image *out, const struct elf_phdr *p, uint64_t file_bytes)
 {
 	if (out->has_interp || p->filesz < 2 || p->filesz > 4096 ||
 	    !range_fits(p->offset, p->filesz, file_bytes))
@@ -89,7 +72,7 @@ static bool set_interp(struct elf_image *out, const struct phdr *p, uint64_t fil
 	return true;
 }
 
-static bool take_phdr(struct elf_image *out, const struct phdr *p, uint64_t file_bytes, uint64_t max)
+static bool take_phdr(struct elf_image *out, const struct elf_phdr *p, uint64_t file_bytes, uint64_t max)
 {
 	switch (p->type) {
 	case PT_LOAD:
@@ -104,7 +87,7 @@ static bool take_phdr(struct elf_image *out, const struct phdr *p, uint64_t file
 }
 
 /* Without a PT_PHDR: the segment that holds them in the file. */
-static void find_phdrs(struct elf_image *out, const struct ehdr *h)
+static void find_phdrs(struct elf_image *out, const struct elf_header *h)
 {
 	for (uint32_t i = 0; i < out->segment_count && out->phdr_vaddr == 0; i++) {
 		const struct elf_segment *s = &out->segments[i];
@@ -133,8 +116,8 @@ static bool span_good(struct elf_image *out, uint64_t min, uint64_t max)
 int elf_parse(const void *header, size_t bytes, uint64_t file_bytes, uint64_t min, uint64_t max,
 	      struct elf_image *out)
 {
-	struct ehdr h;
-	struct phdr p;
+	struct elf_header h;
+	struct elf_phdr p;
 
 	memset(out, 0, sizeof(*out));
 	if (bytes < sizeof(h))

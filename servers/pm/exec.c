@@ -196,7 +196,7 @@ static int opened(struct exec *e, const struct x_in *reply)
 	} else if (reply->handle_count == 0) {
 		return -X_EPROTO;
 	} else {
-		i->file = reply->handles[0];
+		i->file = in_take(reply, 0);
 	}
 	start_read(e, EXEC_HEADER, 0, e->header, sizeof(e->header));
 	return 0;
@@ -256,9 +256,9 @@ static int mapped(struct exec *e, const struct x_in *reply)
 
 	if (reply->handle_count == 0)
 		return -X_EPROTO;
-	i->memory = reply->handles[0];
+	i->memory = in_take(reply, 0);
 	if (e->space == X_NO_HANDLE) {
-		int64_t space = x_space_create();
+		int64_t space = e->proc ? x_space_create(e->proc->process) : -X_ESRCH;
 
 		if (space < 0)
 			return (int)space;
@@ -311,12 +311,8 @@ static void step(void *ctx, const struct x_in *reply)
 {
 	struct exec *e = ctx;
 	int err = reply->msg.status;
-	bool wants_handle = e->state == EXEC_MMAP ||
-			    (e->state == EXEC_OPEN && image_now(e)->file == X_NO_HANDLE);
 
 	e->pending = false;
-	if (e->failed || err < 0 || !wants_handle)
-		in_close_handles(reply);
 	if (e->failed) {
 		exec_free(e);
 		return;

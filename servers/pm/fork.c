@@ -54,6 +54,7 @@ static void fork_undo(struct proc *child, int64_t status)
 static void fork_finish(struct proc *child)
 {
 	shm_inherit(child, child->maker);
+	cpu_limit_watch(child); /* without room for a timer its CPU time is not limited */
 	if (child->fork_waits && !trace_holds_vfork(child->maker, child->fork_tid, child))
 		child->vfork_call = child->fork_call;
 	else
@@ -75,7 +76,6 @@ static void fork_session(void *ctx, const struct x_in *reply)
 		child->vfs_session = reply->msg.a[0];
 		err = proc_give_sessions(child, reply->handles[0]);
 	}
-	in_close_handles(reply);
 	if (err >= 0)
 		err = ids_map(child, child->process);
 	if (err >= 0)
@@ -117,9 +117,21 @@ static int64_t make_clone(struct proc *child, const struct x_in *in)
 	return proc_learn_koid(child);
 }
 
+/* RLIMIT_NPROC, of which uid 0 is free. */
+static bool too_many(const struct proc *p)
+{
+	uint64_t count = 0;
+
+	if (p->ids.uid == 0 || p->ids.euid == 0)
+		return false;
+	for_each_proc(q)
+		count += proc_visible(q) && q->ids.uid == p->ids.uid;
+	return count >= p->rlimit[RLIMIT_NPROC].soft;
+}
+
 void fork_call(struct proc *p, const struct x_in *in)
 {
-	struct proc *child = proc_new();
+	struct proc *child = too_many(p) ? NULL : proc_new();
 	int64_t err = 0;
 
 	if (!child) {

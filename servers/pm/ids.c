@@ -39,7 +39,6 @@ static void creds_known(void *ctx, const struct x_in *reply)
 	else if (u->call_id)
 		answer_value(u->call_id, u->result);
 	u->used = false;
-	in_close_handles(reply);
 }
 
 static struct update *update_new(void)

@@ -124,7 +124,7 @@ void setsid_call(struct proc *caller, const struct x_in *in)
 static void session_end_told(void *ctx, const struct x_in *reply)
 {
 	(void)ctx; /* a tty that does not know the session has nothing to end */
-	in_close_handles(reply);
+	(void)reply;
 }
 
 static void tell_session_end(uint32_t sid)
@@ -206,4 +206,22 @@ void session_hangup_call(const struct x_in *in)
 		pgrp_signal(foreground, SIGNAL_HUP, &info);
 		pgrp_signal(foreground, SIGNAL_CONT, &info);
 	}
+}
+
+void session_tty_call(const struct x_in *in)
+{
+	struct proc *leader = proc_by_pid((uint32_t)in->msg.a[0]);
+
+	out_status(in->id, 0);
+	if (!leader || leader->ids.sid != leader->ids.pid)
+		return;
+	leader->tty = (uint32_t)in->msg.a[1];
+	leader->tty_pgrp = leader->tty ? (uint32_t)in->msg.a[2] : 0;
+}
+
+const struct proc *session_leader(const struct proc *p)
+{
+	const struct proc *leader = proc_by_pid(p->ids.sid);
+
+	return leader && leader->ids.sid == leader->ids.pid ? leader : NULL;
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Resource limits and use, priorities, counts. Of the limits only NOFILE has
- * an effect (in the personality); the others are kept and told.
+ * Resource limits and use, priorities, counts. What limits have an effect is where
+ * that is: CPU in timer.c, MSGQUEUE in mqueue.c, SIGPENDING in signal.c, NOFILE, FSIZE, STACK,
+ * MEMLOCK and CORE in the personality. The others are kept and told.
  */
 #include "servers/pm/pm.h"
 
 #define UNLIMITED UINT64_MAX
-
-enum { RLIMIT_STACK = 3, RLIMIT_CORE = 4, RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7, RLIMIT_MSGQUEUE = 12,
-       RLIMIT_NICE = 13, RLIMIT_RTPRIO = 14 };
 
 void limits_default(struct proc *p)
 {
@@ -22,9 +20,10 @@ void limits_default(struct proc *p)
 	p->rlimit[RLIMIT_NICE] = p->rlimit[RLIMIT_RTPRIO] = (struct rlimit_pair){ 0, 0 };
 }
 
-static int rlimit_set(const struct proc *caller, struct rlimit_pair *limit, uint32_t which,
-		      struct rlimit_pair new)
+static int rlimit_set(const struct proc *caller, struct proc *p, uint32_t which, struct rlimit_pair new)
 {
+	struct rlimit_pair *limit = &p->rlimit[which];
+
 	if (new.soft > new.hard)
 		return -X_EINVAL;
 	if (new.hard > limit->hard && caller->ids.euid != 0)
@@ -32,7 +31,7 @@ static int rlimit_set(const struct proc *caller, struct rlimit_pair *limit, uint
 	if (which == RLIMIT_NOFILE && new.hard > X_SLOT_FD_END)
 		return -X_EPERM;
 	*limit = new;
-	return 0;
+	return which == RLIMIT_CPU ? cpu_limit_watch(p) : 0;
 }
 
 void rlimit_call(struct proc *caller, const struct x_in *in)
@@ -52,7 +51,7 @@ void rlimit_call(struct proc *caller, const struct x_in *in)
 		msg.a[0] = p->rlimit[which].soft;
 		msg.a[1] = p->rlimit[which].hard;
 		if (in->msg.a[2] == 1)
-			err = rlimit_set(caller, &p->rlimit[which], (uint32_t)which,
+			err = rlimit_set(caller, p, (uint32_t)which,
 					 (struct rlimit_pair){ in->msg.a[3], in->msg.a[4] });
 	}
 	if (err) {

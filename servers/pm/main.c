@@ -99,6 +99,9 @@ static void port_call(const struct x_in *in)
 	case PMCTL_SESSION_HANGUP:
 		session_hangup_call(in);
 		break;
+	case PMCTL_SESSION_TTY:
+		session_tty_call(in);
+		break;
 	default:
 		procfs_call(in);
 	}

@@ -15,7 +15,7 @@
 
 enum { QUEUES_MAX = 256, OPENS_MAX = 512, PARKED_MAX = 256, NAME_BYTES = 256,
        BLOCK_BYTES = 1008, BLOCKS = 2048, MESSAGES = 4096,
-       MESSAGES_MAX = 65536, MESSAGE_BYTES_MAX = 16 << 20, RLIMIT_MSGQUEUE = 12, PRIORITY_END = 32768 };
+       MESSAGES_MAX = 65536, MESSAGE_BYTES_MAX = 16 << 20, PRIORITY_END = 32768 };
 
 static struct { uint32_t next; uint8_t data[BLOCK_BYTES]; } blocks[BLOCKS]; /* [0] is no block */
 static uint32_t free_blocks, fresh_block = 1, blocks_reserved;

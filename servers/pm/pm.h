@@ -51,7 +51,7 @@ enum {
 /* Signals that pm itself treats specially. */
 enum {
 	SIGNAL_HUP = 1, SIGNAL_KILL = 9, SIGNAL_SEGV = 11, SIGNAL_ALRM = 14, SIGNAL_CHLD = 17,
-	SIGNAL_CONT = 18, SIGNAL_STOP = 19, SIGNAL_VTALRM = 26, SIGNAL_PROF = 27,
+	SIGNAL_CONT = 18, SIGNAL_STOP = 19, SIGNAL_XCPU = 24, SIGNAL_VTALRM = 26, SIGNAL_PROF = 27,
 	SIGNAL_QUEUED = 32, /* from here up each one sent arrives */
 };
 
@@ -86,6 +86,8 @@ enum proc_state {
 
 struct signal_info { int32_t code; uint32_t pid, uid; uint64_t value; }; /* value: si_status, si_value */
 struct rlimit_pair { uint64_t soft, hard; };
+enum { RLIMIT_CPU = 0, RLIMIT_FSIZE = 1, RLIMIT_STACK = 3, RLIMIT_CORE = 4, RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7,
+       RLIMIT_AS = 9, RLIMIT_SIGPENDING = 11, RLIMIT_MSGQUEUE = 12, RLIMIT_NICE = 13, RLIMIT_RTPRIO = 14 };
 struct exec;
 
 struct proc {
@@ -130,6 +132,7 @@ struct proc {
 	struct x_in exec_in;
 	uint64_t exec_order;     /* exec_waiting: first come, first served */
 
+	uint32_t tty, tty_pgrp;                  /* a session's leader: its terminal (rdev) and that one's group; 0: none */
 	uint64_t user_ns, system_ns;             /* ZOMBIE: its own */
 	uint64_t children_user_ns, children_system_ns;
 	struct signal_info info[SIGNAL_MAX + 1];
@@ -245,6 +248,8 @@ void who_call(const struct x_in *in);
 void signal_pgrp_call(const struct x_in *in);
 void pgrp_info_call(const struct x_in *in);
 void session_hangup_call(const struct x_in *in);
+void session_tty_call(const struct x_in *in);
+const struct proc *session_leader(const struct proc *p); /* of p's session; NULL: it has ended */
 
 /* ---- thread.c ---- */
 bool tid_in_use(uint32_t tid);
@@ -271,6 +276,9 @@ bool creds_may(const struct pm_ids *ids, const struct file_attr *attr, uint32_t 
 /* ---- timer.c ---- */
 void alarm_call(struct proc *p, const struct x_in *in);
 void timer_call(struct proc *p, const struct x_in *in);
+void timers_clock_set(void);                 /* those until a time of day end at another */
+/* RLIMIT_CPU of p is another: -X_EAGAIN, no timer is left to see to it. */
+int cpu_limit_watch(struct proc *p);
 void timers_drop(struct proc *p, bool all);  /* at exec only those of timer_create */
 void timer_was_told(const struct proc *p, int32_t id); /* its signal was new: overruns begin anew */
 
@@ -295,6 +303,8 @@ enum { CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPU = 2, CLOCK_THR
        CLOCK_REALTIME_ALARM = 8, CLOCK_TAI = 11 };
 /* When a Linux clock shows when_ns, or that long from now: monotonic, not 0. */
 uint64_t clock_deadline(uint32_t clock, uint64_t when_ns, bool absolute);
+bool clock_is_wall(uint32_t clock);
+void counters_clock_set(void);               /* as timers_clock_set() */
 void eventfd_call(struct proc *p, const struct x_in *in);
 void timerfd_call(struct proc *p, const struct x_in *in);
 void counter_call(const struct x_in *in);

@@ -19,7 +19,6 @@ static void told(void *ctx, const struct x_in *reply)
 {
 	(void)ctx;
 	server_log("rs did not switch off: %d", (int)reply->msg.status);
-	in_close_handles(reply);
 	ending = false;
 }
 
@@ -41,7 +40,7 @@ static void switch_off(void *ctx)
 
 static void synced(void *ctx, const struct x_in *reply)
 {
-	in_close_handles(reply);
+	(void)reply;
 	if (patience.deadline_ns) /* else it has been given up already */
 		switch_off(ctx);
 }
@@ -66,7 +65,6 @@ void power_off(x_handle_t session)
 	begin(0, session);
 }
 
-/* The offset is the kernel's; who sleeps until a time of day is not woken by it. */
 void settime_call(struct proc *p, const struct x_in *in)
 {
 	if (p->ids.euid != 0) {
@@ -75,6 +73,8 @@ void settime_call(struct proc *p, const struct x_in *in)
 	}
 	out_status(in->id, x_system(boot_handle("resource"), X_SYS_SET_REALTIME, in->msg.a[0]));
 	clock_changed();
+	timers_clock_set();
+	counters_clock_set();
 }
 
 void reboot_call(struct proc *p, const struct x_in *in)

@@ -11,7 +11,7 @@
 #include "proto/socket.h"
 #include "servers/pm/sysctl.h"
 
-enum { FILES_MAX = 64, SMALL_BYTES = 4096, BIG_FILES = 8, BIG_BYTES = 32768, LIST_BYTES = 4096 };
+enum { FILES_MAX = 64, SMALL_BYTES = 4096, BIG_FILES = 8, BIG_BYTES = 32768, LIST_BYTES = 4096, MAPPINGS_MAX = 4 };
 
 static struct procfile {
 	bool used;
@@ -131,7 +131,6 @@ static void text_known(void *ctx, const struct x_in *reply)
 	struct procfile *f = ctx;
 	int64_t length = reply->msg.status;
 
-	in_close_handles(reply);
 	if (length < 0 || length > BIG_BYTES) {
 		file_free(f);
 		out_status(f->opening.id, length < 0 ? length : -X_EIO);
@@ -144,9 +143,10 @@ static void text_known(void *ctx, const struct x_in *reply)
 /* Who knows it (X_NO_HANDLE: a system without), and how it is asked. */
 static x_handle_t text_source(uint16_t asked, struct x_msg *msg)
 {
-	if (!asked || asked == ASKED_MOUNTINFO) {
+	if (!asked || asked == ASKED_MOUNTINFO || asked == ASKED_UNIX || asked == ASKED_CACHE) {
 		msg->op = VFSCTL_MOUNTS;
-		msg->a[0] = asked ? VFS_MOUNTS_INFO : VFS_MOUNTS_TABLE;
+		msg->a[0] = asked == ASKED_UNIX ? VFS_MOUNTS_UNIX : asked == ASKED_CACHE ? VFS_MOUNTS_CACHE :
+			    asked ? VFS_MOUNTS_INFO : VFS_MOUNTS_TABLE;
 		return vfs_port;
 	}
 	if (asked >= ASKED_RS) {
@@ -181,31 +181,83 @@ static void ask_text(struct procfile *f, const struct x_in *in, uint16_t asked)
 	out->win_count = 1;
 }
 
+/* ---- what is mapped: vfs asks the filesystems ---- */
+
+static struct mapping {
+	struct procfile *file;  /* NULL: free */
+	struct mapped mapped;
+} mappings[MAPPINGS_MAX];
+
+static void make_text(struct procfile *f, const struct x_in *in, const struct place *at, const struct mapped *mapped)
+{
+	struct text t = { f->data, f->big >= 0 ? BIG_BYTES : SMALL_BYTES, 0, at->tid, mapped };
+
+	if (at->node->sysctl)
+		sysctl_text(&t, at->node->sysctl);
+	else
+		at->node->text(&t, at->proc, in->msg.a[5]);
+	f->length = t.length;
+	file_opened(f, in, F_S_IFREG | 0444);
+}
+
+/* Without an answer the text has no names. */
+static void mapped_known(void *ctx, const struct x_in *reply)
+{
+	struct mapping *m = ctx;
+	struct procfile *f = m->file;
+	struct place at;
+
+	for (uint32_t i = 0; i < m->mapped.count; i++)
+		m->mapped.files[i].path[sizeof(m->mapped.files[i].path) - 1] = '\0';
+	m->file = NULL;
+	if (place_find(f->inode, &at)) {
+		make_text(f, &f->opening, &at, reply->msg.status < 0 ? NULL : &m->mapped);
+	} else {
+		file_free(f);
+		out_status(f->opening.id, -X_ESRCH);
+	}
+}
+
+/* False: nothing is mapped, or too many ask at once. */
+static bool ask_mapped(struct procfile *f, const struct x_in *in, const struct proc *p)
+{
+	for (struct mapping *m = mappings; m < mappings + MAPPINGS_MAX; m++) {
+		struct x_out *out;
+
+		if (m->file)
+			continue;
+		mapped_find(&m->mapped, p);
+		if (!m->mapped.count)
+			return false;
+		m->file = f;
+		f->opening = *in;
+		out = out_start(vfs_port, mapped_known, m, NULL);
+		out->msg.op = VFSCTL_MAPPED;
+		out->win[0] = (struct x_window){ (uintptr_t)m->mapped.koids, m->mapped.count * (uint32_t)sizeof(m->mapped.koids[0]),
+						 X_WIN_READ };
+		out->win[1] = (struct x_window){ (uintptr_t)m->mapped.files, m->mapped.count * (uint32_t)sizeof(m->mapped.files[0]),
+						 X_WIN_WRITE };
+		out->win_count = 2;
+		return true;
+	}
+	return false;
+}
+
 void procfile_open(const struct x_in *in, const struct place *at, uint32_t flags)
 {
 	struct procfile *f = file_new(at->inode, at->node->big);
-	struct text t;
 
 	if (!f) {
 		out_status(in->id, -X_ENFILE);
 		return;
 	}
 	f->flags = flags;
-	if (place_is_dir(at)) {
+	if (place_is_dir(at))
 		file_opened(f, in, F_S_IFDIR | 0555);
-		return;
-	}
-	t = (struct text){ f->data, f->big >= 0 ? BIG_BYTES : SMALL_BYTES, 0, at->tid };
-	if (at->node->sysctl) {
-		sysctl_text(&t, at->node->sysctl);
-	} else if (at->node->text) {
-		at->node->text(&t, at->proc, in->msg.a[5]);
-	} else {
+	else if (!at->node->sysctl && !at->node->text)
 		ask_text(f, in, at->node->asked);
-		return;
-	}
-	f->length = t.length;
-	file_opened(f, in, F_S_IFREG | 0444);
+	else if (at->node->asked != ASKED_MAPPED || !ask_mapped(f, in, at->proc))
+		make_text(f, in, at, NULL);
 }
 
 /* ---- calls ---- */

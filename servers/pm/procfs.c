@@ -79,7 +79,6 @@ static void cwd_known(void *ctx, const struct x_in *reply)
 		out_status(a->in.id, length < 0 ? length : -X_EIO);
 	else
 		answer_link(&a->in, a->report ? &a->msg : NULL, a->text, (size_t)length);
-	in_close_handles(reply);
 }
 
 /* Of the working directory, or (handle) of an open file. */
@@ -167,6 +166,20 @@ static int link_text(const struct place *at, uint64_t koid, char *text, size_t s
 	return -X_EWAIT;
 }
 
+/* Who only reads where `exe` leads is told where the program is now; who follows it, how it was
+ * called when it was started. */
+static bool ask_program(const struct x_in *in, const struct place *at)
+{
+	int64_t handle = -1;
+
+	if (at->proc && strcmp(at->node->name, "exe") == 0 && proc_alive(at->proc) && at->proc->program != X_NO_HANDLE)
+		handle = x_handle_dup(at->proc->program, 0, 0, 0);
+	if (handle < 0)
+		return false;
+	ask_path(in, at->proc, (x_handle_t)handle, NULL);
+	return true;
+}
+
 /* report: NULL for readlink. */
 static void give_link(const struct x_in *in, const struct place *at, struct x_msg *report)
 {
@@ -177,6 +190,8 @@ static void give_link(const struct x_in *in, const struct place *at, struct x_ms
 		give_fd(in, at, report);
 		return;
 	}
+	if (!report && ask_program(in, at))
+		return;
 	n = link_text(at, in->msg.a[5], text, sizeof(text));
 	if (n == -X_EWAIT)
 		ask_path(in, at->proc, X_NO_HANDLE, report);
@@ -381,27 +396,39 @@ static void parent_op(const struct x_in *in)
 	out_answer(in->id, &msg);
 }
 
+/* From its end; gives where it begins. */
+static char *write_path(struct place at, char *end)
+{
+	while (at.inode != PROC_ROOT_INODE) {
+		char number[12];
+		const char *name = at.node->name;
+
+		if (at.proc && !*name) {
+			snprintf(number, sizeof(number), "%u", at.tid ? at.tid : at.proc->ids.pid);
+			name = number;
+		}
+		end -= strlen(name);
+		memcpy(end, name, strlen(name));
+		*--end = '/';
+		if (!place_find(place_parent(&at), &at))
+			break;
+	}
+	return end;
+}
+
 static void path_op(const struct x_in *in)
 {
-	char text[64] = "/";
+	char text[128], *end = text + sizeof(text), *start;
 	struct place at;
-	int n = 1;
 
-	if (!place_find(in->msg.a[0], &at) || !place_is_dir(&at)) {
+	if (!place_find(in->msg.a[0], &at) || at.is_fd || (!place_is_dir(&at) && !in->msg.a[3])) {
 		out_status(in->id, -X_ENOENT);
 		return;
 	}
-	if (at.proc) {
-		n = snprintf(text, sizeof(text), at.tid ? "/%u/task/%u" : place_is_task_dir(&at) ? "/%u/task" : "/%u",
-			     at.proc->ids.pid, at.tid);
-	} else if (at.inode != PROC_ROOT_INODE) {
-		struct place up;
-		bool deep = place_find(place_parent(&at), &up) && up.inode != PROC_ROOT_INODE;
-
-		n = snprintf(text, sizeof(text), "%s%s/%s", deep ? "/" : "", deep ? up.node->name : "",
-			     at.node->name);
-	}
-	answer_link(in, NULL, text, (size_t)n);
+	start = write_path(at, end);
+	if (start == end)
+		*--start = '/';
+	answer_link(in, NULL, start, (size_t)(end - start));
 }
 
 /* Operations on the inode that a walk found. */

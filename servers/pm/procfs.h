@@ -18,7 +18,18 @@
 #include "servers/pm/pm.h"
 
 /* ---- texts: cut at the end of the buffer ---- */
-struct text { char *buf; uint32_t size, length, tid; }; /* tid: of N/task/tid, whose; else 0 */
+struct text {
+	char *buf;
+	uint32_t size, length;
+	uint32_t tid;                 /* of N/task/tid, whose; else 0 */
+	const struct mapped *mapped;  /* maps, smaps: the files, or NULL */
+};
+/* Which files are mapped: what vfs said of memory objects. */
+struct mapped {
+	uint32_t count;
+	uint64_t koids[FS_MAPPED_MAX];
+	struct fs_mapped files[FS_MAPPED_MAX];
+};
 __attribute__((format(printf, 2, 3))) void text_add(struct text *t, const char *fmt, ...);
 
 typedef void text_fn(struct text *t, const struct proc *p, uint64_t reader_koid);
@@ -35,15 +46,19 @@ struct node {
 	uint8_t type;        /* enum node_type */
 	bool big;            /* the text may need PROCFILE_BIG bytes */
 	text_fn *text;       /* NULL: a link, or a file whose text another server has: */
-	uint16_t asked;      /* of vfs if 0 or ASKED_MOUNTINFO; of bdev: ASKED_BDEV + BDEV_TEXT_* (proto/bdev.h); of rs:
-	                        ASKED_RS + RS_TEXT_* (proto/rs.h); else of net: SOCK_TEXT_* + 1 (proto/socket.h) */
+	uint16_t asked;      /* of vfs if 0, ASKED_MOUNTINFO, ASKED_UNIX or ASKED_CACHE; of bdev: ASKED_BDEV + BDEV_TEXT_* (proto/bdev.h); of rs:
+	                        ASKED_RS + RS_TEXT_* (proto/rs.h); else of net: SOCK_TEXT_* + 1 (proto/socket.h).
+	                        With a text ASKED_MAPPED: it is made when vfs has said what is mapped */
 	uint8_t sysctl;      /* enum sysctl: what the text is, and what can be written */
 	write_fn *write;     /* NULL: can not be written */
 };
 
 #define ASKED_BDEV 0x100u
 #define ASKED_MOUNTINFO 0x200u
+#define ASKED_CACHE 0x201u
 #define ASKED_RS 0x300u
+#define ASKED_MAPPED 0x400u
+#define ASKED_UNIX 0x500u
 #define PROC_ROOT_INODE 1ull
 
 struct place {
@@ -81,13 +96,15 @@ void procfile_closed(uint64_t object);
 uint32_t procfiles_open(void);
 
 /* ---- texts ---- */
-text_fn text_meminfo, text_uptime, text_loadavg, text_stat, text_version, text_cpuinfo,
+text_fn text_meminfo, text_vmstat, text_uptime, text_loadavg, text_stat, text_version, text_cpuinfo,
 	text_filesystems, text_cmdline, text_swaps, text_ostype, text_osrelease,
 	text_config, text_ngroups_max, text_file_max, text_kernel, text_os_version, text_zero, text_sem, text_msgmax, text_msgmnb,
 	text_threads_max, text_last_capability, text_nr_open, text_entropy, text_pipe_max_size, shm_text, sem_text, msg_text;
 text_fn text_pid_stat, text_pid_cmdline, text_pid_status, text_pid_comm, text_pid_maps, text_pid_smaps,
 	text_pid_statm, text_pid_limits, text_pid_environ, text_pid_auxv, text_pid_cgroup, text_pid_oom_adjust, text_pid_oom_score,
 	text_pid_io, text_pid_wchan;
+/* The memory objects that p has mapped, at most FS_MAPPED_MAX. */
+void mapped_find(struct mapped *m, const struct proc *p);
 write_fn write_pid_comm, write_pid_oom_adjust;
 
 #endif

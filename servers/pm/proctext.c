@@ -35,6 +35,13 @@ void text_meminfo(struct text *t, const struct proc *p, uint64_t reader)
 		text_add(t, "%-16s%8u kB\n", zero[i], 0u);
 }
 
+/* What is counted: there is no swapping. */
+void text_vmstat(struct text *t, const struct proc *p, uint64_t reader)
+{
+	(void)p, (void)reader;
+	text_add(t, "nr_free_pages %llu\npswpin 0\npswpout 0\n", (unsigned long long)(system_info().free_bytes / X_PAGE_SIZE));
+}
+
 static void add_seconds(struct text *t, uint64_t ns)
 {
 	text_add(t, "%llu.%02llu", (unsigned long long)(ns / NS_PER_SECOND),

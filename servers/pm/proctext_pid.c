@@ -61,11 +61,13 @@ static const char *state_name(char letter)
 void text_pid_stat(struct text *t, const struct proc *p, uint64_t reader)
 {
 	struct x_proc_info info = process_info(p);
+	const struct proc *leader = session_leader(p);
 	const struct pm_ids *i = &p->ids;
+	bool has_tty = leader && leader->tty;
 
 	/* 1 pid .. 8 tpgid */
-	text_add(t, "%u (%.15s) %c %u %u %u 0 -1 ", t->tid ? t->tid : i->pid, name_of(t, p), state_letter(t, p, &info, reader), i->ppid,
-		 i->pgrp, i->sid);
+	text_add(t, "%u (%.15s) %c %u %u %u %u %d ", t->tid ? t->tid : i->pid, name_of(t, p), state_letter(t, p, &info, reader), i->ppid,
+		 i->pgrp, i->sid, has_tty ? leader->tty : 0, has_tty ? (int)leader->tty_pgrp : -1);
 	/* 9 flags, 10-13 faults, 14-17 times */
 	text_add(t, "0 0 0 0 0 %llu %llu %llu %llu ", (ull)(info.cpu_user_ns / TICK_NS),
 		 (ull)(info.cpu_system_ns / TICK_NS), (ull)(p->children_user_ns / TICK_NS),
@@ -148,22 +150,26 @@ static bool next_region(const struct proc *p, uint64_t *addr, struct x_mem_regio
 	return true;
 }
 
-static ull locked_kib(const struct proc *p)
-{
-	uint64_t addr = X_USER_MIN, bytes = 0;
-	struct x_mem_region r;
-
-	while (next_region(p, &addr, &r))
-		bytes += r.flags & X_MAP_LOCKED ? r.end - r.start : 0;
-	return (ull)bytes / 1024;
-}
-
 static void add_memory(struct text *t, const struct proc *p, const struct x_proc_info *info)
 {
 	ull mapped = (ull)info->mapped_pages * 4, resident = (ull)info->resident_pages * 4;
+	ull locked = 0, stack = 0, anonymous = 0, files = 0;
+	uint64_t addr = X_USER_MIN;
+	struct x_mem_region r;
 
-	text_add(t, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\n", mapped, mapped, locked_kib(p));
-	text_add(t, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nVmData:\t%8llu kB\n", resident, resident, mapped);
+	while (next_region(p, &addr, &r)) {
+		ull kib = (ull)(r.end - r.start) / 1024;
+
+		locked += r.flags & X_MAP_LOCKED ? kib : 0;
+		stack += p->stack_start >= r.start && p->stack_start < r.end ? kib : 0;
+		anonymous += r.memory_koid ? 0 : (ull)r.resident_pages * 4;
+		files += r.memory_koid ? (ull)r.resident_pages * 4 : 0;
+	}
+	text_add(t, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t%8u kB\n", mapped, mapped, locked, 0u);
+	text_add(t, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\n", resident, resident,
+		 anonymous, files);
+	text_add(t, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmSwap:\t%8u kB\n", mapped, stack,
+		 (ull)(p->code_end - p->code_start) / 1024, 0u);
 }
 
 void text_pid_status(struct text *t, const struct proc *p, uint64_t reader)
@@ -225,27 +231,55 @@ void text_pid_limits(struct text *t, const struct proc *p, uint64_t reader)
 
 /* ---- maps ---- */
 
+void mapped_find(struct mapped *m, const struct proc *p)
+{
+	struct x_mem_region r;
+	uint64_t addr = X_USER_MIN;
+	uint32_t i;
+
+	m->count = 0;
+	while (m->count < FS_MAPPED_MAX && next_region(p, &addr, &r)) {
+		if (!r.memory_koid || (r.start >= X_PERS_BASE && r.start < X_PERS_END))
+			continue;
+		for (i = 0; i < m->count && m->koids[i] != r.memory_koid; i++)
+			;
+		m->koids[i] = r.memory_koid;
+		m->count += i == m->count;
+	}
+}
+
+static const struct fs_mapped *region_file(const struct text *t, const struct x_mem_region *r)
+{
+	static const struct fs_mapped none;
+
+	for (uint32_t i = 0; t->mapped && r->memory_koid && i < t->mapped->count; i++)
+		if (t->mapped->koids[i] == r->memory_koid)
+			return &t->mapped->files[i];
+	return &none;
+}
+
 static const char *region_name(const struct proc *p, const struct x_mem_region *r)
 {
 	if (p->stack_start >= r->start && p->stack_start < r->end)
 		return "[stack]";
 	if (r->start >= X_PERS_BASE && r->start < X_PERS_END)
 		return "[personality]";
-	if (r->start >= p->code_start && r->start < p->code_end)
-		return p->exe;
-	return r->start == p->brk_start ? "[heap]" : "";
+	if (r->memory_koid)
+		return "";
+	return r->start <= p->brk_start && r->end > p->brk_start ? "[heap]" : "";
 }
 
 static void add_region(struct text *t, const struct proc *p, const struct x_mem_region *r)
 {
 	uint32_t before = t->length;
-	const char *name = region_name(p, r);
+	const struct fs_mapped *file = region_file(t, r);
+	const char *name = file->path[0] ? file->path : region_name(p, r);
 
-	text_add(t, "%08llx-%08llx %c%c%c%c %08llx 00:00 %llu ", (ull)r->start, (ull)r->end,
+	text_add(t, "%08llx-%08llx %c%c%c%c %08llx 00:%02x %llu ", (ull)r->start, (ull)r->end,
 		 r->prot & X_PROT_READ ? 'r' : '-', r->prot & X_PROT_WRITE ? 'w' : '-',
 		 r->prot & X_PROT_EXEC ? 'x' : '-',
 		 r->memory_koid && !(r->flags & X_MAP_PRIVATE) ? 's' : 'p', (ull)r->offset,
-		 (ull)r->memory_koid);
+		 file->dev, (ull)file->ino);
 	if (name[0])
 		text_add(t, "%*s%s", (int)(73 - (t->length - before)), "", name);
 	text_add(t, "\n");

@@ -33,6 +33,7 @@ static const struct node system_nodes[] = {
 	{ "msg", SYSTEM_SYSVIPC, NODE_FILE, true, msg_text, 0, 0, NULL },
 	{ "partitions", 0, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_PARTITIONS, 0, NULL },
 	{ "block", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_BDEV + BDEV_TEXT_STATS, 0, NULL },
+	{ "cache", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_CACHE, 0, NULL },
 	{ "kernel", SYSTEM_XINIM, NODE_FILE, false, text_kernel, 0, 0, NULL },
 	{ "services", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_RS + RS_TEXT_SERVICES, 0, NULL },
 	{ "stats", SYSTEM_XINIM, NODE_FILE, true, NULL, ASKED_RS + RS_TEXT_STATS, 0, NULL },
@@ -43,6 +44,7 @@ static const struct node system_nodes[] = {
 	{ "uptime", 0, NODE_FILE, false, text_uptime, 0, 0, NULL },
 	{ "loadavg", 0, NODE_FILE, false, text_loadavg, 0, 0, NULL },
 	{ "stat", 0, NODE_FILE, true, text_stat, 0, 0, NULL },
+	{ "vmstat", 0, NODE_FILE, false, text_vmstat, 0, 0, NULL },
 	{ "version", 0, NODE_FILE, false, text_version, 0, 0, NULL },
 	{ "cpuinfo", 0, NODE_FILE, true, text_cpuinfo, 0, 0, NULL },
 	{ "filesystems", 0, NODE_FILE, false, text_filesystems, 0, 0, NULL },
@@ -82,6 +84,7 @@ static const struct node system_nodes[] = {
 	NET_FILE("dev", DEV), NET_FILE("route", ROUTE), NET_FILE("arp", ARP), NET_FILE("tcp", TCP),
 	NET_FILE("tcp6", TCP6), NET_FILE("udp", UDP), NET_FILE("udp6", UDP6), NET_FILE("raw", RAW),
 	NET_FILE("resolv", RESOLV), NET_FILE("raw6", RAW6), NET_FILE("if_inet6", IF_INET6), NET_FILE("packet", PACKET),
+	{ "unix", SYSTEM_NET, NODE_FILE, true, NULL, ASKED_UNIX, 0, NULL },
 };
 
 static const struct node process_nodes[] = {
@@ -100,8 +103,8 @@ static const struct node process_nodes[] = {
 	{ "exe", 0, NODE_LINK, false, NULL, 0, 0, NULL },
 	{ "cwd", 0, NODE_LINK, false, NULL, 0, 0, NULL },
 	{ "root", 0, NODE_LINK, false, NULL, 0, 0, NULL },
-	{ "maps", 0, NODE_FILE, true, text_pid_maps, 0, 0, NULL },
-	{ "smaps", 0, NODE_FILE, true, text_pid_smaps, 0, 0, NULL },
+	{ "maps", 0, NODE_FILE, true, text_pid_maps, ASKED_MAPPED, 0, NULL },
+	{ "smaps", 0, NODE_FILE, true, text_pid_smaps, ASKED_MAPPED, 0, NULL },
 	{ "statm", 0, NODE_FILE, false, text_pid_statm, 0, 0, NULL },
 	{ "limits", 0, NODE_FILE, false, text_pid_limits, 0, 0, NULL },
 	{ "mounts", 0, NODE_FILE, true, NULL, 0, 0, NULL },

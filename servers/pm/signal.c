@@ -121,9 +121,6 @@ static bool kill_means(const struct proc *sender, int32_t who, const struct proc
 	return p->ids.pgrp == (uint32_t)-who;
 }
 
-/* of p->rlimit */
-enum { RLIMIT_SIGPENDING = 11 };
-
 void kill_call(struct proc *p, const struct x_in *in)
 {
 	int32_t who = (int32_t)in->msg.a[0];

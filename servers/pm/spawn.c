@@ -37,15 +37,12 @@ static void console_opened(void *ctx, const struct x_in *reply)
 	struct proc *p = ctx;
 	int64_t err = reply->msg.status;
 
-	if (spawn.proc != p) { /* it was killed meanwhile */
-		in_close_handles(reply);
+	if (spawn.proc != p) /* it was killed meanwhile */
 		return;
-	}
 	if (err >= 0 && reply->handle_count == 0)
 		err = -X_EPROTO;
 	for (uint32_t slot = 0; slot < 3 && err >= 0; slot++)
 		err = x_proc_grant(p->process, reply->handles[0], 0, slot);
-	in_close_handles(reply);
 	if (err < 0) {
 		server_log("cannot give the first process %s: %d", console_path, (int)err);
 		spawn_finished(p, (int)err);
@@ -72,12 +69,11 @@ static void session_made(void *ctx, const struct x_in *reply)
 	if (err >= 0 && reply->handle_count == 0)
 		err = -X_EPROTO;
 	if (spawn.proc != p || err < 0) {
-		in_close_handles(reply);
 		spawn_finished(p, (int)err);
 		return;
 	}
 	p->vfs_session = reply->msg.a[0];
-	p->vfs = reply->handles[0];
+	p->vfs = in_take(reply, 0);
 	err = proc_give_sessions(p, p->vfs);
 	if (err >= 0)
 		err = proc_watch(p);

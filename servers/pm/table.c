@@ -52,9 +52,10 @@ void ids_publish(struct proc *p)
 {
 	struct pm_ids *page = (struct pm_ids *)(ids_pages + (size_t)proc_slot(p) * X_PAGE_SIZE);
 
-	p->ids.rlimit_nofile = p->rlimit[7].soft;
-	p->ids.rlimit_stack = p->rlimit[3].soft;
-	p->ids.rlimit_fsize = p->rlimit[1].soft;
+	p->ids.rlimit_nofile = p->rlimit[RLIMIT_NOFILE].soft;
+	p->ids.rlimit_stack = p->rlimit[RLIMIT_STACK].soft;
+	p->ids.rlimit_fsize = p->rlimit[RLIMIT_FSIZE].soft;
+	p->ids.rlimit_as = p->rlimit[RLIMIT_AS].soft;
 	p->ids.tsc_base = clock_info.tsc_base;
 	p->ids.ns_per_tsc_32 = clock_info.ns_per_tsc_32;
 	p->ids.realtime_offset_ns = clock_info.realtime_offset_ns;

@@ -13,11 +13,13 @@ enum { TIMERS_MAX = 1024, TIMERS_PER_PROCESS = 64 };
 
 #define INTERVAL_MIN_NS 1000000ull /* a program cannot keep pm busy with less */
 
+#define CPU_LIMIT_ID INT32_MIN      /* the watch of RLIMIT_CPU */
+
 enum timer_clock { WALL, CPU_USER, CPU_ALL };
 
 static struct ptimer {
 	struct proc *proc;       /* NULL: free */
-	int32_t id;              /* -1 - which: setitimer's */
+	int32_t id;              /* -1 - which: setitimer's; CPU_LIMIT_ID */
 	uint8_t clock;           /* enum timer_clock */
 	uint32_t linux_clock;
 	uint32_t signal;         /* 0: none */
@@ -25,6 +27,7 @@ static struct ptimer {
 	uint64_t value;          /* goes with the signal */
 	uint64_t deadline_ns;    /* on its clock; 0: disarmed */
 	uint64_t interval_ns;
+	uint64_t wall_ns;        /* deadline_ns is this time of day; 0: it is not one */
 	uint64_t overrun;        /* expirations since the signal was sent */
 	uint64_t overrun_told;
 	struct server_timer timer;
@@ -90,6 +93,21 @@ void timer_was_told(const struct proc *p, int32_t id)
 	t->overrun = 0;
 }
 
+/* RLIMIT_CPU: from its first value on SIGXCPU each second, at its second the end. */
+static void cpu_limit_reached(struct ptimer *t, uint64_t now)
+{
+	const struct rlimit_pair *limit = &t->proc->rlimit[RLIMIT_CPU];
+	struct signal_info info = { .code = INFO_KERNEL };
+
+	if (now / NS_PER_SECOND >= limit->hard) {
+		signal_post(t->proc, 0, SIGNAL_KILL, &info);
+		return;
+	}
+	t->deadline_ns = now - now % NS_PER_SECOND + NS_PER_SECOND;
+	arm(t, now, true);
+	signal_post(t->proc, 0, SIGNAL_XCPU, &info);
+}
+
 static void expired(void *ctx)
 {
 	struct ptimer *t = ctx;
@@ -99,9 +117,14 @@ static void expired(void *ctx)
 		arm(t, now, true);
 		return;
 	}
+	if (t->id == CPU_LIMIT_ID) {
+		cpu_limit_reached(t, now);
+		return;
+	}
 	if (t->interval_ns)
 		times += (now - t->deadline_ns) / t->interval_ns;
 	t->deadline_ns = t->interval_ns ? t->deadline_ns + times * t->interval_ns : 0;
+	t->wall_ns = t->wall_ns && t->interval_ns ? t->wall_ns + times * t->interval_ns : 0;
 	arm(t, now, true);
 	send(t, times);
 }
@@ -120,6 +143,7 @@ static void set(struct ptimer *t, uint64_t first_ns, uint64_t interval_ns, bool 
 
 	t->interval_ns = interval_ns;
 	t->overrun = t->overrun_told = 0;
+	t->wall_ns = absolute && t->clock == WALL && clock_is_wall(t->linux_clock) ? first_ns : 0;
 	if (first_ns == 0)
 		t->deadline_ns = 0;
 	else if (t->clock == WALL)
@@ -127,6 +151,16 @@ static void set(struct ptimer *t, uint64_t first_ns, uint64_t interval_ns, bool 
 	else
 		t->deadline_ns = absolute ? first_ns : first_ns >= X_FOREVER / 2 ? X_FOREVER / 2 : now + first_ns;
 	arm(t, now, false);
+}
+
+void timers_clock_set(void)
+{
+	for_each_timer(t) {
+		if (!t->proc || !t->wall_ns)
+			continue;
+		t->deadline_ns = clock_deadline(t->linux_clock, t->wall_ns, true);
+		arm(t, clock_now(t), false);
+	}
 }
 
 static struct ptimer *timer_new(struct proc *p, int32_t id, enum timer_clock clock)
@@ -154,6 +188,28 @@ void timers_drop(struct proc *p, bool all)
 	for_each_timer(t)
 		if (t->proc == p && (all || t->id >= 0))
 			timer_free(t);
+}
+
+/* ---- RLIMIT_CPU ---- */
+
+int cpu_limit_watch(struct proc *p)
+{
+	const struct rlimit_pair *limit = &p->rlimit[RLIMIT_CPU];
+	uint64_t first = limit->soft < limit->hard ? limit->soft : limit->hard;
+	struct ptimer *t = timer_find(p, CPU_LIMIT_ID);
+
+	if (first >= X_FOREVER / 2 / NS_PER_SECOND) {
+		if (t)
+			timer_free(t);
+		return 0;
+	}
+	if (!t)
+		t = timer_new(p, CPU_LIMIT_ID, CPU_ALL);
+	if (!t)
+		return -X_EAGAIN;
+	t->deadline_ns = first ? first * NS_PER_SECOND : 1; /* as Linux takes 0 for 1 */
+	arm(t, clock_now(t), false);
+	return 0;
 }
 
 /* ---- setitimer ---- */

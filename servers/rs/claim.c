@@ -47,7 +47,7 @@ static void device_strayed(void *ctx, uint64_t bits)
 
 static void claim_succeeded(struct service *s, const struct x_in *reply)
 {
-	s->device = reply->handles[0];
+	s->device = in_take(reply, 0);
 	s->device_name[sizeof(s->device_name) - 1] = '\0';
 	server_bind(s->device, device_strayed, s);
 	event_add(s->name, "device %s", s->device_name);
@@ -60,10 +60,8 @@ static void claim_answered(void *ctx, const struct x_in *reply)
 	struct service *s = ctx;
 	int32_t status = reply->msg.status;
 
-	if (!s->claiming || s->state != SERVICE_STARTING) { /* stopped meanwhile */
-		in_close_handles(reply);
+	if (!s->claiming || s->state != SERVICE_STARTING) /* stopped meanwhile */
 		return;
-	}
 	s->claiming = false;
 	if (status == -X_EDEAD && s->claim_tries++ < CLAIM_TRIES)
 		claim_device(s);

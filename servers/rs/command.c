@@ -116,7 +116,8 @@ static void print_process(struct text *t, const struct service *s)
 
 	if (x_proc_info(s->is_rs ? X_SELF : s->process, &i) < 0)
 		return;
-	text_print(t, "%-12s %llu KiB", "memory", (unsigned long long)(i.resident_pages * X_PAGE_SIZE / 1024));
+	text_print(t, "%-12s %llu KiB, %llu of them the kernel's", "memory", (unsigned long long)i.charged / 1024,
+		   (unsigned long long)i.charged_kernel / 1024);
 	if (s->manifest->memory_mib)
 		text_print(t, " (at most %u MiB)", s->manifest->memory_mib);
 	text_print(t, "\n%-12s %s\n", "cpu", seconds(cpu, sizeof(cpu), i.cpu_user_ns + i.cpu_system_ns));
@@ -213,7 +214,7 @@ static int command_log(struct text *t, const char *arg)
 		return command_log_kernel(t);
 	if (arg) {
 		count = strtoul(arg, &end, 10);
-		if (*end || end == arg) {
+		if (*end || *arg < '0' || *arg > '9') {
 			text_print(t, "log: `%s` is not a number of lines\n", arg);
 			return -X_EINVAL;
 		}
@@ -303,6 +304,10 @@ static int command_kill(struct text *t, char **name, uint32_t count)
 	int status = 0;
 
 	count -= cold;
+	if (count == 1 && !strcmp(name[0], "cold") && !service_find("cold")) {
+		text_print(t, "kill: whom? `cold` goes behind a name\n");
+		return -X_EINVAL;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		victim[i] = find(t, name[i]);
 		if (!victim[i])
@@ -332,7 +337,11 @@ static void kill_at_random(void *service)
 
 static int command_inject_random(struct text *t, struct service *s)
 {
-	if (s->is_rs || s->process == X_NO_HANDLE)
+	if (s->is_rs) {
+		text_print(t, "inject: rs gives the orders, and cannot be killed at random; `entry N` is an instant, too\n");
+		return -X_EPERM;
+	}
+	if (s->process == X_NO_HANDLE)
 		return not_running(t, s);
 	s->random_kill.fn = kill_at_random;
 	s->random_kill.ctx = s;
@@ -340,23 +349,43 @@ static int command_inject_random(struct text *t, struct service *s)
 	return 0;
 }
 
-/* number: of the entry to the kernel at which it is to die; seed of the nonsense. */
-static int command_inject(struct text *t, struct service *s, const char *fault, const char *number)
+/* The bits of a fault, or 0, and what is wrong has been said. number: NULL, or of the entry to the kernel
+ * at which it is to die, or the seed of the nonsense. */
+static uint64_t fault_bits(struct text *t, const char *fault, const char *number)
 {
-	uint64_t bits = 0;
+	uint64_t bits = 0, n = 0;
 	char *end = NULL;
 
-	if (!strcmp(fault, "random") && !number)
-		return command_inject_random(t, s);
 	for (uint32_t i = 0; i < FAULTS; i++)
 		if (!strcmp(faults[i].name, fault))
 			bits = faults[i].bit;
-	if ((bits == RS_CONTROL_ENTRY || bits == RS_CONTROL_GARBAGE) && number)
-		bits |= (uint64_t)(uint32_t)strtoul(number, &end, 10) << RS_CONTROL_ENTRY_SHIFT;
-	if (!bits || (number && (!end || *end)) || bits == RS_CONTROL_ENTRY) {
-		text_print(t, "inject: the fault is one of exit, exception, hang, loop, slow, leak, garbage [SEED], random, "
-			   "verify, entry N\n");
+	if (number)
+		n = strtoul(number, &end, 10);
+	if (!bits && strcmp(fault, "random"))
+		text_print(t, "inject: `%s` is no fault; there are exit, exception, hang, loop, slow, leak, garbage [SEED], random, "
+			   "verify, entry N\n", fault);
+	else if (number && bits != RS_CONTROL_ENTRY && bits != RS_CONTROL_GARBAGE)
+		text_print(t, "inject: `%s` takes no number\n", fault);
+	else if ((number && (*end || *number < '0' || *number > '9' || n > UINT32_MAX)) || (bits == RS_CONTROL_ENTRY && !n))
+		text_print(t, bits == RS_CONTROL_ENTRY ? "inject: `entry` wants a number from 1 on: of the system call at which it dies\n" :
+			   "inject: the seed of `garbage` is a number\n");
+	else
+		return bits | n << RS_CONTROL_ENTRY_SHIFT;
+	return 0;
+}
+
+static int command_inject(struct text *t, struct service *s, const char *fault, const char *number)
+{
+	uint64_t bits;
+
+	if (!strcmp(fault, "random") && !number)
+		return command_inject_random(t, s);
+	bits = fault_bits(t, fault, number);
+	if (!bits)
 		return -X_EINVAL;
+	if (bits & (RS_CONTROL_VERIFY | RS_CONTROL_ENTRY) && !s->manifest->warm_log_kib && !s->is_rs) {
+		text_print(t, "inject: `%s` is for services restarted warm; %s starts anew\n", fault, s->name);
+		return -X_EPERM;
 	}
 	if (s->is_rs) {
 		server_inject(bits);
@@ -445,8 +474,8 @@ int command_run(char *line, struct text *t)
 		}
 		if (n == 1 && !strcmp(word[0], "tree"))
 			return command_tree(t);
-		if (n <= 2 && !strcmp(word[0], "stats") && command_stats(t, word[1]) == 0)
-			return 0;
+		if (n <= 2 && !strcmp(word[0], "stats"))
+			return command_stats(t, word[1]);
 		if (n <= 2 && !strcmp(word[0], "log"))
 			return command_log(t, word[1]);
 		if (n >= 2 && !strcmp(word[0], "kill"))

@@ -16,7 +16,7 @@ struct text { char *buf; size_t size, length; }; /* length < size; not NUL-termi
  * that says what is wrong. */
 int command_run(char *line, struct text *out);
 
-/* `svc stats`: form NULL, or "--json"; else -X_EINVAL, nothing written. (stats.c) */
+/* `svc stats`: form NULL, or "--json"; else -X_EINVAL. (stats.c) */
 int command_stats(struct text *out, const char *form);
 /* For `svc top`: microseconds, then a line a service: name, state, CPU us, memory KiB,
  * restarts, items its port has delivered, switches to it. (stats.c) */

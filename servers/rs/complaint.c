@@ -22,7 +22,6 @@ static void probed(void *ctx, const struct x_in *reply)
 	struct service *s = ctx;
 	bool right = reply->msg.status == 0 && reply->msg.a[0] == ~s->probe;
 
-	in_close_handles(reply);
 	s->probing = false;
 	s->ping_ns = 0;
 	if (right || is_kernels(reply->msg.status) || s->state != SERVICE_RUNNING)

@@ -52,7 +52,7 @@ static void console_opened(void *ctx, const struct x_in *reply)
 	(void)ctx;
 	if (reply->msg.status < 0 || reply->handle_count != 1)
 		return; /* the kernel log has the message too */
-	console = reply->handles[0];
+	console = in_take(reply, 0);
 	o = out_start(console, console_written, NULL, NULL);
 	o->msg.op = FILE_WRITE;
 	o->win_count = 1;

@@ -161,11 +161,10 @@ static void opened(void *ctx, const struct x_in *reply)
 
 	(void)ctx;
 	if (reply->msg.status < 0 || reply->handle_count != 1) {
-		in_close_handles(reply);
 		timer_set(&again, server_now_ns + AGAIN_NS);
 		return;
 	}
-	console = reply->handles[0];
+	console = in_take(reply, 0);
 	o = out_start(console, set, NULL, NULL);
 	o->msg.op = FILE_IOCTL;
 	o->msg.a[0] = TCSETS;

@@ -25,18 +25,21 @@ bool self_restarted(void)
 {
 	struct service *s = self();
 	struct x_proc_info i = { 0 };
+	uint64_t outage_ns;
 
 	for (uint32_t k = 0; k < service_count; k++)
 		if (!is_sound(&services[k]))
 			return false;
 	x_proc_info(X_SELF, &i);
 	service_record_death(s, &i);
-	outage_add(&s->outages, server_now_ns - server_cut_ns());
+	/* Who hangs has served nobody since the iteration began. */
+	outage_ns = server_now_ns - (s->last_cause == CAUSE_HANG ? server_cut_ns() : i.death_ns);
+	outage_add(&s->outages, outage_ns);
 	s->kill_cause = CAUSE_NONE;
 	s->restarts++;
 	s->warm_restarts++;
 	event_announce(s->name, "restarted warm after %s (%s), %llu us outage", cause_name(s->last_cause), s->last_text,
-		       (unsigned long long)(server_now_ns - server_cut_ns()) / 1000);
+		       (unsigned long long)outage_ns / 1000);
 	for (uint32_t k = 0; k < service_count; k++)
 		spawn_distrust(&services[k]);
 	return true;

@@ -146,6 +146,8 @@ static inline uint32_t service_index(const struct service *s) { return s - servi
 
 /* ---- spawn.c: one incarnation's process ---- */
 int spawn_init(void);
+/* Its image in the archive, or NULL. */
+const void *spawn_binary(const struct service *s, uint64_t *bytes);
 bool spawn_has_binary(const struct service *s, const char **wrong);
 /* NULL: it runs; else what failed (nothing is left behind). */
 const char *spawn(struct service *s);

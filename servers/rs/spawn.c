@@ -31,7 +31,7 @@ struct spawning {
 static x_handle_t personality = X_NO_HANDLE;
 static char binary_name[48];
 
-static const void *find_binary(const struct service *s, uint64_t *bytes)
+const void *spawn_binary(const struct service *s, uint64_t *bytes)
 {
 	snprintf(binary_name, sizeof(binary_name), "bin/%s", s->manifest->name);
 	return archive_find(&archive, binary_name, bytes);
@@ -41,7 +41,7 @@ bool spawn_has_binary(const struct service *s, const char **wrong)
 {
 	struct elf_image e;
 	uint64_t bytes;
-	const void *image = find_binary(s, &bytes);
+	const void *image = spawn_binary(s, &bytes);
 
 	*wrong = image ? elf_check(&e, image, bytes, IMAGE_LIMIT) : "no binary in the boot archive";
 	return !*wrong;
@@ -124,7 +124,7 @@ static const char *load(const struct service *s, x_handle_t process, uint64_t *e
 {
 	struct elf_image e = { 0 };
 	uint64_t bytes;
-	const char *image = find_binary(s, &bytes);
+	const char *image = spawn_binary(s, &bytes);
 	const char *wrong = image ? elf_check(&e, image, bytes, IMAGE_LIMIT) : "no binary in the boot archive";
 
 	for (uint32_t i = 0; !wrong && i < e.segment_count; i++)
@@ -147,7 +147,8 @@ static const char *make_process(const struct service *s, struct spare *out)
 
 	if (process < 0)
 		return "out of memory";
-	x_proc_limits(process, ((uint64_t)s->manifest->memory_mib << 20) / X_PAGE_SIZE, 0); /* 0: none */
+	if (s->manifest->memory_mib)
+		x_proc_limit(process, (uint64_t)s->manifest->memory_mib << 20);
 	wrong = load(s, process, &out->entry);
 	if (wrong)
 		x_handle_close(process); /* the end of one that never ran */

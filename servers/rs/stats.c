@@ -21,7 +21,7 @@ static struct figures figures_of(const struct service *s)
 	for (uint32_t c = CAUSE_EXIT; c < CAUSE_COUNT; c++)
 		f.crashes += s->cause_count[c];
 	if ((s->is_rs || s->process != X_NO_HANDLE) && x_proc_info(s->is_rs ? X_SELF : s->process, &i) == 0) {
-		f.memory_kib = i.resident_pages * X_PAGE_SIZE / 1024;
+		f.memory_kib = i.charged / 1024;
 		f.mapped_kib = i.mapped_pages * X_PAGE_SIZE / 1024;
 		f.handles = i.handles;
 		f.cpu_us = (i.cpu_user_ns + i.cpu_system_ns) / 1000;
@@ -198,8 +198,10 @@ void text_stats(struct text *t)
 
 int command_stats(struct text *t, const char *form)
 {
-	if (form && strcmp(form, "--json"))
+	if (form && strcmp(form, "--json")) {
+		text_print(t, "stats: `%s` is unknown; there is --json\n", form);
 		return -X_EINVAL;
+	}
 	if (form)
 		json(t);
 	else

@@ -9,6 +9,7 @@
 #include "proto/rs.h"
 #include "servers/rs/events.h"
 #include "servers/rs/service.h"
+#include "servers/rs/symbols.h"
 
 static void ms_text(char *buf, size_t size, uint64_t ns)
 {
@@ -146,10 +147,10 @@ void service_on_event(void *service, uint64_t bits)
 /* ---------------------------------------------------------------- stop, kill */
 
 /* An outage lasts from the first death to ready, however many tries it takes. */
-static void mark_down(struct service *s)
+static void mark_down(struct service *s, uint64_t since_ns)
 {
 	if (s->state != SERVICE_RECOVERING && s->state != SERVICE_CRASHED)
-		s->down_ns = x_clock(X_CLOCK_MONOTONIC);
+		s->down_ns = since_ns;
 }
 
 void service_stop(struct service *s, enum stop_goal goal)
@@ -162,7 +163,7 @@ void service_stop(struct service *s, enum stop_goal goal)
 		return;
 	}
 	s->kill_cause = CAUSE_REQUESTED;
-	mark_down(s);
+	mark_down(s, x_clock(X_CLOCK_MONOTONIC));
 	out_signal(s->control, RS_CONTROL_STOP);
 	service_set_state(s, SERVICE_STOPPING,
 			  s->manifest->kind == KIND_FS ? STOP_FILES_NS : STOP_DEADLINE_NS, "asked to stop");
@@ -173,7 +174,7 @@ void service_kill(struct service *s, enum cause cause)
 	if (s->process == X_NO_HANDLE || s->state == SERVICE_STOPPING || s->state == SERVICE_CRASHED)
 		return;
 	s->kill_cause = cause;
-	mark_down(s);
+	mark_down(s, x_clock(X_CLOCK_MONOTONIC));
 	service_set_state(s, SERVICE_CRASHED, DEATH_DEADLINE_NS, "killed: %s", cause_name(cause));
 	out_do(X_SYS_proc_kill, s->process, (uint64_t)-X_ECANCELED, 0, 0, 0);
 }
@@ -195,11 +196,18 @@ static enum cause cause_of(const struct service *s, const struct x_proc_info *i)
 
 static void describe_exception(struct service *s, const struct x_proc_info *i)
 {
-	snprintf(s->last_text, sizeof(s->last_text), "vector %u at 0x%llx, address 0x%llx", i->vector,
-		 (unsigned long long)i->fault_rip, (unsigned long long)i->fault_address);
+	char names[EVENT_TEXT];
+	uint64_t bytes;
+	const void *image = spawn_binary(s, &bytes);
+	const char *name = image ? symbol_name(image, bytes, i->fault_rip) : NULL;
+
+	snprintf(s->last_text, sizeof(s->last_text), "vector %u at 0x%llx, address 0x%llx%s%.40s", i->vector,
+		 (unsigned long long)i->fault_rip, (unsigned long long)i->fault_address, name ? ", in " : "", name ? name : "");
 	event_add(s->name, "backtrace %llx %llx %llx %llx %llx", (unsigned long long)i->backtrace[0],
 		  (unsigned long long)i->backtrace[1], (unsigned long long)i->backtrace[2],
 		  (unsigned long long)i->backtrace[3], (unsigned long long)i->backtrace[4]);
+	if (image && symbols_of_backtrace(names, sizeof(names), image, bytes, i->backtrace, sizeof(i->backtrace) / sizeof(i->backtrace[0])))
+		event_add(s->name, "%s", names);
 }
 
 void service_record_death(struct service *s, const struct x_proc_info *i)
@@ -316,7 +324,8 @@ static void decide(struct service *s, bool done)
 {
 	uint64_t now = x_clock(X_CLOCK_MONOTONIC);
 	bool requested = s->last_cause == CAUSE_REQUESTED || s->last_cause == CAUSE_DEPENDENCY || s->injected;
-	uint64_t uptime = s->ready_ns ? s->down_ns - s->ready_ns : 0;
+	/* It may have died before it was heard that it is ready. */
+	uint64_t uptime = s->ready_ns && s->down_ns > s->ready_ns ? s->down_ns - s->ready_ns : 0;
 	struct policy_decision d = policy_crash(&s->policy, now, uptime, requested);
 	char why[112];
 
@@ -387,12 +396,12 @@ void service_on_death(void *service, uint64_t bits)
 {
 	struct service *s = service;
 	bool was_stopping = s->state == SERVICE_STOPPING;
-	struct x_proc_info i = { 0 };
+	struct x_proc_info i = { .death_ns = server_now_ns };
 
 	(void)bits;
-	if (!was_stopping)
-		mark_down(s); /* unless it was killed: then it has been down since before */
 	x_proc_info(s->process, &i);
+	if (!was_stopping)
+		mark_down(s, i.death_ns); /* unless it was killed: then it has been down since before */
 	service_record_death(s, &i);
 	if (!was_stopping && restart_warm(s, &i))
 		return;

@@ -115,6 +115,31 @@ struct terminal *jobs_terminal_of(uint32_t sid)
 	return NULL;
 }
 
+/* For /proc: what the terminal of session `sid` is now. */
+static void tell_pm(const struct terminal *t, uint32_t sid)
+{
+	struct x_out *o = out_start(pm, NULL, NULL, NULL);
+	uint32_t number = terminal_number(t);
+
+	o->msg.op = PMCTL_SESSION_TTY;
+	o->msg.a[0] = sid;
+	o->msg.a[1] = !t->sid ? 0 : t->pty ? PTS_RDEV | (number - 1) : SERIAL_RDEV;
+	o->msg.a[2] = t->pgrp;
+}
+
+void jobs_take(struct terminal *t, const struct request *r)
+{
+	if (t->sid && t->sid != r->sid) {
+		uint32_t robbed = t->sid;
+
+		t->sid = t->pgrp = 0;
+		tell_pm(t, robbed);
+	}
+	t->sid = r->sid;
+	t->pgrp = r->pgrp;
+	tell_pm(t, t->sid);
+}
+
 /* Only a leader without a terminal gets one, and none that is another
  * session's, unless the superuser says so (ioctl_tty(2)). */
 void jobs_set_controlling(struct request *r)
@@ -127,8 +152,7 @@ void jobs_set_controlling(struct request *r)
 	} else if (!r->known || r->pid != r->sid || has || (t->sid && !steal)) {
 		request_end(r, -X_EPERM);
 	} else {
-		t->sid = r->sid;
-		t->pgrp = r->pgrp;
+		jobs_take(t, r);
 		request_end(r, 0);
 	}
 }
@@ -145,6 +169,7 @@ static void group_known(void *ctx, const struct x_in *reply)
 		request_end(r, -X_EPERM);
 	} else {
 		t->pgrp = pgrp;
+		tell_pm(t, t->sid);
 		request_end(r, 0);
 	}
 }
@@ -172,7 +197,11 @@ void jobs_set_group(struct request *r)
 
 static void forget(struct terminal *t)
 {
+	uint32_t sid = t->sid;
+
 	t->sid = t->pgrp = 0;
+	if (sid)
+		tell_pm(t, sid);
 }
 
 /* TIOCNOTTY: a leader gives it up for its whole session. */

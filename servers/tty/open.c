@@ -127,8 +127,7 @@ static void acquire(struct terminal *t, const struct request *r)
 
 	if (noctty || !r->known || r->pid != r->sid || t->sid || jobs_terminal_of(r->sid))
 		return;
-	t->sid = r->sid;
-	t->pgrp = r->pgrp;
+	jobs_take(t, r);
 }
 
 void open_who_known(struct request *r)

@@ -29,6 +29,8 @@
 #define PTYS_MAX     64u
 #define TERMINALS_MAX (1u + PTYS_MAX) /* 0: the console */
 #define OPENS_MAX    512u
+#define SERIAL_RDEV (4u << 8 | 64)  /* /dev/ttyS0, which the console is */
+#define PTS_RDEV    (136u << 8)     /* + n: /dev/pts/n */
 #define REQUESTS_MAX 128u
 
 enum { SIGHUP_ = 1, SIGINT_ = 2, SIGQUIT_ = 3, SIGCONT_ = 18, SIGTSTP_ = 20, SIGTTIN_ = 21, SIGTTOU_ = 22, SIGWINCH_ = 28 };
@@ -135,6 +137,7 @@ void jobs_ask(struct request *r);                    /* fills in who; request_ru
 bool jobs_check_change(struct request *r);
 bool jobs_check_read(struct request *r);
 void jobs_set_controlling(struct request *r);
+void jobs_take(struct terminal *t, const struct request *r); /* the session's from now on */
 void jobs_set_group(struct request *r);
 void jobs_give_up(struct request *r);
 void jobs_session_end(const struct x_in *in);

@@ -25,7 +25,7 @@ static bool stays_in_path(const struct fs_call *call, uint64_t start, uint64_t b
 }
 
 /* Can a filesystem have answered this? */
-static bool makes_sense(const struct fs_call *call, bool handle)
+static bool makes_sense(const struct fs_call *call)
 {
 	const uint64_t *r = call->r;
 
@@ -43,7 +43,7 @@ static bool makes_sense(const struct fs_call *call, bool handle)
 	case FS_PARENT:
 		return !call->status && r[0] && stays_in_path(call, r[1], r[2]);
 	case FS_OPEN:
-		return !call->status && r[0] && is_type(r[1]) && handle;
+		return !call->status && r[0] && is_type(r[1]) && call->handle != X_NO_HANDLE;
 	default:
 		return !call->status;
 	}
@@ -65,17 +65,22 @@ static void refuse(struct fs_call *call)
 	mount_lost(call->mount);
 }
 
+/* An open file, or one that a link leads to. */
+static bool brings_handle(const struct fs_call *call)
+{
+	return call->status == -X_ESYMLINK || (call->status >= 0 && call->op == FS_OPEN);
+}
+
 static void reply(void *ctx, const struct x_in *in)
 {
 	struct fs_call *call = ctx;
 
 	call->pending = false;
+	known_change_ended(call);
 	call->status = in->msg.status;
 	memcpy(call->r, in->msg.a, sizeof(call->r));
-	call->handle = in->handle_count ? in->handles[0] : X_NO_HANDLE;
-	for (uint32_t i = 1; i < in->handle_count && i < X_MAX_HANDLES; i++)
-		out_close(in->handles[i]);
-	if (!makes_sense(call, in->handle_count))
+	call->handle = brings_handle(call) ? in_take(in, 0) : X_NO_HANDLE;
+	if (!makes_sense(call))
 		refuse(call);
 	call->done(call);
 }
@@ -117,6 +122,7 @@ bool fs_submit(struct fs_call *call)
 	call->handle = X_NO_HANDLE;
 	if (call->mount->internal)
 		return devfs_call(call);
+	known_change_begins(call);
 	start_remote(call);
 	return false;
 }

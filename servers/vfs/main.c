@@ -62,8 +62,11 @@ static void cancel(uint64_t call_id)
 
 static void flow(uint64_t object, uint32_t which, const struct x_flow_state *state)
 {
-	(void)which;    /* there are only those of pipes */
-	pipe_flow(object, state);
+	(void)which;    /* there are only those with two ends */
+	if (object_kind(object) == KIND_PIPE)
+		pipe_flow(object, state);
+	else
+		unix_flow(object);
 }
 
 static const struct server_ops ops = {
@@ -77,7 +80,6 @@ static const struct server_ops ops = {
 void server_main(void)
 {
 	random_init();
-	buffers_init();
 	devfs_init();
 	mounts_init();
 	blockdev_init();

@@ -38,6 +38,7 @@ static void mount_enter(struct mount *m, enum mount_state state)
 		server_log("%s on %s: %s", m->type, m->path,
 			   state == MOUNT_LOST ? "lost, mounting again" : "mounted");
 	m->state = state;
+	known_forget_all();
 }
 
 /* ---- finding mounts ---- */
@@ -93,6 +94,7 @@ struct mount *mount_new(const char *source, const char *type)
 		m->port = X_NO_HANDLE;
 		strlcpy(m->source, source, sizeof(m->source));
 		strlcpy(m->type, type, sizeof(m->type));
+		m->makes_up_names = strcmp(type, "minix") && strcmp(type, "tmpfs");
 		return m;
 	}
 	return NULL;
@@ -472,6 +474,7 @@ void mount_linger(struct mount *m)
 {
 	struct mount *below = mount_fs(&mounts[m->covered.mount]);
 
+	known_forget_all();
 	if (mount_covers(m->covered, m)) {
 		;       /* it stays marked */
 	} else if (below->internal) {
@@ -618,7 +621,8 @@ static void list_word(struct list *l, const char *word)
 
 static void list_flags(struct list *l, const struct mount *m)
 {
-	list_add(l, "%s%s%s%s%s%s", m->want_rdonly || mount_fs(m)->rdonly ? "ro" : "rw", m->options & MOUNT_NOSUID ? ",nosuid" : "",
+	list_add(l, "%s%s%s%s%s%s%s", m->want_rdonly || mount_fs(m)->rdonly ? "ro" : "rw", m->options & MOUNT_SYNC ? ",sync" : "",
+		 m->options & MOUNT_NOSUID ? ",nosuid" : "",
 		 m->options & MOUNT_NODEV ? ",nodev" : "", m->options & MOUNT_NOEXEC ? ",noexec" : "",
 		 m->options & MOUNT_NOSYMFOLLOW ? ",nosymfollow" : "", m->options & MOUNT_NOATIME ? ",noatime" : ",relatime");
 }

@@ -4,6 +4,7 @@
  * end where the walk ends. Others are in op_*.c.
  */
 
+#include "lib/c/stdio.h"
 #include "proto/socket.h"
 #include "servers/vfs/vfs.h"
 
@@ -213,6 +214,8 @@ void op_session_call(struct session *s, const struct x_in *in)
 		pipe_create(in, s);
 		return;
 	}
+	if (in->msg.op == VFS_OPEN && known_open(s, in))
+		return;
 	r = request_new(in, s);
 	if (r)
 		start(r, s);
@@ -223,12 +226,55 @@ void op_session_call(struct session *s, const struct x_in *in)
 /* Mount texts are small: a line of at most ~200 bytes a mount. */
 static void answer_mounts(struct request *r)
 {
-	int64_t bytes = mount_list(r->data, BUFFER_BYTES, r->in.msg.a[0] == VFS_MOUNTS_INFO);
+	int64_t bytes = r->data_bytes;
 	uint32_t room = request_window(r, 0);
 
+	if (r->in.msg.a[0] == VFS_MOUNTS_UNIX)
+		bytes = unix_list(r->data, BUFFER_BYTES);
+	else if (r->in.msg.a[0] != VFS_MOUNTS_CACHE)
+		bytes = mount_list(r->data, BUFFER_BYTES, r->in.msg.a[0] == VFS_MOUNTS_INFO);
 	if (bytes > room)
 		bytes = room;
 	request_finish_data(r, 0, r->data, (uint32_t)bytes, bytes);
+}
+
+/* A filesystem that met damage has become read-only by itself: each is asked whether it is. */
+static void ask_mounts(struct request *r)
+{
+	for (; r->in.msg.a[0] != VFS_MOUNTS_UNIX && r->first.mount < MOUNTS_MAX; r->first.mount++) {
+		const struct mount *m = &mounts[r->first.mount];
+		struct fs_call *call;
+
+		if (m->state != MOUNT_READY || mount_is_bind(m) || m->makes_up_names)
+			continue;
+		call = request_prepare(r, &mounts[r->first.mount], FS_STATFS, m->root);
+		call->data = r->text;
+		call->data_bytes = sizeof(struct file_statfs);
+		call->data_write = true;
+		request_call(r, 0);
+		return;
+	}
+	answer_mounts(r);
+}
+
+static void mounts_asked(struct request *r)
+{
+	struct mount *m = &mounts[r->first.mount++];
+	const uint64_t *a = r->call.r;
+	struct file_statfs fs;
+	int n;
+
+	memcpy(&fs, r->text, sizeof(fs));
+	if (r->call.status >= 0) {
+		m->rdonly |= fs.flags & 1;
+		n = snprintf(r->data + r->data_bytes, BUFFER_BYTES - r->data_bytes,
+			     "%s %s hits %llu requests %llu dirty_pages %llu files %llu metadata_hits %llu metadata_misses %llu\n",
+			     m->path, m->type, (unsigned long long)a[0], (unsigned long long)a[1], (unsigned long long)a[2],
+			     (unsigned long long)a[3], (unsigned long long)a[4], (unsigned long long)a[5]);
+		if (n > 0 && (uint32_t)n < BUFFER_BYTES - r->data_bytes)
+			r->data_bytes += (uint32_t)n;
+	}
+	ask_mounts(r);
 }
 
 static void answer_cwd(struct request *r)
@@ -270,9 +316,10 @@ void op_control_call(const struct x_in *in)
 		request_boot(r);
 		break;
 	case VFSCTL_EXEC: exec_start(r); break;
-	case VFSCTL_MOUNTS: answer_mounts(r); break;
+	case VFSCTL_MOUNTS: ask_mounts(r); break;
 	case VFSCTL_CWD: answer_cwd(r); break;
 	case VFSCTL_NAME_OF: name_of_start(r); break;
+	case VFSCTL_MAPPED: mapped_start(r); break;
 	case VFS_SYNC: sync_start(r); break;    /* for pm's reboot */
 	default: request_finish(r, -X_ENOSYS); break;
 	}
@@ -466,6 +513,8 @@ void op_called(struct request *r)
 	case VFSCTL_EXEC: exec_called(r); break;
 	case VFS_GETCWD: case VFSCTL_CWD: getcwd_called(r); break;
 	case VFSCTL_NAME_OF: name_of_called(r); break;
+	case VFSCTL_MAPPED: mapped_called(r); break;
+	case VFSCTL_MOUNTS: mounts_asked(r); break;
 	case VFS_LINK: case VFS_RENAME: pair_called(r); break;
 	case VFS_MOUNT: case VFS_UMOUNT: mountop_called(r); break;
 	case VFS_SYNC: sync_called(r); break;

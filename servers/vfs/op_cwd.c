@@ -52,7 +52,7 @@ void chdir_walked(struct request *r)
 /* ---- asking: text grows down from the end of a buffer ---- */
 
 enum { STAGE_ROOT, STAGE_CWD };
-enum { NAME_STAT = 1 };         /* phase; else those of getcwd */
+enum { NAME_STAT = 1, NAME_PATH }; /* phase; else those of getcwd */
 
 static char *target(struct request *r)
 {
@@ -78,6 +78,12 @@ static void finish(struct request *r)
 	    (bytes == root_bytes || cwd[root_bytes] == '/')) {
 		cwd += root_bytes;
 		bytes -= root_bytes;
+	} else if (root_bytes && !prepend(r, "(unreachable)", 13)) {
+		request_finish(r, -X_ENAMETOOLONG);
+		return;
+	} else if (root_bytes) { /* it is not under the root, and libraries know that by this */
+		cwd = r->data + r->walk.consumed;
+		bytes += 13;
 	}
 	memmove(r->text, cwd, bytes);
 	if (!bytes)
@@ -89,7 +95,7 @@ static void finish(struct request *r)
 	request_finish_data(r, 0, r->text, bytes, bytes);
 }
 
-static void ask(struct request *r)
+static void ask(struct request *r, int phase)
 {
 	struct mount *m = &mounts[r->walk.at.mount];
 	struct fs_call *call = request_prepare(r, m, FS_PATH, r->walk.at.inode);
@@ -97,7 +103,8 @@ static void ask(struct request *r)
 	call->data = r->text;
 	call->data_bytes = BUFFER_BYTES;
 	call->data_write = true;
-	request_call(r, 0);
+	call->a[3] = phase == NAME_PATH;
+	request_call(r, phase);
 }
 
 static void begin_stage(struct request *r, uint8_t stage)
@@ -111,7 +118,7 @@ static void begin_stage(struct request *r, uint8_t stage)
 	r->stage = stage;
 	r->walk.consumed = BUFFER_BYTES;
 	r->walk.at = stage == STAGE_ROOT ? s->root : s->cwd;
-	ask(r);
+	ask(r, 0);
 }
 
 /* At a root: on with the directory under the mount, or done. */
@@ -121,7 +128,7 @@ static void at_mount_root(struct request *r)
 
 	if (m->covered.inode) {
 		r->walk.at = m->covered;
-		ask(r);
+		ask(r, 0);
 	} else if (r->stage == STAGE_ROOT) {
 		r->walk.path_bytes = r->walk.consumed;
 		begin_stage(r, STAGE_CWD);
@@ -168,14 +175,26 @@ static void name_by_kind(struct request *r, const struct file_attr *attr)
 	give_name(r, text, snprintf(text, sizeof(text), "%s:[%llu]", kind, ino));
 }
 
-/* Directories know their path; another file's name is not kept by anybody. */
+/* Of what lies in a filesystem, that one knows where. */
+static void name_in_fs(struct request *r, const struct mount *m, uint64_t inode)
+{
+	r->stage = STAGE_CWD;
+	r->walk.path_bytes = r->walk.consumed = BUFFER_BYTES;
+	r->walk.at = (struct place){ mount_slot(m), inode };
+	ask(r, NAME_PATH);
+}
+
 void name_of_called(struct request *r)
 {
-	struct file_attr attr;
+	struct file_attr attr = { .ino = r->walk.at.inode, .mode = F_S_IFREG };
 	struct mount *m;
 
-	if (r->phase != NAME_STAT) {
+	if (r->phase != NAME_STAT && !(r->phase == NAME_PATH && r->call.status < 0)) {
 		getcwd_called(r);
+		return;
+	}
+	if (r->phase == NAME_PATH) {
+		name_by_kind(r, &attr);
 		return;
 	}
 	if (r->call.status < 0) {
@@ -184,14 +203,10 @@ void name_of_called(struct request *r)
 	}
 	memcpy(&attr, r->text, sizeof(attr));
 	m = mount_by_id(attr.dev);
-	if (!m || !m->attached || (attr.mode & F_S_IFMT) != F_S_IFDIR) {
+	if (m && m->attached && ((attr.mode & F_S_IFMT) == F_S_IFDIR || (attr.mode & F_S_IFMT) == F_S_IFREG))
+		name_in_fs(r, m, attr.ino);
+	else
 		name_by_kind(r, &attr);
-		return;
-	}
-	r->stage = STAGE_CWD;
-	r->walk.path_bytes = r->walk.consumed = BUFFER_BYTES;
-	r->walk.at = (struct place){ mount_slot(m), attr.ino };
-	ask(r);
 }
 
 void getcwd_start(struct request *r, const struct session *s)

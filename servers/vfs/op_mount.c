@@ -72,7 +72,8 @@ static struct mount *target_mount(const struct request *r)
 /* Options become what was asked, all of them, as mount(2) says. */
 static void set_options(const struct request *r, struct mount *m)
 {
-	m->options = r->in.msg.a[0] & (MOUNT_OPTIONS | MOUNT_NOSYMFOLLOW | MOUNT_NOATIME);
+	m->options = r->in.msg.a[0] & (MOUNT_OPTIONS | MOUNT_SYNC | MOUNT_NOSYMFOLLOW | MOUNT_NOATIME);
+	known_forget_all();
 }
 
 /* With MS_BIND only the options that vfs looks at change. */

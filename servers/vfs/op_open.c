@@ -34,6 +34,7 @@ void open_start(struct request *r, const struct session *s)
 		r->walk.op = FS_OPEN;
 		r->walk.mode = session_mode(s, r->in.msg.a[1] & 07777);
 		r->walk.a3 = flags & ~F_O_RUN;
+		known_expect(r, s);
 	}
 	walk_begin(r, walk_take_path(r, 0, r->path), r->in.handle_count ? 0 : -1);
 }
@@ -114,7 +115,7 @@ void open_called(struct request *r)
 	else if (r->call.handle == X_NO_HANDLE)
 		request_finish(r, -X_EIO);
 	else
-		request_finish_handle(r, r->call.handle);
+		request_finish_handle(r, known_keep(r, r->call.handle));
 }
 
 /* ---- exec: execute permission is enough, it need not be readable ---- */

@@ -58,6 +58,14 @@ struct parked *queue_next(const struct parked *w)
 	return w->next ? &parked[w->next - 1] : NULL;
 }
 
+bool queue_can_stream(const struct queue *q)
+{
+	for (const struct parked *w = queue_first(q); w; w = queue_next(w))
+		if (!w->streams || w->done)
+			return false;
+	return true;
+}
+
 void unpark(struct parked *w)
 {
 	uint16_t self = (uint16_t)(w - parked + 1), before = 0, at;

@@ -10,14 +10,6 @@
 
 enum { CALLS_BEFORE = 8 };      /* short pipelines end before it pays */
 
-static bool all_stream(const struct queue *q)
-{
-	for (const struct parked *w = queue_first(q); w; w = queue_next(w))
-		if (!w->streams)
-			return false;
-	return true;
-}
-
 /* The kernel has it from this commit on; who waits is to ask there. */
 static bool begin(struct pipe *p)
 {
@@ -26,10 +18,10 @@ static bool begin(struct pipe *p)
 		.nowait = F_O_NONBLOCK,
 	};
 
-	if (!args.reader || !args.writer || p->ring.count || p->writing.first || !all_stream(&p->reading) ||
+	if (!args.reader || !args.writer || p->ring.count || p->writing.first || !queue_can_stream(&p->reading) ||
 	    !ring_reserve(&p->ring))
 		return false;
-	args.memory = buffer_memory();
+	args.memory = buffer_memory(p->ring.buffer);
 	args.offset = buffer_offset(p->ring.buffer);
 	if (sys_flow_pipe(&args))
 		return false;

@@ -50,7 +50,7 @@ static void begin(struct request *r, const struct x_in *in)
 	region_fill(&r->first, offsetof(struct request, held_count) - offsetof(struct request, first));
 	region_put(&r->in, in, sizeof(r->in));
 	r->phase = r->retries = r->stage = 0;
-	r->cancelled = r->must_be_dir = false;
+	r->cancelled = r->synced = r->opened = r->must_be_dir = false;
 	r->refusal = 0;
 	r->held_count = r->name_bytes = r->data_bytes = 0;
 }
@@ -115,8 +115,46 @@ void request_drop(struct request *r)
 		requests_end--;
 }
 
+static void synced(struct request *r)
+{
+	if (r->call.status >= 0 && r->opened) {
+		request_finish_handle(r, r->magic);
+		return;
+	}
+	if (r->opened)
+		out_close(r->magic);
+	request_finish(r, r->call.status);
+}
+
+/* Has it changed what is to be on the disk before anybody hears of it? */
+static bool sync_first(struct request *r)
+{
+	struct mount *m = &mounts[r->walk.at.mount];
+
+	if (r->synced || !(m->options & MOUNT_SYNC) || mount_fs(m)->internal)
+		return false;
+	switch (r->call.op) {
+	case FS_MKDIR: case FS_MKNOD: case FS_SYMLINK: case FS_UNLINK: case FS_RMDIR: case FS_LINK: case FS_RENAME:
+	case FS_SETATTR:
+		break;
+	case FS_OPEN:
+		if (r->call.a[3] & (F_O_CREAT | F_O_TRUNC))
+			break;
+		return false;
+	default:
+		return false;
+	}
+	r->synced = true;
+	request_prepare(r, m, FS_SYNC, m->root);
+	if (request_submit(r, REQUEST_SYNC))
+		synced(r);
+	return true;
+}
+
 void request_finish(struct request *r, int64_t status)
 {
+	if (status >= 0 && r->state == REQUEST_CALL && sync_first(r))
+		return;
 	if (fs_status_is_loss(status) || status == -X_ECROSS || status == -X_ESYMLINK)
 		status = -X_EIO;
 	out_status(r->call_id, status);
@@ -125,8 +163,13 @@ void request_finish(struct request *r, int64_t status)
 
 void request_finish_handle(struct request *r, x_handle_t h)
 {
-	struct x_out *out = out_answer_entry(r->call_id);
+	struct x_out *out;
 
+	r->magic = h;
+	r->opened = true;
+	if (r->state == REQUEST_CALL && sync_first(r))
+		return;
+	out = out_answer_entry(r->call_id);
 	out->handles[0] = h;
 	out->handle_count = 1;
 	request_drop(r);
@@ -170,7 +213,9 @@ struct fs_call *request_prepare(struct request *r, struct mount *m, uint32_t op,
 
 static void dispatch(struct request *r)
 {
-	if (r->state == REQUEST_IDENT)
+	if (r->state == REQUEST_SYNC)
+		synced(r);
+	else if (r->state == REQUEST_IDENT)
 		walk_identified(r);
 	else if (r->state == REQUEST_MAGIC)
 		walk_magic_known(r);
@@ -189,7 +234,7 @@ static bool repeatable(const struct fs_call *call)
 	case FS_XATTR:
 		return (call->a[3] & FS_XATTR_OP) == FS_XATTR_GET || (call->a[3] & FS_XATTR_OP) == FS_XATTR_LIST;
 	case FS_LOOKUP: case FS_PARENT: case FS_ACCESS: case FS_READLINK: case FS_SETATTR:
-	case FS_STATFS: case FS_SYNC: case FS_PATH: case FS_MARK_MOUNT:
+	case FS_STATFS: case FS_SYNC: case FS_PATH: case FS_MAPPED: case FS_MARK_MOUNT:
 		return true;
 	default:
 		return false;
@@ -261,14 +306,10 @@ static void handle_replied(void *ctx, const struct x_in *in)
 	r->call.pending = false;
 	r->call.status = in->msg.status;
 	memcpy(r->call.r, in->msg.a, sizeof(r->call.r));
-	r->call.handle = in->handle_count ? in->handles[0] : X_NO_HANDLE;
+	r->call.handle = in->msg.status < 0 ? X_NO_HANDLE : in_take(in, 0);
 	r->call.second = X_NO_HANDLE;
-	for (uint32_t i = 1; i < in->handle_count && i < X_MAX_HANDLES; i++) {
-		if (i == 1 && r->in.msg.op == VFS_OPEN && r->phase == OPEN_PTMX)
-			r->call.second = in->handles[i];
-		else
-			out_close(in->handles[i]);
-	}
+	if (in->msg.status >= 0 && r->in.msg.op == VFS_OPEN && r->phase == OPEN_PTMX)
+		r->call.second = in_take(in, 1);
 	if (fs_status_is_loss(r->call.status))
 		r->call.status = -X_EIO;
 	dispatch(r);

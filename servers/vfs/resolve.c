@@ -118,6 +118,8 @@ static bool submit_piece(struct request *r)
 	struct fs_call *call;
 	bool whole;
 
+	if (mounts[w->at.mount].makes_up_names)
+		r->known = 0;
 	drop_front(r, slashes_at(r, 0));
 	if (may_not_leave(r)) {
 		request_enter(r, REQUEST_WALK);
@@ -140,6 +142,8 @@ static bool submit_piece(struct request *r)
 	if (whole) {
 		call->a[1] = w->flags | (uint64_t)w->mode << 32;
 		call->a[3] = w->a3;
+		if (w->op == FS_OPEN && mounts[w->at.mount].options & MOUNT_SYNC)
+			call->a[3] |= F_O_DSYNC;
 		call->a[4] = w->a4;
 	}
 	if (whole && w->data) {

@@ -72,9 +72,14 @@ static bool make_room(struct ring *r, uint32_t bytes)
 	return move_to(r, size < r->capacity ? size : r->capacity) || free_bytes(r);
 }
 
+/* While others have much the first buffer is all that there is: it can be had. */
 uint32_t ring_room(const struct ring *r)
 {
-	return r->count < r->capacity ? r->capacity - r->count : 0;
+	uint32_t most = buffers_plenty() ? r->capacity : r->buffer ? buffer_bytes(r->buffer) : RING_FIRST;
+
+	if (most > r->capacity)
+		most = r->capacity;
+	return r->count < most ? most - r->count : 0;
 }
 
 int64_t ring_put(struct ring *r, uint64_t call_id, unsigned window, uint32_t offset, uint32_t bytes)
@@ -188,6 +193,8 @@ void ring_answer(struct ring *r, uint64_t call_id, uint32_t bytes)
 
 bool ring_reserve(struct ring *r)
 {
+	if (!buffers_plenty())
+		return false;
 	return (r->buffer && buffer_bytes(r->buffer) == r->capacity) || move_to(r, r->capacity);
 }
 

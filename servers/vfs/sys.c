@@ -39,6 +39,11 @@ int64_t sys_handle_dup(x_handle_t h)
 	return x_handle_dup(h, 0, X_SLOT_NATIVE, 0);
 }
 
+int64_t sys_handle_reopen(x_handle_t h)
+{
+	return x_object_ctl(h, X_OBJ_REOPEN, 0);
+}
+
 int64_t sys_handle_flags(x_handle_t h)
 {
 	return x_object_ctl(h, X_OBJ_GET_FLAGS, 0);
@@ -59,6 +64,11 @@ void *sys_map(x_handle_t memory, uint32_t offset, uint32_t bytes)
 	int64_t at = x_mem_map(&map);
 
 	return at < 0 ? NULL : (void *)at;
+}
+
+void sys_unmap_later(void *at, uint32_t bytes)
+{
+	out_do(X_SYS_mem_unmap, X_SELF, (uint64_t)(uintptr_t)at, bytes, 0, 0);
 }
 
 int64_t sys_flow_pipe(const struct x_flow_pipe *pipe)

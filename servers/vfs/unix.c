@@ -69,7 +69,7 @@ static uint32_t stream_levels(const struct unix_socket *s)
 		now |= X_READY_RDHUP;
 	if (!peer || (no_more && s->shut_write))
 		now |= X_READY_HUP;
-	if (!peer || s->shut_write || ring_room(&peer->ring) >= OUT_ROOM)
+	if (!peer || s->shut_write || (peer->flow == UNIX_BY_CALL && ring_room(&peer->ring) >= OUT_ROOM))
 		now |= X_READY_OUT;
 	return now;
 }
@@ -126,10 +126,12 @@ static void leave_peer(struct unix_socket *s)
 
 	if (!peer || !unix_connects(s))
 		return;
-	if (s->records || !s->has_object)
+	if (s->records || unix_waiting(s) || !s->has_object)
 		peer->error = X_ECONNRESET;
+	unix_flow_closed(s);
 	s->peer = 0;
 	peer->peer = 0;
+	unix_leave(peer); /* the kernel knows of the closure, too: it has stopped, or is about to */
 	unix_pump(peer, false);
 	unix_tell(peer, 0);
 }
@@ -141,6 +143,8 @@ void unix_free(struct unix_socket *s)
 	if (s->state == UNIX_LISTENING)
 		unix_listener_closed(s);
 	leave_peer(s);
+	unix_flow_closed(s);
+	buffer_put(s->lent);
 	while (s->first)
 		unix_record_drop_first(s);
 	ring_free(&s->ring);

@@ -6,6 +6,7 @@
  *   unix_name.c      bind; names in the filesystem and abstract ones
  *   unix_connect.c   connect, listen, accept, socketpair, shutdown
  *   unix_send.c unix_recv.c   data
+ *   unix_flow.c      streams that go on without calls
  *   unix_rights.c    descriptors on their way, records of messages
  *   unix_cycles.c    sockets that only sockets hold
  *   unix_option.c    getsockopt, setsockopt, ioctl
@@ -44,6 +45,7 @@ enum {
 
 enum { TYPE_STREAM = 1, TYPE_DGRAM = 2, TYPE_SEQPACKET = 5 };
 enum unix_state { UNIX_FREE, UNIX_NEW, UNIX_LISTENING, UNIX_CONNECTED };
+enum unix_flow { UNIX_BY_CALL, UNIX_FLOWS, UNIX_STOPS }; /* who has what came to it: we; the kernel; still it */
 
 enum {
 	MSG_F_OOB = 1, MSG_F_PEEK = 2, MSG_F_CTRUNC = 8, MSG_F_TRUNC = 0x20, MSG_F_DONTWAIT = 0x40,
@@ -94,6 +96,11 @@ struct unix_socket {
 	uint16_t staged, taken; /* rights: to go with the next send, left of the last receive */
 	uint64_t staged_account, taken_account;
 	uint32_t ready;         /* as the kernel was told */
+	uint8_t flow;           /* enum unix_flow, of what comes to it */
+	uint8_t calls;          /* that might have gone by a flow, since it goes by calls */
+	uint16_t lent;          /* buffer of the peer's, which is gone; or 0 */
+	uint64_t flow_epoch;    /* that the flow began in */
+	struct unix_creds flow_creds;
 };
 
 extern struct unix_socket unix_sockets[UNIX_MAX];
@@ -152,6 +159,8 @@ uint16_t rights_cut(uint16_t list, uint32_t count);     /* drops those behind th
 void unix_record_drop_first(struct unix_socket *s);
 struct unix_record *unix_record_new(struct unix_socket *s);     /* at the end; if there is: */
 bool unix_record_room(const struct unix_socket *s);
+bool unix_record_reserve(void); /* one for a socket that has none: there will be room */
+void unix_record_unreserve(void);
 struct unix_record *unix_record_at(uint16_t index);             /* NULL for 0 */
 
 /* ---- unix_cycles.c ---- */
@@ -164,6 +173,16 @@ void unix_take(struct unix_socket *s, const struct x_in *in);
 bool unix_pump_receivers(struct unix_socket *s);
 /* Both sides of a socket go on; readiness is told. */
 void unix_pump(struct unix_socket *s, bool arrived);
+
+/* ---- unix_flow.c ---- */
+
+/* For a call that sends to s or receives there. True: it is answered. Else, if s->flow is not
+ * UNIX_BY_CALL, the flow is to be left, and the call to be parked until it is. */
+bool unix_by_kernel(struct unix_socket *s, const struct x_in *in);
+bool unix_leave(struct unix_socket *s);         /* true: it goes by calls; false: it will, and calls are parked */
+void unix_never_flows(struct unix_socket *s);   /* leave, for good */
+void unix_flow_closed(struct unix_socket *s);   /* it is about to be freed */
+uint32_t unix_waiting(const struct unix_socket *s); /* bytes that came to it */
 
 /* ---- unix_option.c ---- */
 void unix_getopt(struct unix_socket *s, const struct x_in *in);

@@ -257,6 +257,10 @@ void unix_shutdown(struct unix_socket *s, const struct x_in *in)
 	}
 	s->shut_read |= how != 1;
 	s->shut_write |= how != 0;
+	if (s->shut_read)
+		unix_leave(s);
+	if (s->shut_write && peer && unix_connects(s))
+		unix_leave(peer);
 	while (s->shut_read && (w = queue_first(&s->accepting)))
 		parked_finish(w, -X_EINVAL);
 	if (s->shut_read)

@@ -7,6 +7,7 @@
  * with a zero byte is abstract: it is in no directory and ends with its socket.
  */
 
+#include "lib/c/stdio.h"
 #include "servers/vfs/unix.h"
 
 enum { NAMES_MAX = UNIX_MAX, PATH_AT = 2 };
@@ -261,4 +262,48 @@ void unix_lookup_walked(struct request *r)
 	r->in.handle_count = 0;
 	request_drop(r);
 	unix_found(&in, status, to);
+}
+
+/* ---- /proc/net/unix ---- */
+
+/* The line of a socket: its bytes. Abstract names begin with '@', as Linux shows them. */
+static size_t add_line(char *line, size_t size, const struct unix_socket *s)
+{
+	enum { ACCEPTS = 0x10000, UNCONNECTED = 1, CONNECTED = 3 };
+	size_t n = (size_t)snprintf(line, size, "%016x: %08x %08x %08x %04x %02x %5llu", 0u, 2u, 0u,
+				    s->state == UNIX_LISTENING ? ACCEPTS : 0u, (unsigned)s->type,
+				    s->state == UNIX_CONNECTED ? CONNECTED : UNCONNECTED,
+				    (unsigned long long)(s->id & 0x00ffffffffffffffull));
+
+	if (s->name) {
+		const struct unix_name *name = &names[s->name - 1];
+
+		line[n++] = ' ';
+		for (uint32_t i = sizeof(uint16_t); i < name->bytes && n + 1 < size; i++) {
+			if (name->address[i] == '\0' && name->address[sizeof(uint16_t)] != '\0')
+				break;
+			line[n++] = name->address[i] ? (char)name->address[i] : '@';
+		}
+	}
+	line[n++] = '\n';
+	return n;
+}
+
+int64_t unix_list(char *text, size_t bytes)
+{
+	size_t length = (size_t)snprintf(text, bytes, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+
+	for (uint32_t i = 0; i < UNIX_MAX; i++) {
+		char line[96 + UNIX_ADDRESS_MAX];
+		size_t n;
+
+		if (unix_sockets[i].state == UNIX_FREE || !unix_sockets[i].has_object)
+			continue;
+		n = add_line(line, sizeof(line), &unix_sockets[i]);
+		if (n > bytes - length)
+			break;
+		memcpy(text + length, line, n);
+		length += n;
+	}
+	return (int64_t)length;
 }

@@ -102,6 +102,15 @@ static int64_t take_time(const struct x_in *in, uint64_t *ns)
 	return 0;
 }
 
+static int64_t set_timeout(struct unix_socket *s, const struct x_in *in, uint64_t *ns)
+{
+	struct unix_socket *reader = ns == &s->receive_timeout_ns ? s : unix_peer(s);
+
+	if (reader && unix_connects(s))
+		unix_never_flows(reader);
+	return take_time(in, ns);
+}
+
 static int64_t set(struct unix_socket *s, const struct x_in *in)
 {
 	uint32_t value;
@@ -109,15 +118,18 @@ static int64_t set(struct unix_socket *s, const struct x_in *in)
 	if (in->msg.a[0] != SOL_SOCKET)
 		return -X_EOPNOTSUPP;
 	if (in->msg.a[1] == SO_RCVTIMEO)
-		return take_time(in, &s->receive_timeout_ns);
+		return set_timeout(s, in, &s->receive_timeout_ns);
 	if (in->msg.a[1] == SO_SNDTIMEO)
-		return take_time(in, &s->send_timeout_ns);
+		return set_timeout(s, in, &s->send_timeout_ns);
 	if (in_window(in, 0, X_WIN_READ) < sizeof(value))
 		return -X_EINVAL;
 	if (window_read(in->id, 0, 0, &value, sizeof(value)) != sizeof(value))
 		return -X_EFAULT;
 	switch (in->msg.a[1]) {
-	case SO_PASSCRED: s->pass_creds = value != 0; return 0;
+	case SO_PASSCRED:
+		unix_never_flows(s);
+		s->pass_creds = value != 0;
+		return 0;
 	case SO_SNDBUF: case SO_SNDBUFFORCE: s->send_buffer = buffer_size(value, SEND_MIN); return 0;
 	case SO_RCVBUF: case SO_RCVBUFFORCE: s->receive_buffer = buffer_size(value, BUFFER_MIN); return 0;
 	case SO_DEBUG: case SO_REUSEADDR: case SO_DONTROUTE: case SO_BROADCAST: case SO_KEEPALIVE:
@@ -138,7 +150,7 @@ static uint32_t readable(const struct unix_socket *s)
 {
 	const struct unix_record *r = unix_record_at(s->first);
 
-	return s->type == TYPE_DGRAM ? (r ? r->bytes : 0) : s->ring.count;
+	return s->type == TYPE_DGRAM ? (r ? r->bytes : 0) : unix_waiting(s);
 }
 
 int64_t unix_ioctl(const struct unix_socket *s, const struct x_in *in)
@@ -151,7 +163,7 @@ int64_t unix_ioctl(const struct unix_socket *s, const struct x_in *in)
 	if (in->msg.a[0] == IOCTL_FIONREAD)
 		value = readable(s);
 	else if (in->msg.a[0] == IOCTL_OUTQ)
-		value = peer ? peer->ring.count : 0;
+		value = peer ? unix_waiting(peer) : 0;
 	else
 		return -X_ENOTTY;
 	return window_write(in->id, 0, 0, &value, sizeof(value)) < (int64_t)sizeof(value) ? -X_EFAULT : 0;

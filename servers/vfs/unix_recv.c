@@ -215,7 +215,7 @@ void unix_recv(struct unix_socket *s, const struct x_in *in)
 		.call_id = in->id, .op = in->msg.op, .flags = plain ? 0 : (uint32_t)in->msg.a[0],
 		.window = window, .max_rights = plain ? 0 : (uint32_t)in->msg.a[6],
 	};
-	bool blocks = !(in->status_flags & F_O_NONBLOCK) && !(v.flags & MSG_F_DONTWAIT);
+	bool blocks = !(in->status_flags & F_O_NONBLOCK) && !(v.flags & MSG_F_DONTWAIT) && !(in->msg.status & FILE_NOWAIT);
 	int64_t status = refusal(s, v.flags);
 	struct parked *w;
 
@@ -225,12 +225,17 @@ void unix_recv(struct unix_socket *s, const struct x_in *in)
 		out_status(in->id, status);
 		return;
 	}
-	if (!s->receiving.first && receive(s, &v, in->account)) {
+	if (unix_by_kernel(s, in))
+		return;
+	if (s->flow != UNIX_BY_CALL && !(in->msg.status & FILE_STREAMS))
+		unix_never_flows(s); /* whoever peeks will again */
+	if (s->flow == UNIX_BY_CALL && !s->receiving.first && receive(s, &v, in->account)) {
 		unix_pump(s, false);
 		return;
 	}
-	w = blocks ? unix_park(in, &s->receiving, v.bytes, v.done, s->receive_timeout_ns) : NULL;
+	w = blocks || s->flow != UNIX_BY_CALL ? unix_park(in, &s->receiving, v.bytes, v.done, s->receive_timeout_ns) : NULL;
 	if (w) {
+		w->hurried = !blocks;
 		w->flags = v.flags;
 		w->op = v.op;
 		w->control = v.max_rights;
@@ -246,7 +251,7 @@ bool unix_pump_receivers(struct unix_socket *s)
 	struct parked *w;
 	bool any = false, finished;
 
-	while ((w = queue_first(&s->receiving))) {
+	while (s->flow == UNIX_BY_CALL && (w = queue_first(&s->receiving))) {
 		struct receive v = {
 			.call_id = w->call_id, .op = w->op, .flags = w->flags, .window = w->window,
 			.bytes = w->bytes, .done = w->done, .max_rights = w->control,
@@ -265,7 +270,7 @@ bool unix_pump_receivers(struct unix_socket *s)
 /* Senders by datagrams that wait to hear of room here. */
 static void tell_senders(struct unix_socket *to)
 {
-	if (!to->choked || ring_room(&to->ring) < to->ring.capacity / 4)
+	if (!to->choked || (to->ring.count && ring_room(&to->ring) < to->ring.capacity / 4))
 		return;
 	to->choked = false;
 	for (struct unix_socket *s = unix_sockets; s < unix_sockets + UNIX_MAX; s++)

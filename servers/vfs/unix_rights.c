@@ -16,6 +16,7 @@ static uint16_t free_right, never_used_right;
 
 static struct unix_record records[UNIX_RECORDS_MAX];
 static uint16_t free_record, never_used_record;
+static uint32_t records_used, records_reserved;
 
 /* ---- descriptors ---- */
 
@@ -163,7 +164,20 @@ struct unix_record *unix_record_at(uint16_t index)
 
 bool unix_record_room(const struct unix_socket *s)
 {
-	return s->records < UNIX_RECORDS_PER_SOCKET && (free_record || never_used_record < UNIX_RECORDS_MAX);
+	return s->records < UNIX_RECORDS_PER_SOCKET && records_used + records_reserved < UNIX_RECORDS_MAX;
+}
+
+bool unix_record_reserve(void)
+{
+	if (records_used + records_reserved == UNIX_RECORDS_MAX)
+		return false;
+	records_reserved++;
+	return true;
+}
+
+void unix_record_unreserve(void)
+{
+	records_reserved--;
 }
 
 struct unix_record *unix_record_new(struct unix_socket *s)
@@ -181,6 +195,7 @@ struct unix_record *unix_record_new(struct unix_socket *s)
 		s->first = self;
 	s->last = self;
 	s->records++;
+	records_used++;
 	return &records[self - 1];
 }
 
@@ -196,6 +211,7 @@ void unix_record_drop_first(struct unix_socket *s)
 	if (s->last == self)
 		s->last = 0;
 	s->records--;
+	records_used--;
 	*r = (struct unix_record){ .next = free_record };
 	free_record = self;
 }

@@ -97,6 +97,8 @@ static int64_t put_message(struct unix_socket *to, const struct unix_socket *fro
 
 	if (m->bytes > to->ring.capacity)
 		return -X_EMSGSIZE;
+	if (!to->ring.count && ring_room(&to->ring) < m->bytes)
+		return -X_ENOBUFS;
 	if (ring_room(&to->ring) < m->bytes || !unix_record_room(to)) {
 		to->choked = true;
 		return 0;
@@ -157,10 +159,24 @@ static void end(struct message *m, int64_t status)
 	out_status(m->call_id, status);
 }
 
+/* A stream that the kernel carries is not ours to write to yet. */
+static void wait_for_end(const struct x_in *in, struct unix_socket *to, struct message *m, bool blocks, uint64_t timeout_ns)
+{
+	struct parked *w = unix_park(in, &to->sending, m->bytes, 0, timeout_ns);
+
+	if (!w) {
+		end(m, -X_EAGAIN);
+		return;
+	}
+	w->rights = m->rights;
+	w->hurried = !blocks;
+}
+
 void unix_send_to(struct unix_socket *s, const struct x_in *in, struct unix_socket *to)
 {
 	uint32_t flags = in->msg.op == SOCK_SEND ? (uint32_t)in->msg.a[0] : 0, window[SOCK_DATA_WINDOWS] = { 0 };
-	bool blocks = !(in->status_flags & (F_O_NONBLOCK | UNIX_HURRIED)) && !(flags & MSG_F_DONTWAIT);
+	bool blocks = !(in->status_flags & (F_O_NONBLOCK | UNIX_HURRIED)) && !(flags & MSG_F_DONTWAIT) &&
+		      !(in->msg.status & FILE_NOWAIT);
 	struct message m = { .call_id = in->id, .account = in->account, .window = window };
 	uint16_t staged = s->staged_account == in->account ? s->staged : 0;
 	struct parked *w;
@@ -173,6 +189,14 @@ void unix_send_to(struct unix_socket *s, const struct x_in *in, struct unix_sock
 		m.bytes += window[i] = in_window(in, i, X_WIN_READ);
 	if (!status && rights_count(m.rights) > UNIX_RIGHTS_PER_MESSAGE)
 		status = -X_EINVAL;
+	if (!status && !m.rights && unix_by_kernel(to, in))
+		return;
+	if (!status && to->flow != UNIX_BY_CALL)
+		unix_never_flows(to);
+	if (!status && to->flow != UNIX_BY_CALL) {
+		wait_for_end(in, to, &m, blocks, s->send_timeout_ns);
+		return;
+	}
 	if (!status && (unix_connects(s) || !to->sending.first) && (s->type != TYPE_STREAM || !to->sending.first))
 		status = put(to, s, &m);
 	if (status < 0 || m.delivered) {
@@ -239,7 +263,7 @@ bool unix_pump_senders(struct unix_socket *to)
 	bool any = false;
 	int64_t status;
 
-	while ((w = queue_first(&to->sending))) {
+	while (to->flow == UNIX_BY_CALL && (w = queue_first(&to->sending))) {
 		struct message m = {
 			.call_id = w->call_id, .account = w->account, .window = w->window, .bytes = w->bytes,
 			.done = w->done, .rights = w->rights,

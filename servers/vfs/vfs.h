@@ -9,6 +9,7 @@
  *   resolve.c  the path walk over all mounts, one filesystem call at a time
  *   mount.c    the mounted filesystems, their start and their restart
  *   fsclient.c one filesystem call, to another process or to devfs.c
+ *   known.c    opens that need none of these
  *
  * beside them hold.c (inodes kept alive for sessions), session.c, place.c
  * (O_PATH), pipe.c and device.c (file objects that vfs serves itself), and
@@ -143,6 +144,7 @@ enum {
 	MOUNT_NODEV = 4,        /* opening a device node: -X_EACCES */
 	MOUNT_NOEXEC = 8,       /* running a program: -X_EACCES */
 	MOUNT_OPTIONS = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC,
+	MOUNT_SYNC = 16,        /* what is written is on the disk before it is answered, names as well */
 	MOUNT_NOSYMFOLLOW = 256, /* symbolic links are not followed: -X_ELOOP */
 	MOUNT_NOATIME = 1024,   /* this one the filesystem is told */
 };
@@ -151,6 +153,7 @@ struct mount {
 	uint8_t state;          /* set by mount_enter() only */
 	uint8_t attempts;
 	bool internal;          /* devfs */
+	bool makes_up_names;    /* proc, devfs: what a path means there changes without us, and by who asks */
 	bool want_rdonly, rdonly;
 	bool was_ready;         /* a restart, not the first start */
 	bool attached;          /* covered is valid and marked, or it is the root */
@@ -204,6 +207,7 @@ void mount_lost(struct mount *m);
 struct place mount_root_place(void);
 /* 1: root and /dev are up; 0: not yet; else why not. */
 int64_t mount_boot_status(void);
+int64_t unix_list(char *text, size_t bytes); /* as /proc/net/unix has it, cut at a line (unix_name.c) */
 int64_t mount_list(char *text, size_t bytes, bool info); /* info: as /proc/self/mountinfo has it */
 
 /* ---- binds (bind.c) --------------------------------------------------------- */
@@ -258,6 +262,20 @@ int64_t session_set_creds(const struct x_in *in);
 /* An inode that was just looked up "held" becomes the cwd or root. */
 int64_t session_set_place(struct place *slot, struct place p);
 
+/* ---- files opened under a name before (known.c) -------------------------------- */
+
+/* True: answered. False: it has to be looked up. */
+bool known_open(const struct session *s, const struct x_in *in);
+/* The call that known_open() was last asked about is looked up by r: the file may be remembered. */
+void known_expect(struct request *r, const struct session *s);
+/* Such a file has come. Gives the handle for the program. */
+x_handle_t known_keep(const struct request *r, x_handle_t file);
+/* A path may mean something else from now on. */
+void known_forget_all(void);
+/* The same for as long as a call to a filesystem takes, if it is one that may do that. */
+void known_change_begins(const struct fs_call *call);
+void known_change_ended(const struct fs_call *call);
+
 /* ---- requests (request.c) ----------------------------------------------------- */
 
 enum request_state {
@@ -269,6 +287,7 @@ enum request_state {
 	REQUEST_LINK,           /* FS_READLINK for the walk */
 	REQUEST_MAGIC,          /* FILE_STAT of the open file that a link leads to */
 	REQUEST_CALL,           /* a call of the operation, at its `phase` */
+	REQUEST_SYNC,           /* done, but for FS_SYNC before it is answered (MOUNT_SYNC) */
 };
 
 struct walk {
@@ -291,11 +310,14 @@ struct request {
 	uint8_t resume_state;   /* MOUNT: the state to go back to */
 	uint8_t stage;          /* which path of a pair, which half of getcwd */
 	bool cancelled;         /* an operation that may wait for others is not to */
+	bool synced;            /* SYNC was begun */
+	bool opened;            /* SYNC: `magic` is the answer */
 	bool must_be_dir;       /* rename: a name was written with a slash behind it */
 	uint32_t resolve;       /* RESOLVE_*: what the walk may not do */
 	int32_t refusal;        /* the walk only checks: its success is this error */
 	uint64_t freed_epoch;   /* FREE: server_epoch() when it became so */
 	uint64_t call_id, account, koid;
+	uint64_t known;         /* known.c: the entry that waits for the file; 0: none */
 	uint64_t waiting_ns;    /* MOUNT: since when */
 	uint64_t session;       /* id */
 	struct place root;      /* of the session */
@@ -304,7 +326,7 @@ struct request {
 	struct walk walk;
 	struct fs_call call;
 	struct place first;     /* of a pair */
-	x_handle_t magic;       /* MAGIC: the open file */
+	x_handle_t magic;       /* MAGIC: the open file; SYNC */
 	struct place held[3];   /* dropped at the end */
 	uint32_t held_count;
 	uint32_t name_bytes, data_bytes;
@@ -399,6 +421,8 @@ void lock_session_closed(uint64_t session);     /* drops what it had */
 bool lock_cancel(uint64_t call_id);
 void name_of_start(struct request *r);
 void name_of_called(struct request *r);
+void mapped_start(struct request *r);
+void mapped_called(struct request *r);
 void sync_start(struct request *r);
 void sync_called(struct request *r);
 
@@ -458,6 +482,7 @@ void unix_create_pair(const struct x_in *in);
 void unix_call(const struct x_in *in);
 void unix_closed(uint64_t id);
 bool unix_cancel(struct parked *w);
+void unix_flow(uint64_t object); /* X_IN_FLOW */
 void unix_bind_walked(struct request *r);
 void unix_lookup_walked(struct request *r);
 
@@ -473,6 +498,7 @@ struct parked {                 /* a call that waits */
 	uint16_t next;          /* in its queue */
 	bool streams;           /* FILE_STREAMS */
 	/* UNIX sockets: */
+	bool hurried;           /* waits only until a flow has ended */
 	uint16_t rights;
 	uint32_t control;       /* descriptors wanted */
 	uint32_t window[3];     /* lengths */
@@ -483,6 +509,7 @@ struct parked {                 /* a call that waits */
 struct parked *park(const struct x_in *in, struct queue *q, uint64_t owner, uint32_t bytes, uint32_t done);
 struct parked *queue_first(const struct queue *q);
 struct parked *queue_next(const struct parked *w);
+bool queue_can_stream(const struct queue *q);   /* all in it can be told to ask the kernel's flow instead */
 void unpark(struct parked *w);                  /* answered otherwise */
 void parked_finish(struct parked *w, int64_t status);
 struct parked *parked_find(uint64_t call_id);
@@ -491,8 +518,8 @@ uint32_t buffer_get(uint32_t bytes);            /* at most 1 MiB; an id, 0: no m
 uint8_t *buffer_at(uint32_t id);
 uint32_t buffer_bytes(uint32_t id);
 void buffer_put(uint32_t id);                   /* 0 is fine */
-void buffers_init(void);
-x_handle_t buffer_memory(void);                 /* the memory object of all, and where in it one lies: */
+bool buffers_plenty(void);                      /* else nobody is to have more than he needs to go on */
+x_handle_t buffer_memory(uint32_t id);          /* the memory object that it lies in, and where in it: */
 uint64_t buffer_offset(uint32_t id);
 
 struct ring {
@@ -539,9 +566,11 @@ int64_t sys_window_move(uint64_t from, uint64_t from_offset, uint64_t to, uint64
 uint64_t sys_handle_koid(x_handle_t h);         /* 0: no such handle */
 uint32_t sys_handle_refs(x_handle_t h);
 int64_t sys_handle_dup(x_handle_t h);
+int64_t sys_handle_reopen(x_handle_t h);        /* X_OBJ_REOPEN */
 int64_t sys_handle_flags(x_handle_t h);         /* status flags of an open file */
 int64_t sys_memory(uint32_t bytes);             /* a memory object of zeroed pages; or an error */
 void *sys_map(x_handle_t memory, uint32_t offset, uint32_t bytes); /* some of them, NULL: no memory */
+void sys_unmap_later(void *at, uint32_t bytes); /* at the commit */
 void sys_entropy(uint64_t out[8]);
 
 #endif

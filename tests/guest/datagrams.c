@@ -207,6 +207,28 @@ static void test_flood(void)
 	close(to);
 }
 
+/* As getaddrinfo(3) looks which addresses could be used: one socket, for both families in turn. */
+static void test_families(void)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(9) }, name;
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(9) };
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	socklen_t length = sizeof(name);
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	six.sin6_addr = in6addr_loopback;
+	four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (!connect(fd, (struct sockaddr *)&six, sizeof(six))) {
+		CHECK(!getsockname(fd, (struct sockaddr *)&name, &length) && IN6_IS_ADDR_LOOPBACK(&name.sin6_addr));
+		CHECK(!connect(fd, &nobody, sizeof(nobody)));
+	}
+	CHECK(!connect(fd, (struct sockaddr *)&four, sizeof(four)));
+	length = sizeof(name);
+	CHECK(!getsockname(fd, (struct sockaddr *)&name, &length) && name.sin6_family == AF_INET6);
+	CHECK(IN6_IS_ADDR_V4MAPPED(&name.sin6_addr));
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 0);
@@ -221,5 +243,6 @@ int main(int argc, char **argv)
 	test_peers(fd, to);
 	test_errors();
 	test_flood();
+	test_families();
 	return check_end("datagrams");
 }

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "flowing.h"
 
 static int r, w;
 
@@ -33,24 +34,6 @@ static void fresh(int flags)
 	for (int i = 0; i < 40; i++)
 		if (write(w, "abc", 3) != 3 || read(r, b, 3) != 3 || memcmp(b, "abc", 3))
 			printf("WRONG\n");
-}
-
-static const char *said(long n)
-{
-	static char text[64];
-
-	if (n < 0)
-		snprintf(text, sizeof(text), "%s", strerror(errno));
-	else
-		snprintf(text, sizeof(text), "%ld", n);
-	return text;
-}
-
-static int polled(int fd, int what)
-{
-	struct pollfd p = { fd, (short)what, 0 };
-
-	return poll(&p, 1, 0) < 0 ? -1 : p.revents;
 }
 
 static volatile int alarms;
@@ -149,8 +132,6 @@ static void edges(void)
 	close(ep);
 }
 
-static uint8_t nth(uint64_t n) { return (uint8_t)(n * 31 + (n >> 8)); }
-
 /* Pieces of all sizes; at times the reader asks what only vfs knows. */
 static int stream(long pieces)
 {
@@ -163,10 +144,9 @@ static int stream(long pieces)
 	if (fork() == 0) {
 		close(r);
 		for (long i = 0; i < pieces; i++) {
-			size_t bytes = 1 + (size_t)rand_r(&seed) % (i % 8 ? 300 : sizeof(out) - 1);
+			size_t bytes = piece(&seed, i, sizeof(out));
 
-			for (size_t k = 0; k < bytes; k++)
-				out[k] = nth(put + k);
+			fill_bytes(out, bytes, put);
 			for (size_t done = 0; done < bytes; done += (size_t)n)
 				if ((n = write(w, out + done, bytes - done)) <= 0)
 					_exit(1);
@@ -178,11 +158,7 @@ static int stream(long pieces)
 	w = dup(0);
 	seed = 7;
 	while ((n = read(r, in, 1 + (size_t)rand_r(&seed) % (sizeof(in) - 1))) > 0) {
-		for (long k = 0; k < n; k++)
-			if (in[k] != nth(got + (uint64_t)k)) {
-				printf("WRONG at %llu\n", (unsigned long long)got + (unsigned long long)k);
-				return 1;
-			}
+		check_bytes(in, (size_t)n, got);
 		got += (uint64_t)n;
 		if (rand_r(&seed) % 500 == 0)
 			fcntl(r, F_SETPIPE_SZ, rand_r(&seed) % 2 ? 1 << 16 : 1 << 17);

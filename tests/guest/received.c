@@ -2,7 +2,9 @@
 /*
  * received: a UDP socket that receives much, over the loopback, in every way there is: each
  * datagram is taken once, whole and in order, with its sender's address; what is rare (peeking, a
- * buffer that is too short, control messages) hits the datagram whose turn it is.
+ * buffer that is too short, control messages) hits the datagram whose turn it is, and what comes
+ * after it goes as what came before.
+ * received again COUNT: some the plain way, then something rare, then COUNT the plain way.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -10,6 +12,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -234,6 +237,8 @@ static void test_control(uint32_t number)
 	m.msg_controllen = sizeof(control);
 	CHECK(recvmsg(to.fd, &m, 0) == (ssize_t)length_of(number + 1));
 	CHECK(m.msg_controllen && CMSG_FIRSTHDR(&m)->cmsg_type == IP_TTL && *(int *)CMSG_DATA(CMSG_FIRSTHDR(&m)) == 64);
+	on = 0;
+	CHECK(!setsockopt(to.fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof(on)));
 }
 
 /* A socket that is connected hears its peer only, and of it that nobody is there. */
@@ -274,14 +279,32 @@ static void end(void)
 		close(from[i].fd);
 }
 
-int main(void)
+static int again(uint32_t count)
 {
 	begin();
+	send_number(7);
+	send_number(8);
+	CHECK(recv(to.fd, got, 1, MSG_TRUNC) == (ssize_t)length_of(7));
+	for (uint32_t i = 0; i < count; i++) {
+		send_number(i);
+		receive_number(i, i ? i - 1 : 8);
+	}
+	end();
+	return check_end("received again");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2)
+		return again((uint32_t)atoi(argv[2]));
+	begin();
 	test_rare(test_ways(WARM_UP));
+	test_rare(test_ways(5000)); /* and once more, as if nothing had been */
 	test_readiness(1);
 	test_waiting(100);
-	test_vectors(7);
 	test_control(12);
+	test_ways(9000);
+	test_vectors(7);
 	end();
 	begin();
 	test_connected(4);

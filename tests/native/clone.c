@@ -17,14 +17,24 @@ static int64_t copy_region(x_handle_t process, const struct x_mem_region *r)
 	return err;
 }
 
+int64_t clone_memory(x_handle_t space)
+{
+	struct x_mem_region r = { 0 };
+	int64_t err = 0;
+
+	while (err >= 0 && x_mem_query(X_SELF, r.end, &r) >= 0)
+		if (r.memory_koid == 0)
+			err = copy_region(space, &r);
+	return err < 0 ? err : 0;
+}
+
 int64_t clone_self(x_handle_t resource, const char *name, uint32_t band)
 {
-	int64_t process = x_proc_create(resource, name, 0, band), err = 0;
-	struct x_mem_region r = { 0 };
+	int64_t process = x_proc_create(resource, name, 0, band);
+	int64_t err = process < 0 ? process : clone_memory((x_handle_t)process);
 
-	while (process >= 0 && err >= 0 && x_mem_query(X_SELF, r.end, &r) >= 0)
-		if (r.memory_koid == 0)
-			err = copy_region(process, &r);
+	if (process < 0)
+		return process;
 	if (err >= 0)
 		return process;
 	x_handle_close(process);

@@ -129,6 +129,31 @@ def test_mtu(guest, web, tmp_path, nic):
     assert syns and set(syns) == {560}, syns
 
 
+def test_tshark_finds_no_fault(guest, root, web, tmp_path):
+    """What the guest sends as DHCP client, resolver, pinger (fragments, too), and of TCP, is as the RFCs have it: tshark
+    dissects it without a complaint, and all checksums are right (the e1000 makes them ahead of the capture)."""
+    subprocess.run([root / "tools/install-packages", "tshark"], check=True, timeout=900)
+    port, content = web
+    capture = tmp_path / "capture"
+    text = guest(UP.format("eth0") + "ping -c 2 10.0.2.2; ping -c 1 -s 4000 10.0.2.2; nslookup localhost 10.0.2.3;"
+                 f"wget -q -O - http://10.0.2.2:{port}/file | md5sum;"
+                 "ping -6 -c 1 fec0::2; nc -w 1 10.0.2.2 1 </dev/null; echo end",
+                 nic="e1000", net="user", qemu=f"-object filter-dump,id=dump,netdev=net0,file={capture}").text
+    assert content in text and "end" in text
+    fields = ["-e", "frame.number", "-e", "_ws.col.Protocol", "-e", "_ws.col.Info", "-e", "_ws.expert.message"]
+    checks = [word for name in ("ip", "tcp", "udp") for word in ("-o", f"{name}.check_checksum:TRUE")]
+
+    def shown(what):
+        command = ["tshark", "-n", "-r", str(capture), *checks, "-Y", f"eth.src == 52:54:00:12:34:56 && ({what})", "-T", "fields",
+                   *fields]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    sent = shown("frame")
+    assert {"DHCP", "ARP", "ICMP", "DNS", "HTTP", "TCP", "ICMPv6"} <= {line.split("\t")[1] for line in sent.splitlines()}, sent
+    assert not (bad := shown("_ws.malformed || _ws.expert.severity == error || ip.checksum.status == Bad || "
+                             "tcp.checksum.status == Bad || udp.checksum.status == Bad || icmp.checksum.status == Bad || "
+                             "icmpv6.checksum.status == Bad")), bad
+
+
 @pytest.mark.skipif(not Tap.possible(), reason="needs root and /dev/net/tun for a tap of its own")
 def test_sending_under_loss(root, tmp_path):
     """24 MiB through a cable (lossy.c) that loses 0.5 % of what the guest sends: all bytes arrive, and not by

@@ -128,12 +128,43 @@ def test_damage_makes_it_read_only(guest, image, tmp_path):
     minixfs("add", image, odd, "/root/odd")
     damage_file_of_size(image, 12345)
     result = guest("echo before >/root/before; cat /root/odd >/dev/null 2>&1 || echo unreadable; sleep 0.1; "
+                   "grep -c ' / minix ro,' /proc/mounts; "
                    "touch /root/x 2>&1 | grep -c Read-only; echo y 2>&1 >>/root/before | grep -c Read-only; "
                    "mount -o remount,rw / 2>/dev/null || echo refused; md5sum </bin/busybox >/dev/null && echo read; "
-                   "/bin/svc log -k | grep -c 'minix.*read-only from now on'; grep -c ' / minix ro,' /proc/mounts; "
+                   "/bin/svc log -k | grep -c 'minix.*read-only from now on'; "
                    "sync; cat /root/before", image=image)
-    assert result.text.split() == ["unreadable", "1", "1", "refused", "read", "1", "1", "before"], result.text
+    assert result.text.split() == ["unreadable", "1", "1", "1", "refused", "read", "1", "before"], result.text
     assert minixfs("cat", image, "/root/before") == b"before\n"
+
+
+def test_made_checked_and_repaired_in_the_guest(guest, tmp_path):
+    """minixfs is one program, for hosts and here: a disk made, filled, checked, damaged and repaired with it; not one in use."""
+    second = tmp_path / "second.img"
+    second.write_bytes(bytes(16 << 20))
+    result = guest("""minixfs mkfs /dev/vdb 0 && mount -t minix /dev/vdb /mnt && mkdir /mnt/d && cp /bin/busybox /mnt/d/b && echo kept >/mnt/k
+minixfs repair /dev/vdb 2>&1 | grep -c 'mounted on /mnt'; minixfs mkfs /dev/vda 0 2>&1 | grep -c 'mounted on /'; umount /mnt
+minixfs check /dev/vdb | grep -c ' 0 problems'; dd if=/dev/zero of=/dev/vdb bs=1024 seek=2 count=2 conv=notrunc 2>/dev/null
+minixfs check /dev/vdb >/dev/null || echo damaged; minixfs repair /dev/vdb >/tmp/log && echo repaired; minixfs check /dev/vdb | grep -c ' 0 problems'
+mount -t minix /dev/vdb /mnt; cmp /bin/busybox /mnt/d/b && cat /mnt/k; umount /mnt""",
+                   qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2")
+    assert result.text.split() == ["1", "1", "1", "damaged", "repaired", "1", "kept"], result.text
+    assert b" 0 problems" in minixfs("check", second)
+
+
+def test_sync_and_what_caches_say(guest, tmp_path):
+    """With `sync` the disk has names and bytes when a call returns (it is looked at past the filesystem); hits and misses are counted."""
+    second = tmp_path / "second.img"
+    minixfs("mkfs", second, 16)
+    result = guest("""mount -t minix -o sync /dev/vdb /mnt; grep -c '/mnt minix rw,sync,' /proc/mounts
+mkdir /mnt/d; minixfs ls /dev/vdb / | grep -c ' d$'; echo bytes >/mnt/d/f; minixfs cat /dev/vdb /d/f; mv /mnt/d/f /mnt/g; minixfs cat /dev/vdb /g
+>/mnt/d/e; minixfs ls /dev/vdb /d | grep -c ' e$'; rm /mnt/g; minixfs ls /dev/vdb / | grep -c ' g$'
+mount -o remount,rw,async /mnt; grep -c 'rw,sync' /proc/mounts; cp /bin/busybox /mnt/b
+hits() { grep ^/mnt /proc/xinim/cache | cut -d' ' -f4; }; before=$(hits); cat /mnt/b >/dev/null; [ $(hits) -gt $((before + 200)) ] && echo hits
+grep ^/mnt /proc/xinim/cache | cut -d' ' -f1-3,5,7,9,11,13; sync; grep -c 'dirty_pages 0 ' /proc/xinim/cache; umount /mnt""",
+                   qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2")
+    assert result.text.splitlines()[:10] == ["1", "1", "bytes", "bytes", "1", "0", "0", "hits",
+                                             "/mnt minix hits requests dirty_pages files metadata_hits metadata_misses", "3"], result.text
+    assert b" 0 problems" in minixfs("check", second)
 
 
 def test_full_to_the_last_block(guest, image, fsck):

@@ -15,16 +15,28 @@ def test_busy_loops_do_not_starve_others(guest, smp):
     assert "done\n" in result.text
 
 
-@pytest.mark.parametrize("smp", [1, 2, 4, 8, 16])
-def test_torture(root, tmp_path, smp):
-    """Random calls, handles, kills and resets: right answers, nothing left (tests/native/torture)."""
-    subprocess.run(["make", "-s", "build/torture.archive"], cwd=root, check=True)
+def instead_of_rs(root, tmp_path, name, smp, memory):
+    """The log of a native program that runs as the first process."""
+    subprocess.run(["make", "-s", f"build/{name}.archive"], cwd=root, check=True)
     log = tmp_path / "log"
-    subprocess.run([os.environ.get("XINIM_QEMU", "qemu-system-x86_64"), "-M", "q35", "-m", "128", "-smp", str(smp),
+    subprocess.run([os.environ.get("XINIM_QEMU", "qemu-system-x86_64"), "-M", "q35", "-m", str(memory), "-smp", str(smp),
                     "-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{log}",
                     "-accel", "tcg,thread=multi", "-cpu", "max",
                     "-append", f"seed={smp}", "-kernel", str(root / "build/xinim.elf"),
-                    "-initrd", str(root / "build/torture.archive")],
+                    "-initrd", str(root / f"build/{name}.archive")],
                    timeout=120, check=True)
-    text = log.read_text(errors="replace")
+    return log.read_text(errors="replace")
+
+
+@pytest.mark.parametrize("smp", [1, 2, 4, 8, 16])
+def test_torture(root, tmp_path, smp):
+    """Random calls, handles, kills and resets: right answers, nothing left (tests/native/torture)."""
+    text = instead_of_rs(root, tmp_path, "torture", smp, 128)
     assert "torture ok\n" in text, text[-4000:]
+
+
+@pytest.mark.parametrize("smp", [1, 2])
+def test_hoard(root, tmp_path, smp):
+    """Who makes things without end is refused, its neighbours are not, and all comes back (tests/native/hoard)."""
+    text = instead_of_rs(root, tmp_path, "hoard", smp, 64)
+    assert "hoard ok\n" in text, text[-4000:]

@@ -9,9 +9,9 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Named one by one: the others (bomb, hungry) would do to the host what they are
 # to do to a guest, and have tests of their own.
-SAME = ["aio", "control", "datagrams", "epoll", "fifo", "files", "fpu", "ipc", "kin", "locks", "memory", "pipeflow",
-        "names", "processes", "pty", "queued", "queues", "received", "room", "sending", "signals", "sockerr", "sockets",
-        "splice", "system", "threads", "timers", "trace", "unix", "uring", "waiting", "xattrs"]
+SAME = ["again", "aio", "control", "datagrams", "epoll", "fifo", "files", "fpu", "ipc", "kin", "limits", "locks", "memory",
+        "pipeflow", "names", "processes", "pty", "queued", "queues", "received", "room", "sending", "signals", "sockerr", "sockets",
+        "splice", "system", "threads", "timers", "trace", "unix", "unixflow", "uring", "waiting", "xattrs"]
 ON_DISK = ["room"]  # with the argument "plain": no counting of holes, no room behind the end
 GUEST_ONLY = ["loopdev", "wild"]  # would change things of the host
 

@@ -77,13 +77,15 @@ def test_signals_come_once(guest, root):
     assert restarted(text, "pm") >= 20, text
 
 
-def test_pipes_go_on_while_vfs_dies(guest, root):
+@pytest.mark.parametrize("program, streams", [("pipeflow 16", 1), ("unixflow 2", 4)])
+def test_pipes_go_on_while_vfs_dies(guest, root, program, streams):
     """What the kernel carries has nothing to do with vfs; what changes hands meanwhile is lost nowhere."""
-    subprocess.run(["make", "-s", "build/guest/pipeflow"], cwd=root, check=True)
+    name = program.split()[0]
+    subprocess.run(["make", "-s", f"build/guest/{name}"], cwd=root, check=True)
     text = guest("(while :; do /bin/svc kill vfs; usleep 70000; done) >/dev/null 2>&1 & killer=$!;"
-                 "for i in 1 2 3; do /pipeflow 16; done; kill $killer; usleep 300000; /bin/svc status vfs",
-                 file=f"{root}/build/guest/pipeflow:/pipeflow").text
-    assert text.count("all right") == 3 and "WRONG" not in text, text
+                 f"for i in 1 2 3; do /{program}; done; kill $killer; usleep 300000; /bin/svc status vfs",
+                 file=f"{root}/build/guest/{name}:/{name}").text
+    assert text.count("all right") == 3 * streams and "WRONG" not in text, text
     assert restarted(text, "vfs") >= 4, text
 
 

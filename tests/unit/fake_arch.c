@@ -127,7 +127,11 @@ int (*fake_wait)(struct waitq *q);
 
 struct thread *current(void)
 {
-	fake_thread.process = fake_process;
+	static struct process nobody = { .account = &kernel_account };
+
+	fake_thread.process = fake_process ? fake_process : &nobody;
+	if (!fake_thread.process->account)
+		fake_thread.process->account = &kernel_account;
 	return &fake_thread;
 }
 
@@ -227,11 +231,12 @@ static void remember(const struct fake_table *t, const struct fake_entry *e)
 	stale[fake_stale++].flags = e->flags;
 }
 
-paddr_t pt_create(void)
+paddr_t pt_create(struct account *payer)
 {
 	paddr_t id = frame_alloc(0);
 	struct fake_table *t;
 
+	(void)payer;
 	if (id == NO_FRAME)
 		return NO_FRAME;
 	t = calloc(1, sizeof(*t));

@@ -42,6 +42,8 @@ const struct x_boot_page *boot;
 x_handle_t server_port = 7;
 uint64_t server_now_ns = 1000;
 
+static __attribute__((unused)) int fake_reopens; /* X_OBJ_REOPEN, unless */
+static __attribute__((unused)) bool fake_stale;
 static uint64_t fake_epoch; /* of server_epoch(), if not 0 */
 
 static const char *fake_handles = "minix pm tty rs";
@@ -161,6 +163,7 @@ static inline void fake_reply(struct fake_start *s, const struct x_in *in)
 	fake_start_next++;
 	s->live = false;
 	done(ctx, in);
+	in_close_handles(in);
 }
 
 int64_t window_read(uint64_t id, unsigned window, uint64_t offset, void *dst, size_t len)
@@ -310,6 +313,9 @@ int64_t sys_memory(uint32_t bytes);
 int64_t sys_memory(uint32_t bytes) { (void)bytes; return 1; }
 void *sys_map(x_handle_t memory, uint32_t offset, uint32_t bytes);
 void *sys_map(x_handle_t memory, uint32_t offset, uint32_t bytes) { (void)memory; (void)offset; return calloc(1, bytes); }
+static __attribute__((unused)) unsigned fake_unmaps;
+void sys_unmap_later(void *at, uint32_t bytes);
+void sys_unmap_later(void *at, uint32_t bytes) { (void)bytes; fake_unmaps++; free(at); }
 
 /* A pipe that the kernel carries: entries count at once, as does what the tests move. */
 static __attribute__((unused)) struct x_flow_pipe fake_flow;
@@ -354,6 +360,8 @@ uint32_t sys_handle_refs(x_handle_t h);
 uint32_t sys_handle_refs(x_handle_t h) { (void)h; return 2; }
 int64_t sys_handle_dup(x_handle_t h);
 int64_t sys_handle_dup(x_handle_t h) { return h; }
+int64_t sys_handle_reopen(x_handle_t h);
+int64_t sys_handle_reopen(x_handle_t h) { return fake_stale ? -X_EDEAD : (int64_t)h + 100000 * ++fake_reopens; }
 int64_t sys_handle_flags(x_handle_t h);
 int64_t sys_handle_flags(x_handle_t h) { (void)h; return 2; }
 /* The object behind a handle that sys_mint gave. */

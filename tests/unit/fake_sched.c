@@ -253,7 +253,7 @@ static void space_destroy(struct object *o)
 
 static const struct object_ops space_ops = { .destroy = space_destroy };
 
-int space_create(bool wired, struct space **out)
+int space_create(bool wired, struct account *account, struct space **out)
 {
 	struct space *s = kzalloc(sizeof(*s));
 
@@ -262,13 +262,17 @@ int space_create(bool wired, struct space **out)
 	object_init(&s->obj, X_TYPE_SPACE, &space_ops);
 	list_init(&s->regions);
 	s->wired = wired;
+	s->account = account;
 	*out = s;
 	return 0;
 }
 
-int space_clone(struct space *s, bool lend, struct space **out) { (void)lend; return space_create(s->wired, out); }
+int space_clone(struct space *s, bool lend, struct account *account, struct space **out)
+{
+	(void)lend;
+	return space_create(s->wired, account, out);
+}
 void space_clear(struct space *s, bool breathe) { (void)s, (void)breathe; }
-void space_limit(struct space *s, uint64_t pages, uint32_t regions) { (void)s, (void)pages, (void)regions; }
 void space_undo(struct space *s, uint32_t born) { (void)s, (void)born; }
 bool syscall_may_defer(uint64_t number) { return number == X_SYS_proc_reset; }
 int64_t syscall_deferred(uint64_t number, const uint64_t *args) { (void)number, (void)args; return 0; }
@@ -283,23 +287,45 @@ int space_fault(struct space *s, uint64_t addr, uint32_t access)
 
 /* ---- the rest ---- */
 
-void *kzalloc(size_t bytes)
+uint64_t frame_total(void) { return 1u << 20; }
+uint64_t (*frame_reclaim)(uint64_t want, const struct account *of);
+
+/* In front of each: who pays, and how much. */
+struct paid { struct account *payer; uint64_t bytes; };
+
+void *kmalloc_for(struct account *payer, size_t bytes)
 {
+	struct paid *p = account_has_kernel(payer, bytes) ? malloc(sizeof(*p) + bytes) : NULL;
+
+	if (!p)
+		return NULL;
 	fake_allocations++;
-	return calloc(1, bytes);
+	account_add_kernel(payer, bytes);
+	*p = (struct paid){ payer, bytes };
+	return memset(p + 1, 0xa5, bytes); /* filled with something: memory that nobody cleared */
 }
 
-/* Filled with something: memory that nobody cleared. */
-void *kmalloc(size_t bytes)
+void *kzalloc_for(struct account *payer, size_t bytes)
 {
-	fake_allocations++;
-	return memset(malloc(bytes), 0xa5, bytes);
+	void *p = kmalloc_for(payer, bytes);
+
+	return p ? memset(p, 0, bytes) : NULL;
 }
 
-void kfree(void *p)
+void *kzalloc(size_t bytes) { return kzalloc_for(current_process()->account, bytes); }
+void *kmalloc(size_t bytes) { return kmalloc_for(current_process()->account, bytes); }
+
+void kfree(void *at)
 {
-	fake_allocations -= p != NULL;
+	struct paid *p = at ? (struct paid *)at - 1 : NULL;
+	struct paid paid;
+
+	if (!p)
+		return;
+	paid = *p;
+	fake_allocations--;
 	free(p);
+	account_sub_kernel(paid.payer, paid.bytes);
 }
 
 void panic(const char *fmt, ...)

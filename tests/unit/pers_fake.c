@@ -218,6 +218,13 @@ int64_t x_mem_unmap(x_handle_t s, uint64_t addr, uint64_t len) { (void)s; (void)
 int64_t x_mem_protect(x_handle_t s, uint64_t addr, uint64_t len, uint32_t prot) { (void)s; (void)addr; (void)len; (void)prot; return 0; }
 int64_t x_mem_advise(x_handle_t s, uint64_t addr, uint64_t len, uint32_t set, uint32_t clear) { (void)s; (void)addr; (void)len; (void)set; (void)clear; return 0; }
 int64_t x_thread_affinity(x_handle_t p, uint32_t t, uint64_t set) { (void)p; (void)t; (void)set; return 1; }
+int64_t x_proc_info(x_handle_t proc, struct x_proc_info *i)
+{
+	(void)proc;
+	*i = (struct x_proc_info){ 0 };
+	return 0;
+}
+
 int64_t x_mem_query(x_handle_t s, uint64_t addr, struct x_mem_region *r)
 {
 	(void)s;

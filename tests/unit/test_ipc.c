@@ -200,6 +200,62 @@ static void reply_exactly_once(void **state)
 	assert_int_equal(replies, 2);
 }
 
+static x_handle_t taken;
+static void takes_the_first(void *ctx, const struct x_in *in)
+{
+	if (in->msg.status >= 0)
+		taken = in_take(in, 0);
+	assert_int_equal(in_take(in, X_MAX_HANDLES), X_NO_HANDLE);
+}
+
+/* Whatever a server sends: what is not taken, or comes with an error, does not stay. */
+static void handles_that_nobody_takes_are_closed(void **state)
+{
+	static const struct { int32_t status; uint32_t handles, closed; } replies_with[] = {
+		{ 0, 1, 0 }, { 0, 3, 2 }, { 0, 0, 0 }, { -X_EIO, 2, 2 }, { -9999, 1, 1 },
+	};
+
+	for (unsigned i = 0; i < sizeof(replies_with) / sizeof(replies_with[0]); i++) {
+		uint64_t cookie;
+
+		taken = X_NO_HANDLE;
+		outbox_forget();
+		out_start(9, takes_the_first, NULL, &cookie);
+		give(X_IN_REPLY, cookie, 0);
+		feed.item[feed.count - 1].msg.status = replies_with[i].status;
+		feed.item[feed.count - 1].handle_count = replies_with[i].handles;
+		for (uint32_t k = 0; k < replies_with[i].handles; k++)
+			feed.item[feed.count - 1].handles[k] = 50 + k;
+		sent_count = 0;
+		run(&simple);
+		assert_int_equal(count_sent(X_OUT_CLOSE), replies_with[i].closed);
+		assert_int_equal(taken, replies_with[i].status >= 0 && replies_with[i].handles ? 50 : X_NO_HANDLE);
+	}
+}
+
+/* A fault on purpose leaves nothing behind that an answer without it would not have left. */
+static void handles_that_nonsense_withholds_are_closed(void **state)
+{
+	uint32_t withheld = 0, closed = 0;
+
+	for (uint32_t seed = 1; seed < 200; seed++) {
+		struct x_out *o;
+
+		spoil_start(seed);
+		outbox_forget();
+		sent_count = 0;
+		o = out_answer_entry(5);
+		o->handle_count = 1;
+		o->handles[0] = 60;
+		run(&simple);
+		withheld += sent[0].handle_count == 0;
+		closed += count_sent(X_OUT_CLOSE);
+	}
+	outbox_garbage = false;
+	assert_true(withheld > 3);
+	assert_int_equal(closed, withheld);
+}
+
 static void many_calls_at_once(void **state)
 {
 	static uint64_t cookies[1000];
@@ -388,7 +444,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
-		T(boot_texts), T(ready_is_said_once), T(reply_exactly_once), T(many_calls_at_once),
+		T(boot_texts), T(ready_is_said_once), T(reply_exactly_once), T(many_calls_at_once), T(handles_that_nobody_takes_are_closed),
+		T(handles_that_nonsense_withholds_are_closed),
 		T(commits_early), T(events), T(timers), T(timers_among_themselves), T(control_question_and_stop),
 		T(stop_may_take_time), T(refused_outbox_is_death), T(without_functions), T(strings_from_windows),
 	};

@@ -9,7 +9,7 @@
  * reset in place: what they had received is delivered once more. The address
  * sanitizer looks for what was used after its end.
  */
-// sources: kernel/core/object.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
+// sources: kernel/core/object.c kernel/core/account.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/record.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
 // cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DCALLS_IN_FRONT=1u -DSTARTED_IN_FRONT=1u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"
@@ -327,7 +327,7 @@ static void do_handles(void)
 			give_new(&fake_memory()->obj, X_R_ALL);
 		break;
 	case 6:
-		sys_mint(any_slot(X_TYPE_PORT, X_R_RECEIVE), fake_random(9), fake_random(2), fake_random(32), 0);
+		sys_mint(any_slot(X_TYPE_PORT, X_R_RECEIVE), fake_random(9), fake_random(8), fake_random(32), 0);
 	}
 }
 
@@ -382,7 +382,7 @@ static void do_process(void)
 		process_notify(p, fake_random(3), 1 + fake_random(7));
 		break;
 	case 3:
-		if (p == root || space_create(false, &s))
+		if (p == root || space_create(false, p->account, &s))
 			break;
 		process_exec(p, s, &e);
 		object_unref(&s->obj);
@@ -438,6 +438,12 @@ static void do_event(void)
 	object_unref(o);
 }
 
+/* What is reopened is called, bound, waited for and closed as all others. */
+static void do_object(void)
+{
+	sys_object_ctl(any_slot(X_TYPE_OBJECT, X_R_CALL), fake_random(X_OBJ_REOPEN + 1), fake_random(1000));
+}
+
 static void do_something(void)
 {
 	switch (fake_random(19)) {
@@ -464,7 +470,7 @@ static void do_something(void)
 		do_event();
 		break;
 	case 15:
-		sys_object_ctl(any_slot(X_TYPE_OBJECT, X_R_CALL), fake_random(7), fake_random(1000));
+		do_object();
 		if (fake_random(200) == 0)
 			current()->killed = true; /* x_thread_exit */
 		break;

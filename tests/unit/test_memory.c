@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory objects: kinds, the pager protocol, and that all comes back. */
-// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/span.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/account.c kernel/core/memory.c kernel/core/content.c kernel/core/span.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/port.h"
 
@@ -371,13 +371,13 @@ static void test_reclaim(void **state)
 	assert_int_equal(memory_page(paged, 1, &p), 0);
 	*memory_slot(paged, 2) |= PAGE_PIN;
 	*memory_slot(paged, 3) |= PAGE_USED;
-	assert_int_equal(memory_reclaim(2), 2);
+	assert_int_equal(memory_reclaim(2, NULL), 2);
 	assert_int_equal(paged->resident, 8);
-	assert_int_equal(memory_reclaim(300), 5);       /* with the one used before */
+	assert_int_equal(memory_reclaim(300, NULL), 5);       /* with the one used before */
 	assert_int_equal(paged->resident, 3);
 	frame_unref(p);
-	assert_int_equal(memory_reclaim(300), 1);
-	assert_int_equal(memory_reclaim(300), 0);
+	assert_int_equal(memory_reclaim(300, NULL), 1);
+	assert_int_equal(memory_reclaim(300, NULL), 0);
 	paged_end();
 }
 

@@ -7,7 +7,7 @@
  *
  * sources: fs/minix/bitmap.c fs/minix/cache.c fs/minix/dir.c fs/minix/index.c
  * sources: fs/minix/inode.c fs/minix/known.c fs/minix/map.c fs/minix/op.c fs/minix/room.c
- * sources: lib/fs/access.c lib/fs/attr.c lib/fs/names.c lib/fs/path.c
+ * sources: lib/fs/access.c lib/fs/attr.c lib/fs/named.c lib/fs/names.c lib/fs/path.c
  * sources: lib/fs/rename.c
  * sources: fs/minix/super.c tools/minixfs/check.c tools/minixfs/repair.c tools/minixfs/host.c
  * sources: tools/minixfs/mkfs.c

@@ -11,23 +11,14 @@
 
 #include <xinim/abi.h>
 #include "lib/c/string.h"
+#include "lib/elf/elf.h"
 #include "servers/pm/elf.h"
 
 #define MIN X_USER_MIN
 #define MAX 0x7f7000000000ull
 #define FILE_BYTES 0x5000ull
 
-struct ehdr {
-	uint8_t ident[16];
-	uint16_t type, machine;
-	uint32_t version;
-	uint64_t entry, phoff, shoff;
-	uint32_t flags;
-	uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-struct phdr { uint32_t type, flags; uint64_t offset, vaddr, paddr, filesz, memsz, align; };
-
-static struct { struct ehdr h; struct phdr p[6]; uint8_t rest[4096 - 64 - 6 * 56]; } page;
+static struct { struct elf_header h; struct elf_phdr p[6]; uint8_t rest[4096 - 64 - 6 * 56]; } page;
 _Static_assert(sizeof(page) == 4096, "a page");
 
 static void good(uint16_t type, uint64_t base)
@@ -42,11 +33,11 @@ static void good(uint16_t type, uint64_t base)
 	page.h.ehsize = 64;
 	page.h.phentsize = 56;
 	page.h.phnum = 5;
-	page.p[0] = (struct phdr){ 6, 4, 64, base + 64, 0, 5 * 56, 5 * 56, 8 };
-	page.p[1] = (struct phdr){ 3, 4, 0x300, base + 0x300, 0, 28, 28, 1 };
-	page.p[2] = (struct phdr){ 1, 4, 0, base, 0, 0x800, 0x800, 0x1000 };
-	page.p[3] = (struct phdr){ 1, 5, 0x1000, base + 0x1000, 0, 0x1234, 0x1234, 0x1000 };
-	page.p[4] = (struct phdr){ 1, 6, 0x2800, base + 0x3800, 0, 0x500, 0x2100, 0x1000 };
+	page.p[0] = (struct elf_phdr){ 6, 4, 64, base + 64, 0, 5 * 56, 5 * 56, 8 };
+	page.p[1] = (struct elf_phdr){ 3, 4, 0x300, base + 0x300, 0, 28, 28, 1 };
+	page.p[2] = (struct elf_phdr){ 1, 4, 0, base, 0, 0x800, 0x800, 0x1000 };
+	page.p[3] = (struct elf_phdr){ 1, 5, 0x1000, base + 0x1000, 0, 0x1234, 0x1234, 0x1000 };
+	page.p[4] = (struct elf_phdr){ 1, 6, 0x2800, base + 0x3800, 0, 0x500, 0x2100, 0x1000 };
 }
 
 static int parse(struct elf_image *e)

@@ -1043,8 +1043,8 @@ static void test_proc_texts(void **state)
 	read_proc("cmdline", 0);
 	assert_string_equal(text, "quiet root=vda\n");
 	read_proc("1/maps", 0);
-	assert_non_null(strstr(text, "00400000-00402000 r-xp 00000000 00:00 77"));
-	assert_non_null(strstr(text, " /sbin/init\n"));
+	assert_non_null(strstr(text, "00400000-00402000 r-xp 00000000 00:03 77"));
+	assert_non_null(strstr(text, " /usr/lib/libc.so.6\n"));
 	read_proc("stat", 0);
 	assert_int_equal(strncmp(text, "cpu  ", 5), 0);
 	assert_non_null(strstr(text, "\ncpu1 "));
@@ -1095,8 +1095,8 @@ static void test_proc_walk(void **state)
 	fs(FS_LOOKUP, 1, "self", &attr, sizeof(attr), FS_NOFOLLOW, 0, init->koid);
 	assert_int_equal(attr.mode & F_S_IFMT, F_S_IFLNK);
 	fs(FS_READLINK, 1, "1/exe", win, sizeof(win), 0, 0, 0);
-	assert_int_equal(status(), 10);
-	assert_memory_equal(win, "/sbin/init", 10);
+	assert_int_equal(status(), 14); /* where vfs says it is, not as it was called */
+	assert_memory_equal(win, "/usr/sbin/init", 14);
 	fs(FS_READLINK, 1, "1/cwd", win, sizeof(win), 0, 0, 0);
 	assert_int_equal(status(), 5);
 	assert_memory_equal(win, "/home", 5);
@@ -1147,7 +1147,7 @@ static void test_proc_list(void **state)
 		cursor = last->cursor;
 	}
 	assert_int_equal(pids, 21);
-	assert_int_equal(entries, 21 + 19);
+	assert_int_equal(entries, 21 + 20);
 	pm_closure(object, 1);
 	object = open_proc("1", 0);
 	exit_with(kids[0], 0);

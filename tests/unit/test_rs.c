@@ -6,7 +6,7 @@
 // sources: servers/rs/archive.c servers/rs/budget.c servers/rs/claim.c servers/rs/complaint.c servers/rs/command.c servers/rs/elf.c servers/rs/events.c
 // sources: servers/rs/graph.c servers/rs/heartbeat.c servers/rs/init.c servers/rs/manifest_parser.c
 // sources: servers/rs/outage.c servers/rs/policy.c servers/rs/poweroff.c servers/rs/safe.c servers/rs/self.c servers/rs/service.c
-// sources: servers/rs/spawn.c servers/rs/stats.c servers/rs/supervise.c servers/rs/svcdev.c servers/rs/undertaker.c
+// sources: servers/rs/spawn.c servers/rs/stats.c servers/rs/supervise.c servers/rs/svcdev.c servers/rs/symbols.c servers/rs/undertaker.c
 // sources: lib/ipc/boot.c lib/ipc/outbox.c lib/ipc/spoil.c lib/ipc/bind.c lib/ipc/timer.c lib/ipc/window.c lib/ipc/log.c
 // sources: lib/ipc/control.c lib/ipc/server.c lib/ipc/warm.c lib/ipc/memory.c lib/region/log.c lib/c/strlcpy.c lib/c/crc32.c lib/c/error.c
 // cflags: -DXINIM_FAKE_SYSCALLS
@@ -80,6 +80,7 @@ static void die(struct fake_process *p, uint32_t death, int status)
 	p->alive = false;
 	p->info.death = death;
 	p->info.status = status;
+	p->info.death_ns = now;
 	post(cookies[p->handle], X_IN_EVENT, 1);
 }
 
@@ -635,6 +636,19 @@ static void commands(void **state)
 	assert_int_equal(command("start broken", buf, sizeof(buf)), -X_EPERM);
 	assert_int_equal(command("inject pm nothing", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("inject pm", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("inject pm exit 3", buf, sizeof(buf)), -X_EINVAL);
+	assert_string_equal(buf, "inject: `exit` takes no number\n");
+	assert_int_equal(command("inject pm entry", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("inject pm entry 0", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("inject pm entry 1x", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("inject pm entry 3", buf, sizeof(buf)), -X_EPERM); /* it is not restarted warm */
+	assert_int_equal(command("inject pm verify", buf, sizeof(buf)), -X_EPERM);
+	assert_int_equal(command("inject pm garbage -1", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("inject rs random", buf, sizeof(buf)), -X_EPERM);
+	assert_int_equal(command("log -3", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("stats --yaml", buf, sizeof(buf)), -X_EINVAL);
+	assert_string_equal(buf, "stats: `--yaml` is unknown; there is --json\n");
+	assert_int_equal(command("kill cold", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("a b c d e f g h", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("kill nobody pm", buf, sizeof(buf)), -X_ENOENT);

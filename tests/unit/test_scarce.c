@@ -17,6 +17,7 @@ enum { TOTAL = 8192, RESERVE = TOTAL / 32 };
 
 struct list all_processes;
 static struct process processes[3];
+static struct account accounts[3];
 static struct space spaces[3];
 static struct thread me;
 static uint64_t free_pages;
@@ -27,7 +28,7 @@ struct thread *current(void) { return &me; }
 uint64_t frame_total(void) { return TOTAL; }
 uint64_t frame_free_count(void) { return free_pages; }
 uint64_t arch_time_ns(void) { return 0; }
-uint64_t memory_reclaim(uint64_t want) { (void)want; return 0; }
+uint64_t memory_reclaim(uint64_t want, const struct account *of) { (void)want, (void)of; return 0; }
 void klog(const char *fmt, ...) { (void)fmt; }
 
 void process_kill(struct process *p, uint32_t death, int status)
@@ -55,7 +56,8 @@ static int setup(void **state)
 	list_init(&all_processes);
 	for (int i = 0; i < 3; i++) {
 		spaces[i] = (struct space){ .resident_pages = pages[i] };
-		processes[i] = (struct process){ .space = &spaces[i], .state = X_PROC_RUNNING };
+		accounts[i] = (struct account){ .limit = UINT64_MAX };
+		processes[i] = (struct process){ .space = &spaces[i], .account = &accounts[i], .state = X_PROC_RUNNING };
 		processes[i].flags = i ? X_PROC_LINUX : 0;
 		list_push_back(&all_processes, &processes[i].all_link);
 	}
@@ -79,6 +81,14 @@ static void the_largest_itself_gets_an_error(void **state)
 	me.process = &processes[2];
 	assert_int_equal(memory_shortage(), -X_ENOMEM);
 	assert_null(killed);
+}
+
+static void what_is_not_mapped_counts(void **state)
+{
+	me.process = &processes[2];
+	accounts[1].used = 3001 * PAGE_SIZE;
+	assert_int_equal(memory_shortage(), 0);
+	assert_ptr_equal(killed, &processes[1]);
 }
 
 static void only_one_ends_at_a_time(void **state)
@@ -108,6 +118,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(the_largest_program_ends, setup),
 		cmocka_unit_test_setup(the_largest_itself_gets_an_error, setup),
+		cmocka_unit_test_setup(what_is_not_mapped_counts, setup),
 		cmocka_unit_test_setup(only_one_ends_at_a_time, setup),
 		cmocka_unit_test_setup(a_server_may_use_the_reserve, setup),
 		cmocka_unit_test_setup(new_programs_may_use_half_of_it, setup),

@@ -3,7 +3,7 @@
  * Address spaces against a model that knows, page by page, what is mapped, with
  * which protection, and what one should read there; then cases of their own.
  */
-// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/memory.c kernel/core/content.c kernel/core/span.c kernel/core/space.c kernel/core/fault.c tests/unit/fake_arch.c
+// sources: kernel/core/frame.c kernel/core/heap.c kernel/core/account.c kernel/core/memory.c kernel/core/content.c kernel/core/span.c kernel/core/space.c kernel/core/fault.c tests/unit/fake_arch.c
 // cflags: -DDIRECT_MAP_BASE=fake_ram_base -DFAKE_CURRENT_THREAD -DFAKE_USER_COPY -include tests/unit/fake_arch.h
 #include "kernel/core/space.h"
 #include "kernel/core/port.h"
@@ -282,7 +282,7 @@ static void op_clone(unsigned s)
 		return;
 	if (spaces[to] != NULL)
 		object_unref(&spaces[to]->obj);
-	assert_int_equal(space_clone(spaces[s], false, &spaces[to]), 0);
+	assert_int_equal(space_clone(spaces[s], false, &kernel_account, &spaces[to]), 0);
 	memcpy(model[to], model[s], sizeof(model[s]));
 }
 
@@ -377,7 +377,7 @@ static int setup(void **state)
 	assert_int_equal(memory_create(&c, pager, &objects[1]), 0);
 	for (unsigned i = 0; i < PAGES; i++)
 		object_values[1][i] = 500 + i;
-	assert_int_equal(space_create(false, &spaces[0]), 0);
+	assert_int_equal(space_create(false, &kernel_account, &spaces[0]), 0);
 	return 0;
 }
 
@@ -521,7 +521,7 @@ static void test_pin_and_fork(void **state)
 	(void)state;
 	map(s, BASE, 0x1000, R | W, X_MAP_FIXED, NULL, 0);
 	assert_int_equal(space_pin(s, BASE, 100, true, &frame), 100);
-	assert_int_equal(space_clone(s, false, &spaces[1]), 0);
+	assert_int_equal(space_clone(s, false, &kernel_account, &spaces[1]), 0);
 	assert_int_equal(space_fault(s, BASE, FAULT_WRITE), 0);
 	*(uint32_t *)phys_to_virt(frame) = 4711;
 	assert_true(pt_get(s->page_table, BASE, &now, &flags));
@@ -565,9 +565,9 @@ static void test_lent(void **state)
 	map(s, BASE + 0x20000, 0x1000, R | W, X_MAP_FIXED, NULL, 0);
 	put_word(s, BASE, 1);                /* alone */
 	put_word(s, X_PERS_BASE, 1);
-	assert_int_equal(space_clone(s, false, &spaces[1]), 0);
+	assert_int_equal(space_clone(s, false, &kernel_account, &spaces[1]), 0);
 	put_word(s, BASE + 0x1000, 2);       /* made after: the first one may be in two spaces */
-	assert_int_equal(space_clone(s, true, &spaces[2]), 0);
+	assert_int_equal(space_clone(s, true, &kernel_account, &spaces[2]), 0);
 	child = spaces[2];
 	assert_int_equal(child->resident_pages, 1); /* of the personality */
 	assert_int_equal(word_at(child, BASE), 1);
@@ -594,7 +594,7 @@ static void test_lent(void **state)
 	assert_int_equal(space_fault(child, BASE + 0x20000, FAULT_WRITE), -X_EFAULT);
 	/* A copy of the child has what the child sees. */
 	object_unref(&spaces[1]->obj);
-	assert_int_equal(space_clone(child, true, &spaces[1]), 0);
+	assert_int_equal(space_clone(child, true, &kernel_account, &spaces[1]), 0);
 	assert_null(spaces[1]->lender);
 	put_word(s, BASE + 0x2000, 33);
 	assert_int_equal(word_at(spaces[1], BASE + 0x2000), 13);
@@ -606,7 +606,7 @@ static void test_lent(void **state)
 static void clone_shared(struct space *s, struct space **child)
 {
 	assert_int_equal(space_protect(s, BASE, PAGE_SIZE, R), 0);
-	assert_int_equal(space_clone(s, false, child), 0);
+	assert_int_equal(space_clone(s, false, &kernel_account, child), 0);
 	assert_int_equal(space_protect(s, BASE, PAGE_SIZE, R | W), 0);
 }
 
@@ -621,7 +621,7 @@ static void test_clone_copies_what_was_written(void **state)
 	map(s, BASE, 20 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0);
 	for (unsigned i = 0; i < 20; i++)
 		space_fault(s, va_of(i), FAULT_WRITE);
-	assert_int_equal(space_clone(s, false, &spaces[1]), 0);
+	assert_int_equal(space_clone(s, false, &kernel_account, &spaces[1]), 0);
 	for (unsigned i = 0; i < 20; i++) {
 		assert_true(pt_get(s->page_table, va_of(i), &p, &flags));
 		assert_true(pt_get(spaces[1]->page_table, va_of(i), &copy, &child_flags));
@@ -687,7 +687,7 @@ static void test_wired(void **state)
 	uint32_t flags;
 
 	(void)state;
-	assert_int_equal(space_create(true, &s), 0);
+	assert_int_equal(space_create(true, &kernel_account, &s), 0);
 	assert_int_equal(memory_create(&c, NULL, &small), 0);
 	assert_int_equal(map(s, 0, 0x1000, R | W | X, 0, NULL, 0), -X_EPERM);
 	assert_int_equal(map(s, BASE, 8 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0), BASE);
@@ -737,7 +737,7 @@ static void test_no_memory_for_tables(void **state)
 		space_fault(s, va_of(i), FAULT_WRITE);
 	for (int budget = 0; budget < 8; budget++) {
 		fake_pt_map_budget = budget;
-		assert_int_equal(space_clone(s, false, &spaces[1]), -X_ENOMEM);
+		assert_int_equal(space_clone(s, false, &kernel_account, &spaces[1]), -X_ENOMEM);
 		error = space_move(s, BASE, 8 * PAGE_SIZE, 8 * PAGE_SIZE, va_of(100), X_MAP_FIXED);
 		assert_int_equal(error, -X_ENOMEM);
 		fake_pt_map_budget = -1;
@@ -807,7 +807,7 @@ static void test_while_away(void **state)
 		struct space *child = NULL;
 		int error;
 
-		assert_int_equal(space_create(false, &away_space), 0);
+		assert_int_equal(space_create(false, &kernel_account, &away_space), 0);
 		map(away_space, BASE, 4 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0);
 		if (copy) {
 			assert_int_equal(space_fault(away_space, BASE, FAULT_WRITE), 0);
@@ -835,31 +835,37 @@ static void test_while_away(void **state)
 
 static void test_limits(void **state)
 {
+	struct account mine = { .limit = 1 << 20, .kernel_limit = 1 << 20 }, other = mine;
 	struct space *s, *child;
 
 	(void)state;
-	assert_int_equal(space_create(false, &s), 0);
-	space_limit(s, 5, 3);
+	assert_int_equal(space_create(false, &mine, &s), 0);
+	mine.limit = mine.used + 6 * PAGE_SIZE; /* one for the tables, and a region */
 	assert_int_equal(map(s, BASE, 16 * PAGE_SIZE, R | W, X_MAP_FIXED, NULL, 0), BASE);
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(space_fault(s, va_of(i), FAULT_WRITE), 0);
-	assert_int_equal(s->resident_pages, 5);
+	assert_int_equal(mine.used - mine.kernel, 5 * PAGE_SIZE);
 	assert_int_equal(space_fault(s, va_of(5), FAULT_WRITE), -X_ENOMEM);
-	/* A copy may not have more either; unmapping makes room. */
-	assert_int_equal(space_clone(s, false, &child), 0);
-	assert_int_equal(space_fault(child, va_of(5), FAULT_WRITE), -X_ENOMEM);
+	/* A copy is charged to another, with all that is shared; unmapping makes room. */
+	assert_int_equal(space_clone(s, false, &other, &child), 0);
+	assert_int_equal(other.used - other.kernel, 5 * PAGE_SIZE);
+	assert_int_equal(mine.used - mine.kernel, 5 * PAGE_SIZE);
+	assert_int_equal(space_fault(child, va_of(5), FAULT_WRITE), 0);
 	assert_int_equal(space_fault(child, va_of(0), FAULT_WRITE), 0);
+	assert_int_equal(other.used - other.kernel, child->resident_pages * PAGE_SIZE);
 	object_unref(&child->obj);
+	assert_int_equal(other.used, 0);
 	assert_int_equal(space_unmap(s, BASE, PAGE_SIZE), 0);
 	assert_int_equal(space_fault(s, va_of(5), FAULT_WRITE), 0);
-	/* Mappings: two splits make three, and no more. */
-	assert_int_equal(space_protect(s, va_of(8), PAGE_SIZE, R), 0);
-	assert_int_equal(s->region_count, 3);
-	assert_int_equal(space_protect(s, va_of(12), PAGE_SIZE, R), -X_ENOMEM);
+	/* Mappings: the kernel's memory for them is charged, too. */
+	mine.limit = 1 << 20;
+	mine.kernel_limit = mine.kernel;
+	assert_int_equal(space_protect(s, va_of(8), PAGE_SIZE, R), -X_ENOMEM);
 	assert_int_equal(map(s, va_of(40), PAGE_SIZE, R, X_MAP_FIXED, NULL, 0), -X_ENOMEM);
-	assert_int_equal(space_unmap(s, va_of(8), 8 * PAGE_SIZE), 0);
-	assert_int_equal(map(s, va_of(40), PAGE_SIZE, R, X_MAP_FIXED, NULL, 0), va_of(40));
+	mine.kernel_limit = 1 << 20;
+	assert_int_equal(space_protect(s, va_of(8), PAGE_SIZE, R), 0);
 	object_unref(&s->obj);
+	assert_int_equal(mine.used, 0);
 }
 
 static void test_physical(void **state)
@@ -879,7 +885,7 @@ static void test_physical(void **state)
 	assert_int_equal(flags, PT_WRITE | PT_PHYSICAL | PT_UNCACHED);
 	assert_int_equal(space_pin(s, BASE, 10, true, &p), 0);
 	assert_int_equal(s->resident_pages, 0);
-	assert_int_equal(space_clone(s, false, &spaces[1]), 0);
+	assert_int_equal(space_clone(s, false, &kernel_account, &spaces[1]), 0);
 	assert_int_equal(space_fault(spaces[1], BASE, FAULT_WRITE), 0);
 	object_unref(&m->obj);
 	/* The boot archive: RAM nobody counts, good for windows. */

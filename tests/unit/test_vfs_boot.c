@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vfs before the root filesystem has answered, and without one. */
-// sources: servers/vfs/op.c servers/vfs/op_open.c servers/vfs/op_pair.c servers/vfs/op_cwd.c
+// sources: servers/vfs/op.c servers/vfs/op_open.c servers/vfs/op_pair.c servers/vfs/op_cwd.c servers/vfs/op_mapped.c
 // sources: servers/vfs/op_mount.c servers/vfs/resolve.c servers/vfs/request.c servers/vfs/session.c
-// sources: servers/vfs/hold.c servers/vfs/bind.c servers/vfs/fsclient.c servers/vfs/devfs.c
+// sources: servers/vfs/known.c servers/vfs/hold.c servers/vfs/bind.c servers/vfs/fsclient.c servers/vfs/devfs.c
 // sources: servers/vfs/device.c servers/vfs/blockdev.c servers/vfs/place.c servers/vfs/pipe.c servers/vfs/pipe_flow.c servers/vfs/fifo.c
 // sources: servers/vfs/park.c servers/vfs/ring.c servers/vfs/buffers.c servers/vfs/lock.c servers/vfs/op_lock.c servers/vfs/op_socket.c
 // sources: servers/vfs/unix.c servers/vfs/unix_name.c servers/vfs/unix_connect.c servers/vfs/unix_send.c
-// sources: servers/vfs/unix_recv.c servers/vfs/unix_rights.c servers/vfs/unix_cycles.c servers/vfs/unix_option.c servers/vfs/random.c lib/c/strlcpy.c lib/region/log.c
+// sources: servers/vfs/unix_recv.c servers/vfs/unix_flow.c servers/vfs/unix_rights.c servers/vfs/unix_cycles.c servers/vfs/unix_option.c servers/vfs/random.c lib/c/strlcpy.c lib/region/log.c
 #include "tests/unit/fake_ipc.h"
 #include "servers/vfs/mount.c"
 

@@ -3,13 +3,13 @@
  * The path walk and the operations of vfs over a filesystem in memory that
  * answers proto/fs.h, plus the real devfs and a second remote mount (/proc).
  */
-// sources: servers/vfs/op.c servers/vfs/op_open.c servers/vfs/op_pair.c servers/vfs/op_cwd.c
+// sources: servers/vfs/op.c servers/vfs/op_open.c servers/vfs/op_pair.c servers/vfs/op_cwd.c servers/vfs/op_mapped.c
 // sources: servers/vfs/op_mount.c servers/vfs/resolve.c servers/vfs/request.c servers/vfs/session.c
-// sources: servers/vfs/hold.c servers/vfs/mount.c servers/vfs/bind.c servers/vfs/fsclient.c servers/vfs/devfs.c
+// sources: servers/vfs/known.c servers/vfs/hold.c servers/vfs/mount.c servers/vfs/bind.c servers/vfs/fsclient.c servers/vfs/devfs.c
 // sources: servers/vfs/device.c servers/vfs/blockdev.c servers/vfs/place.c servers/vfs/pipe.c servers/vfs/pipe_flow.c servers/vfs/fifo.c
 // sources: servers/vfs/park.c servers/vfs/ring.c servers/vfs/buffers.c servers/vfs/lock.c servers/vfs/op_lock.c servers/vfs/op_socket.c
 // sources: servers/vfs/unix.c servers/vfs/unix_name.c servers/vfs/unix_connect.c servers/vfs/unix_send.c
-// sources: servers/vfs/unix_recv.c servers/vfs/unix_rights.c servers/vfs/unix_cycles.c servers/vfs/unix_option.c servers/vfs/random.c lib/c/strlcpy.c lib/region/log.c
+// sources: servers/vfs/unix_recv.c servers/vfs/unix_flow.c servers/vfs/unix_rights.c servers/vfs/unix_cycles.c servers/vfs/unix_option.c servers/vfs/random.c lib/c/strlcpy.c lib/region/log.c
 #include "tests/unit/fake_ipc.h"
 #include "servers/vfs/vfs.h"
 
@@ -377,13 +377,15 @@ static bool answer_one(void)
 	return true;
 }
 
+static uint64_t time_to_pass_ns = 20ull * 1000 * 1000 * 1000; /* while nothing else happens */
+
 static void run(void)
 {
 	do {
 		while (answer_one())
 			;
 		fake_fix_answers();
-	} while (fake_run_timer(20ull * 1000 * 1000 * 1000) || fake_next_start());
+	} while (fake_run_timer(time_to_pass_ns) || fake_next_start());
 }
 
 static struct fake_call *control(uint32_t op, uint64_t a0, uint64_t a1)
@@ -1121,6 +1123,121 @@ static void test_limits(void **state)
 	}
 }
 
+/* How often the disk was asked to open: 0, it was known. */
+static unsigned asked_to_open(const char *path, uint64_t flags, int64_t status)
+{
+	unsigned before = disk.calls[FS_OPEN - FS_MOUNT];
+	struct fake_call *c = open_path(path, flags);
+
+	assert_int_equal(c->msg.status, status);
+	assert_int_equal(c->handle_count, status == 0);
+	return disk.calls[FS_OPEN - FS_MOUNT] - before;
+}
+
+static void make_known(const char *path)
+{
+	for (int i = 0; i < 3; i++)
+		asked_to_open(path, F_O_RDONLY, 0);
+	assert_int_equal(asked_to_open(path, F_O_RDONLY, 0), 0);
+}
+
+static void test_known(void **state)
+{
+	(void)state;
+	time_to_pass_ns = 0;
+	assert_int_equal(asked_to_open("/etc/./passwd", F_O_RDONLY, 0), 1);
+	assert_int_equal(asked_to_open("/etc/./passwd", F_O_RDONLY, 0), 1);
+	assert_int_equal(asked_to_open("/etc/./passwd", F_O_RDONLY, 0), 0);
+	make_known("/etc/passwd");
+	assert_int_equal(asked_to_open("/etc/passwd", F_O_RDONLY | F_O_CLOEXEC, 0), 0);
+	/* others than those */
+	assert_int_equal(asked_to_open("/etc//passwd", F_O_RDONLY, 0), 1);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(asked_to_open("/etc/passwd", F_O_RDWR, 0), 1);
+	assert_int_equal(asked_to_open("/etc/passwd", F_O_RDONLY | F_O_NOFOLLOW, 0), 1);
+	/* by whom, and from where */
+	make_known("/etc/passwd");
+	as_user(5);
+	assert_int_equal(asked_to_open("/etc/passwd", F_O_RDONLY, 0), 1);
+	as_user(0);
+	assert_int_equal(asked_to_open("/etc/passwd", F_O_RDONLY, 0), 0);
+	assert_int_equal(op(VFS_CHDIR, "/etc", 0), 0);
+	make_known("passwd");
+	assert_int_equal(op(VFS_CHDIR, "/home", 0), 0);
+	asked_to_open("passwd", F_O_RDONLY, -X_ENOENT);
+	/* what makes it another one */
+	make_known("/etc/passwd");
+	assert_int_equal(two(VFS_RENAME, "/etc/passwd", "/etc/old", 0), 0);
+	asked_to_open("/etc/passwd", F_O_RDONLY, -X_ENOENT);
+	make_known("/etc/old");
+	fake_closes = 0;
+	assert_int_equal(op(VFS_UNLINK, "/etc/old", 0), 0);
+	assert_int_equal(fake_closes, 1);
+	asked_to_open("/etc/old", F_O_RDONLY, -X_ENOENT);
+	make_known("/bin/sh");
+	disk.node[child(&disk, child(&disk, 1, "bin", 3), "sh", 2)].mode = F_S_IFREG;
+	struct fs_setattr set = { .mask = ATTR_MODE };
+	struct x_in in;
+	struct fake_call *c = fake_call_new(&in, session, VFS_SETATTR);
+
+	fake_window(c, &in, "/bin/sh", 7, X_WIN_READ);
+	fake_window(c, &in, &set, sizeof(set), X_WIN_READ);
+	op_session_call(session_find(session), &in);
+	assert_int_equal(finish(c)->msg.status, 0);
+	as_user(5);
+	asked_to_open("/bin/sh", F_O_RDONLY, -X_EACCES);
+	as_user(0);
+	/* what proc makes up is asked for each time */
+	for (int i = 0; i < 4; i++) {
+		unsigned before = proc.calls[FS_OPEN - FS_MOUNT];
+
+		assert_int_equal(open_path("/proc/self/stat", F_O_RDONLY)->msg.status, 0);
+		assert_int_equal(proc.calls[FS_OPEN - FS_MOUNT], before + 1);
+	}
+	/* one that has become stale is opened anew */
+	make_known("/bin/tool");
+	fake_stale = true;
+	assert_int_equal(asked_to_open("/bin/tool", F_O_RDONLY, 0), 1);
+	assert_int_equal(asked_to_open("/bin/tool", F_O_RDONLY, 0), 1);
+	fake_stale = false;
+	/* nobody asks */
+	make_known("/bin/tool");
+	fake_closes = 0;
+	time_to_pass_ns = 20ull * 1000 * 1000 * 1000;
+	run();
+	assert_true(fake_closes > 0);
+	assert_int_equal(asked_to_open("/bin/tool", F_O_RDONLY, 0), 1);
+}
+
+/* An open and a change at the same time: the open may be either, but is not remembered. */
+static void test_known_race(void **state)
+{
+	struct fake_call *opened, *removed;
+
+	(void)state;
+	asked_to_open("/etc/passwd", F_O_RDONLY, 0);
+	stuck = true;
+	opened = begin(session, VFS_OPEN, "/etc/passwd", NULL, NULL, 0, F_O_RDONLY, 0, 0, 0);
+	removed = begin(session, VFS_UNLINK, "/etc/passwd", NULL, NULL, 0, 0, 0, 0, 0);
+	stuck = false;
+	finish(opened);
+	finish(removed);
+	assert_int_equal(opened->msg.status, 0);
+	asked_to_open("/etc/passwd", F_O_RDONLY, -X_ENOENT);
+
+	asked_to_open("/bin/sh", F_O_RDONLY, 0);
+	stuck = true;
+	removed = begin(session, VFS_UNLINK, "/bin/su", NULL, NULL, 0, 0, 0, 0, 0);
+	opened = begin(session, VFS_OPEN, "/bin/sh", NULL, NULL, 0, F_O_RDONLY, 0, 0, 0);
+	stuck = false;
+	finish(removed);
+	finish(opened);
+	time_to_pass_ns = 0;
+	assert_int_equal(asked_to_open("/bin/sh", F_O_RDONLY, 0), 1);
+	assert_int_equal(asked_to_open("/bin/sh", F_O_RDONLY, 0), 0);
+	time_to_pass_ns = 20ull * 1000 * 1000 * 1000;
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -1130,6 +1247,7 @@ int main(void)
 		T(test_device_data), T(test_readdir), T(test_cwd), T(test_handles), T(test_chroot),
 		T(test_chroot_to_mount), T(test_rename), T(test_link), T(test_exec), T(test_mount), T(test_mount_options),
 		T(test_restart), T(test_sessions), T(test_surplus), T(test_limits),
+		T(test_known), T(test_known_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

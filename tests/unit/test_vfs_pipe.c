@@ -44,8 +44,6 @@ static int setup(void **state)
 	account = 42;
 	fake_flow_busy = streams = peeks = false;
 	fake_epoch = 0;
-	if (!buffer_memory())
-		buffers_init();
 	c = fake_call_new(&in, 1, VFS_PIPE);
 	pipe_create(&in, &owner);
 	fake_fix_answers();
@@ -511,13 +509,65 @@ static void test_mint_fails(void **state)
 	assert_int_equal(c->msg.status, -X_ENOMEM);
 }
 
+/* Memory that nothing lies in goes back, pieces join, and what a rollback may want stays. */
+static void test_buffers(void **state)
+{
+	enum { MANY = 400 };
+	static uint32_t ids[MANY];
+	uint32_t whole, small;
+	const uint8_t *start;
+	unsigned before;
+
+	(void)state;
+	while (fake_run_timer(10000000000ull))
+		;
+	fake_epoch = 5;
+	before = fake_unmaps;
+	for (uint32_t i = 0; i < MANY; i++) {
+		ids[i] = buffer_get(1u << (12 + i % 7));
+		assert_true(ids[i] && buffer_bytes(ids[i]) == 1u << (12 + i % 7));
+		memset(buffer_at(ids[i]), (int)i, buffer_bytes(ids[i]));
+	}
+	for (uint32_t i = 0; i < MANY; i++) {
+		uint8_t *at = buffer_at(ids[i]);
+
+		assert_true(at[0] == (uint8_t)i && at[buffer_bytes(ids[i]) - 1] == (uint8_t)i);
+		assert_int_equal(buffer_offset(ids[i]) % buffer_bytes(ids[i]), 0);
+		buffer_put(ids[i]);
+	}
+	small = buffer_get(4096); /* none of those: they may be wanted */
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_true(buffer_at(small) != buffer_at(ids[i]));
+	while (fake_run_timer(10000000000ull))
+		;
+	assert_true(fake_unmaps > before + MANY / 7); /* all but that of `small` */
+	fake_epoch++;
+	start = buffer_at(small) - buffer_offset(small);
+	buffer_put(small);
+	fake_epoch++;
+	whole = buffer_get(65536);
+	assert_ptr_equal(buffer_at(whole), start); /* joined */
+	buffer_put(whole);
+	while (fake_run_timer(10000000000ull))
+		;
+	for (uint32_t i = 0; i < 48; i++)
+		assert_true((ids[i] = buffer_get(1 << 20)) != 0);
+	assert_int_equal(buffer_get(4096), 0); /* no more than 48 MiB */
+	for (uint32_t i = 0; i < 48; i++)
+		buffer_put(ids[i]);
+	while (fake_run_timer(10000000000ull))
+		;
+	assert_true((small = buffer_get(4096)) != 0);
+	buffer_put(small);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_plain), T(test_parked_readers), T(test_eof), T(test_broken), T(test_big_write),
 		T(test_atomic), T(test_nonblock), T(test_cancel), T(test_pulses), T(test_stat_ioctl),
-		T(test_limits), T(test_rollback), T(test_mint_fails),
+		T(test_limits), T(test_buffers), T(test_rollback), T(test_mint_fails),
 		T(test_flow), T(test_flow_closed), T(test_flow_broken), T(test_flow_opened_again), T(test_flow_peeked),
 	};
 

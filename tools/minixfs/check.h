@@ -11,6 +11,9 @@ struct check_result {
 	uint32_t directories, files, others;
 };
 
+/* How large an image, or a disk, is. */
+uint64_t disk_bytes(int fd);
+
 /*
  * Checks the filesystem at an offset of an open file, independently of the
  * filesystem core, and tells of each problem (REPORT may be NULL). NULL, or

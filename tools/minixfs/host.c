@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The filesystem core on a host; see host.h. */
 
+#include "tools/minixfs/check.h"
 #include "tools/minixfs/host.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <xinim/error.h>
@@ -374,7 +374,6 @@ int host_open(const char *path, const struct host_options *options,
 {
 	struct host_disk *disk = calloc(1, sizeof(*disk));
 	struct minix_setup setup;
-	struct stat st;
 	int64_t status;
 
 	*reason = NULL;
@@ -385,12 +384,12 @@ int host_open(const char *path, const struct host_options *options,
 	disk->offset_bytes = disk->options.offset_bytes;
 	disk->random = disk->options.seed;
 	disk->fd = open(path, disk->options.read_only ? O_RDONLY : O_RDWR);
-	if (disk->fd < 0 || fstat(disk->fd, &st)) {
+	if (disk->fd < 0) {
 		*reason = "cannot open the image";
 		host_abandon(disk);
 		return -X_ENOENT;
 	}
-	set_up(disk, &setup, st.st_size);
+	set_up(disk, &setup, disk_bytes(disk->fd));
 	minix_init(&disk->fs, &setup);
 	status = HOST_RUN(disk, minix_mount(&disk->fs));
 	if (status) {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * minixfs: makes, fills, shows and checks MINIX images on a host, with the
- * filesystem core that the guest runs. See usage() for the commands.
+ * minixfs: makes, fills, shows and checks MINIX images and disks, on a host
+ * and in the guest, with the filesystem core of the server. See usage() for the commands.
  */
 
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,6 +363,19 @@ static void add_tree(struct host_disk *disk, const struct arguments *a,
 
 /* ---- commands ------------------------------------------------------------ */
 
+/* A disk in use is not changed behind its filesystem's back. */
+static void refuse_mounted(const char *path)
+{
+	FILE *mounts = setmntent("/proc/mounts", "r");
+	const struct mntent *m;
+
+	while (mounts && (m = getmntent(mounts)))
+		if (!strcmp(m->mnt_fsname, path))
+			fail("%s: it is mounted on %s", path, m->mnt_dir);
+	if (mounts)
+		endmntent(mounts);
+}
+
 static int command_mkfs(const struct arguments *a)
 {
 	struct mkfs_options options = {
@@ -370,15 +384,18 @@ static int command_mkfs(const struct arguments *a)
 		.inode_count = a->inode_count, .time_sec = root.time_ns / FSYS_SEC,
 		.size_bytes = strtoull(a->word[1], NULL, 0) << 20,
 	};
-	int fd = open(a->word[0], O_RDWR | O_CREAT, 0644);
 	const char *wrong;
-	struct stat st;
+	uint64_t bytes;
+	int fd;
 
-	if (fd < 0 || fstat(fd, &st))
+	refuse_mounted(a->word[0]);
+	fd = open(a->word[0], O_RDWR | O_CREAT, 0644);
+	if (fd < 0)
 		fail("%s: %s", a->word[0], strerror(errno));
-	if (!options.size_bytes && (uint64_t)st.st_size > a->offset_bytes)
-		options.size_bytes = st.st_size - a->offset_bytes;
-	if ((uint64_t)st.st_size < a->offset_bytes + options.size_bytes &&
+	bytes = disk_bytes(fd);
+	if (!options.size_bytes && bytes > a->offset_bytes)
+		options.size_bytes = bytes - a->offset_bytes;
+	if (bytes < a->offset_bytes + options.size_bytes &&
 	    ftruncate(fd, a->offset_bytes + options.size_bytes))
 		fail("%s: %s", a->word[0], strerror(errno));
 	wrong = mkfs(fd, &options);
@@ -554,9 +571,11 @@ static int command_check(const struct arguments *a)
 /* Says what it did; what can't be put right is told by a check. */
 static int command_repair(const struct arguments *a)
 {
-	int fd = open(a->word[0], O_RDWR);
 	const char *wrong;
+	int fd;
 
+	refuse_mounted(a->word[0]);
+	fd = open(a->word[0], O_RDWR);
 	if (fd < 0)
 		fail("%s: %s", a->word[0], strerror(errno));
 	wrong = repair_disk(fd, a->offset_bytes, stdout);

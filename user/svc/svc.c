@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,43 +15,44 @@
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_NO_SERVICE };
 
-static const char usage[] =
-	"usage: svc list                    all services and their states\n"
-	"       svc status [NAME]           one service in detail\n"
-	"       svc tree                    who needs and uses whom\n"
-	"       svc stats [--json]          crashes, outages, memory and CPU of each\n"
-	"       svc top                     the same, live: keys to sort and to kill\n"
-	"       svc start|stop|restart NAME\n"
-	"       svc kill NAME... [cold]     end their processes, up to five at the same instant;\n"
-	"                                   they are restarted at once\n"
-	"       svc inject NAME FAULT       make it fail, to see it recover; FAULT is one of\n"
-	"                                   exit, exception, hang, loop, slow (20 ms an item),\n"
-	"                                   leak (1 MiB), garbage [SEED] (answers of nonsense),\n"
-	"                                   random (killed at some instant), verify (its undo log, at\n"
-	"                                   each commit), entry N (dies at the Nth system call\n"
-	"                                   from now); the last two if restarted warm\n"
-	"       svc log [-k | N]            what happened to services (the last N events);\n"
-	"                                   -k: the kernel's log\n"
-	"       svc --help\n";
-
-struct verb { const char *name; int min_args, max_args; };
+struct verb { const char *name; int min_args, max_args; const char *help; };
 static const struct verb verbs[] = {
-	{ "list", 0, 0 }, { "status", 0, 1 }, { "tree", 0, 0 }, { "stats", 0, 1 }, { "start", 1, 1 }, { "stop", 1, 1 },
-	{ "restart", 1, 1 }, { "kill", 1, 5 }, { "inject", 2, 3 }, { "log", 0, 1 },
-	{ "top", 0, 0 },
+	{ "list", 0, 0, "svc list                    all services and their states\n" },
+	{ "status", 0, 1, "svc status [NAME]           one service in detail\n" },
+	{ "tree", 0, 0, "svc tree                    who needs and uses whom\n" },
+	{ "stats", 0, 1, "svc stats [--json]          crashes, outages, memory and CPU of each\n" },
+	{ "top", 0, 0, "svc top                     the same, live: keys to sort and to kill\n" },
+	{ "start", 1, 1, "svc start NAME              what is dead or has failed\n" },
+	{ "stop", 1, 1, "svc stop NAME               ask it to end; it is not started again\n" },
+	{ "restart", 1, 1, "svc restart NAME            ask it to end, and start it again\n" },
+	{ "kill", 1, 5, "svc kill NAME... [cold]     end their processes, up to five at the same instant;\n"
+	  "                            they are restarted at once, with their state unless `cold`\n" },
+	{ "inject", 2, 3, "svc inject NAME FAULT       make it fail, to see it recover; FAULT is one of\n"
+	  "                            exit, exception, hang (waits), loop (spins),\n"
+	  "                            random (killed at some instant), slow (20 ms an item),\n"
+	  "                            leak (1 MiB), garbage [SEED] (answers of nonsense);\n"
+	  "                            if restarted warm: verify (its undo log, at each commit),\n"
+	  "                            entry N (dies at the Nth system call from now)\n" },
+	{ "log", 0, 1, "svc log [-k | N]            what happened to services (the last N events);\n"
+	  "                            -k: the kernel's log\n" },
 };
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
-static int wrong_usage(const char *what, const char *arg)
+static void print_usage(FILE *out)
 {
-	if (what)
-		fprintf(stderr, "svc: %s%s%s\n", what, arg ? ": " : "", arg ? arg : "");
-	fputs(usage, stderr);
-	return EXIT_USAGE;
+	for (size_t i = 0; i < VERBS; i++)
+		fprintf(out, "%s%s", i ? "       " : "usage: ", verbs[i].help);
+	fputs("       svc [COMMAND] --help\nExit status: 0 done, 1 failed, 2 used wrongly, 3 no such service.\n", out);
+}
+
+static bool is_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
 }
 
 static const struct verb *find_verb(const char *name)
 {
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+	for (size_t i = 0; i < VERBS; i++)
 		if (!strcmp(verbs[i].name, name))
 			return &verbs[i];
 	return NULL;
@@ -64,6 +66,13 @@ static int append(char *line, size_t size, const char *word)
 	if (!word[0] || strpbrk(word, " \t\n"))
 		return -1;
 	return snprintf(line + n, size - n, "%s%s", n ? " " : "", word) < (int)(size - n) ? 0 : -1;
+}
+
+static int wrong_word(const char *word)
+{
+	fprintf(stderr, "svc: `%.60s` cannot be a name, number or option: %s\n", word, !word[0] ? "it is empty" :
+		strpbrk(word, " \t\n") ? "there are blanks in it" : "the command gets too long");
+	return EXIT_USAGE;
 }
 
 static void print_result(int fd, FILE *out)
@@ -122,17 +131,27 @@ int main(int argc, char **argv)
 	const struct verb *v;
 	char line[200] = "";
 
-	if (argc < 2)
-		return wrong_usage(NULL, NULL);
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		fputs(usage, stdout);
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (is_help(argv[1]) || !strcmp(argv[1], "help")) {
+		print_usage(stdout);
 		return EXIT_DONE;
 	}
 	v = find_verb(argv[1]);
-	if (!v)
-		return wrong_usage("unknown command", argv[1]);
-	if (argc - 2 < v->min_args || argc - 2 > v->max_args)
-		return wrong_usage("wrong number of arguments", argv[1]);
+	if (!v) {
+		fprintf(stderr, "svc: no such command: %s (`svc --help` lists them)\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	if (argc > 2 && is_help(argv[argc - 1])) {
+		printf("usage: %s", v->help);
+		return EXIT_DONE;
+	}
+	if (argc - 2 < v->min_args || argc - 2 > v->max_args) {
+		fprintf(stderr, "svc: too %s arguments\nusage: %s", argc - 2 < v->min_args ? "few" : "many", v->help);
+		return EXIT_USAGE;
+	}
 	if (!strcmp(argv[1], "top")) {
 		int status = svc_top();
 
@@ -144,7 +163,7 @@ int main(int argc, char **argv)
 		const char *word = !strcmp(argv[1], "log") && !strcmp(argv[i], "-k") ? "kernel" : argv[i];
 
 		if (append(line, sizeof(line), word))
-			return wrong_usage("bad argument", argv[i]);
+			return wrong_word(argv[i]);
 	}
 	return run(line);
 }

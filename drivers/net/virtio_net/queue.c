@@ -215,13 +215,13 @@ void queues_poll(void)
 		netdrv_broken("the device wrote an impossible transmit ring");
 }
 
-/* Packets sent are not urgent: be told when most of them are. */
+/* Packets sent are not urgent: be told when most of them are, and of little not at all. */
 bool queues_arm(void)
 {
 	uint16_t out = net.tx.ring.in_flight;
 	bool more = virtqueue_arm(&net.rx.ring);
 
-	if (out)
+	if (out && (!netdrv_sends_little() || net.tx.ring.free_count < net.tx.ring.size / 2))
 		more |= virtqueue_arm_after(&net.tx.ring, out - 1 - out / 4);
 	return more;
 }

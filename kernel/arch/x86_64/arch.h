@@ -80,7 +80,7 @@ void arch_read_bases(struct thread *t); /* the current thread's fs and gs base i
                                      pt_get and pt_next with all its flags: PROT_NONE pages */
 #define PT_CLEAN    (1u << 21)    /* software bit: ask the object before the first write */
 #define PT_EXEC     (1u << 31)
-paddr_t pt_create(void);          /* with the kernel half; NO_FRAME if out of memory */
+paddr_t pt_create(struct account *payer); /* of all its tables; with the kernel half; NO_FRAME if out of memory */
 void pt_destroy(paddr_t pt);      /* frees table pages only; all user pages already unmapped */
 int pt_map(paddr_t pt, uint64_t va, paddr_t pa, uint32_t flags); /* replaces; -X_ENOMEM */
 bool pt_get(paddr_t pt, uint64_t va, paddr_t *pa, uint32_t *flags);

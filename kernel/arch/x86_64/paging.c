@@ -24,10 +24,23 @@ static inline uint64_t *table(uint64_t entry) { return phys_to_virt(entry & PTE_
  */
 #define BOTTOM_SHIFT 21
 
-static paddr_t table_alloc(struct frame *root, uint64_t va, uint32_t level)
+/* Who pays for the tables stands in the top level, as an entry that is not present. */
+#define PAYER_SLOT 320u
+static inline struct account **payer_of(paddr_t pt) { return (struct account **)phys_to_virt(pt) + PAYER_SLOT; }
+
+static paddr_t page_for(struct account *payer)
 {
-	paddr_t page = frame_alloc(FRAME_ZERO);
-	struct frame *f;
+	paddr_t page = account_has_kernel(payer, PAGE_SIZE) ? frame_alloc(FRAME_ZERO) : NO_FRAME;
+
+	if (page != NO_FRAME)
+		account_add_kernel(payer, PAGE_SIZE);
+	return page;
+}
+
+static paddr_t table_alloc(paddr_t pt, uint64_t va, uint32_t level)
+{
+	paddr_t page = page_for(*payer_of(pt));
+	struct frame *root = frame_struct(pt), *f;
 
 	if (page == NO_FRAME)
 		return NO_FRAME;
@@ -47,7 +60,7 @@ static __attribute__((noinline)) uint64_t *walk_down(paddr_t pt, uint64_t va, bo
 	for (uint32_t level = LEVELS - 1; level > 0; level--) {
 		e = t[slot(va, level)];
 		if (!(e & PTE_PRESENT)) {
-			paddr_t page = create ? table_alloc(root, va, level - 1) : NO_FRAME;
+			paddr_t page = create ? table_alloc(pt, va, level - 1) : NO_FRAME;
 
 			if (page == NO_FRAME)
 				return NULL;
@@ -73,12 +86,14 @@ static inline uint64_t *walk(paddr_t pt, uint64_t va, bool create, uint64_t tabl
 }
 
 /* A new top level, empty. */
-static paddr_t root_alloc(void)
+static paddr_t root_alloc(struct account *payer)
 {
-	paddr_t pt = frame_alloc(FRAME_ZERO);
+	paddr_t pt = page_for(payer);
 
-	if (pt != NO_FRAME)
-		frame_struct(pt)->next = frame_struct(pt)->prev = 0;
+	if (pt == NO_FRAME)
+		return NO_FRAME;
+	frame_struct(pt)->next = frame_struct(pt)->prev = 0;
+	*payer_of(pt) = payer;
 	return pt;
 }
 
@@ -112,9 +127,9 @@ static inline void decode(uint64_t e, paddr_t *pa, uint32_t *flags)
 /* The top level's entries of the kernel: these, from arch_init_memory() on. */
 static uint32_t kernel_slots[8], kernel_slot_count;
 
-paddr_t pt_create(void)
+paddr_t pt_create(struct account *payer)
 {
-	paddr_t pt = root_alloc();
+	paddr_t pt = root_alloc(payer);
 	const uint64_t *kernel = phys_to_virt(kernel_pml4);
 
 	for (uint32_t i = 0; pt != NO_FRAME && i < kernel_slot_count; i++)
@@ -137,18 +152,22 @@ static uint64_t *entry_above(paddr_t pt, const struct frame *f)
  * given back is zero, as the next space wants its tables. */
 static void free_tables(paddr_t pt)
 {
-	uint64_t *top = phys_to_virt(pt);
+	uint64_t *top = phys_to_virt(pt), bytes = PAGE_SIZE;
+	struct account *payer = *payer_of(pt);
 
 	for (uint32_t pfn = frame_struct(pt)->next; pfn;) {
 		uint32_t next = frames[pfn].next;
 
 		*entry_above(pt, &frames[pfn]) = 0;
 		frame_unref_zeroed((paddr_t)pfn << 12);
+		bytes += PAGE_SIZE;
 		pfn = next;
 	}
+	*payer_of(pt) = NULL;
 	for (uint32_t i = 0; i < kernel_slot_count; i++)
 		top[kernel_slots[i]] = 0;
 	frame_unref_zeroed(pt);
+	account_sub_kernel(payer, bytes);
 }
 
 static bool pt_loaded(const struct cpu *c, paddr_t pt)
@@ -273,7 +292,7 @@ void arch_init_memory(void)
 {
 	uint64_t *top;
 
-	kernel_pml4 = root_alloc();
+	kernel_pml4 = root_alloc(&kernel_account);
 	if (kernel_pml4 == NO_FRAME)
 		panic("no memory for the kernel's page tables");
 	top = phys_to_virt(kernel_pml4);
@@ -285,7 +304,7 @@ void arch_init_memory(void)
 	if (!walk(kernel_pml4, KSTACK_BASE, true, 0))
 		panic("no memory for the kernel's page tables");
 	for (uint32_t i = 256; i < 512; i++) {
-		if (!top[i])
+		if (!(top[i] & PTE_PRESENT))
 			continue;
 		KASSERT(kernel_slot_count < ARRAY_SIZE(kernel_slots));
 		kernel_slots[kernel_slot_count++] = i;

@@ -2,24 +2,29 @@
 /*
  * chaos: a counter behind a port that fails in one way at one point of its life.
  *
- *   fault=exit|exception|hang|loop|kill|leak|burn|slow|murder|none
+ *   fault=exit|exception|hang|loop|kill|leak|burn|slow|garbage|murder|none
  *   at=start|idle|call|recovery|stop|always
  *
- * leak takes memory and burn CPU time without end, slow never answers, murder has
- * those die that it may use; the others end or stop it at once. Each point is met once, but for `always`: in each life.
+ * leak takes memory until there is none, burn takes CPU time and garbage answers nonsense from then on; slow
+ * never answers a call, and takes its time elsewhere; murder has those die that it may use; the others end or
+ * stop it at once. Each point is met once, but for `always`: in each life.
  */
 #include "lib/c/string.h"
 #include "lib/ipc/server.h"
 #include "lib/region/region.h"
+#include "proto/rs.h"
 #include "tests/native/mock/mock.h"
 
 #define IDLE_NS 300000000ull
 #define STEP_NS   2000000ull
+#define SLOW_NS  40000000ull
 
 static uint64_t counter;
 static char fault[16], point[16];
 static struct server_timer timer;
+static uint64_t parked;                /* a call that slow left open */
 static REGION_SCRATCH uint32_t deaths; /* of this process */
+static REGION_SCRATCH bool burning;    /* in this life */
 
 static bool is(const char *name)
 {
@@ -31,11 +36,19 @@ static void burn(void *ctx)
 	uint64_t until = (uint64_t)x_clock(X_CLOCK_MONOTONIC) + STEP_NS;
 
 	(void)ctx;
-	while (is("burn") && (uint64_t)x_clock(X_CLOCK_MONOTONIC) < until)
+	if (!burning)
+		return;
+	while ((uint64_t)x_clock(X_CLOCK_MONOTONIC) < until)
 		;
-	if (is("leak"))
-		memset(server_memory_payload(1u << 18), 1, 1u << 18);
-	timer_set(&timer, server_now_ns + (is("leak") ? STEP_NS * 10 : 1));
+	timer_set(&timer, server_now_ns + 1);
+}
+
+static void take_time(uint64_t ns)
+{
+	uint64_t until = (uint64_t)x_clock(X_CLOCK_MONOTONIC) + ns;
+
+	while ((uint64_t)x_clock(X_CLOCK_MONOTONIC) < until)
+		x_yield();
 }
 
 static volatile uint32_t *volatile unmapped = (uint32_t *)0x20;
@@ -55,10 +68,17 @@ static void fail(void)
 		x_futex_wait(&word, 0, X_FOREVER, ~0u);
 	while (is("loop"))
 		__asm__ volatile("pause");
-	if (!is("leak") && !is("burn"))
+	while (is("leak"))
+		memset(server_memory_payload(1u << 16), 1, 1u << 16);
+	if (is("garbage"))
+		server_inject(RS_CONTROL_GARBAGE);
+	if (is("slow"))
+		take_time(SLOW_NS);
+	if (!is("burn"))
 		return;
+	burning = true;
 	timer.fn = burn;
-	burn(NULL);
+	timer_set(&timer, server_now_ns + 1);
 }
 
 static bool at(const char *name)
@@ -89,6 +109,15 @@ static void murder(void)
 	timer_set(&timer, server_now_ns + IDLE_NS);
 }
 
+/* The first of the deaths that lead to recovery. */
+static void die_first(void)
+{
+	if (is("slow")) {
+		deaths++;
+		x_proc_exit(3);
+	}
+}
+
 static void idle(void *ctx)
 {
 	(void)ctx;
@@ -96,12 +125,26 @@ static void idle(void *ctx)
 		murder();
 		return;
 	}
+	if (at("recovery") && first())
+		die_first();
 	if ((at("idle") || at("recovery")) && first())
 		fail();
 }
 
+static void answer(uint64_t call_id)
+{
+	struct x_msg msg = { .a = { counter } };
+
+	out_answer(call_id, &msg);
+}
+
 static bool state_check(void)
 {
+	burning = false;
+	timer.fn = idle;
+	if (parked)
+		answer(parked);
+	parked = 0;
 	if (at("recovery") && deaths == 1)
 		fail();
 	return true;
@@ -109,7 +152,7 @@ static bool state_check(void)
 
 static void call(const struct x_in *in)
 {
-	struct x_msg msg = { 0 };
+	bool now = at("call") && first();
 
 	if (in->msg.op == MOCK_DIE)
 		x_proc_exit(4);
@@ -117,12 +160,15 @@ static void call(const struct x_in *in)
 		out_status(in->id, -X_ENOSYS);
 		return;
 	}
-	if (is("slow") && boot->incarnation == 1)
+	counter++;
+	if (now && is("slow")) {
+		deaths++;
+		parked = in->id;
 		return;
-	msg.a[0] = ++counter;
-	if (at("call") && first())
+	}
+	if (now)
 		fail();
-	out_answer(in->id, &msg);
+	answer(in->id);
 }
 
 static void stop(void)
@@ -140,7 +186,9 @@ void server_main(void)
 	strlcpy(point, boot_option("at"), sizeof(point));
 	if ((at("start") && first()) || (at("recovery") && boot->incarnation == 2))
 		fail();
-	timer.fn = idle;
-	timer_set(&timer, server_now_ns + IDLE_NS);
+	if (!burning) {
+		timer.fn = idle;
+		timer_set(&timer, server_now_ns + IDLE_NS);
+	}
 	server_run(&ops);
 }

@@ -76,7 +76,7 @@ static void try_machine(x_handle_t h)
 	TRY(proc_kill(h, 1), h);
 	TRY(proc_handle(h, X_SLOT_NATIVE, 0), h);
 	TRY(proc_grant(h, server_port, 0, X_SLOT_NATIVE + 60), h);
-	TRY(proc_limits(h, 1, 1), h);
+	TRY(proc_limit(h, 1), h);
 	TRY(space_copy(h, X_BOOT_PAGE, &byte, 1, 0), h);
 	TRY(notify_post(h, 1, 1), h);
 	TRY(mem_copy(h, 0, &byte, 1, 0), h);

@@ -190,7 +190,7 @@ static void opened(void *ctx, const struct x_in *reply)
 	(void)ctx;
 	if (reply->msg.status < 0 || reply->handle_count != 1)
 		server_die("rs does not open its channel: status %d", reply->msg.status);
-	channel = reply->handles[0];
+	channel = in_take(reply, 0);
 	timer_set(&pause, server_now_ns > START_NS ? server_now_ns : START_NS);
 }
 

@@ -390,7 +390,7 @@ static bool ipv4(const struct net_piece *piece, uint8_t *p, const struct net_met
 	return send_back(piece, 14 + len, p, &meta);
 }
 
-static void received(void *ctx, const struct net_piece *pieces, uint32_t count, const struct net_meta *meta)
+static bool received(void *ctx, const struct net_piece *pieces, uint32_t count, const struct net_meta *meta)
 {
 	uint8_t *p = echo.pools[0].virt + pieces[0].offset;
 	uint32_t type = get16(p + 12);
@@ -407,8 +407,11 @@ static void received(void *ctx, const struct net_piece *pieces, uint32_t count, 
 		gone = arp(&pieces[0], p);
 	else if (type == 0x0800)
 		gone = ipv4(&pieces[0], p, meta);
+	if (count == 1)
+		return !gone;
 	for (uint32_t i = gone; i < count; i++)
 		post_cookie(pieces[i].cookie);
+	return false;
 }
 
 static void returned(void *ctx, void *cookie)
