@@ -167,7 +167,7 @@ def test_link(start, nic, tmp_path):
     """The cable is pulled and put back; then everything works as before."""
     monitor = tmp_path / "qmp"
     command = ("for what in down up; do n=0; until svc log -k | grep 'netecho  *link' | tail -1 | grep -q \"link $what\"; "
-               "do sleep 1; n=$((n + 1)); [ $n -lt 60 ] || break; done; echo $what; done")
+               "do sleep 1; n=$((n + 1)); [ $n -lt 60 ] || break; done; echo $what; done; sleep 300")
     wire, echo = start(nic, command, qemu=f"-qmp unix:{monitor},server=on,wait=off")
     qmp(monitor, "set_link", name="net0", up=False)
     assert echo.process.stdout.readline() == b"down\n"
