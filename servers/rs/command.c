@@ -148,38 +148,35 @@ static int command_status(struct text *t, struct service *s)
 	return 0;
 }
 
-/* Depth first over needs and uses; the path bounds the depth and stops circles. */
-static void print_branch(struct text *t, uint32_t index, uint64_t path, uint32_t depth)
+/* Depth first over needs and uses. What is below a service is drawn once, "..." stands for it
+ * where the service comes again: services use each other in circles. */
+static void print_branch(struct text *t, uint32_t index, uint64_t *drawn, uint32_t depth)
 {
 	const struct service *s = &services[index];
 	uint64_t below = s->needs | s->uses;
+	bool again = below && (*drawn & 1ull << index);
 
-	text_print(t, "%*s%s (%s)%s\n", (int)(2 * depth), "", s->name, service_shown_state(s),
-	      path & 1ull << index ? " ..." : "");
-	if ((path & 1ull << index) || depth > 8)
+	text_print(t, "%*s%s (%s)%s\n", (int)(2 * depth), "", s->name, service_shown_state(s), again ? " ..." : "");
+	if (again)
 		return;
+	*drawn |= 1ull << index;
 	for (uint32_t i = 0; i < graph.count; i++)
 		if ((below & 1ull << i) && !services[i].is_rs)
-			print_branch(t, i, path | 1ull << index, depth + 1);
+			print_branch(t, i, drawn, depth + 1);
 }
 
 static int command_tree(struct text *t)
 {
-	uint64_t wanted_by_others = 0;
-	bool any = false;
+	uint64_t wanted_by_others = 0, drawn = 0;
 
 	for (uint32_t i = 0; i < graph.count; i++)
 		wanted_by_others |= services[i].needs | services[i].uses;
-	for (uint32_t i = 0; i < graph.count; i++) {
-		if (wanted_by_others & 1ull << i)
-			continue;
-		print_branch(t, i, 0, 0);
-		any = true;
-	}
-	/* vfs, pm and tty use each other: begin with those that nothing needs. */
-	for (uint32_t i = 0; !any && i < graph.count; i++)
-		if (!strcmp(services[i].name, "vfs"))
-			print_branch(t, i, 0, 0);
+	/* First what nothing wants, then vfs (it, pm and tty want each other), then what is left. */
+	for (uint32_t turn = 0; turn < 3; turn++)
+		for (uint32_t i = 0; i < graph.count; i++)
+			if (!(drawn & 1ull << i) && !services[i].is_rs &&
+			    (turn == 2 || (turn == 1 ? !strcmp(services[i].name, "vfs") : !(wanted_by_others & 1ull << i))))
+				print_branch(t, i, &drawn, 0);
 	return 0;
 }
 

@@ -626,6 +626,9 @@ static void commands(void **state)
 	assert_int_equal(command("status blk", buf, sizeof(buf)), 0);
 	assert_non_null(strstr(buf, "exception 1"));
 	assert_int_equal(command("tree", buf, sizeof(buf)), 0);
+	/* vfs and pm use each other; what is below one is drawn once. */
+	assert_non_null(strstr(buf, "vfs (running)\n  fs (running)\n    blk (running)\n      devmgr (running)\n"
+				    "  pm (running)\n    vfs (running) ...\n"));
 	assert_int_equal(command("log", buf, sizeof(buf)), 0);
 	assert_int_equal(command("log 2", buf, sizeof(buf)), 0);
 	assert_int_equal(command("log x", buf, sizeof(buf)), -X_EINVAL);
