@@ -461,6 +461,14 @@ enum x_notified { X_NOTIFY_POSTED, X_NOTIFY_WAS_PENDING, X_NOTIFY_DROPPED /* ign
 #define X_BAND_SERVER 1u
 #define X_BAND_PROGRAM 2u
 
+/* x_thread_robust: as Linux's C libraries keep it. The list leads from entry to entry back to this; a word lies
+ * `offset` from its entry (or from `pending`, 0: none, which is being locked or unlocked), and names its owner in
+ * X_ROBUST_OWNER. When that ends it is X_ROBUST_DIED and one who waits (X_ROBUST_WAITERS) is woken. */
+struct x_robust_list { uint64_t next; int64_t offset; uint64_t pending; };
+#define X_ROBUST_WAITERS 0x80000000u
+#define X_ROBUST_DIED    0x40000000u
+#define X_ROBUST_OWNER   0x3fffffffu
+
 struct x_thread_create {
 	uint32_t process;      /* X_SELF or a process handle */
 	uint32_t flags;
@@ -723,7 +731,8 @@ struct x_boot_page {
 	S(flow_set, 81) \
 	S(flow_state, 82) \
 	S(flow_pipe, 83) \
-	S(proc_background, 84)
+	S(proc_background, 84) \
+	S(thread_robust, 85)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

@@ -217,6 +217,9 @@ static inline int64_t x_thread_affinity(x_handle_t proc, uint32_t thread, uint64
 static inline int64_t x_thread_create(const struct x_thread_create *t) { return X_CALL1(thread_create, t); }
 /* clear: 0, or a 32-bit word set to 0 and futex-woken as the thread ends. */
 static inline int64_t x_thread_exit(uint32_t *clear) { return X_CALL1(thread_exit, clear); }
+/* From now on the calling thread's list of held futexes (struct x_robust_list at `list`, 0: none) is
+ * released when it ends, whatever ends it. owner 0: it is released now, and none is kept. */
+static inline int64_t x_thread_robust(uint64_t list, uint32_t owner) { return X_CALL2(thread_robust, list, owner); }
 static inline int64_t x_thread_set_fs(uint64_t base) { return X_CALL1(thread_set_fs, base); }
 
 /* ---- notifications ---- */

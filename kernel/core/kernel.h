@@ -106,6 +106,7 @@ void tlb_service(void);              /* carry out a shoot-down asked of this CPU
 int copy_from_user(void *dst, uint64_t src, size_t n);
 int copy_to_user(uint64_t dst, const void *src, size_t n);
 #else
+int64_t user_replace(uint32_t *word, uint32_t old, uint32_t new); /* arch */
 int user_copy(void *dst, const void *src, size_t n); /* arch */
 static inline int copy_from_user(void *dst, uint64_t src, size_t n)
 {

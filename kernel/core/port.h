@@ -197,6 +197,9 @@ void event_signal(struct object *event, uint64_t bits);
 void watchers_wake(struct list *watchers);
 int64_t sys_wait(uint64_t items, uint32_t count, uint64_t deadline, uint64_t mask);
 int64_t sys_futex_wait(uint64_t word, uint32_t expected, uint64_t deadline, uint32_t bitset);
+/* ---- robust.c ---- */
+void robust_release(void); /* what the current thread holds: it ends */
+int64_t sys_thread_robust(uint64_t list, uint32_t owner);
 int64_t sys_futex_wake(uint64_t word, uint32_t count, uint32_t bitset, uint64_t word2, uint32_t requeue);
 void futex_init(void);
 

@@ -312,6 +312,8 @@ void thread_exit_current(void)
 	struct thread *t = current();
 	struct process *p = t->process;
 
+	if (t->robust_list)
+		robust_release();
 	if ((p->flags & X_PROC_LINUX) && p->thread_count == 1 && !p->replacing)
 		death_begins(p, X_DEATH_EXIT); /* no new thread from here on */
 	/* A program's memory, which no device of its own writes to: not in one go. */

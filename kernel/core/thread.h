@@ -54,6 +54,8 @@ struct thread {
 	bool away;                  /* in the kernel without the lock: a fault has to take it */
 	uint64_t futex_koid, futex_offset;
 	uint32_t futex_bitset;
+	uint32_t robust_owner;      /* how the words of its list name it (robust.c) */
+	uint64_t robust_list;       /* user address, 0: none */
 
 	uint64_t fs_base, gs_base;
 	uint64_t user_ns, system_ns, switched_in_ns;

@@ -2,8 +2,11 @@
 /*
  * Core files: what a process that ends by a signal like SIGSEGV leaves of itself for a debugger, if
  * RLIMIT_CORE lets it: an ELF file, by the name that core_pattern gives it (core(5), elf(5)), with the
- * registers of the thread that ended it and all memory that is its own. Pages that were
+ * registers of all threads, first of the one that ended it, and all memory that is its own. Pages that were
  * never touched are holes.
+ *
+ * The other threads are asked to wait meanwhile, by SIGKILL's notification, that nothing masks. Who is in a call
+ * that nothing interrupts need not come: its registers are as it came in with.
  */
 #include "lib/c/stdio.h"
 #include "lib/elf/elf.h"
@@ -35,12 +38,15 @@ struct prpsinfo { /* struct elf_prpsinfo */
 	int32_t pid, ppid, pgrp, sid;
 	char fname[16], args[80];
 };
-struct notes {
+struct thread_notes {
 	struct note_header status_header; struct prstatus status;
+	struct note_header fpu_header; uint8_t fpu[FXSAVE_BYTES];
+} __attribute__((packed, aligned(4)));
+struct notes { /* once, behind those of the first thread: all that follow are of another thread */
+	struct thread_notes first;
 	struct note_header info_header; struct prpsinfo info;
 	struct note_header siginfo_header; struct linux_siginfo siginfo;
 	struct note_header auxv_header; uint64_t auxv[2 * PERS_AUXV_MAX];
-	struct note_header fpu_header; uint8_t fpu[FXSAVE_BYTES];
 } __attribute__((packed, aligned(4)));
 
 _Static_assert(sizeof(struct prstatus) == 336 && sizeof(struct prpsinfo) == 136, "core notes");
@@ -50,11 +56,8 @@ static struct note_header note(uint32_t type, uint32_t bytes)
 	return (struct note_header){ 5, bytes, type, "CORE" };
 }
 
-static void notes_fill(const struct pers_thread *t, const struct linux_siginfo *info, struct notes *n)
+static void thread_notes_fill(const struct pers_thread *t, const struct linux_siginfo *info, struct thread_notes *n)
 {
-	const struct pers_start *start = start_info();
-	uint8_t image[FPSTATE_BYTES] __attribute__((aligned(64)));
-	uint64_t args = start->arg_end - start->arg_start;
 	struct user_regs regs;
 
 	memset(n, 0, sizeof(*n));
@@ -62,10 +65,22 @@ static void notes_fill(const struct pers_thread *t, const struct linux_siginfo *
 	n->status = (struct prstatus){
 		.signo = info->signo, .code = info->code, .cursig = (int16_t)info->signo, .held = frame_of(t)->mask,
 		.pid = (int32_t)t->tid, .ppid = (int32_t)ids()->ppid, .pgrp = (int32_t)ids()->pgrp,
-		.sid = (int32_t)ids()->sid, .fpvalid = 1,
+		.sid = (int32_t)ids()->sid, .fpvalid = t->fpu_kept != NULL,
 	};
 	user_regs_get(t, &regs);
 	n->status.regs = regs;
+	n->fpu_header = note(NT_FPREGSET, sizeof(n->fpu));
+	if (t->fpu_kept)
+		memcpy(n->fpu, t->fpu_kept, sizeof(n->fpu));
+}
+
+static void notes_fill(const struct pers_thread *t, const struct linux_siginfo *info, struct notes *n)
+{
+	const struct pers_start *start = start_info();
+	uint64_t args = start->arg_end - start->arg_start;
+
+	memset(n, 0, sizeof(*n));
+	thread_notes_fill(t, info, &n->first);
 	n->info_header = note(NT_PRPSINFO, sizeof(n->info));
 	n->info = (struct prpsinfo){
 		.sname = 'R', .uid = ids()->uid, .gid = ids()->gid, .pid = (int32_t)ids()->pid,
@@ -81,9 +96,42 @@ static void notes_fill(const struct pers_thread *t, const struct linux_siginfo *
 	n->siginfo = *info;
 	n->auxv_header = note(NT_AUXV, sizeof(n->auxv));
 	memcpy(n->auxv, start->auxv, sizeof(n->auxv));
-	n->fpu_header = note(NT_FPREGSET, sizeof(n->fpu));
+}
+
+/* ------------------------------------------------------------ the other threads */
+
+#define PATIENCE_NS 50000000u
+
+static bool is_other(const struct pers_thread *t, uint32_t slot)
+{
+	const struct pers_thread *other = thread_in_slot(slot);
+
+	return __atomic_load_n(&process.slot_used[slot], __ATOMIC_ACQUIRE) && other->tid && other != t;
+}
+
+void core_wait(struct pers_thread *t)
+{
+	uint8_t image[FPSTATE_BYTES] __attribute__((aligned(64)));
+
 	fpu_save(image);
-	memcpy(n->fpu, image, sizeof(n->fpu));
+	t->fpu_kept = image;
+	__atomic_fetch_add(&process.core_waiting, 1, __ATOMIC_RELEASE);
+	x_futex_wake(&process.core_waiting, 1, ~0u, NULL, 0);
+	for (;;) /* the process ends */
+		x_futex_wait(&process.core, 1, X_FOREVER, ~0u);
+}
+
+static void others_stop(const struct pers_thread *t)
+{
+	uint64_t deadline = deadline_after(now_ns(), PATIENCE_NS);
+	uint32_t asked = 0, waiting;
+
+	for (uint32_t slot = 0; slot < process.slot_end; slot++)
+		if (is_other(t, slot) && x_notify_post(X_SELF, thread_in_slot(slot)->number, signal_bit(SIGKILL)) >= 0)
+			asked++;
+	while ((waiting = __atomic_load_n(&process.core_waiting, __ATOMIC_ACQUIRE)) < asked)
+		if (x_futex_wait(&process.core_waiting, waiting, deadline, ~0u) == -X_ETIMEDOUT)
+			break;
 }
 
 /* Own memory; what is only read the file has, but by its headers a debugger knows which that is. */
@@ -259,16 +307,32 @@ static uint64_t core_limit(void)
 	return call_plain(X_SLOT_PM, &c) < 0 ? 0 : c.msg.a[0];
 }
 
+/* In the room from `at` to `end`: threads that end meanwhile leave some of it empty. */
+static void put_others(uint64_t fd, const struct pers_thread *t, const struct linux_siginfo *info, uint64_t at, uint64_t end,
+		       uint64_t limit)
+{
+	struct thread_notes n;
+
+	for (uint32_t slot = 0; slot < process.slot_end && at < end; slot++) {
+		if (!is_other(t, slot))
+			continue;
+		thread_notes_fill(thread_in_slot(slot), info, &n);
+		put(fd, &n, sizeof(n), at, limit);
+		at += sizeof(n);
+	}
+}
+
 bool core_dump(struct pers_thread *t, const struct linux_siginfo *info)
 {
 	struct elf_header header = {
 		.ident = { 0x7f, 'E', 'L', 'F', 2, 1, 1 }, .type = ET_CORE, .machine = EM_X86_64, .version = 1,
 		.phoff = sizeof(header), .ehsize = sizeof(header), .phentsize = sizeof(struct elf_phdr),
 	};
+	uint8_t image[FPSTATE_BYTES] __attribute__((aligned(64)));
 	struct elf_phdr *segments;
 	struct notes notes;
 	uint64_t limit, at, end;
-	uint32_t count;
+	uint32_t count, notes_bytes = sizeof(notes);
 	int64_t fd;
 
 	if (!(CORE_SIGNALS & signal_bit((uint32_t)info->signo)) || process.dumpable != 1 ||
@@ -276,19 +340,27 @@ bool core_dump(struct pers_thread *t, const struct linux_siginfo *info)
 		return false;
 	limit = core_limit();
 	segments = limit >= X_PAGE_SIZE ? thread_scratch(t) : NULL;
+	if (segments && __atomic_exchange_n(&process.core, 1, __ATOMIC_ACQ_REL))
+		core_wait(t); /* another thread was first */
 	fd = segments ? core_open(t, info->signo) : -X_EIO;
 	if (fd < 0)
 		return false;
+	fpu_save(image);
+	t->fpu_kept = image;
+	others_stop(t);
+	for (uint32_t slot = 0; slot < process.slot_end; slot++)
+		notes_bytes += is_other(t, slot) ? (uint32_t)sizeof(struct thread_notes) : 0;
 	count = 1 + segments_find(segments + 1, PERS_SCRATCH_BUFFER / sizeof(*segments) - 1, 0, 0);
 	at = sizeof(header) + count * sizeof(*segments); /* where the notes are */
-	end = (at + sizeof(notes) + X_PAGE_SIZE - 1) & ~(uint64_t)(X_PAGE_SIZE - 1);
-	segments[0] = (struct elf_phdr){ .type = PT_NOTE, .offset = at, .filesz = sizeof(notes), .align = 4 };
+	end = (at + notes_bytes + X_PAGE_SIZE - 1) & ~(uint64_t)(X_PAGE_SIZE - 1);
+	segments[0] = (struct elf_phdr){ .type = PT_NOTE, .offset = at, .filesz = notes_bytes, .align = 4 };
 	count = 1 + segments_find(segments + 1, count - 1, end, limit);
 	header.phnum = (uint16_t)count;
 	notes_fill(t, info, &notes);
 	put((uint64_t)fd, &header, sizeof(header), 0, limit);
 	put((uint64_t)fd, segments, count * sizeof(*segments), sizeof(header), limit);
 	put((uint64_t)fd, &notes, sizeof(notes), at, limit);
+	put_others((uint64_t)fd, t, info, at + sizeof(notes), at + notes_bytes, limit);
 	for (uint32_t i = 1; i < count; i++)
 		put_segment((uint64_t)fd, &segments[i]);
 	at = segments[count - 1].offset + segments[count - 1].filesz;

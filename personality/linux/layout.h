@@ -45,13 +45,6 @@
 /* Top of the upcall stack of a slot: x_thread_create.upcall_stack. */
 #define PERS_STACK_TOP(slot) (PERS_STACKS + ((uint64_t)(slot) + 1) * PERS_STACK_STRIDE)
 
-/* What each slot in use begins with, below its stack; read by pm when the process is to be killed. */
-struct pers_thread_head {
-	uint32_t slot;
-	uint32_t tid;            /* 0: none of the program's */
-	uint64_t robust_list;    /* set_robust_list(2): address, 0: none */
-};
-
 /* ------------------------------------------------- at X_PERS_BASE, read by pm */
 
 #define PERS_MAGIC 0x31766e6c73726570ull /* "perslnv1" */

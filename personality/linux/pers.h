@@ -41,7 +41,7 @@
 enum restart_kind { RESTART_NONE, RESTART_SLEEP, RESTART_POLL, RESTART_FUTEX };
 
 struct pers_thread { /* at the bottom of its upcall stack slot */
-	uint32_t slot;           /* [I] these three are struct pers_thread_head */
+	uint32_t slot;           /* [I] */
 	uint32_t tid;            /* [L] */
 	uint64_t robust_list;    /* [T] user address */
 	uint32_t number;         /* [L] the kernel's thread number */
@@ -64,11 +64,9 @@ struct pers_thread { /* at the bottom of its upcall stack slot */
 	enum { NO_CALL_STOP, CALL_BEGINS, CALL_ENDS } call_stop; /* [T] while it is stopped so */
 	struct linux_siginfo *stop_info; /* [T] while it is stopped with a signal */
 	uint64_t call_number;    /* [T] of the system call being served, for the tracer; NO_CALL: none */
+	const uint8_t *fpu_kept; /* its FPU image, while a core file is written; NULL: not known */
 	bool nowait;             /* [T] what would have to wait is -X_EAGAIN: see call_interruptible */
 };
-
-_Static_assert(offsetof(struct pers_thread, tid) == offsetof(struct pers_thread_head, tid) &&
-	       offsetof(struct pers_thread, robust_list) == offsetof(struct pers_thread_head, robust_list), "layout.h");
 
 #define NO_CALL UINT64_MAX
 
@@ -113,6 +111,7 @@ struct pers_process {
 	uint32_t ring_end;       /* [L] rings from here up were never used; 0: there is none */
 	bool record_locks, file_locks; /* such locks were asked for: closing matters */
 	uint64_t signalfd_set;   /* signals that a signalfd was ever asked for (atomic) */
+	uint32_t core, core_waiting; /* 1: a core file is being written; threads that wait for its end */
 	uint64_t logged[LINUX_SYSCALL_MAX / 64 + 1]; /* numbers reported as missing */
 };
 
@@ -226,6 +225,7 @@ void user_regs_get(const struct pers_thread *t, struct user_regs *u);
 /* ---- core.c ---- */
 /* A core file, if the signal makes one and the process may: was it written? */
 bool core_dump(struct pers_thread *t, const struct linux_siginfo *info);
+__attribute__((noreturn)) void core_wait(struct pers_thread *t); /* another thread writes one */
 
 /* ---- path.c ---- */
 int64_t path_call(struct x_call *c, uint32_t op, uint64_t dirfd, uint64_t path, bool may_be_empty);
@@ -246,6 +246,10 @@ static inline struct pers_thread *thread_on(const void *address)
 
 	return (struct pers_thread *)(PERS_STACK_TOP(slot) - PERS_STACK_BYTES);
 }
+static inline struct pers_thread *thread_in_slot(uint32_t slot)
+{
+	return (struct pers_thread *)(PERS_STACK_TOP(slot) - PERS_STACK_BYTES);
+}
 struct pers_thread *thread_here(void); /* whose stack this is */
 /* A thread of the personality's own, which is no thread of the program's; no signal reaches it. */
 int64_t thread_helper(void (*entry)(void *), void *arg);
@@ -253,7 +257,6 @@ __attribute__((noreturn)) void thread_helper_end(void);
 void thread_start_first(struct pers_thread *t);
 void threads_after_fork(struct pers_thread *t);
 struct pers_thread *thread_by_tid(uint32_t tid); /* [L] held */
-void robust_lists_end(void);    /* of all threads: the process ends */
 int64_t thread_clone(struct sys *s, uint64_t flags, uint64_t stack, uint64_t parent_tid,
 		     uint64_t child_tid, uint64_t tls);
 

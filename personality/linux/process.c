@@ -75,7 +75,8 @@ int64_t linux_vfork(struct sys *s) { return fork_process(s, &(struct fork_args){
 #define CLONE_DETACHED 0x400000ull
 
 /* Four patterns: fork, vfork, posix_spawn, pthread. */
-int64_t linux_clone(struct sys *s)
+/* Arguments as clone's; pidfd: where CLONE_PIDFD puts it. */
+static int64_t clone_any(struct sys *s, uint64_t pidfd)
 {
 	uint64_t flags = s->a[0];
 	struct fork_args f = {
@@ -88,11 +89,11 @@ int64_t linux_clone(struct sys *s)
 	if ((flags & (CLONE_SIGHAND | CLONE_VM)) == CLONE_SIGHAND ||
 	    (flags & (CLONE_THREAD | CLONE_SIGHAND)) == CLONE_THREAD ||
 	    (flags & (CLONE_FS | CLONE_NEWNS)) == (CLONE_FS | CLONE_NEWNS) ||
-	    ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED | CLONE_PARENT_SETTID))))
+	    ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED))))
 		return -X_EINVAL;
 	if (flags & CLONE_NEW_ANY)
 		return -X_EPERM;
-	if ((flags & CLONE_PIDFD) && user_probe(s->a[2], 4, true))
+	if ((flags & CLONE_PIDFD) && user_probe(pidfd, 4, true))
 		return -X_EFAULT;
 	if (flags & CLONE_THREAD) {
 		if ((flags & thread) != thread || s->a[1] == 0)
@@ -108,9 +109,16 @@ int64_t linux_clone(struct sys *s)
 	if (pid > 0 && (flags & CLONE_PIDFD)) {
 		int32_t fd = (int32_t)pidfd_open((uint32_t)pid, 0);
 
-		copy_out(s->a[2], &fd, sizeof(fd));
+		copy_out(pidfd, &fd, sizeof(fd));
 	}
 	return pid;
+}
+
+int64_t linux_clone(struct sys *s)
+{
+	if ((s->a[0] & (CLONE_PIDFD | CLONE_PARENT_SETTID)) == (CLONE_PIDFD | CLONE_PARENT_SETTID))
+		return -X_EINVAL; /* both in one place */
+	return clone_any(s, s->a[2]);
 }
 
 struct linux_clone_args {
@@ -147,10 +155,10 @@ int64_t linux_clone3(struct sys *s)
 		return -X_EINVAL;
 	s->a[0] = args.flags | args.exit_signal;
 	s->a[1] = args.stack ? args.stack + args.stack_size : 0;
-	s->a[2] = args.flags & CLONE_PIDFD ? args.pidfd : args.parent_tid;
+	s->a[2] = args.parent_tid;
 	s->a[3] = args.child_tid;
 	s->a[4] = args.tls;
-	return linux_clone(s);
+	return clone_any(s, args.pidfd);
 }
 
 /* ------------------------------------------------------------------------- exec */

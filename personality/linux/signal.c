@@ -45,7 +45,6 @@ void process_end(uint32_t wait_status)
 
 	if (is_traced())
 		trace_event(thread_here(), TRACE_EXIT, wait_status);
-	robust_lists_end();
 	for (;;) {
 		call_pm(&c, PM_EXIT, wait_status, 0, 0, 0);
 		x_proc_exit((int)wait_status); /* pm could not be asked */
@@ -250,6 +249,8 @@ uint64_t signals_deliver(struct pers_thread *t, struct x_upcall *frame, uint64_t
 {
 	uint64_t candidates = pending & ~frame->mask, taken = 0;
 
+	if ((candidates & B(SIGKILL)) && __atomic_load_n(&process.core, __ATOMIC_ACQUIRE))
+		core_wait(t);
 	while (candidates) {
 		uint32_t sig = (uint32_t)__builtin_ctzll(candidates) + 1;
 		struct linux_sigaction action = process.actions[sig];

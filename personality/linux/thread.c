@@ -9,11 +9,6 @@
  */
 #include "personality/linux/pers.h"
 
-static struct pers_thread *thread_in_slot(uint32_t slot)
-{
-	return (struct pers_thread *)(PERS_STACK_TOP(slot) - PERS_STACK_BYTES);
-}
-
 struct pers_thread *thread_here(void)
 {
 	return thread_on(__builtin_frame_address(0));
@@ -203,56 +198,6 @@ void thread_helper_end(void)
 		x_thread_exit(&process.slot_used[thread_here()->slot]);
 }
 
-/* --------------------------------------------------------------- robust futexes */
-
-/* The dead owner's mark, if the word still names it as the owner. */
-static void robust_release(uint64_t addr, uint32_t tid)
-{
-	uint32_t word, seen;
-
-	if ((addr & 3) || copy_in(&word, addr, 4))
-		return;
-	for (int tries = 0; tries < 100 && (word & FUTEX_TID_MASK) == tid; tries++) {
-		if (pers_cmpxchg32((uint32_t *)addr, word, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
-				   &seen))
-			return;
-		if (seen == word) {
-			if (word & FUTEX_WAITERS)
-				x_futex_wake((uint32_t *)addr, 1, ~0u, NULL, 0);
-			return;
-		}
-		word = seen;
-	}
-}
-
-static void robust_list_end(struct pers_thread *t)
-{
-	struct { uint64_t next; int64_t offset; uint64_t pending; } head;
-	uint64_t entry;
-
-	if (!t->robust_list || copy_in(&head, t->robust_list, sizeof(head)))
-		return;
-	entry = head.next & ~1ull;
-	for (int i = 0; i < 2048 && entry != t->robust_list; i++) {
-		uint64_t next;
-
-		if (copy_in(&next, entry, 8))
-			break;
-		if (entry != (head.pending & ~1ull) && user_range(entry + (uint64_t)head.offset, 4))
-			robust_release(entry + (uint64_t)head.offset, t->tid);
-		entry = next & ~1ull;
-	}
-	if (head.pending && user_range((head.pending & ~1ull) + (uint64_t)head.offset, 4))
-		robust_release((head.pending & ~1ull) + (uint64_t)head.offset, t->tid);
-}
-
-void robust_lists_end(void)
-{
-	for (uint32_t slot = 0; slot < process.slot_end; slot++)
-		if (__atomic_load_n(&process.slot_used[slot], __ATOMIC_ACQUIRE) && thread_in_slot(slot)->tid)
-			robust_list_end(thread_in_slot(slot));
-}
-
 /* Robust list, then the word pthread_join waits for, then the thread. */
 int64_t linux_exit(struct sys *s)
 {
@@ -263,7 +208,8 @@ int64_t linux_exit(struct sys *s)
 
 	if (is_traced())
 		trace_event(t, TRACE_EXIT, (s->a[0] & 0xff) << 8);
-	robust_list_end(t);
+	if (t->robust_list)
+		x_thread_robust(0, 0); /* its memory may be another's as soon as its end is told */
 	if (t->tid != ids()->pid)
 		call_pm(&c, PM_THREAD_END, t->tid, 0, 0, 0);
 	if (t->clear_tid && !copy_out(t->clear_tid, &zero, sizeof(zero)))
@@ -291,6 +237,7 @@ int64_t linux_set_robust_list(struct sys *s)
 	if (s->a[1] != 24)
 		return -X_EINVAL;
 	s->thread->robust_list = s->a[0];
+	x_thread_robust(s->a[0], s->thread->tid);
 	return 0;
 }
 

@@ -149,7 +149,6 @@ static void died(void *ctx, uint64_t bits)
 	if (p->process == X_NO_HANDLE)
 		return;
 	take_results(p);
-	robust_ended(p);
 	exec_abandon(p);
 	if (was_spawning) {
 		spawn_finished(p, -X_ESRCH);

@@ -165,10 +165,13 @@ struct proc *proc_by_any_id(uint32_t id)
 }
 
 /* Through a page here: the two spaces need not know of each other. */
-static int64_t copy_between(struct proc *p, const struct x_in *in, uint64_t addr)
+int64_t memory_copy(const struct proc *p, const struct x_in *in, uint64_t addr, bool write)
 {
 	uint8_t page[1024];
 	uint32_t bytes = in->win_count ? in->win[0].len : 0, done = 0;
+
+	if (addr >= X_USER_MAX || (addr < X_PERS_END && addr + bytes > X_PERS_BASE))
+		return -X_EFAULT;
 
 	while (done < bytes) {
 		uint32_t part = bytes - done < sizeof(page) ? bytes - done : (uint32_t)sizeof(page), cut;
@@ -177,11 +180,11 @@ static int64_t copy_between(struct proc *p, const struct x_in *in, uint64_t addr
 		/* not over a page's end: the next one may be missing */
 		cut = X_PAGE_SIZE - (uint32_t)((addr + done) % X_PAGE_SIZE);
 		part = part < cut ? part : cut;
-		if (in->msg.a[1])
+		if (write)
 			err = window_read(in->id, 0, done, page, part) == part ? 0 : -X_EFAULT;
 		if (!err)
-			err = x_space_copy(p->process, addr + done, page, part, in->msg.a[1] != 0);
-		if (err >= 0 && !in->msg.a[1])
+			err = x_space_copy(p->process, addr + done, page, part, write);
+		if (err >= 0 && !write)
 			err = window_write(in->id, 0, done, page, part) == part ? 0 : -X_EFAULT;
 		if (err < 0)
 			break;
@@ -193,16 +196,13 @@ static int64_t copy_between(struct proc *p, const struct x_in *in, uint64_t addr
 void vm_call(struct proc *caller, const struct x_in *in)
 {
 	struct proc *p = proc_by_any_id((uint32_t)in->msg.a[0]);
-	uint64_t addr = in->msg.a[2], bytes = in->win_count ? in->win[0].len : 0;
 
 	if (!p || !proc_alive(p))
 		out_status(in->id, -X_ESRCH);
 	else if (!may_look_into(caller, p))
 		out_status(in->id, -X_EPERM);
-	else if (addr >= X_USER_MAX || (addr < X_PERS_END && addr + bytes > X_PERS_BASE))
-		out_status(in->id, -X_EFAULT);
 	else
-		out_status(in->id, copy_between(p, in, addr));
+		out_status(in->id, memory_copy(p, in, in->msg.a[2], in->msg.a[1] != 0));
 }
 
 /* ---- kcmp ---- */

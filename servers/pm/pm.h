@@ -97,8 +97,6 @@ struct proc {
 	bool report_stop;        /* stopped, not yet told by wait */
 	bool report_continue;    /* same for continued */
 	bool exec_waiting;       /* exec_in waits for a free struct exec */
-	bool ending;             /* asked to kill itself: robust.c */
-	struct server_timer end_patience;
 	uint32_t generation;
 	uint32_t stop_signal;
 	int32_t wait_status;     /* ZOMBIE: as wait4 gives it */
@@ -198,9 +196,6 @@ void exec_serve_waiting(void);               /* at the end of a batch */
 void exit_call(struct proc *p, const struct x_in *in);
 int proc_watch(struct proc *p);              /* hear of its death */
 void proc_kill(struct proc *p, int wait_status);
-/* SIGKILL of one that holds robust futexes: it is asked to release them and end. False: nothing was done. */
-bool robust_end(struct proc *p);
-void robust_ended(struct proc *p); /* it is dead */
 void proc_reap(struct proc *p);              /* a zombie nobody needs any more */
 void wait_call(struct proc *p, const struct x_in *in);
 void children_call(struct proc *p, const struct x_in *in);
@@ -348,6 +343,8 @@ void pidfd_file_call(const struct x_in *in);
 void pidfd_process_call(struct proc *p, const struct x_in *in); /* p: the process meant; NULL: gone */
 void pidfd_closed(uint64_t object);
 void pidfds_ended(const struct proc *p);
+/* Between the first window of a call and p's memory at addr: bytes, or -X_EFAULT if not even one. */
+int64_t memory_copy(const struct proc *p, const struct x_in *in, uint64_t addr, bool write);
 void vm_call(struct proc *p, const struct x_in *in);
 void kcmp_call(struct proc *p, const struct x_in *in);
 

@@ -252,7 +252,9 @@ void procfile_open(const struct x_in *in, const struct place *at, uint32_t flags
 		return;
 	}
 	f->flags = flags;
-	if (place_is_dir(at))
+	if (node_is_memory(at->node))
+		file_opened(f, in, F_S_IFREG | 0600);
+	else if (place_is_dir(at))
 		file_opened(f, in, F_S_IFDIR | 0555);
 	else if (!at->node->sysctl && !at->node->text)
 		ask_text(f, in, at->node->asked);
@@ -278,6 +280,23 @@ static uint32_t room(const struct x_in *in)
 	return in->win_count && (in->win[0].flags & X_WIN_WRITE) ? in->win[0].len : 0;
 }
 
+/* Its rights may be other ones than when it was opened, and it may run another program: whoever reads is asked again. */
+static void memory_call(const struct place *at, const struct x_in *in, bool write)
+{
+	const struct proc *who = proc_by_koid(in->account);
+	bool positioned = in->msg.status & FILE_AT;
+	uint64_t from = positioned ? in->msg.a[0] : in->cursor;
+	int64_t n = 0;
+
+	if (!who || !may_look_into(who, at->proc)) {
+		out_status(in->id, -X_EACCES);
+		return;
+	}
+	if (proc_alive(at->proc))
+		n = memory_copy(at->proc, in, from, write);
+	answer_cursor(in, n == -X_EFAULT ? -X_EIO : n, from + (uint64_t)n, !positioned);
+}
+
 static void read_call(const struct procfile *f, const struct place *at, const struct x_in *in)
 {
 	bool positioned = in->msg.status & FILE_AT;
@@ -287,6 +306,10 @@ static void read_call(const struct procfile *f, const struct place *at, const st
 
 	if (place_is_dir(at)) {
 		out_status(in->id, -X_EISDIR);
+		return;
+	}
+	if (node_is_memory(at->node)) {
+		memory_call(at, in, false);
 		return;
 	}
 	if (from < f->length) {
@@ -307,6 +330,10 @@ static void write_call(const struct procfile *f, const struct place *at, const s
 
 	if ((f->flags & F_O_ACCMODE) == F_O_RDONLY || !node_writable(at->node)) {
 		out_status(in->id, -X_EBADF);
+		return;
+	}
+	if (node_is_memory(at->node)) {
+		memory_call(at, in, true);
 		return;
 	}
 	if (!writer || bytes > sizeof(data) || (bytes && window_read(in->id, 0, 0, data, bytes) != bytes)) {

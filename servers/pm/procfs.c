@@ -351,6 +351,11 @@ static int open_result(const struct place *at, uint32_t flags, uint64_t koid)
 		return writes ? -X_EISDIR : 0;
 	if (flags & F_O_DIRECTORY)
 		return -X_ENOTDIR;
+	if (node_is_memory(at->node)) {
+		const struct proc *who = proc_by_koid(koid);
+
+		return who && may_look_into(who, at->proc) ? 0 : -X_EACCES;
+	}
 	return writes && !may_write(at, koid) ? -X_EACCES : 0;
 }
 

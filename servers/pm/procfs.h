@@ -59,6 +59,7 @@ struct node {
 #define ASKED_RS 0x300u
 #define ASKED_MAPPED 0x400u
 #define ASKED_UNIX 0x500u
+#define ASKED_MEMORY 0x600u /* nobody: the file is the process's memory, at its addresses */
 #define PROC_ROOT_INODE 1ull
 
 struct place {
@@ -70,7 +71,8 @@ struct place {
 	uint32_t tid;        /* N/task/tid or what is in it: whose; else 0 */
 };
 
-static inline bool node_writable(const struct node *n) { return n->sysctl || n->write; }
+static inline bool node_is_memory(const struct node *n) { return n->asked == ASKED_MEMORY; }
+static inline bool node_writable(const struct node *n) { return n->sysctl || n->write || node_is_memory(n); }
 bool place_find(uint64_t inode, struct place *out);
 bool place_is_fd_dir(const struct place *at);
 bool place_is_task_dir(const struct place *at);

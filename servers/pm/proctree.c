@@ -109,6 +109,7 @@ static const struct node process_nodes[] = {
 	{ "limits", 0, NODE_FILE, false, text_pid_limits, 0, 0, NULL },
 	{ "mounts", 0, NODE_FILE, true, NULL, 0, 0, NULL },
 	{ "mountinfo", 0, NODE_FILE, true, NULL, ASKED_MOUNTINFO, 0, NULL },
+	{ "mem", 0, NODE_FILE, false, NULL, ASKED_MEMORY, 0, NULL },
 	{ "task", 0, NODE_DIR, false, NULL, 0, 0, NULL }, /* these two a thread has not */
 	{ "fd", 0, NODE_DIR, false, NULL, 0, 0, NULL },
 };
@@ -259,6 +260,8 @@ void place_attr(const struct place *at, struct file_attr *attr)
 	attr->mode = place_is_fd_dir(at) ? F_S_IFDIR | 0500 : modes[at->node->type];
 	if (node_writable(at->node))
 		attr->mode |= 0200;
+	if (node_is_memory(at->node))
+		attr->mode = F_S_IFREG | 0600;
 	attr->nlink = place_is_dir(at) ? 2 : 1;
 	attr->block_bytes = 1024;
 	if (at->proc) {

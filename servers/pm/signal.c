@@ -73,7 +73,7 @@ void signal_post_of(int32_t timer, struct proc *p, uint32_t thread, uint32_t sig
 		return;
 	switch (signal) {
 	case SIGNAL_KILL:
-		if (!proc_is_init(p) && !robust_end(p))
+		if (!proc_is_init(p))
 			proc_kill(p, SIGNAL_KILL);
 		return;
 	case SIGNAL_STOP:

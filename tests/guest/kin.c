@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -178,6 +180,44 @@ static void others_memory(void)
 	close(end[1]);
 }
 
+/* /proc/N/mem: a file whose positions are addresses. */
+static void memory_files(void)
+{
+	char path[32], *gap = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd, value = 0, other = 56, status = -1;
+	pid_t pid;
+
+	munmap(gap + 4096, 4096);
+	fd = open("/proc/self/mem", O_RDONLY);
+	CHECK(fd >= 0 && pread(fd, &value, sizeof(value), (off_t)(uintptr_t)&cell) == sizeof(value) && value == cell);
+	CHECK(lseek(fd, (off_t)(uintptr_t)&cell, SEEK_SET) == (off_t)(uintptr_t)&cell && read(fd, &value, 1) == 1 &&
+	      lseek(fd, 0, SEEK_CUR) == (off_t)(uintptr_t)&cell + 1);
+	CHECK(pread(fd, path, 16, (off_t)(uintptr_t)gap + 4088) == 8);
+	FAILS(pread(fd, path, 16, (off_t)(uintptr_t)gap + 4096), EIO);
+	FAILS(pwrite(fd, &value, 1, (off_t)(uintptr_t)&cell), EBADF);
+	close(fd);
+
+	pid = fork();
+	if (pid == 0) {
+		while (*(volatile int *)&cell != 56)
+			usleep(1000);
+		_exit(7);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDWR);
+	CHECK(fd >= 0 && pwrite(fd, &other, sizeof(other), (off_t)(uintptr_t)&cell) == sizeof(other));
+	CHECK(pread(fd, &value, sizeof(value), (off_t)(uintptr_t)&cell) == sizeof(value) && value == 56 && cell != 56);
+	CHECK(ended(pid) == 7 << 8);
+	close(fd);
+
+	pid = fork();
+	if (pid == 0) {
+		snprintf(path, sizeof(path), "/proc/%d/mem", getppid());
+		_exit(setgid(1000) == 0 && setuid(1000) == 0 && open(path, O_RDONLY) == -1 && errno == EACCES ? 7 : 8);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 7 << 8);
+}
+
 static void affinities(void)
 {
 	cpu_set_t all, one, now;
@@ -205,6 +245,7 @@ int main(void)
 	parents_end();
 	exit_signals();
 	others_memory();
+	memory_files();
 	affinities();
 	return check_end("kin");
 }

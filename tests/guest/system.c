@@ -119,14 +119,24 @@ static void futexes(void)
 static void children(void)
 {
 	struct { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls; } args = { .exit_signal = SIGCHLD };
-	int status;
-	pid_t pid = syscall(SYS_clone3, &args, sizeof(args));
+	int status, fd = -1;
+	pid_t told = 0, pid = syscall(SYS_clone3, &args, sizeof(args));
 
 	if (pid == 0)
 		_exit(6);
 	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 6);
 	FAILS(syscall(SYS_clone3, &args, 8), EINVAL);
 	FAILS(syscall(SYS_clone3, (void *)8, sizeof(args)), EFAULT);
+	args.flags = CLONE_PIDFD | CLONE_PARENT_SETTID; /* which clone has one place for, clone3 two */
+	args.pidfd = (uintptr_t)&fd;
+	args.parent_tid = (uintptr_t)&told;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		_exit(5);
+	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 5 && told == pid && close(fd) == 0);
+	args.parent_tid = args.pidfd;
+	FAILS(syscall(SYS_clone3, &args, sizeof(args)), EINVAL);
+	args.flags = 0;
 	args.exit_signal = 99;
 	FAILS(syscall(SYS_clone3, &args, sizeof(args)), EINVAL);
 	/* nobody waits for them */

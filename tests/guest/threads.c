@@ -191,17 +191,18 @@ static void *hold(void *m)
 	return NULL;
 }
 
-/* The same by SIGKILL, with somebody waiting for it: the owner sleeps, computes, or is another thread. */
+/* The same by SIGKILL, with somebody waiting for it: the owner sleeps, computes, is another thread, is stopped, or
+ * waits for the child of its vfork. */
 static void owner_is_killed(void)
 {
-	struct { pthread_mutex_t m; volatile int held; } *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct { pthread_mutex_t m; volatile int held, child; } *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pthread_mutexattr_t attr;
 	int status;
 
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
 	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	for (int how = 0; how < 3; how++) {
+	for (int how = 0; how < 5; how++) {
 		pid_t owner, waiter;
 		pthread_t t;
 
@@ -213,6 +214,12 @@ static void owner_is_killed(void)
 				pthread_create(&t, NULL, hold, &s->m);
 			else
 				pthread_mutex_lock(&s->m);
+			if (how == 4 && vfork() == 0) {
+				s->child = getpid();
+				s->held = 1;
+				for (;;)
+					pause();
+			}
 			s->held = 1;
 			while (how == 1)
 				s->held = 1;
@@ -226,9 +233,13 @@ static void owner_is_killed(void)
 		if (waiter == 0)
 			_exit(pthread_mutex_lock(&s->m) == EOWNERDEAD ? 7 : 8);
 		usleep(20000);
+		if (how == 3)
+			CHECK(kill(owner, SIGSTOP) == 0 && waitpid(owner, &status, WUNTRACED) == owner && WIFSTOPPED(status));
 		CHECK(kill(owner, SIGKILL) == 0);
 		CHECK(waitpid(owner, &status, 0) == owner && status == SIGKILL);
 		CHECK(waitpid(waiter, &status, 0) == waiter && status == 7 << 8);
+		if (how == 4)
+			CHECK(kill(s->child, SIGKILL) == 0);
 	}
 	munmap(s, 4096);
 }
@@ -278,9 +289,39 @@ static void listed(void)
 	CHECK(access(path, F_OK) == -1 && access("/proc/self/task/1000000", F_OK) == -1);
 }
 
-int main(void)
+static volatile int computing;
+static void *compute(void *arg)
+{
+	for (;;)
+		computing++;
+	return arg;
+}
+
+static void *rest(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* For a debugger: one thread computes, one rests; then the first fails. */
+static void fail_with_threads(void)
+{
+	pthread_t t[2];
+
+	CHECK(pthread_create(&t[0], NULL, compute, NULL) == 0 && pthread_create(&t[1], NULL, rest, NULL) == 0);
+	while (!computing)
+		;
+	usleep(20000);
+	*(volatile int *)8 = 0;
+}
+
+int main(int argc, char **argv)
 {
 	pthread_t t;
+
+	if (argc > 1 && !strcmp(argv[1], "fail"))
+		fail_with_threads();
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	counting();

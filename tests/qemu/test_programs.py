@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from conftest import minixfs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Named one by one: the others (bomb, hungry) would do to the host what they are
 # to do to a guest, and have tests of their own.
@@ -37,6 +39,19 @@ def test_same_as_on_the_host(guest, tmp_path, name):
     output, _, services = result.text.partition("NAME ")
     assert output.splitlines() == host.stdout.splitlines()
     assert all(restarts(line) == 0 for line in services.splitlines()[1:]), "a service was restarted"
+
+
+def test_core_file_has_all_threads(guest, image, tmp_path):
+    """The host's gdb finds each thread where it was: failing, computing, and in a system call."""
+    program, core = build("threads"), tmp_path / "core"
+    guest("ulimit -c unlimited; cd /root; /program fail; sync", image=image, file=f"{program}:/program")
+    core.write_bytes(minixfs("cat", image, "/root/core"))
+    text = subprocess.run(["gdb", "-q", "-batch", "-nx", "-ex", "thread apply all backtrace", program, core],
+                          capture_output=True, text=True, timeout=60, check=True).stdout
+    threads = re.split(r"^Thread ", text, flags=re.M)[1:]
+    assert len(threads) == 3, text
+    for function in ("fail_with_threads", "compute", "pause"):
+        assert sum(f" {function} (" in thread for thread in threads) == 1, text
 
 
 @pytest.mark.parametrize("name", ON_DISK)

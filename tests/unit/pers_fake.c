@@ -235,6 +235,7 @@ int64_t x_mem_query(x_handle_t s, uint64_t addr, struct x_mem_region *r)
 int64_t x_mem_move(uint64_t o, uint64_t ol, uint64_t nl, uint64_t na, uint32_t f) { (void)ol; (void)nl; (void)na; (void)f; return (int64_t)o; }
 int64_t x_thread_create(const struct x_thread_create *t) { (void)t; return 2; }
 int64_t x_thread_exit(uint32_t *clear) { *clear = 0; return x_proc_exit(0); }
+int64_t x_thread_robust(uint64_t list, uint32_t owner) { (void)list; (void)owner; return 0; }
 int64_t x_thread_set_fs(uint64_t base) { (void)base; return 0; }
 int64_t x_notify_post(x_handle_t p, uint32_t t, uint64_t bits) { (void)p; (void)t; fake.posted |= bits; return 0; }
 int64_t x_notify_mask(uint64_t mask, uint64_t *pending) { (void)mask; *pending = fake.pending; return 0; }

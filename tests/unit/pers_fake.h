@@ -43,6 +43,7 @@ int64_t x_thread_affinity(x_handle_t proc, uint32_t thread, uint64_t set);
 int64_t x_proc_exit(int status);
 int64_t x_thread_create(const struct x_thread_create *t);
 int64_t x_thread_exit(uint32_t *clear);
+int64_t x_thread_robust(uint64_t list, uint32_t owner);
 int64_t x_thread_set_fs(uint64_t base);
 int64_t x_notify_post(x_handle_t proc, uint32_t thread, uint64_t bits);
 int64_t x_notify_mask(uint64_t mask, uint64_t *pending);

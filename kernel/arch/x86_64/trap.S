@@ -244,7 +244,7 @@ thread_start:
 	movq %rcx, \offset + 8(%rdi)
 	.endm
 
-	.globl user_copy, user_copy_begin, user_copy_end, user_copy_fault
+	.globl user_copy, user_replace, user_copy_begin, user_copy_end, user_copy_fault
 	.balign 16
 user_copy:
 	SMAP_INSTRUCTION stac
@@ -285,14 +285,22 @@ user_copy_begin:
 	incq %rdi
 	decl %edx
 	jnz 4b
-5:
-user_copy_end:
-	SMAP_INSTRUCTION clac
+5:	SMAP_INSTRUCTION clac
 	xorl %eax, %eax
 	ret
+/* ---- int64_t user_replace(uint32_t *word, uint32_t old, uint32_t new) ----
+ * What was there, atomically replaced if it was `old`; or -X_EFAULT. */
+user_replace:
+	SMAP_INSTRUCTION stac
+	movl %esi, %eax
+	lock cmpxchgl %edx, (%rdi)
+	SMAP_INSTRUCTION clac
+	movl %eax, %eax
+	ret
+user_copy_end:
 user_copy_fault:
 	SMAP_INSTRUCTION clac
-	movl $-14, %eax           /* -X_EFAULT */
+	movq $-14, %rax           /* -X_EFAULT */
 	ret
 
 	.section .note.GNU-stack, "", @progbits
