@@ -305,7 +305,7 @@ static void *rest(void *arg)
 }
 
 /* For a debugger: one thread computes, one rests; then the first fails. */
-static void fail_with_threads(void)
+__attribute__((noinline)) static void fail_with_threads(void)
 {
 	pthread_t t[2];
 
