@@ -35,7 +35,8 @@ enum pm_op {
 	PM_EXIT,         /* a[0] wait status as wait4 gives it (exit code << 8, or the signal,
 	                    | 0x80 core). Never answered */
 	PM_WAIT,         /* a[0] pid argument of wait4 (sign-extended), a[1] options
-	                    -> a[0] pid or 0, a[1] status, a[2] user ns, a[3] system ns, a[4] uid, a[5] 1 = of one it traces;
+	                    -> a[0] pid or 0, a[1] status, a[2] user ns, a[3] system ns, a[4] uid, a[5] 1 = of one it traces,
+	                    a[6] largest size of it and of those it waited for, KiB;
 	                    parks. a[2] 1 = waitid: only what WEXITED 4, WUNTRACED (WSTOPPED) 2,
 	                    WCONTINUED 8 name; WNOWAIT 0x1000000 leaves the child as it is */
 	PM_KILL,         /* a[0] pid as kill(2) takes it (sign-extended), a[1] signal; with a[2] = 1

@@ -191,6 +191,7 @@ static void unmap_pages(struct region *r, uint64_t first, uint64_t end)
 	uint32_t flags;
 	paddr_t p;
 
+	space_note_peak(r->space);
 	for (; pt_next(r->space->page_table, &va, end_va, &p, &flags); va += PAGE_SIZE) {
 		if (flags & PT_ANON)
 			continue; /* a private copy */

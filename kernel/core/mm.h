@@ -192,10 +192,13 @@ struct space {
 	bool wired;               /* native process: mappings are populated at once */
 	struct account *account;
 	uint64_t resident_pages;
+	uint64_t peak_pages;      /* of resident_pages, when some went */
 	uint32_t region_count;
 	uint64_t map_hint;
 	struct space *lender;     /* whose private pages it uses, where REGION_LENT; a reference */
 };
+/* Before pages go. */
+static inline void space_note_peak(struct space *s) { s->peak_pages = MAX(s->peak_pages, s->resident_pages); }
 /* Its account has no room for a page, or for a table to map that with. */
 static inline bool space_full(const struct space *s) { return !account_has_kernel(s->account, PAGE_SIZE); }
 int space_create(bool wired, struct account *account, struct space **out);

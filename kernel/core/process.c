@@ -420,6 +420,7 @@ int process_exec(struct process *p, struct space *space, const struct x_proc_exe
 	p->space = space;
 	object_ref(&space->obj);
 	space_clear(old, true);
+	p->peak_pages = MAX(p->peak_pages, old->peak_pages);
 	object_unref(&old->obj);
 	handle_table_close_cloexec(p);
 	p->personality = e->personality;

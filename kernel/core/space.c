@@ -787,6 +787,7 @@ static void drop_pages(struct space *s, struct region *r, uint32_t most)
 	uint32_t flags;
 	paddr_t p;
 
+	space_note_peak(s);
 	for (; most > 0 && pt_next(s->page_table, &va, r->end, &p, &flags); va += PAGE_SIZE, most--) {
 		pt_clear(s->page_table, va);
 		if (flags & PT_PHYSICAL)

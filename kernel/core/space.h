@@ -50,6 +50,8 @@ static inline void page_counted(struct space *s, uint32_t flags, int64_t pages)
 {
 	if (flags & PT_PHYSICAL)
 		return;
+	if (pages < 0)
+		space_note_peak(s);
 	s->resident_pages += (uint64_t)pages;
 	if (!(flags & PT_ANON))
 		return;

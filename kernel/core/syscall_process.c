@@ -171,6 +171,8 @@ int64_t call_proc_info(const struct args *a)
 	i.ran_ns = p->ran_ns;
 	i.switches = p->switches;
 	i.resident_pages = p->space->resident_pages;
+	space_note_peak(p->space);
+	i.peak_pages = MAX(p->peak_pages, p->space->peak_pages);
 	i.charged = p->account->used;
 	i.charged_kernel = p->account->kernel;
 	i.handles = p->handles.used;

@@ -96,6 +96,7 @@ struct process {
 	uint64_t ran_ns;            /* running time, see x_proc_info */
 	uint64_t commit_ran_ns;     /* that at its last commit */
 	uint64_t switches;          /* of a CPU to it, from another process or from idleness */
+	uint64_t peak_pages;        /* of the programs that it ran before */
 };
 
 /* ---- sched.c ---- */

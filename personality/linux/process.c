@@ -344,7 +344,7 @@ int64_t linux_wait4(struct sys *s)
 	status = (uint32_t)c.msg.a[1];
 	if (c.msg.a[0] && s->a[1] && copy_out(s->a[1], &status, sizeof(status)))
 		return -X_EFAULT;
-	if (c.msg.a[0] && s->a[3] && put_rusage(s->a[3], c.msg.a[2], c.msg.a[3], 0))
+	if (c.msg.a[0] && s->a[3] && put_rusage(s->a[3], c.msg.a[2], c.msg.a[3], c.msg.a[6]))
 		return -X_EFAULT;
 	return (int64_t)c.msg.a[0];
 }
@@ -393,7 +393,7 @@ int64_t linux_waitid(struct sys *s)
 	if (s->a[2] && copy_out(s->a[2], &info, sizeof(info)))
 		return -X_EFAULT;
 	if (s->a[4] && c.msg.a[0])
-		return put_rusage(s->a[4], c.msg.a[2], c.msg.a[3], 0);
+		return put_rusage(s->a[4], c.msg.a[2], c.msg.a[3], c.msg.a[6]);
 	return 0;
 }
 

@@ -46,11 +46,16 @@ static void take_results(struct proc *p)
 	p->wait_status = wait_status_of(&info);
 	p->user_ns = info.cpu_user_ns;
 	p->system_ns = info.cpu_system_ns;
+	p->peak_kib = info.peak_pages * (X_PAGE_SIZE / 1024);
 }
 
 void proc_reap(struct proc *p)
 {
 	if (p->parent) {
+		uint64_t peak = p->peak_kib > p->children_peak_kib ? p->peak_kib : p->children_peak_kib;
+
+		if (p->parent->children_peak_kib < peak)
+			p->parent->children_peak_kib = peak;
 		p->parent->children_user_ns += p->user_ns + p->children_user_ns;
 		p->parent->children_system_ns += p->system_ns + p->children_system_ns;
 	}

@@ -71,13 +71,14 @@ void rusage_call(struct proc *p, const struct x_in *in)
 	if (who == -1) {
 		msg.a[0] = p->children_user_ns;
 		msg.a[1] = p->children_system_ns;
+		msg.a[2] = p->children_peak_kib;
 	} else if ((who != 0 && who != 1) || x_proc_info(p->process, &info) < 0) {
 		out_status(in->id, -X_EINVAL);
 		return;
 	} else {
 		msg.a[0] = info.cpu_user_ns;
 		msg.a[1] = info.cpu_system_ns;
-		msg.a[2] = info.resident_pages * (X_PAGE_SIZE / 1024);
+		msg.a[2] = info.peak_pages * (X_PAGE_SIZE / 1024);
 	}
 	out_answer(in->id, &msg);
 }

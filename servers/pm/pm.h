@@ -133,6 +133,7 @@ struct proc {
 	uint32_t tty, tty_pgrp;                  /* a session's leader: its terminal (rdev) and that one's group; 0: none */
 	uint64_t user_ns, system_ns;             /* ZOMBIE: its own */
 	uint64_t children_user_ns, children_system_ns;
+	uint64_t peak_kib, children_peak_kib;    /* resident: ZOMBIE: its own; the largest of those waited for */
 	struct signal_info info[SIGNAL_MAX + 1];
 	struct rlimit_pair rlimit[RLIMITS];
 

@@ -166,7 +166,7 @@ static void add_memory(struct text *t, const struct proc *p, const struct x_proc
 		files += r.memory_koid ? (ull)r.resident_pages * 4 : 0;
 	}
 	text_add(t, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t%8u kB\n", mapped, mapped, locked, 0u);
-	text_add(t, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\n", resident, resident,
+	text_add(t, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\n", (ull)info->peak_pages * 4, resident,
 		 anonymous, files);
 	text_add(t, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmSwap:\t%8u kB\n", mapped, stack,
 		 (ull)(p->code_end - p->code_start) / 1024, 0u);

@@ -59,9 +59,11 @@ static void child_times(const struct proc *child, struct x_msg *msg)
 
 	msg->a[2] = child->user_ns;
 	msg->a[3] = child->system_ns;
+	msg->a[6] = child->peak_kib > child->children_peak_kib ? child->peak_kib : child->children_peak_kib;
 	if (child->state != PROC_ZOMBIE && x_proc_info(child->process, &info) >= 0) {
 		msg->a[2] = info.cpu_user_ns;
 		msg->a[3] = info.cpu_system_ns;
+		msg->a[6] = info.peak_pages * (X_PAGE_SIZE / 1024);
 	}
 }
 

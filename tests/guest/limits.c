@@ -162,10 +162,40 @@ static void mappings(void)
 	munmap(p, 8192);
 }
 
+enum { MUCH = 24 << 20, MUCH_KIB = MUCH / 1024 };
+
+static int touch_much(void)
+{
+	struct rusage usage;
+	char *p = mmap(NULL, MUCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return 1;
+	for (long at = 0; at < MUCH; at += 4096)
+		p[at] = 1;
+	munmap(p, MUCH); /* what was there before counts */
+	return getrusage(RUSAGE_SELF, &usage) == 0 && usage.ru_maxrss >= MUCH_KIB ? 0 : 2;
+}
+
+/* The largest size: a child's is told with its end, and kept for those that were waited for. */
+static void largest(void)
+{
+	struct rusage own, ended, children;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(touch_much());
+	CHECK(wait4(pid, &status, 0, &ended) == pid && status == 0 && ended.ru_maxrss >= MUCH_KIB);
+	CHECK(getrusage(RUSAGE_CHILDREN, &children) == 0 && children.ru_maxrss >= ended.ru_maxrss);
+	CHECK(getrusage(RUSAGE_SELF, &own) == 0 && own.ru_maxrss > 0 && own.ru_maxrss < MUCH_KIB);
+}
+
 int main(void)
 {
 	int status;
 
+	largest();
 	names();
 	mappings();
 	CHECK(in_child(map_much) == 0);
