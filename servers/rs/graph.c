@@ -13,12 +13,12 @@ struct build {
 	void *ctx;
 };
 
-static void complain(const struct build *b, uint32_t service, const char *fmt, const char *name)
+static void complain(const struct build *b, uint32_t service, uint32_t line, const char *fmt, const char *name)
 {
 	char reason[96];
 
 	snprintf(reason, sizeof(reason), fmt, name);
-	b->report(b->ctx, b->m[service].name, 0, reason);
+	b->report(b->ctx, b->m[service].name, line, reason);
 }
 
 static void find_duplicates(const struct build *b)
@@ -27,25 +27,33 @@ static void find_duplicates(const struct build *b)
 		for (uint32_t k = 0; k < i; k++) {
 			if (strcmp(b->m[i].name, b->m[k].name))
 				continue;
-			complain(b, i, "there is another service `%s`", b->m[i].name);
+			complain(b, i, 0, "there is another service `%s`", b->m[i].name);
 			b->g->broken |= 1ull << i;
 			break;
 		}
 	}
 }
 
-static uint64_t resolve(const struct build *b, uint32_t service, const char (*names)[NAME_BYTES],
+/* Or count: there is none. */
+static uint32_t index_of(const struct build *b, const char *name)
+{
+	uint32_t i = 0;
+
+	while (i < b->g->count && strcmp(b->m[i].name, name))
+		i++;
+	return i;
+}
+
+static uint64_t resolve(const struct build *b, uint32_t service, const char (*names)[NAME_BYTES], const uint32_t *line,
 			uint32_t count, const char *unknown)
 {
 	uint64_t set = 0;
 
 	for (uint32_t n = 0; n < count; n++) {
-		uint32_t i = 0;
+		uint32_t i = index_of(b, names[n]);
 
-		while (i < b->g->count && strcmp(b->m[i].name, names[n]))
-			i++;
 		if (i == b->g->count)
-			complain(b, service, unknown, names[n]);
+			complain(b, service, line[n], unknown, names[n]);
 		else
 			set |= 1ull << i;
 	}
@@ -66,6 +74,20 @@ static uint64_t needs_closure(const struct graph *g, uint32_t from)
 	return set;
 }
 
+/* Of the first need by which it comes back to itself. */
+static uint32_t line_of_circle(const struct build *b, uint32_t service)
+{
+	const struct manifest *m = &b->m[service];
+
+	for (uint32_t n = 0; n < m->need_count; n++) {
+		uint32_t i = index_of(b, m->needs[n]);
+
+		if (i < b->g->count && (i == service || (needs_closure(b->g, i) & 1ull << service)))
+			return m->needs_line[n];
+	}
+	return 0;
+}
+
 static void find_cycles(const struct build *b)
 {
 	uint64_t in_cycle = 0;
@@ -73,7 +95,7 @@ static void find_cycles(const struct build *b)
 	for (uint32_t i = 0; i < b->g->count; i++) {
 		if (!(needs_closure(b->g, i) & 1ull << i))
 			continue;
-		complain(b, i, "`%s` needs itself, in a circle", b->m[i].name);
+		complain(b, i, line_of_circle(b, i), "`%s` needs itself, in a circle", b->m[i].name);
 		in_cycle |= 1ull << i;
 	}
 	for (uint32_t i = 0; i < b->g->count; i++)
@@ -108,8 +130,8 @@ void graph_build(struct graph *g, const struct manifest *manifests, uint32_t cou
 	for (uint32_t i = 0; i < g->count; i++) {
 		const struct manifest *m = &manifests[i];
 
-		g->needs[i] = resolve(&b, i, m->needs, m->need_count, "needs unknown service `%s`");
-		g->uses[i] = resolve(&b, i, m->uses, m->use_count, "uses unknown service `%s`");
+		g->needs[i] = resolve(&b, i, m->needs, m->needs_line, m->need_count, "needs unknown service `%s`");
+		g->uses[i] = resolve(&b, i, m->uses, m->uses_line, m->use_count, "uses unknown service `%s`");
 	}
 	find_cycles(&b);
 	sort(g);

@@ -22,6 +22,7 @@ struct manifest {
 	uint32_t need_count, use_count;
 	char needs[MANIFEST_NAMES][NAME_BYTES];
 	char uses[MANIFEST_NAMES][NAME_BYTES];
+	uint32_t needs_line[MANIFEST_NAMES], uses_line[MANIFEST_NAMES]; /* where each stands */
 	char match[128];             /* "": no device */
 	uint32_t ioport_base, ioport_count; /* count 0: none */
 	int32_t irq;                 /* ISA line, -1: none */

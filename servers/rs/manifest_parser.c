@@ -12,7 +12,7 @@
 #define LINE_BYTES 512u
 #define LINE_WORDS 40u
 
-struct words { uint32_t count; char *word[LINE_WORDS]; }; /* the key is word[0] */
+struct words { uint32_t line, count; char *word[LINE_WORDS]; }; /* the key is word[0] */
 
 /* Returns NULL, or what is wrong. */
 typedef const char *(*key_fn)(struct manifest *m, const struct words *w);
@@ -62,7 +62,7 @@ static const char *key_kind(struct manifest *m, const struct words *w)
 	return NULL;
 }
 
-static const char *add_names(char (*names)[NAME_BYTES], uint32_t *count, const struct words *w)
+static const char *add_names(char (*names)[NAME_BYTES], uint32_t *line, uint32_t *count, const struct words *w)
 {
 	if (w->count < 2)
 		return "expected names of services";
@@ -74,6 +74,7 @@ static const char *add_names(char (*names)[NAME_BYTES], uint32_t *count, const s
 				return "a service is named twice";
 		if (*count == MANIFEST_NAMES)
 			return "too many services";
+		line[*count] = w->line;
 		strlcpy(names[(*count)++], w->word[i], NAME_BYTES);
 	}
 	return NULL;
@@ -81,12 +82,12 @@ static const char *add_names(char (*names)[NAME_BYTES], uint32_t *count, const s
 
 static const char *key_needs(struct manifest *m, const struct words *w)
 {
-	return add_names(m->needs, &m->need_count, w);
+	return add_names(m->needs, m->needs_line, &m->need_count, w);
 }
 
 static const char *key_uses(struct manifest *m, const struct words *w)
 {
-	return add_names(m->uses, &m->use_count, w);
+	return add_names(m->uses, m->uses_line, &m->use_count, w);
 }
 
 static const char *key_match(struct manifest *m, const struct words *w)
@@ -280,9 +281,9 @@ static const char *split(char *line, struct words *w)
 	return NULL;
 }
 
-static const char *parse_line(struct manifest *m, char *line)
+static const char *parse_line(struct manifest *m, char *line, uint32_t number)
 {
-	struct words w;
+	struct words w = { .line = number };
 	const char *wrong = split(line, &w);
 
 	if (wrong || w.count == 0)
@@ -355,7 +356,7 @@ uint32_t manifest_parse(struct manifest *m, const char *name, const char *text, 
 		number++;
 		wrong = copy_line(line, text, n);
 		if (!wrong)
-			wrong = parse_line(m, line);
+			wrong = parse_line(m, line, number);
 		if (wrong) {
 			report(ctx, name, number, wrong);
 			m->errors++;

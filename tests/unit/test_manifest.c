@@ -181,6 +181,9 @@ static void order(void **state)
 	service(3, "devmgr", "kind server");
 	graph_build(&g, all, 4, report, &reported);
 	assert_int_equal(reported.count, 2); /* pm and rs are unknown */
+	assert_int_equal(reported.line, 3);
+	assert_string_equal(reported.service, "vfs");
+	assert_string_equal(reported.reason, "uses unknown service `rs`");
 	assert_int_equal(g.broken, 0);
 	assert_int_equal(g.needs[0], 2);
 	assert_int_equal(g.uses[0], 0);
@@ -195,10 +198,18 @@ static void cycle(void **state)
 	memset(&reported, 0, sizeof(reported));
 	service(0, "a", "kind server\nneeds b");
 	service(1, "b", "kind server\nneeds c");
-	service(2, "c", "kind server\nneeds a");
-	service(3, "d", "kind server\nneeds a");
+	service(2, "c", "kind server\nneeds d\nneeds a");
+	service(3, "d", "kind server");
 	graph_build(&g, all, 4, report, &reported);
 	assert_int_equal(reported.count, 3);
+	assert_int_equal(reported.line, 3); /* not that of `d` */
+	assert_string_equal(reported.service, "c");
+	assert_string_equal(reported.reason, "`c` needs itself, in a circle");
+	service(3, "d", "kind server\nneeds a");
+	graph_build(&g, all, 4, report, &reported);
+	assert_int_equal(g.broken, 15); /* now by `d`, too */
+	service(2, "c", "kind server\nneeds a");
+	graph_build(&g, all, 4, report, &reported);
 	assert_int_equal(g.broken, 7);
 	assert_int_equal(g.needs[3], 1);
 	assert_true(position(0) < position(3));
@@ -225,6 +236,8 @@ static void duplicate(void **state)
 	graph_build(&g, all, 2, report, &reported);
 	assert_int_equal(reported.count, 1);
 	assert_int_equal(g.broken, 2);
+	assert_string_equal(reported.service, "a");
+	assert_string_equal(reported.reason, "there is another service `a`");
 }
 
 int main(void)
