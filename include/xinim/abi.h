@@ -222,6 +222,7 @@ struct x_port_info {
 	uint64_t oldest_open_ns;  /* same for the oldest open call */
 	uint64_t iteration_ns;    /* when the running iteration began, 0 while waiting */
 	uint64_t delivered;       /* items ever delivered */
+	uint64_t redelivered;     /* calls that went back to the queue when their reader was reset in place */
 	uint64_t page_hits;       /* of objects paged by the port: pages that streams found in memory, ... */
 	uint64_t page_requests;   /* ... and requests for such that were not, each for a run of them */
 	uint64_t dirty_pages;     /* now */

@@ -210,6 +210,7 @@ void port_undo(struct port *p, const struct process *reader)
 		p->item_count++;
 		if (it->kind == X_IN_CALL) {
 			call_untake(container_of(it, struct call, item));
+			p->redelivered++;
 		} else if (it->kind == X_IN_EVENT) {
 			b->bits |= b->taken;
 			b->taken = 0;
@@ -263,6 +264,7 @@ int64_t sys_port_info(uint32_t h, uint64_t user_info)
 				info.oldest_open_ns = c->taken_ns;
 	info.iteration_ns = p->iteration_ns;
 	info.delivered = p->received;
+	info.redelivered = p->redelivered;
 	info.page_hits = p->page_hits;
 	info.page_requests = p->page_requests;
 	info.dirty_pages = p->dirty_pages;

@@ -50,7 +50,7 @@ struct port {
 	struct waitq receivers;
 	uint32_t reader_handles;  /* with X_R_RECEIVE; at 0 it will never be read again */
 	uint64_t reader;          /* koid of the process that received last */
-	uint64_t epoch, iteration_ns, received;
+	uint64_t epoch, iteration_ns, received, redelivered;
 };
 
 struct record { /* X_TYPE_OBJECT: the open file description */

@@ -84,14 +84,18 @@ static void print_set(struct text *t, const char *label, uint64_t set)
 
 static void print_causes(struct text *t, const struct service *s)
 {
-	if (s->manifest->warm_log_kib)
-		text_print(t, "%-12s %llu, items failed %llu\n", "warm", (unsigned long long)s->warm_restarts,
-		      (unsigned long long)s->items_failed);
+	struct x_port_info p = { 0 };
+
+	if (s->manifest->warm_log_kib && x_port_info(s->port, &p) == 0)
+		text_print(t, "%-12s %llu, items failed %llu, calls redelivered %llu\n", "warm", (unsigned long long)s->warm_restarts,
+		      (unsigned long long)s->items_failed, (unsigned long long)p.redelivered);
 	text_print(t, "%-12s %llu", "restarts", (unsigned long long)s->restarts);
 	for (uint32_t c = CAUSE_EXIT; c < CAUSE_COUNT; c++)
 		if (s->cause_count[c])
 			text_print(t, "  %s %llu", cause_name(c), (unsigned long long)s->cause_count[c]);
 	text_print(t, "\n");
+	if (s->failed_recoveries)
+		text_print(t, "%-12s %llu\n", "failed ones", (unsigned long long)s->failed_recoveries);
 	if (s->last_cause != CAUSE_NONE)
 		text_print(t, "%-12s %s: %s\n", "last cause", cause_name(s->last_cause), s->last_text);
 }

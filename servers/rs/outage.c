@@ -10,6 +10,20 @@ void outage_add(struct outages *o, uint64_t ns)
 	o->sample_ns[o->count++ % OUTAGE_SAMPLES] = ns;
 }
 
+uint32_t outage_samples(const struct outages *o)
+{
+	return o->count < OUTAGE_SAMPLES ? o->count : OUTAGE_SAMPLES;
+}
+
+uint32_t outage_samples_up_to(const struct outages *o, uint64_t ns)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < outage_samples(o); i++)
+		n += o->sample_ns[i] <= ns;
+	return n;
+}
+
 static void sort(uint64_t *v, uint32_t n)
 {
 	for (uint32_t i = 1; i < n; i++) {
@@ -24,7 +38,7 @@ static void sort(uint64_t *v, uint32_t n)
 
 struct outage_summary outage_summarise(const struct outages *o)
 {
-	uint32_t n = o->count < OUTAGE_SAMPLES ? o->count : OUTAGE_SAMPLES;
+	uint32_t n = outage_samples(o);
 	uint64_t v[OUTAGE_SAMPLES];
 
 	if (n == 0)

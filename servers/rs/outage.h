@@ -15,5 +15,8 @@ struct outage_summary { uint64_t min_ns, median_ns, max_ns, last_ns; }; /* zeroe
 
 void outage_add(struct outages *o, uint64_t ns);
 struct outage_summary outage_summarise(const struct outages *o);
+/* How many samples are kept; how many of these are at most that long. */
+uint32_t outage_samples(const struct outages *o);
+uint32_t outage_samples_up_to(const struct outages *o, uint64_t ns);
 
 #endif

@@ -56,6 +56,8 @@ void service_set_state(struct service *s, enum service_state state, uint64_t dea
 	va_end(ap);
 	event_add(s->name, "%s -> %s%s%s", service_state_name(s->state), service_state_name(state),
 		  s->why[0] ? ": " : "", s->why);
+	s->failed_recoveries += s->state == SERVICE_RECOVERING &&
+		(state == SERVICE_RECOVERING || state == SERVICE_CRASHED || state == SERVICE_FAILED);
 	s->state = state;
 	s->state_since_ns = x_clock(X_CLOCK_MONOTONIC);
 	if (deadline_ns)

@@ -116,7 +116,7 @@ struct service {
 	enum cause kill_cause;          /* why rs is killing it */
 
 	/* all incarnations */
-	uint64_t complaints, restarts, warm_restarts, items_failed, cause_count[CAUSE_COUNT];
+	uint64_t complaints, restarts, warm_restarts, failed_recoveries, items_failed, cause_count[CAUSE_COUNT];
 	enum cause last_cause;
 	char last_text[112];
 	struct policy policy;

@@ -12,7 +12,7 @@
 #include "servers/rs/svcdev.h"
 
 #define OPEN_MAX     8u
-#define RESULT_BYTES 32768u
+#define RESULT_BYTES 49152u /* `stats --json` of SERVICE_MAX */
 #define LINE_BYTES   256u
 #define SVC_RDEV     (10u << 8 | 200u) /* a "misc" device */
 

@@ -13,9 +13,9 @@ dd if=/dev/urandom of=/root/a bs=65536 count={blocks} 2>/dev/null
 sum=$(sha256sum </root/a)
 (n=0; while [ $n -lt {times} ]; do
 	{fault}
-	usleep {pause}
-	until /bin/svc status {driver} | grep -q "^state *running"; do usleep 20000; done
 	n=$((n + 1))
+	until /bin/svc status {driver} | grep -q "^outages *$n "; do usleep 20000; done
+	usleep 100000
 done) &
 killer=$!
 i=0
@@ -47,26 +47,23 @@ def causes(status):
 
 
 @pytest.mark.parametrize("disk,driver", [("virtio", "virtio_blk"), ("ahci", "ahci")], ids=["virtio", "ahci"])
-@pytest.mark.parametrize("fault,cause,times,mib,pause", [
-    ("kill {driver}", "requested", 50, 64, 150000),
-    ("inject {driver} exception", "exception", 20, 16, 150000),
-    ("inject {driver} exit", "exit", 20, 16, 150000),
-    ("inject {driver} hang", "hang", 6, 16, 1200000),
+@pytest.mark.parametrize("fault,cause,times,mib", [
+    ("kill {driver}", "requested", 50, 64),
+    ("inject {driver} exception", "exception", 20, 16),
+    ("inject {driver} exit", "exit", 20, 16),
+    ("inject {driver} hang", "hang", 6, 16),
 ], ids=["kill", "exception", "exit", "hang"])
-def test_disk_driver_dies_under_load(guest, image, fsck, disk, driver, fault, cause, times, mib, pause):
+def test_disk_driver_dies_under_load(guest, image, fsck, disk, driver, fault, cause, times, mib):
     if disk == "ahci" and cause != "requested":
         times //= 2  # what differs between the drivers is how they start: a few times will do
     fault = fault.format(driver=driver)
-    work = WORK.format(driver=driver, fault=f"/bin/svc {fault}", times=times, blocks=mib * MIB, pause=pause)
+    work = WORK.format(driver=driver, fault=f"/bin/svc {fault}", times=times, blocks=mib * MIB)
     status = guest(work, image=image, disk=disk, timeout=200).text
     assert "WRONG" not in status
     count, median, worst = outages(status)
     print(f"{fault}: {count} outages, median {median} ms, worst {worst} ms; {status}")
     assert causes(status) == {cause: times}, status
     assert count == times
-    # Aims on a quiet machine: 10 ms, and two heartbeat deadlines of 500 ms. A
-    # busy host may take its time; what is lost in the guest shows here.
-    assert median < (1500 if cause == "hang" else 100), status
     fsck(image)
 
 
@@ -111,6 +108,13 @@ def test_programs_end_with_what_they_need(guest, service):
     assert "before" in result.text and "after" not in result.text
 
 
+def test_terminal_is_opened_anew_after_a_cold_tty(guest):
+    """Who had it open has lost it; that is all."""
+    text = guest("/bin/svc kill tty cold; until /bin/svc status tty | grep -q '^outages *1 '; do usleep 50000; done 2>/dev/null;"
+                 "echo lost; exec >/dev/console 2>&1; echo found; /bin/svc status tty").text
+    assert "lost" not in text and "found" in text and re.search(r"^state +running", text, re.M), text
+
+
 def test_files_are_there_after_minix_died(guest, image, fsck):
     text = guest("set -e; echo kept >/root/f; sync; /bin/svc kill minix; usleep 200000; cat /root/f; echo more >/root/g;"
                  "sync; cat /root/g", image=image).text
@@ -126,14 +130,23 @@ def test_what_the_kernel_holds(guest):
 
 
 def test_stats(guest):
-    text = guest("/bin/svc kill tty; usleep 300000; /bin/svc stats --json; echo END; /bin/svc stats; /bin/svc stats --yaml; echo $?").text
-    stats = json.loads(text.partition("END")[0])
+    text = guest("""/bin/svc kill tty; usleep 300000; /bin/svc stats --json; echo END; /bin/svc stats; /bin/svc stats --yaml; echo $?
+        for n in 1 2 3 4 5 6; do /bin/svc inject pm entry $n; (true); usleep 50000; done; echo JSON; /bin/svc stats --json""").text
+    text, _, later = text.partition("JSON")
+    stats, later = json.loads(text.partition("END")[0]), json.loads(later)
+    one, total = {"requested": 1}, stats["total"]
+    assert total["crashes"] == total["recoveries"] == total["outages"]["count"] == 1 and total["causes"] == one, text
+    assert total["failed_recoveries"] == 0 and total["memory_kib"] > 0 and total["cpu_ms"] > 0 and total["uptime_ms"] > 0, text
+    assert total["outages"]["min_ms"] == total["outages"]["median_ms"] == total["outages"]["max_ms"] > 0, text
     services = {service["name"]: service for service in stats["services"]}
     assert services["tty"]["crashes"] == services["tty"]["restarts"] == services["tty"]["outages"]["count"] == 1
-    assert services["tty"]["outages"]["max_ms"] > 0
+    assert services["tty"]["outages"]["max_ms"] > 0 and services["tty"]["causes"] == one and services["tty"]["starts"] == 2
+    # pm dies in the midst of calls, which come again.
+    pm = {service["name"]: service for service in later["services"]}["pm"]
+    assert pm["crashes"] >= 3 and later["total"]["redelivered"] >= pm["redelivered"] >= 1, later
     assert services["vfs"]["crashes"] == 0 and services["vfs"]["state"] == "running"
     assert all(service["memory_kib"] > 0 and service["handles"] > 0 and service["mapped_kib"] > 0 for service in services.values() if service["state"] == "running")
-    assert "in total: 1 crashes, 1 recoveries" in text
+    assert "in total: 1 crashes, 1 recoveries, 0 more that failed" in text and re.search(r"^outages: min \d+\.\d ms, median", text, re.M), text
     assert text.rstrip().endswith("2"), text
 
 
@@ -147,6 +160,7 @@ def test_figures_in_proc(guest):
     assert rows["tty"][1] == "running" and rows["tty"][4:6] == ["1", "requested"] and rows["e1000"][1] == "absent", services
     figures = {line.split()[0]: dict(zip(stats[0].split(), line.split())) for line in stats[1:] if line}
     assert figures["tty"]["crashes"] == figures["tty"]["warm_restarts"] == figures["tty"]["outages"] == "1", stats
+    assert figures["tty"]["starts"] == "2" and figures["tty"]["by_requested"] == "1" and figures["tty"]["by_exit"] == "0", stats
     assert int(figures["tty"]["outage_max_us"]) > 0 and int(figures["vfs"]["received"]) > 100, stats
     assert any("restarted warm after requested" in line for line in events), events
     assert re.search(r"outages +1  min \d+\.\d+ ms", text), text
