@@ -286,8 +286,7 @@ static int kill_one(struct text *t, struct service *s, bool cold)
 		return -X_EPERM;
 	}
 	if (s->is_rs) {
-		s->kill_cause = CAUSE_REQUESTED;
-		out_do(X_SYS_proc_kill, X_SELF, (uint64_t)-X_ECANCELED, 0, 0, 0);
+		self_kill(CAUSE_REQUESTED);
 		return 0;
 	}
 	if (s->process == X_NO_HANDLE)

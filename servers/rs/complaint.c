@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Questions (RS_PROBE), which lib/ipc answers as the service's answers go out: a wrong
- * answer is a crash; none is the heartbeat's affair, which puts one each second. And
+ * answer is a crash; none is the heartbeat's affair, which puts one each second (to rs itself,
+ * too: its call goes through the kernel and its own loop like everybody's). And
  * complaints: a service says that a peer which it may use broke their protocol. Nobody
  * is killed for what others say, but asked at once.
  */
+#include "lib/c/string.h"
 #include "proto/rs.h"
 #include "servers/rs/events.h"
 #include "servers/rs/service.h"
@@ -20,14 +22,18 @@ static bool is_kernels(int64_t status)
 static void probed(void *ctx, const struct x_in *reply)
 {
 	struct service *s = ctx;
-	bool right = reply->msg.status == 0 && reply->msg.a[0] == ~s->probe;
+	const struct x_msg want = { .op = reply->msg.op, .a = { ~s->probe } };
+	bool right = !memcmp(&reply->msg, &want, sizeof(want)); /* all of it */
 
 	s->probing = false;
 	s->ping_ns = 0;
 	if (right || is_kernels(reply->msg.status) || s->state != SERVICE_RUNNING)
 		return;
 	event_announce(s->name, "answers nonsense: killed");
-	service_kill(s, CAUSE_GARBAGE);
+	if (s->is_rs)
+		self_kill(CAUSE_GARBAGE);
+	else
+		service_kill(s, CAUSE_GARBAGE);
 }
 
 void service_probe(struct service *s)
@@ -51,7 +57,7 @@ static void complain(const struct service *who, struct service *s)
 		event_add(s->name, "%s complains of it", who->name);
 		s->complained_ns = server_now_ns;
 	}
-	if (s->state == SERVICE_RUNNING && !s->is_rs)
+	if (s->state == SERVICE_RUNNING)
 		service_probe(s);
 }
 

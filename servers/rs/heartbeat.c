@@ -139,9 +139,11 @@ static void look(void *ctx)
 
 		if (s->state == SERVICE_FAILED || service_is_spare(s))
 			undertaker_bury(s);
-		if (s->state != SERVICE_RUNNING || s->is_rs || !s->manifest->heartbeat_period_ms)
+		if (s->state != SERVICE_RUNNING || !(s->is_rs || s->manifest->heartbeat_period_ms))
 			continue;
-		if (iteration_too_old(s, now))
+		if (s->is_rs) /* its hangs are the kernel's to find */
+			ping_overdue(s, now);
+		else if (iteration_too_old(s, now))
 			hung(s, s->seen_iteration_ns);
 		else if (ping_overdue(s, now))
 			hung(s, s->ping_ns);

@@ -16,6 +16,12 @@ static struct service *self(void)
 	server_die("rs is not in its own table");
 }
 
+void self_kill(enum cause cause)
+{
+	self()->kill_cause = cause;
+	out_do(X_SYS_proc_kill, X_SELF, (uint64_t)-X_ECANCELED, 0, 0, 0);
+}
+
 static bool is_sound(const struct service *s)
 {
 	return s->manifest && s->state <= SERVICE_FAILED && s->deadline.fn == service_on_deadline && s->deadline.ctx == s;

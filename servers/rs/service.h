@@ -193,6 +193,7 @@ static inline bool service_is_spare(const struct service *s)
 	return s->state == SERVICE_DEAD && s->instance && s->device == X_NO_HANDLE && !s->wanted;
 }
 bool self_restarted(void);                            /* self.c: rs has died; is the table sound? */
+void self_kill(enum cause cause);                     /* self.c: rs ends, to be restarted by the kernel */
 void budget_look(struct service *s);                  /* budget.c: kills it if it takes too much */
 void service_probe(struct service *s);                /* complaint.c: puts a question, unless one is under way */
 void complaints_of(const struct service *who, uint64_t bits); /* complaint.c: RS_EVENT_PEER() */

@@ -87,6 +87,19 @@ def test_inject_of_each_kind(guest):
         assert re.search(rf"^{name} +running +\S+ s +7 ", text, re.M), text
 
 
+def test_nonsense_of_rs_is_found(guest):
+    """It asks itself, as it asks the others: nothing but right answers comes from it soon, nobody else takes harm."""
+    text = guest("""
+        k=0; for seed in "" 1 2 3; do k=$((k + 1)); /bin/svc inject rs garbage $seed; n=0
+            until grep -q "^rs running [0-9]* [0-9]* $k garbage" /proc/xinim/services || [ $n = 1000 ]; do usleep 50000; n=$((n + 1)); done
+        done 2>/dev/null
+        echo; /bin/svc status rs; /bin/svc list; /bin/svc log""").text.replace("\r", "")
+    assert re.search(r"^restarts +4  garbage 4\nlast cause +garbage:", text, re.M), text
+    assert text.count("rs         answers nonsense: killed") == 4, text
+    others = re.findall(r"^(?!rs )(\w+) +running +\S+ s +(\d+)", text, re.M)
+    assert len(others) >= 10 and all(restarts == "0" for _, restarts in others), text
+
+
 WRONG = {"": "usage: svc list", "frobnicate": "no such command: frobnicate", "status nobody": "no such service: nobody",
          "start": "too few arguments", "list x": "too many arguments", "kill cold": "kill: whom?", "kill rs cold": "no cold start",
          "stop rs": "rs cannot be asked to stop", "start vfs": "vfs is running", "inject vfs bogus": "`bogus` is no fault",

@@ -101,12 +101,13 @@ static void signalled(const struct x_out *o)
 }
 
 static bool waits;       /* services: in an iteration, and not at their ports */
-static bool nonsense;    /* ... answer nonsense */
+static bool nonsense;    /* ... answer nonsense, as does rs itself */
+static uint32_t self_kills;
 
 /* Calls that rs makes. */
 static void started(const struct x_out *o)
 {
-	if (o->msg.op == RS_PROBE && pings_ignored)
+	if (o->msg.op == RS_PROBE && pings_ignored && o->target != server_port)
 		return;
 	post(o->id, X_IN_REPLY, 0);
 	switch (o->msg.op) {
@@ -210,9 +211,14 @@ int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, u
 		return 0;
 	case X_SYS_proc_grant: granted(process_of(a), b); return 0;
 	case X_SYS_thread_create: return fake_thread_create((void *)a);
-	case X_SYS_proc_kill: die(process_of(a), X_DEATH_KILLED, (int)b); return 0;
+	case X_SYS_proc_kill:
+		if (a == X_SELF)
+			self_kills++;
+		else
+			die(process_of(a), X_DEATH_KILLED, (int)b);
+		return 0;
 	case X_SYS_proc_info:
-		*(struct x_proc_info *)b = process_of(a)->info;
+		*(struct x_proc_info *)b = a == X_SELF ? (struct x_proc_info){ 0 } : process_of(a)->info;
 		((struct x_proc_info *)b)->ran_ns = waits ? 0 : now; /* it spins */
 		return 0;
 	case X_SYS_port_reset: port_resets++; return 0;
@@ -548,6 +554,22 @@ static void complaint_leads_to_a_question(void **state)
 	assert_int_equal(s->state, SERVICE_RUNNING);
 }
 
+/* Its own answers come to it as to everybody. */
+static void rs_asks_itself(void **state)
+{
+	uint32_t before = self_kills;
+
+	run_for(1500 * MS);
+	assert_int_equal(self_kills, before);
+	nonsense = true;
+	service_probe(service_find("rs"));
+	run_for(20 * MS);
+	nonsense = false;
+	assert_int_equal(self_kills, before + 1);
+	assert_int_equal(service_find("rs")->kill_cause, CAUSE_GARBAGE);
+	run_for(1500 * MS);
+}
+
 static void no_answer_to_ping_is_a_hang(void **state)
 {
 	struct service *s = service_find("late");
@@ -649,6 +671,8 @@ static void commands(void **state)
 	assert_int_equal(command("inject pm garbage -1", buf, sizeof(buf)), -X_EINVAL);
 	assert_int_equal(command("inject rs random", buf, sizeof(buf)), -X_EPERM);
 	assert_int_equal(command("log -3", buf, sizeof(buf)), -X_EINVAL);
+	assert_int_equal(command("stats --json", buf, sizeof(buf)), 0);
+	assert_non_null(strstr(buf, "\"total\":{"));
 	assert_int_equal(command("stats --yaml", buf, sizeof(buf)), -X_EINVAL);
 	assert_string_equal(buf, "stats: `--yaml` is unknown; there is --json\n");
 	assert_int_equal(command("kill cold", buf, sizeof(buf)), -X_EINVAL);
@@ -689,7 +713,7 @@ int main(void)
 		cmocka_unit_test(says_that_it_cannot_start), cmocka_unit_test(restart_never), cmocka_unit_test(no_answer_to_ping_is_a_hang),
 		cmocka_unit_test(never_ready_is_given_up), cmocka_unit_test(stop_and_start), cmocka_unit_test(commands),
 		cmocka_unit_test(who_waits_in_an_iteration_is_found_in_two_periods),
-		cmocka_unit_test(complaint_leads_to_a_question), cmocka_unit_test(switches_off_in_reverse_order),
+		cmocka_unit_test(complaint_leads_to_a_question), cmocka_unit_test(rs_asks_itself), cmocka_unit_test(switches_off_in_reverse_order),
 	};
 
 	return cmocka_run_group_tests(tests, boot_all, NULL);
