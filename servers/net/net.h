@@ -169,6 +169,7 @@ struct sock {
 	/* sending */
 	struct piece *sending, *sending_last;
 	uint32_t sending_bytes, send_limit;
+	bool send_limit_set;     /* by the program: else it grows (stream_out.c) */
 	struct stream_out *stream_out; /* TCP: stream_out.c; NULL: none */
 	uint32_t stream_refusals;
 	uint64_t plain_from;     /* sent_bytes when there was last a reason against one */

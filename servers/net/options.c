@@ -53,6 +53,7 @@ static void set_buffer(struct sock *s, int32_t n, bool receive, bool force)
 	} else {
 		s->sndbuf = bytes;
 		s->send_limit = bytes;
+		s->send_limit_set = true;
 	}
 }
 

@@ -21,6 +21,7 @@
 #include "servers/net/net.h"
 
 #define BULK_BYTES    (128u * 1024)  /* sent by calls: a connection with less is not worth it */
+#define LIMIT_MOST    (2u * 1024 * 1024) /* the send buffer that it grows to */
 #define LIMIT_LEAST   (256u * 1024)  /* SO_SNDBUF: with less room than some chunks, by calls */
 #define REFUSALS_MOST 4u             /* calls that it could not do: then this connection has none any more */
 #define LENT_MOST     (X_FLOW_EXTENTS - 1u)
@@ -143,16 +144,27 @@ static uint32_t room_of(const struct sock *s)
 	return s->send_limit > held ? s->send_limit - held : 0;
 }
 
+/* The program has filled all that was lent, and all of it is under way: so it waits for acknowledgements because
+ * of our limit, and not of the peer's window or the network. Memory permitting it may have more under way. */
+static void grow_limit(struct sock *s)
+{
+	if (!s->send_limit_set && !s->stream_out->first && !s->pcb.tcp->unsent && s->send_limit < LIMIT_MOST &&
+	    s->send_limit < pool_share() && chunks_are_plenty(CHUNK_LARGE))
+		s->send_limit *= 2;
+}
+
 /* As with calls: a sender goes on when a good part is free. False: there is nothing to lend. */
 static bool lend(struct sock *s)
 {
 	struct stream_out *f = s->stream_out;
 	struct x_out *o = NULL;
-	uint32_t room = room_of(s);
+	uint32_t room;
 
 	if (f->timeout_ns != s->send_timeout_ns)
 		o = out_flow(s->id, X_FLOW_OUT, 0, 1, s->send_timeout_ns);
 	f->timeout_ns = s->send_timeout_ns;
+	grow_limit(s);
+	room = room_of(s);
 	if (room < s->send_limit / 3)
 		return true;
 	for (; room >= CHUNK_LARGE && f->lent < LENT_MOST && chunks_are_plenty(CHUNK_LARGE); room -= CHUNK_LARGE) {

@@ -184,6 +184,7 @@ static void inherit(struct sock *s, const struct sock *from)
 	s->gid = from->gid;
 	s->receive_limit = from->receive_limit;
 	s->send_limit = from->send_limit;
+	s->send_limit_set = from->send_limit_set;
 	s->rcvbuf = from->rcvbuf;
 	s->sndbuf = from->sndbuf;
 	s->reuse_address = from->reuse_address;
