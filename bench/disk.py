@@ -82,25 +82,30 @@ def reports(text):
     return dict(re.findall(r"^ROW (.*)\n(?:[^{].*\n)*(\{\n(?:.*\n)*?\})$", text, re.M))
 
 
-def job(prefix, seconds, first, driver):
+def wanted(rows, only):
+    """Those of a list whose names are in `only`, or all of them."""
+    return [row for row in rows if only is None or row[0] in only]
+
+
+def job(prefix, seconds, first, driver, only):
     """The guest's script: each row's name, then fio's report. `driver` is to be killed, if there is one."""
     raw, files = (f"/dev/{prefix}{'abc'[first + n]}" for n in (0, 1))
     lines = ["mkdir -p /mnt/files"]
-    for name, _, arguments in RAW:
+    for name, _, arguments in wanted(RAW, only):
         lines += [f"echo 'ROW {name}'", f"fio {COMMON} --filename={raw} --size={IMAGE_MIB}M --runtime={seconds} --time_based {arguments}"]
-    for name, _, arguments in KILLED if driver else []:
+    for name, _, arguments in wanted(KILLED, only) if driver else []:
         lines += [f"echo 'ROW {name}'", f"(while :; do sleep 1; svc kill {driver}; done) >/dev/null 2>&1 & killer=$!",
                   f"fio {COMMON} --filename={raw} --size={IMAGE_MIB}M --runtime={2 * seconds} --time_based {arguments}",
                   "kill $killer"]
-    for name, _, arguments, file in FILE:
+    for name, _, arguments, file in wanted(FILE, only):
         if "random read 4 KiB, cached" not in name:
             lines += ["umount /mnt/files 2>/dev/null", f"mount -t minix {files} /mnt/files || echo no mount"]
         lines += [f"echo 'ROW {name}'", f"fio {COMMON} --filename=/mnt/files/{file} {arguments}"]
-    return "\n".join([*lines, "rm -f /mnt/files/w; umount /mnt/files"]) + "\n"
+    return "\n".join([*lines, "rm -f /mnt/files/w; umount /mnt/files 2>/dev/null"]) + "\n"
 
 
-def disk(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False):
-    """Throughput of each kind of disk."""
+def disk(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False, only=None):
+    """Throughput of each kind of disk. `only`: names of rows, else all."""
     results = {}
     images = prepare()
     for kind in devices:
@@ -112,12 +117,12 @@ def disk(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False
                      *(word.format(n=n) for word in objects), "-device", device.format(n=n)]
         own = system.name == "XINIM" and prefix == "vd"  # its own disk is the first
         driver = ("virtio_blk.1" if own else "ahci") if system.name == "XINIM" else None
-        text = system.run(job(prefix, seconds, 1 if own else 0, driver), programs(system), qemu=qemu, mem=1024, smp=smp,
+        text = system.run(job(prefix, seconds, 1 if own else 0, driver, only), programs(system), qemu=qemu, mem=1024, smp=smp,
                           rootfs=True, iommu=iommu, append=os.environ.get("XINIM_BENCH_APPEND", "")).text
         if log:
             print(text, file=log)
         found = reports(text)
-        for name, unit, *_ in RAW + (KILLED if driver else []) + FILE:
+        for name, unit, *_ in wanted(RAW + (KILLED if driver else []) + FILE, only):
             try:
                 results[f"{kind} {name}"] = (figure(found[name], unit), unit, True)
             except (KeyError, ValueError, guests.GuestError) as error:

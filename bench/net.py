@@ -87,9 +87,11 @@ def per_second(cable, port, request, seconds):
     return float(result.stdout)
 
 
-def measure(cable, name, seconds, results):
-    """All rows of one device into `results`. A row that fails is said and left out."""
+def measure(cable, name, seconds, results, only=None):
+    """All rows of one device, or those named, into `results`. A row that fails is said and left out."""
     def row(title, function, *arguments):
+        if only is not None and title not in only:
+            return
         try:
             results[f"{name} {title}"] = function(*arguments)
         except guests.GuestError as error:
@@ -109,8 +111,8 @@ def job(system):
             f"sleep 1; echo NET-READY\nnc -l -p {END_PORT} </dev/null >/dev/null\n")
 
 
-def net(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False):
-    """Throughput, rates and times between host and guest, for each device."""
+def net(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False, only=None):
+    """Throughput, rates and times between host and guest, for each device. `only`: names of rows, else all."""
     results = {}
     programs = [guests.BUILD / "bench/replies"]
     if system.name == "XINIM":
@@ -124,7 +126,7 @@ def net(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False)
                     print(line, file=log)
                 if "NET-READY" not in line:
                     return
-                measure(cable, name, seconds, results)
+                measure(cable, name, seconds, results, only)
                 subprocess.run([*cable.inside, "timeout", "5", "/usr/bin/python3", "-c",
                                 f"import socket; socket.create_connection(('{GUEST}', {END_PORT})).close()"], check=False)
             system.run(job(system), programs, mem=1024, smp=smp, wrap=cable.inside, while_running=follow, iommu=iommu,
