@@ -64,9 +64,12 @@ static uint32_t held_by(struct sock *s, const struct pbuf *p)
 	return bytes;
 }
 
-static struct pbuf *pack(struct sock *s, struct pbuf *p)
+/* Where the kernel may give it out from: a stream's first bytes are there before its flow. */
+static struct pbuf *place(struct sock *s, struct pbuf *p)
 {
-	struct pbuf *packed = s->kind == SOCKET_UDP && s->flow_in && !s->flow_stopping ? datagram_pack(s, p) : NULL;
+	bool flows = s->kind == SOCKET_TCP ? p->tot_len <= SMALL_COPY && !chunk_of(p->payload) :
+			s->kind == SOCKET_UDP && s->flow_in && !s->flow_stopping;
+	struct pbuf *packed = flows ? pack(s, p) : NULL;
 
 	return packed ? packed : compact(p);
 }
@@ -80,7 +83,7 @@ struct packet *packet_queue(struct sock *s, struct pbuf *p)
 		pbuf_free(p);
 		return NULL;
 	}
-	p = pack(s, p);
+	p = place(s, p);
 	d = heap_allocate_zeroed(1, sizeof(*d));
 	if (!d) {
 		/* Of a stream nothing may be lost once lwIP has acknowledged it. */

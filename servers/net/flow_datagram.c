@@ -8,9 +8,7 @@
  *     ^                                                            can't do--> STOPPING
  *     +--------the kernel says that it has stopped; next time it takes twice as many calls--+
  *
- * What arrives is packed into a chunk of the pool, one behind the other: `packing` is
- * the one that still has room, and is let go when nothing waits in the queue. Where
- * there is no chunk to be had the datagram stays on the heap, and is given out by a call
+ * What arrives is packed (pack.c). What is not stays on the heap, and is given out by a call
  * when it is its turn (the flow is then `last`), as is an error.
  */
 #include "lib/c/string.h"
@@ -19,49 +17,9 @@
 
 #define RECEIVES_FIRST 12u       /* by call, before a socket has a flow */
 #define ENTRIES_MOST   256u      /* of the outbox, in one iteration */
-#define ALIGNED(n)     (((n) + 7u) & ~7u)
 
 static uint32_t entries_left;
 static bool postponed;
-
-/* ---- packing ---- */
-
-static struct chunk *fresh_chunk(uint32_t bytes)
-{
-	if (chunks_are_plenty(CHUNK_LARGE))
-		return chunk_get_buffer(CHUNK_LARGE);
-	return bytes <= CHUNK_SMALL && chunks_are_plenty(CHUNK_SMALL) ? chunk_get_buffer(CHUNK_SMALL) : NULL;
-}
-
-void datagrams_let_go(struct sock *s)
-{
-	if (s->packing)
-		chunk_drop(s->packing);
-	s->packing = NULL;
-}
-
-struct pbuf *datagram_pack(struct sock *s, struct pbuf *p)
-{
-	uint32_t bytes = p->tot_len;
-	struct chunk *c = s->packing;
-	struct pbuf *packed;
-
-	if (c && c->size - c->used < bytes) {
-		datagrams_let_go(s);
-		c = NULL;
-	}
-	if (!c)
-		c = s->packing = fresh_chunk(bytes);
-	packed = c ? chunk_pbuf(c, c->data + c->used, bytes) : NULL;
-	if (!packed)
-		return NULL;
-	pbuf_copy_partial(p, packed->payload, (u16_t)bytes, 0);
-	c->used = ALIGNED(c->used + bytes);
-	if (c->used > c->size)
-		c->used = c->size;
-	pbuf_free(p);
-	return packed;
-}
 
 /* ---- the flow ---- */
 
@@ -138,7 +96,7 @@ void datagrams_publish(struct sock *s)
 	if ((s->flow_in && !s->flow_stopping) || begin(s))
 		publish(s);
 	if (!s->received)
-		datagrams_let_go(s);
+		pack_let_go(s);
 }
 
 /* The kernel's count is ahead of ours, or the same. */

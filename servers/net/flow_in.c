@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a stream received, given out by the kernel: once a connection has brought
- * much, packets are appended to its object's flow (X_FLOW_IN), and the program's
- * recv copies from the pool without a call. Of the queue `received`
+ * What a stream received, given out by the kernel: packets are appended to the flow (X_FLOW_IN) of
+ * its object, which it has from the beginning, and the program's recv copies from the pool, or waits, without
+ * a call. What came before a connection was accepted is published with it. Of the queue `received`
  *
  *   | published: in the flow, not known to be taken | not yet |
  *                                                   ^ flow_next, flow_offset
@@ -11,13 +11,13 @@
  * in the queue, and their chunks; then the window opens. What lies outside of the
  * pool is given out by calls, as all is of a connection without a flow: the flow is
  * then `last`, and the program calls when it has taken the rest. So it does at the
- * stream's end. A call that a flow can't do (MSG_TRUNC) stops it; it begins anew after as
- * much as at first, and twice as much each time.
+ * stream's end. A call that a flow can't do (MSG_TRUNC) stops it; it begins anew after
+ * FLOW_BEGINS, and twice as much each time.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "servers/net/net.h"
 
-#define FLOW_BEGINS (128u * 1024) /* received: a connection with less is not worth it */
+#define FLOW_BEGINS (128u * 1024) /* received since one was stopped */
 
 struct extent { uint64_t offset; uint32_t bytes; };
 
@@ -40,6 +40,8 @@ void received_drop(struct sock *s, uint32_t bytes)
 		pbuf_free(d->p);
 		heap_free(d);
 	}
+	if (!s->received)
+		pack_let_go(s);
 	if (s->flow_in && !s->flow_published) {
 		s->flow_next = s->received;
 		s->flow_offset = s->received ? s->received->offset : 0;
@@ -149,8 +151,9 @@ bool flow_hides_received(const struct sock *s)
 
 static bool begin(struct sock *s)
 {
-	return s->got_bytes - s->flow_stop_bytes >= (uint64_t)FLOW_BEGINS << s->flow_stops && s->connected && !s->orphan &&
-	       !s->listener && !s->peer_fin && flow_open(s, X_FLOW_IN);
+	bool too_soon = s->flow_stops && s->got_bytes - s->flow_stop_bytes < (uint64_t)FLOW_BEGINS << s->flow_stops;
+
+	return !too_soon && s->connected && !s->orphan && !s->listener && !s->peer_fin && pool.virt && flow_open(s, X_FLOW_IN);
 }
 
 /* What is next to be published, as far as it lies in one piece in the pool. */
@@ -248,7 +251,7 @@ void flows_sync(void)
 	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
 		struct sock *s = pcb->callback_arg;
 
-		if (s && ((s->flow_in && s->flow_published) || stream_out_serves(s)))
+		if (s && ((s->flow_in && s->flow_published) || (stream_out_serves(s) && memory_is_short())))
 			sock_mark(s, 0);
 	}
 	datagram_flows_sync();

@@ -55,6 +55,7 @@ void chunk_drop(struct chunk *c);
 struct chunk *chunk_of(const void *address); /* NULL: not in the pool */
 uint32_t chunks_free_large(void);
 bool chunks_are_plenty(uint32_t bytes); /* of that size: one may be used for what can do without */
+bool chunks_abound(void);        /* large ones: for what is only likely to need one */
 bool pool_is_short(void);
 uint64_t memory_left(void);      /* bytes of what is scarcer, for what arrives, before it is short */
 bool memory_is_short(void);      /* pool or heap: nobody is to hold much of what has arrived */
@@ -164,7 +165,7 @@ struct sock {
 	uint64_t flow_stopped_in; /* the iteration that stops it (flow_has_stopped) */
 	uint64_t flow_moved;     /* bytes that programs have taken, as far as known */
 	uint64_t flow_appended, flow_taken; /* extents */
-	struct chunk *packing;   /* UDP: what arrives is put behind what is in it (flow_datagram.c) */
+	struct chunk *packing;   /* what arrives is put behind what is in it (pack.c) */
 	uint32_t calls_received; /* UDP: without a flow, that one could have done, since it last stopped */
 	/* sending */
 	struct piece *sending, *sending_last;
@@ -172,6 +173,7 @@ struct sock {
 	bool send_limit_set;     /* by the program: else it grows (stream_out.c) */
 	struct stream_out *stream_out; /* TCP: stream_out.c; NULL: none */
 	uint32_t stream_refusals;
+	bool had_stream_out;     /* or tried to */
 	uint64_t plain_from;     /* sent_bytes when there was last a reason against one */
 	bool fin_queued;
 	bool starved;            /* the pool had nothing for it: not ready until it may have */
@@ -292,11 +294,13 @@ int64_t flow_goes_first(struct sock *s, const struct waiter *w); /* 0: a call ma
 void flow_told(uint64_t object);
 void flows_sync(void);
 
+/* pack.c */
+struct pbuf *pack(struct sock *s, struct pbuf *p); /* into the pool; NULL: no room, p as it was */
+void pack_let_go(struct sock *s); /* of the chunk that things are packed into */
+
 /* flow_datagram.c: the same of UDP */
-struct pbuf *datagram_pack(struct sock *s, struct pbuf *p); /* into the pool; NULL: no room, p as it was */
 void datagrams_taken(struct sock *s, uint64_t extents); /* so many ever: they leave the queue */
 void datagrams_publish(struct sock *s);
-void datagrams_let_go(struct sock *s); /* of the chunk they are packed into */
 void datagram_flows_begin(void);  /* an iteration */
 bool datagram_flows_wait(void);   /* for the next iteration, with what is published */
 void datagram_flows_sync(void);

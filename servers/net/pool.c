@@ -132,6 +132,8 @@ bool chunks_are_plenty(uint32_t bytes)
 	return bytes > CHUNK_SMALL ? large_free_count > large_count / 4 : small_free_count > small_count / 4;
 }
 
+bool chunks_abound(void) { return large_free_count > large_count / 2; }
+
 /* Somebody waits for a chunk. */
 bool pool_is_short(void) { return were_short; }
 

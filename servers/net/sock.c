@@ -105,7 +105,7 @@ void sock_free(struct sock *s)
 	if (s->gathered)
 		chunk_drop(s->gathered);
 	stream_out_drop(s);
-	datagrams_let_go(s);
+	pack_let_go(s);
 	s->in_use = false;
 	s->id = 0;
 	s->kind = SOCKET_NONE;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stream's bytes sent without a call: a connection that sends in bulk lends free chunks
- * of the pool to the kernel, as extents of a flow (X_FLOW_OUT, include/xinim/abi.h). The
- * program's send fills them, and waits in the kernel when none is left. What is filled
- * when we run next goes to lwIP where it lies, by reference, and is acknowledged and
- * given back as what was sent by calls (pieces, tcp_send.c).
+ * A stream's bytes sent without a call: a connection lends free chunks of the pool to the kernel,
+ * as extents of a flow (X_FLOW_OUT, include/xinim/abi.h). The program's send fills them, and
+ * waits in the kernel when none is left. What is filled when we run next goes to lwIP where it
+ * lies, by reference, and is acknowledged and given back as what was sent by calls (pieces, tcp_send.c).
  *
- *   none --128 KiB sent by plain calls--> SERVING --reason against it; STOP--> ENDING --stopped--> none
+ *   none --new; or 128 KiB sent by plain calls--> SERVING --reason against it; STOP--> ENDING --stopped--> none
+ *
+ * A new connection lends one chunk, while half of them are free: what it has to say is mostly short. One
+ * that has sent 128 KiB lends as many as its send limit lets it.
  *
  * Reasons: the connection is over, or shut; an error to be told; a call that a flow can't
  * do (MSG_MORE, several buffers); nothing sent for a second; memory is short. While it is
@@ -20,7 +22,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "servers/net/net.h"
 
-#define BULK_BYTES    (128u * 1024)  /* sent by calls: a connection with less is not worth it */
+#define BULK_BYTES    (128u * 1024)  /* sent: more will be */
 #define LIMIT_MOST    (2u * 1024 * 1024) /* the send buffer that it grows to */
 #define LIMIT_LEAST   (256u * 1024)  /* SO_SNDBUF: with less room than some chunks, by calls */
 #define REFUSALS_MOST 4u             /* calls that it could not do: then this connection has none any more */
@@ -158,7 +160,7 @@ static bool lend(struct sock *s)
 {
 	struct stream_out *f = s->stream_out;
 	struct x_out *o = NULL;
-	uint32_t room;
+	uint32_t room, most = s->sent_bytes < BULK_BYTES ? 1 : LENT_MOST;
 
 	if (f->timeout_ns != s->send_timeout_ns)
 		o = out_flow(s->id, X_FLOW_OUT, 0, 1, s->send_timeout_ns);
@@ -167,7 +169,7 @@ static bool lend(struct sock *s)
 	room = room_of(s);
 	if (room < s->send_limit / 3)
 		return true;
-	for (; room >= CHUNK_LARGE && f->lent < LENT_MOST && chunks_are_plenty(CHUNK_LARGE); room -= CHUNK_LARGE) {
+	for (; room >= CHUNK_LARGE && f->lent < most && chunks_are_plenty(CHUNK_LARGE); room -= CHUNK_LARGE) {
 		struct chunk *c = chunk_get(CHUNK_LARGE);
 
 		if (!c)
@@ -212,7 +214,7 @@ void stream_out_call(struct sock *s)
 
 static bool may_serve(const struct sock *s)
 {
-	return s->connected && s->pcb.tcp && !s->orphan && !s->error && !s->shut_write &&
+	return s->connected && s->pcb.tcp && !s->orphan && !s->listener && !s->error && !s->shut_write &&
 	       s->send_limit >= LIMIT_LEAST && !memory_is_short();
 }
 
@@ -220,11 +222,13 @@ static void begin(struct sock *s)
 {
 	struct stream_out *f;
 	struct x_flow_state state;
+	bool worth = s->sent_bytes - s->plain_from >= BULK_BYTES ? chunks_are_plenty(CHUNK_LARGE) :
+			!s->had_stream_out && chunks_abound();
 	int64_t status;
 
-	if (s->sent_bytes - s->plain_from < BULK_BYTES || s->wait[WAIT_SEND] || s->stream_refusals >= REFUSALS_MOST ||
-	    !may_serve(s) || !chunks_are_plenty(CHUNK_LARGE))
+	if (!worth || s->wait[WAIT_SEND] || s->stream_refusals >= REFUSALS_MOST || !may_serve(s))
 		return;
+	s->had_stream_out = true;
 	f = heap_allocate_zeroed(1, sizeof(*f));
 	if (!f)
 		return;

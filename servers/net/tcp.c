@@ -512,6 +512,15 @@ int64_t tcp_send_some(struct sock *s, struct waiter *w)
 
 /* ---- shutting down ---- */
 
+/* What waits is one packet, with which the FIN goes. */
+static bool fin_rides(const struct sock *s)
+{
+	const struct tcp_pcb *pcb = s->pcb.tcp;
+
+	return pcb && !s->fin_queued && !s->closed_pcb && !stream_out_waits(s) && !pcb->unacked && pcb->unsent &&
+	       !pcb->unsent->next && pcb->unsent->len && pcb->unsent->len <= pcb->mss;
+}
+
 /* FIN goes behind what is queued; if lwIP has no room for it, settling tries again. */
 static void queue_fin(struct sock *s)
 {
@@ -561,7 +570,8 @@ int64_t tcp_shutdown_socket(struct sock *s, bool read, bool write)
 	if (write) {
 		s->shut_write = true;
 		waiters_end_all(s, WAIT_SEND, -X_EPIPE);
-		tcp_push(s);
+		if (!fin_rides(s))
+			tcp_push(s);
 		queue_fin(s);
 	}
 	return 0;
@@ -625,12 +635,15 @@ void tcp_close_socket(struct sock *s)
 	}
 	flow_sync(s);
 	if (s->received || (s->linger && s->linger_s == 0 && s->connected) || s->connecting) {
+		if (s->stream_out) { /* what was written goes before */
+			stream_out_sync(s);
+			tcp_push(s);
+		}
 		abort_connection(s);
 		sock_free(s);
 		return;
 	}
 	stream_out_closed(s);
-	tcp_push(s);
 	s->orphan = true;
 	sock_mark(s, 0);
 }
@@ -720,7 +733,8 @@ void tcp_settle(struct sock *s)
 	tcp_take_window_back(s);
 	if (s->orphan) {
 		stream_out_settle(s);
-		tcp_push(s);
+		if (!fin_rides(s))
+			tcp_push(s);
 		settle_orphan(s);
 		return;
 	}
