@@ -14,6 +14,8 @@
 #define UDP_MOST     65507u
 #define SMALL_COPY   2048u  /* longer ones keep the buffer they came in */
 
+uint32_t raw_sockets;
+
 static bool is_ping(const struct sock *s) { return s->kind == SOCKET_RAW && s->type == L_SOCK_DGRAM; }
 
 /* ---- receiving ---- */
@@ -35,10 +37,10 @@ static struct pbuf *compact(struct pbuf *p)
 }
 
 /* Of those that the kernel gives out some may have been taken meanwhile. */
-static bool has_room(struct sock *s, const struct pbuf *p)
+bool datagram_has_room(struct sock *s, uint32_t bytes)
 {
 	for (uint32_t tries = 0; tries < 2; tries++) {
-		if (s->received_count < QUEUED_MAX && s->received_bytes + p->tot_len <= s->receive_limit)
+		if (s->received_count < QUEUED_MAX && s->received_bytes + bytes <= s->receive_limit)
 			return true;
 		flow_sync(s);
 	}
@@ -76,15 +78,17 @@ static struct pbuf *place(struct sock *s, struct pbuf *p)
 
 struct packet *packet_queue(struct sock *s, struct pbuf *p)
 {
-	bool stream = s->kind == SOCKET_TCP;
-	struct packet *d;
-
-	if (!stream && !has_room(s, p)) {
+	if (s->kind != SOCKET_TCP && !datagram_has_room(s, p->tot_len)) {
 		pbuf_free(p);
 		return NULL;
 	}
-	p = place(s, p);
-	d = heap_allocate_zeroed(1, sizeof(*d));
+	return packet_line_up(s, place(s, p));
+}
+
+struct packet *packet_line_up(struct sock *s, struct pbuf *p)
+{
+	bool stream = s->kind == SOCKET_TCP;
+	struct packet *d = heap_allocate_zeroed(1, sizeof(*d));
 	if (!d) {
 		/* Of a stream nothing may be lost once lwIP has acknowledged it. */
 		if (stream)
@@ -196,11 +200,14 @@ int64_t datagram_receive(struct sock *s, struct waiter *w, struct x_msg *msg)
 static void udp_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
 {
 	struct arrival arrival;
+	struct sock *s = arg;
 	struct packet *d;
 
 	(void)pcb;
 	control_note(&arrival); /* queueing may give up p, and the headers with it */
-	d = packet_queue(arg, p);
+	if (s->flow_in)
+		burst_in_note(s);
+	d = packet_queue(s, p);
 	if (!d)
 		return;
 	d->arrival = arrival;
@@ -283,6 +290,7 @@ int64_t raw_open_socket(struct sock *s)
 		s->pcb.raw->chksum_offset = 2;
 	}
 	raw_recv(s->pcb.raw, raw_received, s);
+	raw_sockets++;
 	return 0;
 }
 
@@ -584,11 +592,13 @@ void datagram_close(struct sock *s)
 {
 	if (s->send_flow)
 		send_flow_drop(s);
-	if (s->kind == SOCKET_UDP)
+	if (s->kind == SOCKET_UDP) {
 		udp_remove(s->pcb.udp);
-	else if (s->kind == SOCKET_RAW)
+	} else if (s->kind == SOCKET_RAW) {
 		raw_remove(s->pcb.raw);
-	else if (s->kind == SOCKET_PACKET)
+		raw_sockets--;
+	} else if (s->kind == SOCKET_PACKET) {
 		packet_bind(s, NULL);
+	}
 	sock_free(s);
 }

@@ -168,8 +168,9 @@ static bool received(void *ctx, const struct net_piece *pieces, uint32_t count, 
 	uint32_t bytes = 0;
 	bool lost = false, verified = meta->flags & (NET_CSUM_VALID | NET_CSUM_PARTIAL);
 
-	if (count == 1 && !(i->info.features & NET_F_RX_GSO) && i->up &&
-	    join_frame(i, pieces->cookie, pool.virt + pieces->offset, pieces->length, verified)) {
+	if (count == 1 && (burst_in_frame(i, pool.virt + pieces->offset, pieces->length, verified) ||
+			   (!(i->info.features & NET_F_RX_GSO) && i->up &&
+			    join_frame(i, pieces->cookie, pool.virt + pieces->offset, pieces->length, verified)))) {
 		i->rx_packets++;
 		i->rx_bytes += pieces->length;
 		return buffer_is_free(i, pieces->cookie);
@@ -331,6 +332,7 @@ static void address_changed(struct netif *netif, netif_nsc_reason_t reason, cons
 	const uint8_t *b = (const uint8_t *)&netif_ip4_addr(netif)->addr;
 
 	(void)args;
+	burst_in_forget();
 	if (!i->client || !(reason & (LWIP_NSC_IPV4_ADDRESS_CHANGED | LWIP_NSC_IPV4_GATEWAY_CHANGED)))
 		return;
 	if (i->dhcp)

@@ -296,6 +296,8 @@ void flows_sync(void);
 
 /* pack.c */
 struct pbuf *pack(struct sock *s, struct pbuf *p); /* into the pool; NULL: no room, p as it was */
+struct pbuf *pack_room(struct sock *s, uint32_t bytes); /* to be filled; NULL: none */
+void pack_fill(struct sock *s, uint32_t bytes); /* that room is taken */
 void pack_let_go(struct sock *s); /* of the chunk that things are packed into */
 
 /* flow_datagram.c: the same of UDP */
@@ -331,6 +333,9 @@ int64_t datagram_send(struct sock *s, struct waiter *w, const struct address *a)
 void datagram_close(struct sock *s);
 uint32_t datagram_readiness(const struct sock *s);
 struct packet *packet_queue(struct sock *s, struct pbuf *p); /* takes p; NULL: dropped */
+struct packet *packet_line_up(struct sock *s, struct pbuf *p); /* the same, p being where it is to stay */
+bool datagram_has_room(struct sock *s, uint32_t bytes);
+extern uint32_t raw_sockets;     /* how many there are */
 void received_drop_datagram(struct sock *s); /* the first of the queue */
 void *heap_allocate(size_t bytes);
 void heap_free(void *memory);
@@ -479,6 +484,11 @@ struct burst {                     /* for as long as nothing else happens */
 void edge_note_headers(struct burst *b); /* of what is sent from now on; NULL: no more */
 bool burst_takes(const struct burst *b, uint32_t bytes);
 err_t burst_send(const struct burst *b, struct chunk *c, const uint8_t *at, uint32_t bytes); /* ERR_WOULDBLOCK: full */
+
+/* burst_in.c: datagrams received that follow each other */
+void burst_in_note(struct sock *s);
+void burst_in_forget(void);
+bool burst_in_frame(struct interface *i, const uint8_t *b, uint32_t length, bool verified); /* false: not one */
 
 /* route.c: what lwIP's own routing (interfaces' networks and gateways) lacks */
 struct route { ip4_addr_t destination, mask, gateway; uint32_t interface, metric; bool used; };

@@ -23,11 +23,9 @@ void pack_let_go(struct sock *s)
 	s->packing = NULL;
 }
 
-struct pbuf *pack(struct sock *s, struct pbuf *p)
+struct pbuf *pack_room(struct sock *s, uint32_t bytes)
 {
-	uint32_t bytes = p->tot_len;
 	struct chunk *c = s->packing;
-	struct pbuf *packed;
 
 	if (c && c->size - c->used < bytes) {
 		pack_let_go(s);
@@ -35,13 +33,26 @@ struct pbuf *pack(struct sock *s, struct pbuf *p)
 	}
 	if (!c)
 		c = s->packing = fresh_chunk(s, bytes);
-	packed = c ? chunk_pbuf(c, c->data + c->used, bytes) : NULL;
-	if (!packed)
-		return NULL;
-	pbuf_copy_partial(p, packed->payload, (u16_t)bytes, 0);
+	return c ? chunk_pbuf(c, c->data + c->used, bytes) : NULL;
+}
+
+void pack_fill(struct sock *s, uint32_t bytes)
+{
+	struct chunk *c = s->packing;
+
 	c->used = ALIGNED(c->used + bytes);
 	if (c->used > c->size)
 		c->used = c->size;
+}
+
+struct pbuf *pack(struct sock *s, struct pbuf *p)
+{
+	struct pbuf *packed = pack_room(s, p->tot_len);
+
+	if (!packed)
+		return NULL;
+	pbuf_copy_partial(p, packed->payload, p->tot_len, 0);
+	pack_fill(s, p->tot_len);
 	pbuf_free(p);
 	return packed;
 }

@@ -106,6 +106,7 @@ void sock_free(struct sock *s)
 		chunk_drop(s->gathered);
 	stream_out_drop(s);
 	pack_let_go(s);
+	burst_in_forget();
 	s->in_use = false;
 	s->id = 0;
 	s->kind = SOCKET_NONE;
@@ -616,11 +617,18 @@ static void text_call(const struct x_in *in)
 	out_status(in->id, length);
 }
 
+static bool moves_data(const struct x_in *in)
+{
+	return in->object && (in->msg.op == FILE_READ || in->msg.op == FILE_WRITE || in->msg.op == SOCK_RECV || in->msg.op == SOCK_SEND);
+}
+
 void sock_call(const struct x_in *in)
 {
 	struct sock *s;
 
 	in_close_handles(in);
+	if (!moves_data(in))
+		burst_in_forget();
 	if (in->object == 0) {
 		if (in->msg.op == SOCK_CREATE)
 			create(in);
