@@ -129,6 +129,7 @@ static void deliver(struct interface *i, struct pbuf *p, bool verified)
 		NETIF_SET_CHECKSUM_CTRL(&i->netif, NETIF_CHECKSUM_ENABLE_ALL);
 	if (i->netif.input(p, &i->netif) != ERR_OK)
 		pbuf_free(p);
+	reopen_input_done();
 	server_part_end();
 }
 

@@ -110,6 +110,7 @@ static void take(struct pbuf *p)
 		packet_poison(p, 0);
 	if (drop || lo->netif.input(p, &lo->netif) != ERR_OK)
 		pbuf_free(p);
+	reopen_input_done();
 	server_part_end();
 }
 

@@ -323,6 +323,10 @@ void tcp_recover(struct sock *s);
 void tcp_take_window_back(struct sock *s);
 void tcp_prune(void);            /* forget what has arrived too early */
 
+/* reopen.c */
+void reopen_index(void);         /* by a timer */
+void reopen_input_done(void);    /* lwIP has had the packet */
+
 /* datagram.c: UDP, raw and packet sockets */
 int64_t udp_open_socket(struct sock *s);
 int64_t raw_open_socket(struct sock *s);

@@ -7,13 +7,68 @@
  * forgotten, and the SYN goes to whoever listens (RFC 1122, 4.2.2.13; RFC 9293, 3.10.7.4).
  *
  * Looked at before lwIP does: once it has found the connection it asks no listener.
+ *
+ * A server that closes first has thousands of connections in TIME_WAIT, and lwIP looks through all of them for each SYN. So
+ * a filter tells which ones are surely not there, made anew by the timer; those that came since are the
+ * head of lwIP's list, up to `newest`. Of a SYN that is for none of them the list is hidden while lwIP has it.
  */
+#include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/ip.h"
 #include "servers/net/bytes.h"
 #include "servers/net/net.h"
 
 #define TCP_BYTES 20u
+#define FILTER_BITS 14u
+
+/* Not worth logging: what an iteration left that was done over may at worst miss one that is there, until the timer; its
+ * SYN then goes to the listener at once. */
+static REGION_SCRATCH uint8_t filter[1u << FILTER_BITS];
+static REGION_SCRATCH const struct tcp_pcb *newest;
+static struct tcp_pcb *hidden;
+
+static uint32_t place_of(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port)
+{
+	uint32_t ip = IP_IS_V6(remote) ? ip_2_ip6(remote)->addr[3] : ip_2_ip4(remote)->addr;
+
+	return ((ip ^ (uint32_t)remote_port << 16 ^ local_port) * 0x9e3779b1u) >> (32 - FILTER_BITS);
+}
+
+REGION_UNLOGGED static void note_newer(void)
+{
+	for (const struct tcp_pcb *pcb = tcp_tw_pcbs; pcb && pcb != newest; pcb = pcb->next)
+		filter[place_of(&pcb->remote_ip, pcb->remote_port, pcb->local_port)] = 1;
+	newest = tcp_tw_pcbs;
+}
+
+void reopen_index(void)
+{
+	if (!tcp_tw_pcbs && !newest)
+		return;
+	memset(filter, 0, sizeof(filter));
+	newest = NULL;
+	note_newer();
+}
+
+/* Not if there is no control block left: lwIP would take one of these. */
+static void hide(void)
+{
+	void *pcb = memp_malloc(MEMP_TCP_PCB);
+
+	if (!pcb)
+		return;
+	memp_free(MEMP_TCP_PCB, pcb);
+	hidden = tcp_tw_pcbs;
+	tcp_tw_pcbs = NULL;
+}
+
+void reopen_input_done(void)
+{
+	if (hidden)
+		tcp_tw_pcbs = hidden;
+	hidden = NULL;
+}
 
 static struct tcp_pcb *waiting(const ip_addr_t *from, const ip_addr_t *to, uint16_t from_port, uint16_t to_port)
 {
@@ -32,6 +87,11 @@ static void look_at(const struct pbuf *p, uint32_t at, const ip_addr_t *from, co
 	if (!tcp_tw_pcbs || pbuf_copy_partial(p, tcp, sizeof(tcp), (u16_t)at) != sizeof(tcp) ||
 	    (tcp[13] & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return;
+	note_newer();
+	if (!filter[place_of(from, get16(tcp), get16(tcp + 2))]) {
+		hide();
+		return;
+	}
 	pcb = waiting(from, to, get16(tcp), get16(tcp + 2));
 	if (pcb && !pcb->callback_arg && TCP_SEQ_GT(get32(tcp + 4), pcb->rcv_nxt))
 		tcp_abort(pcb); /* in TIME_WAIT nobody is told */

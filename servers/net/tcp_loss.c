@@ -332,4 +332,5 @@ void tcp_timers(void)
 			sock_mark(owner(pcb), 0);
 	}
 	limit_time_wait();
+	reopen_index();
 }
