@@ -288,7 +288,7 @@ static int64_t receive_flow(uint64_t fd, const struct buffers *b, uint32_t flags
 		int64_t n = x_stream_flow((x_handle_t)fd, op, NULL, 0, from);
 
 		*length = n > 0 ? (uint64_t)n : 0;
-		return n > 0 ? 0 : n == -X_EINTR ? -RESTART_SYS : n;
+		return n > 0 ? 0 : n;
 	}
 	for (uint32_t i = 0; i < b->count; i++)
 		for (uint64_t at = 0; at < b->v[i].len && !last;) {
@@ -300,7 +300,7 @@ static int64_t receive_flow(uint64_t fd, const struct buffers *b, uint32_t flags
 			if (n == -X_EWAIT && done && all) /* there is something without a call by now */
 				continue;
 			if (n <= 0)
-				return done ? (int64_t)done : n == -X_EINTR ? -RESTART_SYS : n;
+				return done ? (int64_t)done : n;
 			if ((uint64_t)n > room) {
 				*length = (uint64_t)n;
 				return (int64_t)room;
@@ -327,7 +327,7 @@ static int64_t receive_buffers(uint64_t fd, struct buffers *b, const struct linu
 			return n;
 	}
 	if (n < 0)
-		return linux_error(n);
+		return n == -X_EINTR ? -RESTART_SYS : linux_error(n);
 	c->msg = (struct x_msg){ .a = { length > (uint64_t)n ? MSG_TRUNC : 0, from.length } };
 	memcpy(&c->msg.a[2], from.bytes, sizeof(from.bytes));
 	return n;
