@@ -77,6 +77,7 @@ static struct pbuf *copy_summed(struct sock *s, const uint8_t *b, uint32_t bytes
 bool burst_in_frame(struct interface *i, const uint8_t *b, uint32_t length, bool verified)
 {
 	struct sock *s = known.s;
+	ip4_addr_t ends[2];
 	struct packet *d;
 	struct pbuf *p;
 
@@ -87,8 +88,9 @@ bool burst_in_frame(struct interface *i, const uint8_t *b, uint32_t length, bool
 	d = p ? packet_line_up(s, p) : NULL;
 	if (!d)
 		return false;
-	ip_addr_copy_from_ip4(d->from, *(const ip4_addr_t *)(const void *)(b + ETHERNET + 12));
-	ip_addr_copy_from_ip4(d->arrival.to, *(const ip4_addr_t *)(const void *)(b + ETHERNET + 16));
+	memcpy(ends, b + ETHERNET + 12, sizeof(ends));
+	ip_addr_copy_from_ip4(d->from, ends[0]);
+	ip_addr_copy_from_ip4(d->arrival.to, ends[1]);
 	d->port = get16(b + UDP);
 	d->arrival.hop_limit = b[ETHERNET + 8];
 	d->arrival.tos = b[ETHERNET + 1];
