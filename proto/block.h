@@ -34,6 +34,13 @@
  * and nothing done, if the window cannot be used as it is (too scattered, not
  * aligned, its caller gone): the client copies then.
  *
+ * With BLOCK_INFO_CALLS the session object takes FILE_READ and FILE_WRITE (proto/file.h) that the
+ * client routes to it (x_route): those of programs on its files. The driver does whole blocks
+ * inside the disk or partition, and sends home (X_ANSWER_HOME) what it cannot do just so: the
+ * client does that by its rings. What ends with an error is answered with it. Requests that overlap,
+ * one of them a write, are not at the device together, whichever way they came. The client
+ * stops calls while it reads blocks to write them again (BLOCK_CALLS_STOP).
+ *
  * Cache epoch: changes when the device may have lost what it had completed but
  * not flushed (it was unplugged, or lost its power). A client that opens again
  * tells the epoch it knows; a driver that has seen no sign of a loss since its
@@ -73,12 +80,15 @@ enum block_call {
 
 #define BLOCK_INFO_READ_ONLY 1u
 #define BLOCK_INFO_FUA       2u /* the device has it; else it costs a flush */
+#define BLOCK_INFO_CALLS     4u /* calls may be routed to the session object */
 
 /* Operations of requests. */
 enum block_op {
 	BLOCK_READ = 1, BLOCK_WRITE, BLOCK_FLUSH,
 	BLOCK_DISCARD,      /* contents are not needed any more, and undefined */
 	BLOCK_WRITE_ZEROES, /* no data; length up to max_write_zeroes_bytes */
+	BLOCK_CALLS_STOP,   /* send home what calls come; done when none is under way */
+	BLOCK_CALLS_GO,     /* do them again. Both have no length and no offset */
 };
 
 /* struct block_ring_request.flags */
@@ -129,6 +139,10 @@ struct block_limits {            /* of the session; written by the driver */
 	uint32_t reserved;
 };
 
+struct block_calls {             /* of the session; written by the driver */
+	uint64_t writes;         /* done for calls, not durable by themselves: counted ahead of the answer */
+};
+
 struct block_identity {          /* as the device tells it, NUL-padded, printable ASCII */
 	char model[48], serial[32], firmware[16];
 	char bus[16];            /* "virtio", "ata" */
@@ -139,6 +153,7 @@ struct block_identity {          /* as the device tells it, NUL-padded, printabl
 #define BLOCK_REQUESTS_OFFSET    0u     /* client produces */
 #define BLOCK_COMPLETIONS_OFFSET 12288u /* driver produces */
 #define BLOCK_LIMITS_OFFSET      18432u /* struct block_limits */
+#define BLOCK_CALLS_OFFSET       19456u /* struct block_calls */
 #define BLOCK_VECTORS_OFFSET     20480u /* struct block_extent[BLOCK_RING_SLOTS][BLOCK_EXTENTS] */
 #define BLOCK_RING_BYTES         (BLOCK_VECTORS_OFFSET + BLOCK_RING_SLOTS * BLOCK_EXTENTS * 16)
 
@@ -149,6 +164,7 @@ _Static_assert(sizeof(struct block_window) == 16, "struct block_window");
 _Static_assert(256 + BLOCK_RING_SLOTS * 32 <= BLOCK_COMPLETIONS_OFFSET, "request ring fits");
 _Static_assert(BLOCK_COMPLETIONS_OFFSET + 256 + BLOCK_RING_SLOTS * 16 <= BLOCK_LIMITS_OFFSET,
 	       "completion ring fits");
-_Static_assert(BLOCK_LIMITS_OFFSET + sizeof(struct block_limits) <= BLOCK_VECTORS_OFFSET, "limits fit");
+_Static_assert(BLOCK_LIMITS_OFFSET + sizeof(struct block_limits) <= BLOCK_CALLS_OFFSET, "limits fit");
+_Static_assert(BLOCK_CALLS_OFFSET + sizeof(struct block_calls) <= BLOCK_VECTORS_OFFSET, "counts fit");
 
 #endif

@@ -161,6 +161,8 @@ enum x_out_kind {
 };
 
 #define X_ANSWER_CURSOR 0x100u /* x_out.flags: set the object's cursor to `value` */
+#define X_ANSWER_HOME   0x200u /* x_out.flags: no answer. A call that came by a route goes to the port of the
+                                  object it was made on, as if it had been delivered there at first */
 
 struct x_out {
 	uint32_t kind;
@@ -734,7 +736,8 @@ struct x_boot_page {
 	S(flow_state, 82) \
 	S(flow_pipe, 83) \
 	S(proc_background, 84) \
-	S(thread_robust, 85)
+	S(thread_robust, 85) \
+	S(route, 86)
 
 enum x_syscall_number {
 #define X_SYSCALL_ENUM(name, number) X_SYS_##name = number,

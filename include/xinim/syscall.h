@@ -71,6 +71,12 @@ static inline int64_t x_port_reset(x_handle_t port) { return X_CALL1(port_reset,
  * returns a handle with CALL|DUP|TRANSFER|WAIT. ready: initial readiness. */
 static inline int64_t x_mint(x_handle_t port, uint64_t id, uint32_t flags, uint32_t ready, uint32_t status_flags)
 { return X_CALL5(mint, port, id, flags, ready, status_flags); }
+/* Calls with an operation in [first, last] on object `id` of the port (X_R_RECEIVE) go to the object
+ * `to` (X_R_TRANSFER; X_NO_HANDLE: no more) of another port from now on, as if made on that, until
+ * either is gone. in->object is that one's, cursor and status flags are those of the first. A call
+ * that was not answered when the other port is reset comes back. -X_ENOENT: no such object; -X_EINVAL. */
+static inline int64_t x_route(x_handle_t port, uint64_t id, x_handle_t to, uint32_t first, uint32_t last)
+{ return X_CALL5(route, port, id, to, first, last); }
 /* Call and wait for the answer. Returns answer status (msg.status). */
 static inline int64_t x_call(x_handle_t h, struct x_call *c) { return X_CALL2(call, h, c); }
 /* End the iteration: apply the outbox all at once, then receive. Returns the

@@ -126,7 +126,7 @@ static void call_release_cursor(struct call *c)
 	waitq_wake_all(&c->record->cursor_wait, 0);
 }
 
-static void call_leave_port(struct call *c)
+void call_leave_port(struct call *c)
 {
 	port_unqueue(c->port, &c->item);
 	port_unqueue(c->port, &c->cancel_item);
@@ -165,6 +165,8 @@ void call_free(struct call *c)
 		handle_drop((struct handle){ .object = &c->record->obj });
 	if (c->port)
 		object_unref(&c->port->obj);
+	if (c->via)
+		object_unref(&c->via->obj);
 	if (c->payer)
 		account_sub_kernel(c->payer, sizeof(*c));
 	call_give_back(c);
@@ -256,14 +258,18 @@ int call_target(struct call *c, uint32_t h)
 		c->port = container_of(held->object, struct port, obj);
 	}
 	object_ref(&c->port->obj);
+	if (c->record && c->record->route)
+		route_take(c);
 	return 0;
 }
 
 /* Pinning and waiting may have blocked since call_target(). */
-int call_target_gone(const struct call *c)
+int call_target_gone(struct call *c)
 {
 	if (c->record && !c->record->port)
 		return -X_ESTALE_HANDLE;
+	if (route_is_stale(c))
+		route_leave(c);
 	return c->port->reader_handles ? 0 : -X_EDEAD;
 }
 
@@ -309,7 +315,7 @@ void port_queue(struct port *p, struct item *i)
 
 /* Ask the server to answer soon. The notice queues behind the call itself, so
  * that the server always sees the call first. */
-static void call_hurry(struct call *c)
+void call_hurry(struct call *c)
 {
 	if (c->cancelled)
 		return;

@@ -11,12 +11,14 @@ struct call *call_create(void);
 /* fastpath.c: false, and nothing changed, if the case is not theirs */
 bool fast_call(struct call *c, uint64_t deadline, uint32_t wait_flags);
 bool fast_commit(struct port *p, struct x_commit *c, int *wait);
+void call_leave_port(struct call *c);
+void call_hurry(struct call *c);
 void call_leave_server(struct call *c); /* it is answered: out of the port, windows closed */
 void answer_take_handles(struct call *c, const struct x_out *o); /* port.c */
 void port_commit_point(struct port *p); /* the epoch advances, a new iteration begins */
 void call_free(struct call *c);
 int call_target(struct call *c, uint32_t h);
-int call_target_gone(const struct call *c); /* 0 or an error */
+int call_target_gone(struct call *c); /* 0 or an error */
 int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count);
 bool handle_may_travel(const struct handle *h);
 int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, bool move);

@@ -75,7 +75,7 @@ bool fast_commit(struct port *p, struct x_commit *c, int *wait)
 
 	if (c->out_count != 1 || !c->in_max || current()->killed ||
 	    copy_from_user(&o, c->out, offsetof(struct x_out, win)) ||
-	    o.kind != X_OUT_ANSWER || o.win_count)
+	    o.kind != X_OUT_ANSWER || o.win_count || o.flags & X_ANSWER_HOME)
 		return false;
 	if (o.handle_count && !handles_may_travel(&o, c->out))
 		return false;

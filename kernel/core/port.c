@@ -116,6 +116,7 @@ void port_reset(struct port *p)
 {
 	object_ref(&p->obj);
 	port_forget_records(p);
+	routes_go_home(p);
 	port_fail_calls(p, false);
 	port_forget_started(p);
 	while (!list_empty(&p->bindings))
@@ -374,6 +375,10 @@ static void apply_answer(struct port *p, struct x_out *o)
 		answer_take_handles(c, o);
 	if (!c)
 		return;
+	if ((o->flags & X_ANSWER_HOME) && c->via) {
+		route_go_home(c);
+		return;
+	}
 	if ((o->flags & X_ANSWER_CURSOR) && c->record)
 		c->record->cursor = o->value;
 	call_complete(c, &o->msg);
@@ -581,7 +586,7 @@ static int deliver_handles(struct call *c, struct x_in *in)
 static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
 {
 	in->id = c->id;
-	in->object = c->record ? c->record->id : 0;
+	in->object = c->via ? c->via->id : c->record ? c->record->id : 0;
 	in->cursor = c->record ? c->record->cursor : 0;
 	in->status_flags = c->record ? c->record->status_flags : 0;
 	in->handle_count = 0;
@@ -618,6 +623,10 @@ static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
 	struct record *r;
 	struct binding *b;
 
+	if (it->kind == X_IN_CALL && route_is_stale(container_of(it, struct call, item))) {
+		route_go_home(container_of(it, struct call, item));
+		return false;
+	}
 	port_unqueue(p, it);
 	it->delivered = true;
 	list_push_back(&p->delivered, &it->link);

@@ -72,6 +72,8 @@ struct record { /* X_TYPE_OBJECT: the open file description */
 	uint32_t stream_flags, stream_refuse;
 	uint64_t stream_next;     /* where the last read ended */
 	struct flow *flow[2];     /* IN, OUT, or NULL */
+	struct record *route;     /* referenced; NULL: none. Where calls with these operations go: */
+	uint32_t route_first, route_last;
 	struct record *origin;    /* X_OBJ_REOPEN: of what; held by a handle. In the port's table it is behind that */
 };
 
@@ -125,6 +127,7 @@ struct call {
 	uint64_t lent;
 	struct port *port;        /* referenced */
 	struct record *record;    /* referenced and counted as a handle; may be NULL */
+	struct record *via;       /* referenced: routed, port is its port; or NULL */
 	struct thread *thread;    /* waiting caller, or NULL */
 	struct port *origin;      /* started call: where the reply goes (referenced) */
 	struct account *payer;    /* started call: charged to this one */
@@ -157,6 +160,15 @@ struct record *record_find(struct port *p, uint64_t id);
 /* It leaves its port; its closure, if there is one, will not be acknowledged any more: r may be gone. */
 void record_forget(struct record *r);
 void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse);
+
+/* route.c */
+int64_t sys_route(uint32_t port, uint64_t id, uint32_t to, uint32_t first, uint32_t last);
+void route_drop(struct record *r);
+void route_take(struct call *c);       /* to where calls on its object are routed */
+bool route_is_stale(const struct call *c);
+void route_leave(struct call *c);      /* home, not yet queued anywhere */
+void route_go_home(struct call *c);    /* from the queue, or from who has taken it; it may fail, and be gone */
+void routes_go_home(struct port *p);   /* all that were routed to it */
 
 /* stream.c */
 int64_t sys_stream_set(uint32_t port, uint64_t id, uint32_t memory, uint32_t flags, uint32_t refuse);

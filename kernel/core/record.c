@@ -33,6 +33,7 @@ static void record_unhandled(struct object *o)
 	if (!r->port || r->closing || r->origin)
 		return;
 	r->closing = true;
+	route_drop(r);
 	drop_stream(r); /* so the server can see who else has that memory */
 	flows_closing(r);
 	object_ref(o); /* until acknowledged */
@@ -49,6 +50,7 @@ static void record_leave_port(struct record *r)
 	if (!p)
 		return;
 	list_remove(&r->hash_link);
+	route_drop(r);
 	port_unqueue(p, &r->closure);
 	flows_forget(r);
 	r->port = NULL;

@@ -298,6 +298,7 @@ PASS1(irq_ack, sys_irq_ack)
 PASS3(memory_physical, sys_memory_physical)
 PASS3(port_dirty, sys_port_dirty)
 PASS5(stream_set, sys_stream_set)
+PASS5(route, sys_route)
 PASS5(flow_set, sys_flow_set)
 PASS4(flow_state, sys_flow_state)
 PASS2(flow_pipe, sys_flow_pipe)
@@ -326,7 +327,7 @@ static const syscall_fn table[X_SYSCALL_COUNT] = {
 /* What an outbox may hold as X_OUT_DO: effects on others, and unmapping. */
 bool syscall_may_defer(uint64_t number)
 {
-	return number == X_SYS_mem_content || number == X_SYS_stream_set ||
+	return number == X_SYS_mem_content || number == X_SYS_stream_set || number == X_SYS_route ||
 	       (number < 64 &&
 	       (1ull << X_SYS_proc_kill | 1ull << X_SYS_proc_suspend | 1ull << X_SYS_proc_exec |
 		1ull << X_SYS_proc_reset | 1ull << X_SYS_proc_grant | 1ull << X_SYS_thread_create |

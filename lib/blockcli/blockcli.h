@@ -53,6 +53,7 @@ struct block_info {
 	uint32_t max_segments, max_segment_bytes; /* of extents; 0 bytes: no limit */
 	bool read_only;
 	bool fua;              /* BLOCK_FUA costs no flush */
+	bool calls;            /* calls may be routed to block_session_of() */
 	char name[16];         /* "vda", "vda1" */
 };
 
@@ -80,6 +81,11 @@ void block_on_cache_lost(struct block_client *c, void (*fn)(void *ctx));
 /* fn(ctx) runs when the disk has another size; block_info_of() tells it. */
 void block_on_resize(struct block_client *c, void (*fn)(void *ctx));
 const struct block_info *block_info_of(const struct block_client *c);
+/* fn(ctx) runs when a session is open in place of one that was lost: routes to that are gone. */
+void block_on_reopen(struct block_client *c, void (*fn)(void *ctx));
+/* The session's object, for x_route(); X_NO_HANDLE: there is none now, or its driver takes no calls. What is
+ * written by calls counts as this client's: a flush covers it, and its loss is told. */
+x_handle_t block_session_of(const struct block_client *c);
 /* Can requests have BLOCK_WINDOW? */
 bool block_takes_windows(const struct block_client *c);
 /* From server_ops.batch_end: one doorbell for all that was queued. */

@@ -123,6 +123,16 @@ void block_on_resize(struct block_client *c, void (*fn)(void *ctx))
 	c->resize_fn = fn;
 }
 
+void block_on_reopen(struct block_client *c, void (*fn)(void *ctx))
+{
+	c->reopen_fn = fn;
+}
+
+x_handle_t block_session_of(const struct block_client *c)
+{
+	return c->state == CLIENT_UP && c->info.calls ? c->object : X_NO_HANDLE;
+}
+
 const struct block_info *block_info_of(const struct block_client *c)
 {
 	return &c->info;

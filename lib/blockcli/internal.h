@@ -38,6 +38,7 @@ struct block_client {
 	void (*opened)(void *ctx, int status, const struct block_info *info);
 	void (*cache_lost_fn)(void *ctx);
 	void (*resize_fn)(void *ctx);
+	void (*reopen_fn)(void *ctx);
 	void *ctx;
 	bool announced;            /* opened() has run */
 	struct block_info info;
@@ -64,7 +65,8 @@ struct block_client {
 	/* durability */
 	bool epoch_known, cache_lost;
 	uint64_t cache_epoch;
-	uint64_t writes_completed; /* ever */
+	uint64_t writes_completed; /* ever; those of calls as far as they were counted */
+	uint64_t calls_counted;    /* of this session */
 	uint64_t writes_stable;    /* of those, covered by a flush */
 };
 
@@ -90,6 +92,7 @@ void bcli_session_close(struct block_client *c);
 void bcli_session_lost(struct block_client *c, bool pause);
 int bcli_session_push(struct block_client *c, struct block_request *r); /* QUEUED (unlinked) -> SENT */
 void bcli_session_reap(struct block_client *c);
+void bcli_session_count_calls(struct block_client *c); /* their writes, into writes_completed */
 void bcli_session_publish(struct block_client *c);
 
 #endif

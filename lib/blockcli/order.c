@@ -101,6 +101,8 @@ static int check(struct block_client *c, const struct block_request *r)
 		c->writes_stable = c->writes_completed;
 		return -X_EIO;
 	}
+	if (r->op == BLOCK_CALLS_STOP || r->op == BLOCK_CALLS_GO)
+		return i->calls && !r->length_bytes ? 0 : -X_EOPNOTSUPP;
 	if (r->op < BLOCK_READ || r->op > BLOCK_WRITE_ZEROES)
 		return -X_EINVAL;
 	err = check_range(c, r);

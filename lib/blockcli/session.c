@@ -55,6 +55,19 @@ static void drop_bound(x_handle_t *h)
 	*h = X_NO_HANDLE;
 }
 
+/* The driver counts ahead of its answer, so that what was answered has been counted. */
+void bcli_session_count_calls(struct block_client *c)
+{
+	const volatile struct block_calls *calls = (const void *)(c->rings + BLOCK_CALLS_OFFSET);
+	uint64_t writes;
+
+	if (!c->rings)
+		return;
+	writes = calls->writes;
+	c->writes_completed += writes - c->calls_counted;
+	c->calls_counted = writes;
+}
+
 /* Nothing of the session is left but the old mapping, which goes in a later
  * iteration: rolled back, this one still finds it. */
 static void session_drop(struct block_client *c)
@@ -65,6 +78,8 @@ static void session_drop(struct block_client *c)
 	out_close(c->device);
 	c->doorbell = c->device = X_NO_HANDLE;
 	unmap_retired(c);
+	bcli_session_count_calls(c);
+	c->calls_counted = 0;
 	c->retired = c->rings;
 	c->rings = NULL;
 	c->generation++;
@@ -255,6 +270,7 @@ static bool take_info(struct block_client *c, const struct x_msg *m)
 	i->max_request_bytes = (uint32_t)m->a[2];
 	i->read_only = m->a[2] >> 32 & BLOCK_INFO_READ_ONLY;
 	i->fua = m->a[2] >> 32 & BLOCK_INFO_FUA;
+	i->calls = m->a[2] >> 32 & BLOCK_INFO_CALLS;
 	memcpy(i->name, &m->a[4], sizeof(i->name));
 	i->name[sizeof(i->name) - 1] = 0;
 	return true;
@@ -320,6 +336,8 @@ static void session_up(struct block_client *c, const struct x_msg *m)
 		c->opened(c->ctx, 0, &c->info);
 	} else {
 		server_log("session with %s is open again", c->info.name);
+		if (c->reopen_fn)
+			c->reopen_fn(c->ctx);
 	}
 }
 
@@ -375,7 +393,9 @@ int bcli_session_push(struct block_client *c, struct block_request *r)
 	uint8_t *vector = c->rings + BLOCK_VECTORS_OFFSET + entry.id * BLOCK_EXTENTS * sizeof(*r->extents);
 	int err;
 
-	if (r->op != BLOCK_FLUSH) {
+	if (r->op == BLOCK_FLUSH) {
+		bcli_session_count_calls(c);
+	} else {
 		entry.length_bytes = r->length_bytes;
 		entry.offset_bytes = r->offset_bytes;
 	}

@@ -49,6 +49,9 @@ struct blockdrv_request {
 	enum blockdrv_request_state state;
 	struct blockdrv_session *session; /* NULL: the library's own */
 	uint32_t id;                /* the client's */
+	uint64_t call;              /* a program's, to be answered; 0: it came by a ring */
+	bool moves_cursor;          /* the call does */
+	int buffer;                 /* number of the one that has the call's data, or -1 */
 	uint32_t tries;
 	uint32_t kind;              /* enum block_op as the client said it */
 	uint32_t own_bytes, own_segments; /* without those merged into it */

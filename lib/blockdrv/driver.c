@@ -323,6 +323,7 @@ static void one_round(void)
 		bdrv.ops->kick();
 		loop.poll_until_ns = bdrv.round_ns + loop.poll_ns;
 	}
+	loop.told |= bdrv_calls_answered();
 	loop.told |= bdrv_session_publish_all();
 }
 

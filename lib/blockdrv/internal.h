@@ -5,6 +5,7 @@
  *   request.c   the request table and the way to the device and back
  *   schedule.c  which pending request is next, and which of them are one
  *   session.c   sessions: their rings, requests, end
+ *   calls.c     reads and writes of programs, routed to a session's object
  *   open.c      calls: BLOCK_OPEN and those that ask about disks
  *   scan.c      partitions: reads for partition.h
  *   list.c      the texts
@@ -41,6 +42,10 @@ struct blockdrv_session {
 	struct dma_import import;
 	uint32_t in_flight;       /* accepted, not completed */
 	bool waiting;             /* requests may be left in the ring */
+	uint32_t calls;           /* of in_flight: programs' */
+	bool calls_stopped;       /* by the client, ... */
+	bool stop_waits;          /* ... who is told when there are none: */
+	uint16_t stop_id;         /* the completion of this one, in flight until then */
 	uint64_t served_bytes;    /* fair: since it was idle */
 	uint64_t in_use[BLOCK_RING_SLOTS / 64]; /* ids outstanding */
 };
@@ -52,6 +57,7 @@ struct disk_stats {
 	uint64_t latency[LATENCY_BUCKETS];
 	uint32_t depth_max;       /* requests at the device */
 	uint64_t depth_sum;       /* at each submission, for the mean */
+	uint64_t calls, sent_home; /* of programs: taken; not */
 };
 
 struct request_list { struct blockdrv_request *first, *last; uint32_t count; };
@@ -69,6 +75,7 @@ struct disk {
 	uint32_t resets_in_row;
 	uint64_t progress_ns;     /* last completion, or first submission after idleness */
 	struct request_list pending, submitted; /* submitted: oldest first */
+	uint32_t submitted_writes; /* and discards, write-zeroes */
 	enum scheduler scheduler;
 	uint64_t sweep_bytes;     /* deadline: where the last dispatched request ended */
 	uint32_t reads_in_row;    /* deadline: while writes waited */
@@ -132,8 +139,16 @@ bool bdrv_session_arm_all(void);                          /* true: there is more
 void bdrv_session_free(struct blockdrv_session *s);
 void bdrv_session_hang_up(struct disk *d);                /* all of its sessions */
 void bdrv_session_limits(struct blockdrv_session *s);     /* tell struct block_limits */
+/* The segments of a window of an open call of `port`, lent to the device: 0, or -X_E2BIG */
+int bdrv_session_use_window(const struct disk *d, x_handle_t port, const struct block_window *window, uint32_t bytes,
+			    struct blockdrv_request *r);
 int bdrv_session_doorbell(struct blockdrv_session *s, x_handle_t *for_client);
 bool bdrv_session_uses_partitions(const struct disk *d);
+
+/* calls.c */
+void bdrv_calls_take(const struct x_in *in);              /* on an object: does it, or sends it home */
+void bdrv_calls_end(struct blockdrv_session *s, struct blockdrv_request *r, int status);
+bool bdrv_calls_answered(void);                           /* since asked last */
 
 /* open.c */
 void bdrv_open_call(const struct x_in *in);

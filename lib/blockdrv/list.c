@@ -78,6 +78,8 @@ static uint32_t add_queue(uint32_t at, const struct disk *d)
 	at = add(at, "queue         %u waiting %u at the device, mean %llu.%llu, most %u; merged %llu\n",
 		 d->pending.count, d->submitted.count, (unsigned long long)(mean / 10),
 		 (unsigned long long)(mean % 10), s->depth_max, (unsigned long long)s->merged);
+	at = add(at, "calls         %llu of programs, %llu sent home\n", (unsigned long long)s->calls,
+		 (unsigned long long)s->sent_home);
 	return add(at, "driver        %llu rounds %llu kicks, polled %llu in time %llu in vain\n",
 		   (unsigned long long)bdrv.rounds, (unsigned long long)bdrv.kicks,
 		   (unsigned long long)bdrv.polls_won, (unsigned long long)bdrv.polls_lost);

@@ -136,7 +136,7 @@ static void answer_open(const struct x_in *in, x_handle_t object, x_handle_t doo
 			const struct blockdrv_session *s, const char *name)
 {
 	const struct blockdrv_geometry *g = &s->disk->geometry;
-	uint64_t flags = (g->read_only ? BLOCK_INFO_READ_ONLY : 0) | (g->fua ? BLOCK_INFO_FUA : 0);
+	uint64_t flags = (g->read_only ? BLOCK_INFO_READ_ONLY : 0) | (g->fua ? BLOCK_INFO_FUA : 0) | BLOCK_INFO_CALLS;
 	struct x_out *out = out_answer_entry(in->id);
 
 	out->msg.a[0] = s->size_bytes;
@@ -334,8 +334,8 @@ static bool serve(const struct x_in *in)
 
 void bdrv_open_call(const struct x_in *in)
 {
-	if (in->object) /* sessions speak through their rings */
-		refuse(in, -X_ENOSYS);
+	if (in->object)
+		bdrv_calls_take(in);
 	else if (opens.waiting_count == WAITING_MAX)
 		refuse(in, -X_EBUSY);
 	else if (!serve(in))

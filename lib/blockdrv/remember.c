@@ -7,7 +7,7 @@
 #include "lib/blockdrv/internal.h"
 #include "lib/ipc/keep.h"
 
-#define REMEMBER_VERSION 1u
+#define REMEMBER_VERSION 2u
 #define REMEMBER_EVERY_NS 100000000ull
 
 struct remembered {

@@ -57,7 +57,9 @@ struct blockdrv_request *bdrv_request_get(void)
 		r->merged = NULL;
 		r->tries = 0;
 		r->segment_count = 0;
-		r->window = -1;
+		r->window = r->buffer = -1;
+		r->call = 0;
+		r->moves_cursor = false;
 		r->alone = r->fua = r->wants_fua = false;
 	}
 	return r;
@@ -164,6 +166,18 @@ static void put_back(struct disk *d, struct blockdrv_request *r)
 	list_add_first(&d->pending, r);
 }
 
+static bool is_change(const struct blockdrv_request *r)
+{
+	return r->op != BLOCK_READ && r->op != BLOCK_FLUSH;
+}
+
+static void off_device(struct disk *d, struct blockdrv_request *r)
+{
+	bdrv_list_remove(&d->submitted, r);
+	d->submitted_writes -= is_change(r);
+	requests.submitted--;
+}
+
 static bool flush_is_due(const struct disk *d, const struct blockdrv_request *r)
 {
 	return r->wants_fua && !r->fua && r->op != BLOCK_FLUSH && !d->geometry.no_write_cache;
@@ -175,8 +189,7 @@ void blockdrv_complete(struct blockdrv_request *r, int status)
 
 	if (r->state != REQUEST_SUBMITTED)
 		server_die("device code completes a request that it does not have");
-	bdrv_list_remove(&d->submitted, r);
-	requests.submitted--;
+	off_device(d, r);
 	d->progress_ns = bdrv.round_ns;
 	if (status == -X_EAGAIN) {
 		r->alone = true;
@@ -207,10 +220,24 @@ static void submitted(struct disk *d, struct blockdrv_request *r)
 	r->state = REQUEST_SUBMITTED;
 	r->submitted_ns = bdrv.round_ns;
 	bdrv_list_add(&d->submitted, r);
+	d->submitted_writes += is_change(r);
 	requests.submitted++;
 	d->stats.depth_sum += d->submitted.count;
 	if (d->submitted.count > d->stats.depth_max)
 		d->stats.depth_max = d->submitted.count;
+}
+
+/* With something that the device has, one of the two a write. */
+static bool overlaps(const struct disk *d, const struct blockdrv_request *r)
+{
+	if (r->op == BLOCK_FLUSH || (r->op == BLOCK_READ && !d->submitted_writes))
+		return false;
+	for (const struct blockdrv_request *o = d->submitted.first; o; o = o->next)
+		if (o->op != BLOCK_FLUSH && (o->op != BLOCK_READ || r->op != BLOCK_READ) &&
+		    o->offset_bytes < r->offset_bytes + r->length_bytes &&
+		    r->offset_bytes < o->offset_bytes + o->length_bytes)
+			return true;
+	return false;
 }
 
 static bool submit(struct disk *d)
@@ -222,6 +249,8 @@ static bool submit(struct disk *d)
 		int err;
 
 		bdrv_schedule_merge(d, r);
+		if (overlaps(d, r))
+			break;
 		err = bdrv.ops->submit(r);
 		if (err == -X_EAGAIN)
 			break;
@@ -251,8 +280,7 @@ void bdrv_request_take_back_all(struct disk *d)
 	struct blockdrv_request *r;
 
 	while ((r = d->submitted.last)) { /* to the head of the queue: they were first */
-		bdrv_list_remove(&d->submitted, r);
-		requests.submitted--;
+		off_device(d, r);
 		put_back(d, r);
 	}
 }

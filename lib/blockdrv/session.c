@@ -174,33 +174,37 @@ static bool window_suits(const struct blockdrv_request *r, uint32_t count)
 	return true;
 }
 
-static int translate_window(struct blockdrv_session *s, const struct block_ring_request *in,
+int bdrv_session_use_window(const struct disk *d, x_handle_t port, const struct block_window *window, uint32_t bytes,
 			    struct blockdrv_request *r)
 {
 	struct x_dma_window use = {
-		.device = s->disk->geometry.device, .port = s->client, .write = in->op == BLOCK_READ,
-		.len = in->length_bytes, .segments = (uintptr_t)r->segments, .segment_max = BLOCKDRV_SEGMENTS,
+		.device = d->geometry.device, .port = port, .write = r->op == BLOCK_READ,
+		.call = window->call, .window = window->window, .offset = window->offset,
+		.len = bytes, .segments = (uintptr_t)r->segments, .segment_max = BLOCKDRV_SEGMENTS,
 	};
-	struct block_window window;
-	int64_t number;
+	int64_t number = port == X_NO_HANDLE ? -X_E2BIG : x_dma_window(&use);
 	int count = -X_E2BIG;
 
-	memcpy(&window, s->ring_memory + BLOCK_VECTORS_OFFSET + in->id * BLOCK_EXTENTS * sizeof(window), sizeof(window));
-	use.call = window.call;
-	use.window = window.window;
-	use.offset = window.offset;
-	number = s->client == X_NO_HANDLE ? -X_E2BIG : x_dma_window(&use);
 	if (number < 0)
 		return -X_E2BIG;
 	if (window_suits(r, use.segment_count))
-		count = bdrv_request_fit_segments(s->disk, r->segments, (int)use.segment_count);
+		count = bdrv_request_fit_segments(d, r->segments, (int)use.segment_count);
 	if (count <= 0) {
-		x_dma_release(s->disk->geometry.device, (uint32_t)number);
+		x_dma_release(d->geometry.device, (uint32_t)number);
 		return -X_E2BIG;
 	}
 	r->window = (int)number;
 	r->segment_count = (uint32_t)count;
 	return 0;
+}
+
+static int translate_window(struct blockdrv_session *s, const struct block_ring_request *in,
+			    struct blockdrv_request *r)
+{
+	struct block_window window;
+
+	memcpy(&window, s->ring_memory + BLOCK_VECTORS_OFFSET + in->id * BLOCK_EXTENTS * sizeof(window), sizeof(window));
+	return bdrv_session_use_window(s->disk, s->client, &window, in->length_bytes, r);
 }
 
 static int translate_data(struct blockdrv_session *s, const struct block_ring_request *in, struct blockdrv_request *r)
@@ -299,6 +303,24 @@ static void push_completion(struct blockdrv_session *s, uint32_t id, int status)
 		session_broken(s, "completion ring is full or its index is wrong");
 }
 
+static void set_in_flight(struct blockdrv_session *s, uint32_t id)
+{
+	s->in_use[id / 64] |= 1ull << (id % 64);
+	s->in_flight++;
+}
+
+static void calls_stop(struct blockdrv_session *s, const struct block_ring_request *in)
+{
+	s->calls_stopped = in->op == BLOCK_CALLS_STOP;
+	if (!s->calls_stopped || !s->calls || s->stop_waits) {
+		push_completion(s, in->id, s->stop_waits ? -X_EINVAL : 0);
+		return;
+	}
+	s->stop_waits = true;
+	s->stop_id = in->id;
+	set_in_flight(s, in->id);
+}
+
 static void accept(struct blockdrv_session *s, const struct block_ring_request *in, struct blockdrv_request *r)
 {
 	struct disk *d = s->disk;
@@ -306,6 +328,10 @@ static void accept(struct blockdrv_session *s, const struct block_ring_request *
 
 	if (in->generation != s->generation || in->id >= BLOCK_RING_SLOTS || id_used(s, in->id)) {
 		session_broken(s, "wrong generation or id");
+		return;
+	}
+	if (in->op == BLOCK_CALLS_STOP || in->op == BLOCK_CALLS_GO) {
+		calls_stop(s, in);
 		return;
 	}
 	err = translate(s, in, r);
@@ -317,8 +343,7 @@ static void accept(struct blockdrv_session *s, const struct block_ring_request *
 	r->session = s;
 	r->id = in->id;
 	bdrv_request_queue(d, r);
-	s->in_use[in->id / 64] |= 1ull << (in->id % 64);
-	s->in_flight++;
+	set_in_flight(s, in->id);
 }
 
 /* Room in the completion ring for every request accepted: the peer's slots not
@@ -374,13 +399,27 @@ bool bdrv_session_consume_all(void)
 	return any;
 }
 
-void bdrv_session_complete(struct blockdrv_session *s, struct blockdrv_request *r, int status)
+static void complete(struct blockdrv_session *s, uint32_t id, int status)
 {
 	s->in_flight--;
-	s->in_use[r->id / 64] &= ~(1ull << (r->id % 64));
+	s->in_use[id / 64] &= ~(1ull << (id % 64));
 	if (!s->dead)
-		push_completion(s, r->id, status);
-	else if (!s->in_flight)
+		push_completion(s, id, status);
+}
+
+void bdrv_session_complete(struct blockdrv_session *s, struct blockdrv_request *r, int status)
+{
+	if (r->call) {
+		bdrv_calls_end(s, r, status);
+		s->in_flight--;
+		if (!--s->calls && s->stop_waits) {
+			s->stop_waits = false;
+			complete(s, s->stop_id, 0);
+		}
+	} else {
+		complete(s, r->id, status);
+	}
+	if (s->dead && !s->in_flight)
 		bdrv_session_free(s);
 }
 

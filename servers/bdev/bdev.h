@@ -6,11 +6,14 @@
  *   main.c    what arrives
  *   disks.c   drivers, the list of their disks and partitions, its watchers
  *   node.c    open devices: sessions with the driver, file objects
+ *   route.c   reads and writes that go to the driver without us
  *   op.c      operations under way: read, write, flush, discard, zeroes
  *   pool.c    the memory that data passes through
  *   ioctl.c   BLK* and our own
  *   text.c    /proc/partitions, /proc/xinim/block
  *
+ * Whole blocks go straight between a program and the driver, as long as that lives;
+ * what it does not do, or has not done when it dies, comes here (proto/block.h).
  * Nothing is cached: a write is with the disk when it is answered, and durable
  * after fsync (or with O_DSYNC). What is not aligned to the disk's blocks is
  * read, changed and written; nothing else touches those blocks meanwhile.
@@ -33,6 +36,9 @@ enum {
 	TRANSFER_MAX = BLOCK_EXTENTS * CHUNK_BYTES, /* 1 MiB */
 };
 
+/* Calls of programs go to the driver; or not: while blocks are read to be written again. */
+enum node_calls { CALLS_GO, CALLS_STOPPING, CALLS_STOPPED, CALLS_STARTING };
+
 enum node_state { NODE_FREE, NODE_CLOSED, NODE_OPENING, NODE_OPEN };
 
 struct node {                   /* a disk or a partition */
@@ -45,7 +51,10 @@ struct node {                   /* a disk or a partition */
 	uint64_t offset_bytes, size_bytes, rdev;
 	struct block_client *client;
 	struct block_info info;
-	uint32_t objects, ops;  /* open files; operations under way */
+	uint32_t objects, ops;  /* open files; operations and requests of ours under way */
+	enum node_calls calls;
+	uint32_t partial;       /* writes under way, or waiting, that do not cover their blocks */
+	struct block_request calls_request;
 };
 extern struct node nodes[NODES_MAX];
 
@@ -68,6 +77,13 @@ void node_settle(struct node *n);               /* nobody uses it any more: end 
 bool node_may(const struct x_in *in, bool write); /* was the object opened for it? */
 uint64_t node_size(const struct node *n);
 
+/* route.c */
+void route_object(struct node *n, uint64_t object);
+void route_forget(uint64_t object);
+void route_node(struct node *n);                /* all of its objects: a new session */
+bool route_stopped(struct node *n);             /* else it will be: op_retry() comes */
+void route_resume(struct node *n);              /* nobody needs it stopped any more */
+
 /* pool.c: the pool is got at the first use. */
 int pool_init(void);
 x_handle_t pool_memory(void);
@@ -82,7 +98,7 @@ enum op_kind { OP_READ, OP_WRITE, OP_FLUSH, OP_DISCARD, OP_ZEROES };
 /* Answers the call now or when it is done. Range: of the node, in bytes. */
 void op_start(struct node *n, const struct x_in *in, enum op_kind kind, uint64_t offset, uint64_t bytes);
 void op_transfer(struct node *n, const struct x_in *in); /* FILE_READ, FILE_WRITE */
-void op_retry(void);                            /* those that wait for memory or for each other */
+bool op_retry(void);                            /* those that wait for memory or for each other; true: some go on */
 
 /* ioctl.c */
 void ioctl_call(struct node *n, const struct x_in *in);

@@ -79,8 +79,9 @@ static void cancel(uint64_t call_id)
 
 static void batch_end(void)
 {
-	op_retry();
 	block_batch_end();
+	if (op_retry()) /* what has ended made room */
+		block_batch_end();
 }
 
 void server_main(void)

@@ -60,6 +60,7 @@ static void make_object(struct node *n, const struct x_in *in)
 		return;
 	}
 	n->objects++;
+	route_object(n, object);
 	out = out_answer_entry(in->id);
 	out->handles[0] = (x_handle_t)handle;
 	out->handle_count = 1;
@@ -71,6 +72,7 @@ static void opened(void *ctx, int status, const struct block_info *info)
 	uint32_t kept = 0;
 
 	n->state = NODE_OPEN;
+	n->calls = CALLS_GO;
 	if (!status)
 		n->info = *info;
 	for (uint32_t i = 0; i < opens.waiting_count; i++) {
@@ -89,6 +91,11 @@ static void opened(void *ctx, int status, const struct block_info *info)
 	node_settle(n);
 }
 
+static void reopened(void *ctx)
+{
+	route_node(ctx);
+}
+
 static int begin(struct node *n)
 {
 	int err = pool_init();
@@ -98,6 +105,7 @@ static int begin(struct node *n)
 	n->client = block_open(drivers[n->driver].port, n->name, pool_memory(), pool_bytes(), opened, n);
 	if (!n->client)
 		return -X_ENFILE;
+	block_on_reopen(n->client, reopened);
 	n->state = NODE_OPENING;
 	return 0;
 }
@@ -148,6 +156,7 @@ void node_closed(uint64_t object)
 {
 	struct node *n = node_of_object(object);
 
+	route_forget(object);
 	if (!n || !n->objects)
 		return;
 	n->objects--;

@@ -38,9 +38,21 @@ struct op {
 };
 
 static struct op ops[OPS_MAX];
-static struct { uint64_t sequence; uint32_t waiting, under_way, partial; } count;
+static struct { uint64_t sequence; uint32_t waiting, under_way; } count;
 
 /* ------------------------------------------------------------------------------- end */
+
+static void set_partial(struct op *o, bool partial)
+{
+	struct node *n = o->node;
+
+	if (o->partial == partial)
+		return;
+	o->partial = partial;
+	n->partial += partial ? 1 : -1u;
+	if (!n->partial)
+		route_resume(n);
+}
 
 static void op_end(struct op *o, int status)
 {
@@ -55,7 +67,7 @@ static void op_end(struct op *o, int status)
 	o->state = OP_FREE;
 	o->node->ops--;
 	count.under_way--;
-	count.partial -= o->partial;
+	set_partial(o, false);
 	node_settle(o->node);
 }
 
@@ -159,9 +171,7 @@ static void cut_piece(struct op *o)
 	o->head = (uint32_t)(at - o->from);
 	if (!o->direct)
 		o->length = (uint32_t)(left < most - o->head ? left : most - o->head);
-	count.partial -= o->partial;
-	o->partial = o->kind == OP_WRITE && (o->head || o->length % block);
-	count.partial += o->partial;
+	set_partial(o, o->kind == OP_WRITE && (o->head || o->length % block));
 }
 
 /* Blocks that are read to be written again must not change in between. */
@@ -176,8 +186,10 @@ static bool must_wait_for(const struct op *o, const struct op *other)
 
 static bool may_begin(const struct op *o)
 {
-	if (o->kind != OP_WRITE || !count.partial) /* mostly: and so the others are not looked at */
+	if (o->kind != OP_WRITE || !o->node->partial) /* mostly: and so the others are not looked at */
 		return true;
+	if (o->partial && !route_stopped(o->node))
+		return false;
 	for (uint32_t i = 0; i < OPS_MAX; i++)
 		if (ops[i].state != OP_FREE && must_wait_for(o, &ops[i]))
 			return false;
@@ -282,12 +294,11 @@ static void piece_done(struct block_request *request, int status)
 }
 
 /* The oldest first. Bounded: each goes on at most once. */
-void op_retry(void)
+bool op_retry(void)
 {
 	uint32_t waiting = count.waiting;
+	bool any = false;
 
-	if (!waiting)
-		return;
 	count.waiting = 0;
 	for (uint64_t last = 0; waiting; waiting--) {
 		struct op *oldest = NULL;
@@ -297,11 +308,14 @@ void op_retry(void)
 			    (!oldest || ops[i].sequence < oldest->sequence))
 				oldest = &ops[i];
 		if (!oldest)
-			return;
+			break;
 		last = oldest->sequence;
-		if (!piece_begin(oldest))
+		if (piece_begin(oldest))
+			any = true;
+		else
 			count.waiting++;
 	}
+	return any;
 }
 
 /* ----------------------------------------------------------------------------- start */

@@ -28,6 +28,11 @@ def second(request, tmp_path):
         file = path
 
         @staticmethod
+        def write_pattern(data):
+            (tmp_path / "pattern").write_bytes(data)
+            return tmp_path / "pattern"
+
+        @staticmethod
         def qemu(via="driver=raw,node-name=second,file=file2", more=""):
             return f"-blockdev driver=file,node-name=file2,filename={path} -blockdev {via} -device {device}{more}"
     Second.driver = driver
@@ -61,6 +66,26 @@ def test_conforms(guest, second, blockio):
     assert text.count("it conforms") == 2 and "WRONG" not in text, text
     if second.kind == "ahci" or "discard 0 " not in text.partition(second.name)[2]:
         assert re.search(r"^discard +[1-9]", text.partition(second.name + "\n")[2], re.M), text
+
+
+def test_whole_blocks_go_to_the_driver(guest, second):
+    """The driver answers programs itself; what is not of whole blocks, or beyond the end, it sends to bdev, before and after its
+    death."""
+    name, pattern = second.name, bytes(range(256)) * 40
+    second.file.write_bytes(bytes(32 * MIB))
+    text = guest(f"""
+        count() {{ sed -n '/^{name}$/,/^driver/s/^calls *//p' /proc/xinim/block; }}
+        dd if=/dev/{name} of=/dev/null bs=4k count=100 2>/dev/null; count
+        dd if=/dev/{name} of=/dev/null bs=1M count=5 2>/dev/null; count
+        /bin/svc kill {second.driver}; cat /dev/{name} | wc -c
+        dd if=/pattern of=/dev/{name} bs=1000 seek=7 conv=notrunc,fsync 2>/dev/null; count
+        dd if=/dev/{name} bs=1000 skip=7 count=10 2>/dev/null | cmp -n 10000 - /pattern && echo same
+        dd if=/dev/{name} of=/dev/null bs=4k count=100 2>/dev/null; count""",
+                 file=f"{second.write_pattern(pattern)}:/pattern", qemu=second.qemu()).text
+    counts = [(int(done), int(home)) for done, home in re.findall(r"^(\d+) of programs, (\d+) sent home", text, re.M)]
+    assert len(counts) == 4 and f"{32 * MIB}" in text and "same" in text, text
+    assert counts[0][0] >= 100 and counts[1][0] - counts[0][0] >= 5, text
+    assert counts[2][1] > counts[1][1] and counts[3][0] - counts[2][0] >= 100, text
 
 
 @pytest.mark.parametrize("options", ["num-queues=4,queue-size=16", "packed=on", "packed=on,event_idx=off",

@@ -105,6 +105,7 @@ static inline void fake_close(x_handle_t h)
 }
 
 static void (*fake_on_yield)(void);
+static uint64_t fake_minted; /* the last object's id */
 
 int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
@@ -121,7 +122,9 @@ int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, u
 	case X_SYS_event_signal: fake_handle[a]->bits |= b; return 0;
 	case X_SYS_handle_dup: return fake_handle[a] ? (int64_t)fake_give(fake_handle[a]) : -X_EBADF;
 	case X_SYS_handle_close: fake_close(a); return 0;
-	case X_SYS_mint: return fake_give(fake_new(X_TYPE_OBJECT));
+	case X_SYS_mint:
+		fake_minted = b;
+		return fake_give(fake_new(X_TYPE_OBJECT));
 	case X_SYS_clock: return server_now_ns;
 	case X_SYS_yield: /* others wait for the CPU, unless the test goes on there */
 		if (!fake_on_yield)
@@ -130,6 +133,8 @@ int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, u
 		return 0;
 	case X_SYS_device_ctl: return b == X_DEV_VECTORS;
 	case X_SYS_device_irq: return 0;
+	case X_SYS_window_lend: return 0;
+	case X_SYS_dma_window: return -X_ENOSPC;
 	}
 	fprintf(stderr, "system call %d is not faked\n", (int)n);
 	abort();

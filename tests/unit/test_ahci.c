@@ -5,7 +5,7 @@
  * model executes commands on memory, fails them, stays busy, tells nonsense, and
  * can be plugged and unplugged. One driver lives through all tests, in order.
  */
-// sources: lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/schedule.c lib/blockdrv/session.c
+// sources: lib/blockdrv/calls.c lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/schedule.c lib/blockdrv/session.c
 // sources: lib/blockdrv/open.c lib/blockdrv/remember.c lib/ipc/keep.c lib/blockdrv/scan.c lib/blockdrv/list.c lib/blockdrv/partition.c lib/blockdrv/gpt.c
 // sources: lib/ring/ring.c lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/c/strlcpy.c lib/c/crc32.c
 // sources: drivers/block/ahci/main.c drivers/block/ahci/port.c drivers/block/ahci/command.c

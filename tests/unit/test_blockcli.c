@@ -92,7 +92,7 @@ static void driver_serve(void)
 		drv.incarnations++;
 		in.msg.a[0] = BLOCKS * BLOCK;
 		in.msg.a[1] = BLOCK | (uint64_t)BLOCK << 32;
-		in.msg.a[2] = 8 * BLOCK;
+		in.msg.a[2] = 8 * BLOCK | (uint64_t)BLOCK_INFO_CALLS << 32;
 		in.msg.a[3] = drv.epoch;
 		drv.object = fake_new(X_TYPE_OBJECT);
 		in.handles[0] = fake_give(drv.object);
@@ -438,6 +438,51 @@ static void epoch(void **state)
 	assert_int_equal(status_of[2], 0);
 }
 
+/* What the driver wrote for calls is covered by a flush, or lost, as our own is. */
+static void epoch_of_calls(void **state)
+{
+	struct block_calls *count = (void *)(drv.rings + BLOCK_CALLS_OFFSET);
+	unsigned lost = cache_lost;
+
+	(void)state;
+	assert_int_not_equal(block_session_of(client), X_NO_HANDLE);
+	count->writes = 3;
+	submit(1, BLOCK_FLUSH, 0, 0);
+	settle();
+	driver_die();
+	drv.epoch++;
+	settle();
+	assert_int_equal(cache_lost, lost);     /* they were flushed */
+	count = (void *)(drv.rings + BLOCK_CALLS_OFFSET);
+	count->writes = 2;
+	driver_die();
+	settle();
+	assert_int_equal(cache_lost, lost);     /* the cache lives on */
+	driver_die();
+	drv.epoch++;
+	settle();
+	assert_int_equal(cache_lost, lost + 1);
+	submit(1, BLOCK_FLUSH, 0, 0);
+	submit(2, BLOCK_FLUSH, 0, 0);
+	settle();
+	assert_int_equal(status_of[1], -X_EIO);
+	assert_int_equal(status_of[2], 0);
+}
+
+/* They are done again by the next incarnation, which has no calls under way. */
+static void calls_stopped(void **state)
+{
+	(void)state;
+	drv.passive = true;
+	submit(1, BLOCK_CALLS_STOP, 0, 0);
+	settle();
+	assert_int_equal(status_of[1], 1);
+	driver_die();
+	drv.passive = false;
+	settle();
+	assert_int_equal(status_of[1], 0);
+}
+
 /* No driver for long: requests fail rather than wait; later it is found again. */
 static void degraded(void **state)
 {
@@ -498,7 +543,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens), cmocka_unit_test(bounds), cmocka_unit_test(order),
 		cmocka_unit_test(every_point), cmocka_unit_test(random_deaths), cmocka_unit_test(poison),
-		cmocka_unit_test(lying_driver), cmocka_unit_test(epoch), cmocka_unit_test(degraded),
+		cmocka_unit_test(lying_driver), cmocka_unit_test(epoch), cmocka_unit_test(epoch_of_calls),
+		cmocka_unit_test(calls_stopped), cmocka_unit_test(degraded),
 		cmocka_unit_test(wrong_name), cmocka_unit_test(closed),
 	};
 

@@ -3,7 +3,7 @@
  * Flows: a process is server and program at once, step by step; two programs that
  * read a stream whose server dies and goes on; and a pipe that its server stops again and again.
  */
-// sources: kernel/core/object.c kernel/core/account.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/record.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
+// sources: kernel/core/object.c kernel/core/account.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/record.c kernel/core/route.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
 // cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"

@@ -3,13 +3,14 @@
  * The kernel's objects, calls, ports, waits, scheduler and processes under
  * random threads that do everything at once: call, serve, start calls, move
  * handles, close what others use, die, get killed, reset ports. Checked all
- * the way: a call is delivered once and answered once with its own answer, a
+ * the way: a call is delivered once (one that was routed once more, where it went
+ * home to) and answered once with its own answer, a
  * started call is replied to once, queues and their counts agree; at the end
  * nothing is left. Some processes are kept when their threads have ended, and
  * reset in place: what they had received is delivered once more. The address
  * sanitizer looks for what was used after its end.
  */
-// sources: kernel/core/object.c kernel/core/account.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/record.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
+// sources: kernel/core/object.c kernel/core/account.c kernel/core/call.c kernel/core/span.c kernel/core/fastpath.c kernel/core/port.c kernel/core/record.c kernel/core/route.c kernel/core/event.c kernel/core/wait.c kernel/core/waitset.c kernel/core/flow.c kernel/core/stream.c
 // sources: kernel/core/sched.c kernel/core/process.c tests/unit/fake_sched.c
 // cflags: -DDIRECT_MAP_BASE=0 -DCALLS_KEPT=0u -DCALLS_IN_FRONT=1u -DSTARTED_IN_FRONT=1u -DFAKE_USER_COPY -include tests/unit/fake_sched.h
 #include "kernel/core/call.h"
@@ -27,6 +28,7 @@
 
 enum { STARTED = 1, REPLIED, REFUSED }; /* of a started call's cookie */
 static uint8_t cookies[SERIALS], delivered[SERIALS];
+static uint64_t delivered_at[SERIALS]; /* koid of the port */
 static uint32_t next_cookie;
 
 static struct held { uint64_t port, id, request; } held[HELD_MAX]; /* calls taken by someone */
@@ -34,7 +36,7 @@ static char copy_buffer[20 * PAGE_SIZE];  /* servers' memory, no window is made 
 static struct x_call fork_scratch;     /* where a forked child finds the call */
 static bool stopping;
 static struct process *root;           /* owns a handle to most things, is not killed */
-static uint64_t counts_calls, counts_answers, counts_replies, counts_resets, counts_again, counts_behind, counts_flows, counts_moved;
+static uint64_t counts_calls, counts_answers, counts_replies, counts_resets, counts_again, counts_behind, counts_flows, counts_moved, counts_home;
 
 /* ---- choosing ---- */
 
@@ -124,8 +126,9 @@ static void take_in(const struct x_in *in, uint64_t port)
 	switch (in->kind) {
 	case X_IN_CALL:
 		assert_true(in->id < SERIALS);
-		assert_false(delivered[in->id]);
-		delivered[in->id] = 1;
+		assert_true(delivered[in->id] == 0 || (delivered[in->id] == 1 && delivered_at[in->id] != port));
+		counts_home += delivered[in->id]++;
+		delivered_at[in->id] = port;
 		h = &held[fake_random(HELD_MAX)]; /* whom it displaces is never answered */
 		*h = (struct held){ port, in->id, in->msg.a[0] };
 		break;
@@ -158,7 +161,7 @@ static void fill_out(struct x_out *o, uint64_t port)
 		o->id = h ? h->id : fake_random(1000);
 		o->msg.a[0] = h ? h->request ^ ANSWER_XOR : 0;
 		o->msg.status = h ? 0 : -1;
-		o->flags = fake_random(2) ? X_ANSWER_CURSOR : 0;
+		o->flags = fake_random(2) ? X_ANSWER_CURSOR : fake_random(3) ? 0 : X_ANSWER_HOME;
 		o->handle_count = any_handles(o->handles);
 		if (fake_random(3) == 0) {
 			o->copy_src = (uint64_t)copy_buffer;
@@ -438,6 +441,16 @@ static void do_event(void)
 	object_unref(o);
 }
 
+/* Of all objects of a port: few of them are ever called while there is a route. */
+static void do_route(void)
+{
+	uint32_t port = any_slot(X_TYPE_PORT, X_R_RECEIVE);
+	uint32_t to = fake_random(8) ? any_slot(X_TYPE_OBJECT, X_R_CALL | X_R_TRANSFER) : X_NO_HANDLE;
+
+	for (uint64_t id = 1; id < 9; id++)
+		sys_route(port, id, to, 0, fake_random(2));
+}
+
 /* What is reopened is called, bound, waited for and closed as all others. */
 static void do_object(void)
 {
@@ -446,7 +459,10 @@ static void do_object(void)
 
 static void do_something(void)
 {
-	switch (fake_random(19)) {
+	switch (fake_random(20)) {
+	case 19:
+		do_route();
+		break;
 	case 0: case 1: case 2: case 3:
 		do_call();
 		break;
@@ -497,7 +513,7 @@ static void forget_deliveries(struct port *p)
 {
 	list_for_each(it, &p->delivered, struct item, link) {
 		if (it->kind == X_IN_CALL)
-			delivered[container_of(it, struct call, item)->id] = 0;
+			delivered[container_of(it, struct call, item)->id]--;
 		if (it->kind == X_IN_REPLY)
 			cookies[container_of(it, struct call, reply_item)->cookie] = STARTED;
 		counts_again++;
@@ -735,6 +751,7 @@ static void test_random_worlds(void **state)
 	printf("%lu calls answered, %lu replies, %lu answers tried, %lu resets with %lu items\n", counts_calls,
 	       counts_replies, counts_answers, counts_resets, counts_again);
 	printf("%lu times seen behind\n", counts_behind);
+	printf("%lu calls went home\n", counts_home);
 	printf("%lu times moved through flows, of %lu told\n", counts_moved, counts_flows);
 	assert_true(one || (counts_calls > 1000 && counts_replies > 1000 && counts_resets > 100 && counts_again > 100));
 	assert_true(one || (counts_moved > 10 && counts_flows > 10 && counts_behind > 100));

@@ -4,7 +4,7 @@
  * that executes the virtqueue, reports errors, stalls and lies. One driver
  * lives through all tests, in their order.
  */
-// sources: lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/schedule.c lib/blockdrv/session.c
+// sources: lib/blockdrv/calls.c lib/blockdrv/driver.c lib/blockdrv/request.c lib/blockdrv/schedule.c lib/blockdrv/session.c
 // sources: lib/blockdrv/open.c lib/blockdrv/remember.c lib/ipc/keep.c lib/blockdrv/scan.c
 // sources: lib/blockdrv/list.c lib/blockdrv/partition.c lib/blockdrv/gpt.c lib/ring/ring.c
 // sources: lib/dma/dma.c lib/dma/dma_pool.c lib/dma/dma_import.c lib/virtio/bring_up.c lib/virtio/virtqueue.c lib/virtio/packed.c
@@ -23,6 +23,7 @@
 
 void server_main(void);
 static void device_run(void);
+#include "proto/file.h"
 #include "tests/unit/blockdrv_client.h"
 
 /* ------------------------------------------------------------------- the device */
@@ -320,6 +321,146 @@ static void wrong_client(void **state)
 	assert_int_equal(one(BLOCK_READ, 0, 512, 0), 0);
 }
 
+/* A program's read or write, routed to the session. What came of it is in cl.answer. */
+static void call(uint64_t id, uint32_t op, uint64_t offset, uint32_t bytes, uint32_t status_flags)
+{
+	struct x_in in = {
+		.kind = X_IN_CALL, .id = id, .object = fake_minted, .cursor = offset, .status_flags = status_flags,
+		.msg.op = op, .win_count = 1, .win[0] = { bytes, op == FILE_WRITE ? X_WIN_READ : X_WIN_WRITE },
+	};
+
+	cl.answers = 0;
+	fake_ops->call(&in);
+	iterate();
+}
+
+static bool went_home(uint64_t id)
+{
+	return cl.answers == 1 && cl.answer.id == id && cl.answer.flags == X_ANSWER_HOME;
+}
+
+static void calls(void **state)
+{
+	const struct block_calls *count = (void *)(cl.rings + BLOCK_CALLS_OFFSET);
+	unsigned flushes = dev.flushes;
+
+	(void)state;
+	for (unsigned i = 0; i < 4096; i++)
+		fake_window[0][i] = (char)(i * 3);
+	call(11, FILE_WRITE, 8192, 4096, 0);
+	assert_int_equal(cl.answers, 1);
+	assert_int_equal(cl.answer.id, 11);
+	assert_int_equal(cl.answer.msg.status, 4096);
+	assert_int_equal(cl.answer.flags, X_ANSWER_CURSOR);
+	assert_int_equal(cl.answer.value, 8192 + 4096);
+	assert_memory_equal(dev.disk + PART_OFFSET + 8192, fake_window[0], 4096);
+	assert_int_equal(count->writes, 1);
+	call(12, FILE_READ, 8192 + 512, 1024, 0);
+	assert_int_equal(cl.answer.msg.status, 1024);
+	assert_int_equal(cl.answer.copy_len, 1024);
+	assert_memory_equal((void *)(uintptr_t)cl.answer.copy_src, fake_window[0] + 512, 1024);
+	assert_int_equal(dev.flushes, flushes);
+	call(13, FILE_WRITE, 0, 512, F_O_DSYNC);
+	assert_int_equal(cl.answer.msg.status, 512);
+	assert_int_equal(dev.flushes, flushes + 1);
+	assert_int_equal(count->writes, 1);
+	dev.errors_left = 4;
+	call(14, FILE_READ, 0, 512, 0);
+	assert_int_equal(cl.answer.msg.status, -X_EIO);
+	assert_int_equal(cl.answer.flags, 0);
+}
+
+/* What is no plain case is the client's. */
+static void calls_sent_home(void **state)
+{
+	static const struct { uint32_t op; uint64_t offset; uint32_t bytes; } odd[] = {
+		{ FILE_READ, 100, 512 }, { FILE_READ, 0, 100 }, { FILE_WRITE, 512, 513 }, { FILE_READ, 0, 0 },
+		{ FILE_READ, PART_SIZE - 512, 1024 }, { FILE_WRITE, PART_SIZE, 512 }, { FILE_READ, UINT64_MAX - 511, 512 },
+		{ FILE_READ, 0, 65536 }, { FILE_SYNC, 0, 512 }, { FILE_READ, 0, 16384 /* its window is not to be had */ },
+	};
+	unsigned before = dev.requests;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		call(20 + i, odd[i].op, odd[i].offset, odd[i].bytes, 0);
+		assert_true(went_home(20 + i));
+	}
+	fake_minted += 100; /* no session of that name */
+	call(40, FILE_READ, 0, 512, 0);
+	assert_true(went_home(40));
+	fake_minted -= 100;
+	assert_int_equal(dev.requests, before);
+}
+
+/* Of two that overlap, one of them a write, the device has one at a time, whichever way they came. */
+static void calls_overlap(void **state)
+{
+	(void)state;
+	memset(cl.data, 1, 4096);
+	memset(fake_window[0], 2, 4096);
+	dev.stalled = true;
+	send(1, BLOCK_WRITE, 4096, 4096, 0);
+	assert_int_equal(run(), 0);
+	call(50, FILE_WRITE, 6144, 4096, 0);
+	call(51, FILE_READ, 16384, 512, 0);
+	assert_int_equal(cl.answers, 0);
+	assert_int_equal((uint16_t)(dev.q->avail->idx - dev.seen), 1);
+	dev.stalled = false;
+	iterate();
+	assert_int_equal(receive(), 1);
+	assert_int_equal(cl.answers, 2);
+	assert_int_equal(dev.disk[PART_OFFSET + 4096], 1);
+	assert_int_equal(dev.disk[PART_OFFSET + 6144], 2);
+	assert_int_equal(dev.disk[PART_OFFSET + 8191], 2);
+	assert_int_equal(one(BLOCK_READ, 4096, 512, 0), 0); /* reads do not wait for each other */
+	dev.stalled = true;
+	send(1, BLOCK_READ, 4096, 512, 0);
+	send(2, BLOCK_READ, 4096, 512, 512);
+	run();
+	assert_int_equal((uint16_t)(dev.q->avail->idx - dev.seen), 2);
+	dev.stalled = false;
+	assert_int_equal(run(), 2);
+}
+
+static void calls_stop(void **state)
+{
+	(void)state;
+	dev.stalled = true;
+	call(60, FILE_READ, 0, 512, 0);
+	send(5, BLOCK_CALLS_STOP, 0, 0, 0);
+	assert_int_equal(run(), 0);
+	call(61, FILE_READ, 0, 512, 0);
+	assert_true(went_home(61));
+	assert_int_equal(receive(), 0);
+	cl.answers = 0;
+	dev.stalled = false;
+	assert_int_equal(run(), 1); /* the one under way has ended: stopped */
+	assert_int_equal(cl.status[5], 0);
+	assert_int_equal(cl.answer.id, 60);
+	assert_int_equal(cl.answer.msg.status, 512);
+	call(62, FILE_READ, 0, 512, 0);
+	assert_true(went_home(62));
+	assert_int_equal(one(BLOCK_CALLS_STOP, 0, 0, 0), 0); /* at once */
+	assert_int_equal(one(BLOCK_CALLS_GO, 0, 0, 0), 0);
+	call(63, FILE_READ, 0, 512, 0);
+	assert_int_equal(cl.answer.msg.status, 512);
+}
+
+/* A session that ends with calls under way: they go home, for they may still be somebody's. */
+static void calls_of_a_dead_session(void **state)
+{
+	(void)state;
+	dev.stalled = true;
+	call(70, FILE_WRITE, 0, 512, 0);
+	fake_ops->closure(fake_minted, 1);
+	iterate();
+	assert_int_equal(cl.answers, 0);
+	dev.stalled = false;
+	iterate();
+	assert_true(went_home(70));
+	client_open("1", POOL);
+}
+
 /* Closed with requests at the device: they end, then the pool is let go. */
 static void closure(void **state)
 {
@@ -411,7 +552,9 @@ int main(void)
 		cmocka_unit_test(starts), cmocka_unit_test(reads_and_writes), cmocka_unit_test(bounds),
 		cmocka_unit_test(many), cmocka_unit_test(device_errors), cmocka_unit_test(lies),
 		cmocka_unit_test(stall), cmocka_unit_test(without_indirect), cmocka_unit_test(list),
-		cmocka_unit_test(wrong_client), cmocka_unit_test(closure), cmocka_unit_test(looks_for_answers),
+		cmocka_unit_test(wrong_client), cmocka_unit_test(calls),
+		cmocka_unit_test(calls_sent_home), cmocka_unit_test(calls_overlap), cmocka_unit_test(calls_stop),
+		cmocka_unit_test(calls_of_a_dead_session), cmocka_unit_test(closure), cmocka_unit_test(looks_for_answers),
 		cmocka_unit_test(gives_up),
 	};
 

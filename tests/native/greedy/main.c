@@ -104,6 +104,7 @@ static void try_rights(x_handle_t h, uint32_t rights, uint32_t type)
 	TRY(bind(h, server_port, 77), h);
 	TRY(stream_set(h, 1, X_NO_HANDLE, 0, 0), h);
 	TRY(flow_set(h, 1, 0, X_NO_HANDLE, 0), h);
+	TRY(route(h, 1, X_NO_HANDLE, 0, 0), h);
 }
 
 static void try_to_hand_on(x_handle_t peer)
