@@ -34,7 +34,7 @@ static struct model_port {
 	unsigned fail_ncq, fail_dma; /* commands to be failed: with a task file error */
 	unsigned fatal;              /* commands that end in a bus error */
 	bool busy_after_error, short_transfer, clears_all;
-	unsigned resets, identified, flushes, trims, logs, ncq_done, dma_done;
+	unsigned resets, identified, flushes, trims, ncq_done, dma_done;
 	uint32_t failed;             /* a command has: nothing more is done until ST is 0 */
 } port[PORTS];
 static struct { uint32_t ghc, is, handoff; unsigned resets; bool gone; } adapter;
@@ -231,10 +231,6 @@ static bool run_other(struct model_port *p, struct ahci_header *h, const struct 
 	case ATA_IDENTIFY:
 		identify_data(p, (void *)memory_of(t));
 		return true;
-	case ATA_READ_LOG_EXT: /* QEMU's answer, too */
-		p->logs++;
-		task_file_error(p, slot);
-		return false;
 	case ATA_FLUSH_CACHE: case ATA_FLUSH_CACHE_EXT:
 		p->flushes++;
 		return !should_fail(p, &p->fail_dma, slot);
@@ -355,8 +351,13 @@ static void many(unsigned count)
 
 	for (unsigned i = 0; i < count; i++)
 		send(i, BLOCK_WRITE, i * 1024, 512, (i % 128) * 512);
-	for (int i = 0; i < 200 && done < count; i++)
-		done += run();
+	for (int i = 0; i < 400 && done < count; i++) {
+		unsigned now = run();
+
+		if (!now) /* a port that is reset takes its time */
+			pass_ms(1);
+		done += now;
+	}
 	assert_int_equal(done, count);
 	for (unsigned i = 0; i < count; i++)
 		assert_int_equal(cl.status[i], 0);
@@ -376,36 +377,19 @@ static void depth(void **state)
 static void ncq_error(void **state)
 {
 	for (unsigned round = 0; round < 5; round++) {
-		unsigned resets = port[0].resets, logs = port[0].logs, ncq;
+		unsigned resets = port[0].resets, ncq;
 
 		(void)state;
 		memset(port[0].disk, 0xcc, DISK);
 		fill_pool(10 + round);
 		port[0].fail_ncq = 1;
 		many(64);
-		assert_int_equal(port[0].logs, logs + 1);
-		assert_int_equal(port[0].resets, resets);
+		assert_int_equal(port[0].resets, resets + 1); /* whatever it was still doing has ended */
 		assert_true(port[0].dma_done > 0); /* one by one */
 		ncq = port[0].ncq_done;
 		many(64);
 		assert_true(port[0].ncq_done > ncq); /* and NCQ again */
 	}
-}
-
-/* It fails again and again: an error, and the next request is served. */
-static void bad_sector(void **state)
-{
-	(void)state;
-	port[0].fail_ncq = 1;
-	port[0].fail_dma = 4;
-	assert_int_equal(one(BLOCK_READ, 0, 512, 0), -X_EIO);
-	assert_int_equal(port[0].fail_dma, 0);
-	assert_int_equal(one(BLOCK_READ, 0, 512, 0), 0);
-	port[0].fail_dma = 3;
-	assert_int_equal(one(BLOCK_FLUSH, 0, 0, 0), 0);
-	port[0].fail_dma = 4;
-	assert_int_equal(one(BLOCK_FLUSH, 0, 0, 0), -X_EIO);
-	assert_int_equal(one(BLOCK_FLUSH, 0, 0, 0), 0);
 }
 
 static void until_done(unsigned ms)
@@ -417,6 +401,24 @@ static void until_done(unsigned ms)
 		done = receive();
 	}
 	assert_int_equal(done, 1);
+}
+
+/* It fails again and again: an error, and the next request is served. */
+static void bad_sector(void **state)
+{
+	(void)state;
+	port[0].fail_ncq = 1;
+	port[0].fail_dma = 4;
+	send(3, BLOCK_READ, 0, 512, 0);
+	until_done(100);
+	assert_int_equal(cl.status[3], -X_EIO);
+	assert_int_equal(port[0].fail_dma, 0);
+	assert_int_equal(one(BLOCK_READ, 0, 512, 0), 0);
+	port[0].fail_dma = 3;
+	assert_int_equal(one(BLOCK_FLUSH, 0, 0, 0), 0);
+	port[0].fail_dma = 4;
+	assert_int_equal(one(BLOCK_FLUSH, 0, 0, 0), -X_EIO);
+	assert_int_equal(one(BLOCK_FLUSH, 0, 0, 0), 0);
 }
 
 static void fatal_and_busy(void **state)

@@ -30,7 +30,6 @@ enum port_state {
 	PORT_CAPACITY,    /* ATAPI: READ CAPACITY is under way */
 	PORT_READY,
 	PORT_HALTING,     /* after an error: ST is 0, until the engine stands */
-	PORT_LOG,         /* after an NCQ error: READ LOG EXT is under way */
 };
 
 /* What a slot is used for. */
@@ -123,7 +122,6 @@ void command_end(struct port *p, uint32_t slot, int status);
 /* recover.c */
 void recover_begin(struct port *p, uint32_t interrupts);
 void recover_halted(struct port *p);        /* PORT_HALTING: the engine stands */
-void recover_logged(struct port *p);        /* PORT_LOG: READ LOG EXT has ended */
 
 /* identify.c: true if the data describe a disk that can be used. */
 bool identify_disk(struct port *p, struct blockdrv_geometry *g);

@@ -16,7 +16,6 @@
 #define ATA_WRITE_DMA_FUA_EXT 0x3du
 #define ATA_READ_FPDMA        0x60u
 #define ATA_WRITE_FPDMA       0x61u
-#define ATA_READ_LOG_EXT      0x2fu
 #define ATA_DATA_SET_MANAGEMENT 0x06u
 #define ATA_FLUSH_CACHE       0xe7u
 #define ATA_FLUSH_CACHE_EXT   0xeau
@@ -28,7 +27,6 @@
 #define ATA_DEVICE_FUA 0x80u    /* of the FPDMA commands */
 #define ATA_DSM_TRIM   0x01u    /* feature */
 #define ATA_PACKET_DMA 0x01u    /* feature */
-#define ATA_LOG_NCQ_ERROR 0x10u
 
 /* IDENTIFY data: words */
 enum ata_identify_word {

@@ -14,7 +14,6 @@
 #define LINK_TIMEOUT_NS      (1000 * MS)
 #define SIGNATURE_TIMEOUT_NS (30000 * MS) /* a disk spins up */
 #define IDENTIFY_TIMEOUT_NS  (5000 * MS)
-#define LOG_TIMEOUT_NS       (2000 * MS)
 #define TRIES_MAX            3u
 #define CAPACITY_TRIES_MAX   4u           /* the first ones may only say that the medium changed */
 
@@ -27,7 +26,7 @@ void port_enter(struct port *p, enum port_state state)
 	static const uint64_t timeouts[] = {
 		[PORT_STOPPING] = ENGINE_TIMEOUT_NS, [PORT_COMRESET] = COMRESET_NS, [PORT_LINK] = LINK_TIMEOUT_NS,
 		[PORT_SIGNATURE] = SIGNATURE_TIMEOUT_NS, [PORT_IDENTIFY] = IDENTIFY_TIMEOUT_NS,
-		[PORT_CAPACITY] = IDENTIFY_TIMEOUT_NS, [PORT_HALTING] = ENGINE_TIMEOUT_NS, [PORT_LOG] = LOG_TIMEOUT_NS,
+		[PORT_CAPACITY] = IDENTIFY_TIMEOUT_NS, [PORT_HALTING] = ENGINE_TIMEOUT_NS,
 	};
 
 	p->state = state;
@@ -309,14 +308,6 @@ static void step_halting(struct port *p)
 		blockdrv_broken(p->number, "the port does not stop");
 }
 
-static void step_log(struct port *p)
-{
-	if (p->internal_done)
-		recover_logged(p);
-	else if (server_now_ns >= p->deadline_ns)
-		blockdrv_broken(p->number, "no answer to READ LOG EXT");
-}
-
 static void switch_on(struct port *p)
 {
 	p->off = false;
@@ -329,7 +320,7 @@ void port_step(struct port *p)
 	static void (*const steps[])(struct port *) = {
 		[PORT_WAITING] = step_waiting, [PORT_STOPPING] = step_stopping, [PORT_COMRESET] = step_comreset,
 		[PORT_LINK] = step_link, [PORT_SIGNATURE] = step_signature, [PORT_IDENTIFY] = step_identify,
-		[PORT_CAPACITY] = step_capacity, [PORT_HALTING] = step_halting, [PORT_LOG] = step_log,
+		[PORT_CAPACITY] = step_capacity, [PORT_HALTING] = step_halting,
 	};
 
 	if (p->off) {

@@ -9,10 +9,11 @@
  *   not NCQ   PxCMD.CCS says which command failed: that one is an error, the
  *             others are given to the library again
  *   NCQ       all that are left may have been the one. The device takes nothing
- *             more until READ LOG EXT 10h was asked (LOG; a device may refuse
- *             that, which is as good). Then all are done again one by one, not
- *             as NCQ commands, so that the next error names its command, and
- *             NCQ begins again when as many were good
+ *             more until it was asked (READ LOG EXT) or reset: COMRESET, for QEMU
+ *             goes on with the others, and may write to their memory, until then.
+ *             After it all are done again one by one, not as NCQ commands, so that
+ *             the next error names its command, and NCQ begins again when as
+ *             many were good
  *   link or bus error, or the device stays busy: everything from COMRESET on
  */
 #include "drivers/block/ahci/ahci.h"
@@ -23,17 +24,15 @@ void recover_begin(struct port *p, uint32_t interrupts)
 {
 	uint32_t command = port_read(p, PORT_CMD), task = port_read(p, PORT_TFD);
 
-	if (p->state != PORT_READY && p->state != PORT_IDENTIFY && p->state != PORT_CAPACITY && p->state != PORT_LOG)
+	if (p->state != PORT_READY && p->state != PORT_IDENTIFY && p->state != PORT_CAPACITY)
 		return;
 	command_take(p);
 	p->halted_from = p->state;
 	p->failed_slot = p->queued ? SLOTS : PORT_CMD_SLOT(command);
-	/* A refused READ LOG is expected. So is a media error: the library counts it. */
-	if (p->state != PORT_LOG)
-		server_log("%s: error, interrupt 0x%08x task file 0x%04x SError 0x%08x, %u commands", blockdrv_name(p->number),
-			   interrupts, task & 0xffff, port_read(p, PORT_SERR), __builtin_popcount(p->issued));
+	server_log("%s: error, interrupt 0x%08x task file 0x%04x SError 0x%08x, %u commands", blockdrv_name(p->number),
+		   interrupts, task & 0xffff, port_read(p, PORT_SERR), __builtin_popcount(p->issued));
 	if (interrupts & FATAL) {
-		if (p->halted_from == PORT_READY || p->halted_from == PORT_LOG)
+		if (p->halted_from == PORT_READY)
 			blockdrv_broken(p->number, "link or bus error");
 		else
 			port_start(p);
@@ -64,31 +63,24 @@ static void end_all(struct port *p)
 void recover_halted(struct port *p)
 {
 	bool was_queued = p->queued && p->issued;
+	uint32_t serial_left;
 
 	port_write(p, PORT_SERR, port_read(p, PORT_SERR));
 	if (port_read(p, PORT_TFD) & (PORT_TFD_BUSY | PORT_TFD_DRQ)) {
-		if (p->halted_from == PORT_READY || p->halted_from == PORT_LOG)
+		if (p->halted_from == PORT_READY)
 			blockdrv_broken(p->number, "the device stays busy after an error");
 		else
 			port_start(p);
 		return;
 	}
 	end_all(p);
-	port_run(p);
+	serial_left = p->serial_left;
 	if (was_queued) {
-		port_enter(p, PORT_LOG);
-		command_internal(p, ATA_READ_LOG_EXT, 0, ATA_LOG_NCQ_ERROR, 1);
+		port_start(p);
+		p->serial_left = serial_left;
 		return;
 	}
+	port_run(p);
 	/* Commands of the bringing up are looked after there. */
-	port_enter(p, p->halted_from == PORT_LOG ? PORT_READY : p->halted_from);
-}
-
-void recover_logged(struct port *p)
-{
-	/* Byte 0: bit 7 is clear if it was an NCQ command, whose tag is in bits 4:0. */
-	if (!p->internal_failed && !(p->scratch[0] & 0x80))
-		server_log("%s: it was tag %u", blockdrv_name(p->number), p->scratch[0] & 0x1f);
-	p->internal_done = false;
-	port_enter(p, PORT_READY);
+	port_enter(p, p->halted_from);
 }
