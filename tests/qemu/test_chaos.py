@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from conftest import EXACT
+
 FAULTS = ["exit", "exception", "hang", "loop", "kill"] # at once ...
 CREEPING = ["leak", "burn", "garbage", "slow"]          # ... and by and by: against budgets, and by wrong answers
 POINTS = ["start", "idle", "call", "recovery", "stop"]
@@ -37,14 +39,20 @@ def chaos(guest, root, archive, tmp_path):
     return run
 
 
+FAILED_RECOVERY = {"recovering -> crashed", "recovering -> recovering", "recovering -> failed"}
+
+
 def seen(text, name):
     """The states, figures and events of one service, and what its client saw of it."""
     status = re.search(rf"^name +{name}\r?\nstate +(\w+)(?:.*\n)*?restarts +(\d+)(.*)", text, re.M)
     assert status, text
     causes = {k: int(v) for k, v in re.findall(r"([A-Za-z][A-Za-z -]*?) (\d+)", status[3])}
+    changes = list(dict.fromkeys(re.findall(rf"^(\[ *[\d.]+\]) {name} +(\w+ -> \w+)", text, re.M))) # from several looks at the log
+    changes = [change for _, change in changes]
+    failed = re.search(r"^failed ones +(\d+)", status[0] + text[status.end():].partition("\nname ")[0], re.M)
+    assert int(failed[1] if failed else 0) == sum(change in FAILED_RECOVERY for change in changes), text
     client = [line for line in re.findall(rf"cli\d+ +{name}: (.*)", text) if not line.startswith("waited")]
-    events = dict.fromkeys(re.findall(rf"^(\[ *[\d.]+\]) {name} +(\w+ -> \w+)", text, re.M)) # from several looks at the log
-    return status[1], int(status[2]), causes, client, [event for _, event in events]
+    return status[1], int(status[2]), causes, client, changes
 
 
 def settle(count, seconds=3):
@@ -157,16 +165,36 @@ def test_budgets(chaos):
     assert re.search("c_slow: status -512", text), text
 
 
+# How often a program's calls of vfs and pm finish in 3 s: while nothing else happens, in the storm, and after it. Before that
+# the directory is read: a guest that waits for its disk has a clock that runs ahead of its instructions.
+SPEED = """
+now() {{ read up _ </proc/uptime; now=${{up%.*}}${{up#*.}}; }}
+count() {{ now; end=$((now + $2)); i=0; while now; [ $now -lt $end ]; do [ -e /root/nowhere ]; i=$((i + 1)); done; echo "COUNT $1 $i"; }}
+restarts() {{ /bin/svc status c_one | grep "^restarts"; }}
+{settle}
+[ -e /root/nowhere ]; count before 300; restarts
+/bin/svc start c_one; /bin/svc start c_two; count storm 300; restarts
+{settle}
+count after 300
+"""
+
+
 def test_those_that_crash_each_other_are_given_up(chaos):
-    """They settle in failed, with the reason; whoever calls them is told; the rest goes on."""
+    """They settle in failed, with the reason; whoever calls them is told; the rest goes on, and as fast as before."""
     text = chaos({"c_one": ("always", "murder", "always", "uses c_two"), "c_two": ("always", "murder", "always", "uses c_one")},
-                 settle(100, 6) + "/bin/svc status c_one; /bin/svc status c_two; /bin/svc log -k | grep cli; /bin/svc list")
+                 SPEED.format(settle=settle(100, 6)) +
+                 "/bin/svc status c_one; /bin/svc status c_two; /bin/svc log -k | grep cli; /bin/svc list", deadline=3000, **EXACT)
     for name, other in [("c_one", "c_two"), ("c_two", "c_one")]:
         assert re.search(rf"name +{name}\r?\nstate +failed: more than 10 crashes in 30 s, last: exit \(exit status 4\); "
                          rf"{other}, which it uses, crashes too", text), text
         assert re.findall(rf"{name}: (status -?\d+)", text)[-1] == "status -19", text
     others = re.findall(r"^(?!c_)(\w+) +running +\S+ s +(\d+)", text, re.M)
     assert len(others) >= 10 and all(restarts == "0" for _, restarts in others), text
+    before, after = (int(n) for n in re.findall(r"^restarts +(\d+)", text, re.M)[:2])
+    assert after - before >= 4, text
+    count = {when: int(n) for when, n in re.findall(r"^COUNT (\w+) (\d+)", text, re.M)}
+    print(count)
+    assert count["storm"] > 0.9 * max(count["before"], count["after"]), text
 
 
 @pytest.mark.parametrize("deadline", [100, 3000])
@@ -174,13 +202,12 @@ def test_hang_is_found_within_two_periods(chaos, deadline):
     """Of 100 ms, from the beginning of the iteration that does not end to service again; whatever the deadline, on a
     host that has time."""
     text = chaos({"c_one": ("warm 64", "none", "idle", ""), "c_two": ("always", "none", "idle", "")}, deadline=deadline,
-                 script="k=0; for i in 1 2 3 4 5 6; do for f in hang loop; do k=$((k + 1)); for s in c_one c_two; do /bin/svc inject $s $f;"
+                 script="k=0; for i in 1 2 3; do for f in hang loop; do k=$((k + 1)); for s in c_one c_two; do /bin/svc inject $s $f;"
                  "n=0; until /bin/svc status $s | grep -q \"^outages *$k \" || [ $n -gt 150 ]; do usleep 100000; n=$((n + 1)); done;"
-                 "done; done; done; /bin/svc status c_one; /bin/svc status c_two", clients=False)
-    outages = re.findall(r"outages +12 +min (\S+) ms +median (\S+) ms", text)
+                 "done; done; done; /bin/svc status c_one; /bin/svc status c_two", clients=False, **EXACT)
+    outages = re.findall(r"outages +6 +min \S+ ms +median (\S+) ms +max (\S+) ms", text)
     print(outages)
-    # A busy host may take longer over some of them.
-    assert len(outages) == 2 and all(float(median) < (230 if deadline == 100 else 1500) for _, median in outages), text
+    assert len(outages) == 2 and all(float(worst) <= 205 for _, worst in outages), text  # found within 200, and back
 
 
 def test_garbage_and_random(chaos):

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from conftest import EXACT
 from test_interactive import ESCAPE, PROMPT, Console
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
@@ -19,7 +20,7 @@ import gauges  # noqa: E402
 LONG = bool(os.environ.get("XINIM_SOAK"))
 MANIFEST = "kind server\nneeds rs\nuses {uses} rs\nheartbeat off\nrestart never\nargs rounds={rounds} skip={skip} ways={ways} {more}\n"
 MOCK = "kind server\nrestart {restart}\nheartbeat 100 100\n"
-WARM = "vfs pm tty net minix tmpfs devmgr bdev mock"
+WARM = "vfs pm tty net minix tmpfs devmgr bdev loop mock"
 
 
 @pytest.fixture
@@ -86,6 +87,17 @@ def test_one_service_dies_again_and_again(guest, killer, name):
     text = campaign(guest, killer(name, rounds))
     assert [n for n, _ in deaths(text, name)] == [rounds, rounds], text
     assert int(re.search(rf"^{name} +running +\S+ s +(\d+)", text, re.M)[1]) == 2 * rounds, text
+
+
+@pytest.mark.parametrize("name", ["mock", "coldmock"])
+def test_it_serves_again_within_milliseconds(guest, killer, name):
+    """From the order to kill it to its next answer, as a client sees it; counted in instructions."""
+    text = guest("until /bin/svc status killer | grep -Eq '^state *(dead|failed)'; do sleep 1; done; /bin/svc log -k | grep 'killer '",
+                 archive=killer(name, 40, ways="kill,exception,exit"), **EXACT).text
+    figures = re.findall(rf"killer +{name} (\w+): 40 deaths, median (\d+) us, worst (\d+) us, 0 calls lost", text)
+    print(figures)
+    assert [way for way, _, _ in figures] == ["kill", "exception", "exit"], text
+    assert all(int(median) < 3000 and int(worst) < 10000 for _, median, worst in figures), text
 
 
 def test_all_services_die_in_turn(guest, killer):
@@ -156,9 +168,10 @@ def test_dies_again_while_it_recovers(guest, killer, name):
 
 
 def test_a_session_goes_on(root, image, killer):
-    """Each server dies once a second: a pipeline, a background job and vi see nothing of it."""
+    """Each server, rs and the disk's driver die once a second: a pipeline, a background job and vi see nothing of it."""
     seconds = 60 if LONG else 12
-    path = killer(WARM, seconds, more="spread=yes pause_ms=100")
+    victims = [*WARM.split(), "virtio_blk", "rs"]
+    path = killer(" ".join(victims[:-1]), seconds, skip="none", more="spread=yes pause_ms=70")
     console = Console(root, image, "--archive", str(path))
     try:
         console.prompt()
@@ -182,7 +195,7 @@ def test_a_session_goes_on(root, image, killer):
         lines = [line for line in console.run("cat /root/text").splitlines() if line]
         assert lines == [f"line {i} of some text" for i in range(seconds)]
         listed = console.run("svc list")
-        for name in WARM.split():
+        for name in victims:
             restarts = re.search(rf"^{name} +running +\S+ s +(\d+)", listed, re.M)
             assert restarts and int(restarts[1]) >= seconds // 2, listed
     finally:

@@ -26,15 +26,15 @@ static const struct verb verbs[] = {
 	{ "stop", 1, 1, "svc stop NAME               ask it to end; it is not started again\n" },
 	{ "restart", 1, 1, "svc restart NAME            ask it to end, and start it again\n" },
 	{ "kill", 1, 5, "svc kill NAME... [cold]     end their processes, up to five at the same instant;\n"
-	  "                            they are restarted at once, with their state unless `cold`\n" },
+	  "                                   they are restarted at once, with their state unless `cold`\n" },
 	{ "inject", 2, 3, "svc inject NAME FAULT       make it fail, to see it recover; FAULT is one of\n"
-	  "                            exit, exception, hang (waits), loop (spins),\n"
-	  "                            random (killed at some instant), slow (20 ms an item),\n"
-	  "                            leak (1 MiB), garbage [SEED] (answers of nonsense);\n"
-	  "                            if restarted warm: verify (its undo log, at each commit),\n"
-	  "                            entry N (dies at the Nth system call from now)\n" },
+	  "                                   exit, exception, hang (waits), loop (spins),\n"
+	  "                                   random (killed at some instant), slow (20 ms an item),\n"
+	  "                                   leak (1 MiB), garbage [SEED] (answers of nonsense);\n"
+	  "                                   if restarted warm: verify (its undo log, at each commit),\n"
+	  "                                   entry N (dies at the Nth system call from now)\n" },
 	{ "log", 0, 1, "svc log [-k | N]            what happened to services (the last N events);\n"
-	  "                            -k: the kernel's log\n" },
+	  "                                   -k: the kernel's log\n" },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
