@@ -41,6 +41,15 @@ static void add(uint64_t n)
 	copy = state;
 }
 
+/* Of a call to ourselves: no operation of ours. */
+static void bad_reply(void *ctx, const struct x_in *reply)
+{
+	(void)ctx;
+	add(reply->msg.status == -X_EIO ? 10 : 1000);
+	if (reply->msg.status != -X_EIO)
+		die();
+}
+
 static void call(const struct x_in *in)
 {
 	struct x_msg msg = { 0 };
@@ -55,6 +64,9 @@ static void call(const struct x_in *in)
 		break;
 	case MOCK_BAD_TIMER:
 		timer_set(&bad, server_now_ns + 1000000);
+		break;
+	case MOCK_BAD_REPLY:
+		out_start(server_port, bad_reply, NULL, NULL)->msg.op = 0;
 		break;
 	case MOCK_SPOIL:
 		state.sound = false;

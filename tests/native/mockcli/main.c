@@ -16,6 +16,8 @@ static const struct step { uint32_t op; int32_t status; int64_t counter; const c
 	{ MOCK_ADD, 0, 1, "what it did is undone" },
 	{ MOCK_BAD_TIMER, 0, 0, "a timer that kills" },
 	{ 0, 0, 1, "is given up" },
+	{ MOCK_BAD_REPLY, 0, 0, "a reply that kills" },
+	{ 0, 0, 11, "becomes an error" },
 	{ MOCK_SPOIL, 0, 0, "an unsound state" },
 	{ MOCK_POISON, -X_EDEAD, 0, "is not gone on with: the open call dies with it" },
 	{ MOCK_ADD, 0, -1, "and the counter begins anew" },
@@ -49,9 +51,7 @@ static void answered(void *ctx, const struct x_in *reply)
 		timer_set(&pause, server_now_ns + DISARM_NS);
 		return;
 	}
-	if (s->counter < 0)
-		expected = 0;
-	expected += s->counter != 0;
+	expected = s->counter < 0 ? 1 : expected + s->counter;
 	server_log("%s: %s", reply->msg.status == s->status && (s->status || reply->msg.a[0] == expected) ? "ok" : "WRONG",
 		   s->name);
 	step++;
