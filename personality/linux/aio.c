@@ -42,6 +42,7 @@ enum slot_state { SLOT_FREE, SLOT_STARTED, SLOT_ENDED };
 struct slot {
 	uint32_t state;          /* enum slot_state; taken and given back by compare and exchange */
 	uint32_t op, fd;         /* FILE_READ, FILE_WRITE, FILE_SYNC */
+	uint32_t bell;           /* the eventfd to be told of its end, + 1; 0: none */
 	bool seekable;
 	uint64_t data, obj;      /* of the iocb; its address */
 	uint64_t buf, bytes, offset;
@@ -170,8 +171,16 @@ static void fill_start(const struct aio_context *c, const struct slot *slot, str
 
 static int64_t check_iocb(const struct linux_iocb *i)
 {
-	if (i->reserved || i->flags & IOCB_FLAG_RESFD || (int64_t)i->bytes < 0)
+	struct file_attr attr;
+
+	if (i->reserved || (int64_t)i->bytes < 0)
 		return -X_EINVAL;
+	if (i->flags & IOCB_FLAG_RESFD) { /* what is no file at all may be an eventfd */
+		int64_t error = fd_attributes(i->resfd, &attr);
+
+		if (error || attr.mode & F_S_IFMT)
+			return error ? error : -X_EINVAL;
+	}
 	if (i->rw_flags & ~RWF_HIPRI)
 		return -X_EOPNOTSUPP;
 	return 0;
@@ -213,6 +222,22 @@ static int64_t do_vectors(struct sys *s, struct slot *slot, bool write)
 			break;
 	}
 	return 1;
+}
+
+/* What tells an eventfd of its end is done on the spot, too: nobody of ours is there later. */
+static void do_now(struct slot *slot)
+{
+	struct x_call c;
+	int64_t n;
+
+	if (slot->op == FILE_SYNC) {
+		call_init(&c, FILE_SYNC);
+		c.msg.a[0] = slot->offset;
+		n = linux_error(call_plain((x_handle_t)slot->fd, &c));
+	} else {
+		n = transfer_user(slot->fd, slot->op, slot->buf, slot->bytes, slot->seekable ? (int64_t)slot->offset : -1);
+	}
+	slot->done = n <= -RESTART_SYS ? -X_EINTR : n;
 }
 
 /* 0: to be started; 1: it has ended at once; or an error. */
@@ -267,8 +292,13 @@ static int64_t take(struct sys *s, struct aio_context *c, uint64_t at, struct sl
 	if (copy_out(address + offsetof(struct linux_iocb, key), &key, sizeof(key)))
 		result = -X_EFAULT;
 	(*out)->obj = address;
+	(*out)->bell = i.flags & IOCB_FLAG_RESFD ? i.resfd + 1 : 0;
 	if (!result)
 		result = prepare(s, *out, &i);
+	if (!result && (*out)->bell) {
+		do_now(*out);
+		result = 1;
+	}
 	if (result < 0)
 		slot_put(*out);
 	return result;
@@ -295,8 +325,13 @@ static int64_t submit_batch(struct sys *s, struct aio_context *c, uint64_t at, u
 			__atomic_fetch_add(&c->under_way, 1, __ATOMIC_RELAXED);
 			fill_start(c, slot, &out[started++]);
 		} else if (result > 0) {
+			static const uint64_t one = 1;
+			uint32_t bell = slot->bell;
+
 			__atomic_fetch_add(&c->ended, 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&slot->state, SLOT_ENDED, __ATOMIC_RELEASE);
+			if (bell)
+				file_transfer(bell - 1, FILE_WRITE, (uint64_t)&one, sizeof(one), -1, FILE_NOWAIT);
 		} else {
 			error = result;
 			break;
@@ -424,14 +459,26 @@ int64_t linux_io_getevents(struct sys *s)
 	return error ? error : getevents(s, deadline);
 }
 
-/* A temporary mask would have to be the wait's. */
 int64_t linux_io_pgetevents(struct sys *s)
 {
-	struct { uint64_t set, bytes; } mask = { 0, 0 };
+	struct { uint64_t set, bytes; } arg = { 0, 0 };
+	uint64_t deadline, mask = 0;
+	int64_t n = deadline_from_timespec(s->a[4], &deadline);
 
-	if (s->a[5] && copy_in(&mask, s->a[5], sizeof(mask)))
-		return -X_EFAULT;
-	return mask.set ? -X_ENOSYS : linux_io_getevents(s);
+	if (!n && s->a[5] && copy_in(&arg, s->a[5], sizeof(arg)))
+		n = -X_EFAULT;
+	if (!n && arg.set)
+		n = use_signal_mask(s, arg.set, arg.bytes, &mask);
+	if (n)
+		return n;
+	if (!arg.set)
+		return getevents(s, deadline);
+	install_mask(s, mask);
+	n = getevents(s, deadline);
+	if (n == -X_EINTR)
+		return wait_interrupted(s, &mask);
+	install_mask(s, s->frame->mask);
+	return n;
 }
 
 /* Nothing that reads or writes can be cancelled, as on Linux. */

@@ -188,6 +188,7 @@ uint64_t signals_all(struct x_upcall *frame); /* pending, masked or not */
 /* Wait until one of `set` is pending, blocked or not, or another interrupts: all that is. */
 uint64_t signals_wait(struct sys *s, uint64_t set, uint64_t deadline);
 bool signal_take(struct sys *s, uint64_t set, struct linux_siginfo *info); /* the lowest pending one */
+void install_mask(struct sys *s, uint64_t mask); /* the kernel's, while this call waits; to be put back */
 int64_t use_signal_mask(struct sys *s, uint64_t set_addr, uint64_t set_size, uint64_t *mask);
 
 struct sigframe_place { uint64_t frame, fpstate; };

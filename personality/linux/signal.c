@@ -51,6 +51,12 @@ void process_end(uint32_t wait_status)
 	}
 }
 
+void install_mask(struct sys *s, uint64_t mask)
+{
+	s->frame->installed_mask = mask;
+	x_notify_mask(mask, NULL);
+}
+
 /* All that is pending, masked or not; the kernel learns the mask as it is now. */
 uint64_t signals_all(struct x_upcall *frame)
 {

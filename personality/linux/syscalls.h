@@ -215,7 +215,7 @@ N(set_thread_area, 205)
 L(io_setup, 206, PARTLY) /* 64 contexts */
 L(io_destroy, 207, DONE)
 L(io_getevents, 208, DONE)
-L(io_submit, 209, PARTLY) /* no IOCB_FLAG_RESFD, no polling, no flags of single requests */
+L(io_submit, 209, PARTLY) /* no polling, no flags of single requests; with IOCB_FLAG_RESFD done on the spot */
 L(io_cancel, 210, PARTLY) /* EINVAL: reads and writes cannot be, as on Linux */
 N(get_thread_area, 211)
 N(lookup_dcookie, 212)
@@ -339,7 +339,7 @@ N(pkey_mprotect, 329)
 N(pkey_alloc, 330)
 N(pkey_free, 331)
 L(statx, 332, DONE)
-L(io_pgetevents, 333, PARTLY) /* ENOSYS with a signal mask */
+L(io_pgetevents, 333, DONE)
 N(rseq, 334)
 L(pidfd_send_signal, 424, DONE)
 L(io_uring_setup, 425, PARTLY) /* no SQPOLL, IOPOLL, large entries; not for the child of a fork */

@@ -483,12 +483,6 @@ static int64_t wait_for(struct uring *u, uint32_t count, uint64_t deadline)
 	}
 }
 
-static void install_mask(struct sys *s, uint64_t mask)
-{
-	s->frame->installed_mask = mask;
-	x_notify_mask(mask, NULL);
-}
-
 static int64_t get_events(struct sys *s, struct uring *u, const struct getevents *g, bool submitted)
 {
 	int64_t n;

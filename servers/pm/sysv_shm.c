@@ -104,8 +104,8 @@ static int64_t make(struct proc *p, uint32_t key, uint32_t flags, uint64_t bytes
 
 	if (bytes < 1 || bytes > sysctl_value(SYSCTL_SHMMAX))
 		return -X_EINVAL;
-	if (flags & SYSV_NOWAIT) /* SHM_HUGETLB: there are no such pages */
-		return -X_ENOMEM;
+	if (flags & SYSV_NOWAIT) /* SHM_HUGETLB, of a system without such pages */
+		return -X_EINVAL;
 	if (sysv_used(&table) >= sysctl_value(SYSCTL_SHMMNI) || total_pages() + pages(bytes) > sysctl_value(SYSCTL_SHMALL))
 		return -X_ENOSPC;
 	memory = x_mem_create(&create);

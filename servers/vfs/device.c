@@ -180,6 +180,18 @@ static int64_t device_write(const struct x_in *in, enum device d)
 	return d == DEVICE_RANDOM ? mix(in) : in_window(in, 0, X_WIN_READ);
 }
 
+/* random(4) */
+enum { RNDGETENTCNT = 0x80045200 };
+
+static int64_t device_ioctl(const struct x_in *in, enum device d)
+{
+	const uint32_t bits = 256; /* as /proc/sys/kernel/random/entropy_avail says */
+
+	if (d != DEVICE_RANDOM || (uint32_t)in->msg.a[0] != RNDGETENTCNT)
+		return d == DEVICE_RANDOM ? -X_EINVAL : -X_ENOTTY; /* as on Linux */
+	return window_write(in->id, 0, 0, &bits, sizeof(bits)) < (int64_t)sizeof(bits) ? -X_EFAULT : 0;
+}
+
 static int64_t device_stat(const struct x_in *in, uint64_t rdev)
 {
 	struct file_attr attr;
@@ -198,6 +210,7 @@ void device_call(const struct x_in *in)
 	case FILE_READ: status = mode == F_O_WRONLY ? -X_EBADF : device_read(in, d->device); break;
 	case FILE_WRITE: status = mode == F_O_RDONLY ? -X_EBADF : device_write(in, d->device); break;
 	case FILE_STAT: status = device_stat(in, d->rdev); break;
+	case FILE_IOCTL: status = device_ioctl(in, d->device); break;
 	default: status = file_default(in->msg.op); break;
 	}
 	in_close_handles(in);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -20,7 +21,7 @@
 
 // The kernel's interface: musl has no header of it.
 typedef uint64_t aio_context_t;
-enum { IOCB_CMD_PREAD, IOCB_CMD_PWRITE, IOCB_CMD_FSYNC, IOCB_CMD_PREADV = 7 };
+enum { IOCB_CMD_PREAD, IOCB_CMD_PWRITE, IOCB_CMD_FSYNC, IOCB_CMD_PREADV = 7, IOCB_FLAG_RESFD = 1 };
 struct iocb {
 	uint64_t aio_data;
 	uint32_t aio_key, aio_rw_flags;
@@ -216,6 +217,61 @@ static void full(void)
 	say("destroy again", destroy(c));
 }
 
+/* An eventfd is told of each end; what is none, is refused. */
+static void bells(void)
+{
+	int bell = eventfd(0, EFD_NONBLOCK), files[2] = { fd, bell };
+	struct io_event e;
+	char data[16];
+	uint64_t count = 0;
+	struct iocb i;
+	struct iocb *list[1] = { &i };
+	struct timespec soon = { 1, 0 };
+
+	for (int k = 0; k < 2; k++) {
+		i = make(fd, IOCB_CMD_PREAD, data, 16, 0);
+		i.aio_flags = IOCB_FLAG_RESFD;
+		i.aio_resfd = (unsigned)files[k];
+		say("submit with a bell", submit(ctx, 1, list));
+	}
+	say("fetch", fetch(ctx, 1, 1, &e, &soon));
+	if (read(bell, &count, sizeof(count)) == sizeof(count))
+		printf("read %lld, told %llu\n", (long long)e.res, (unsigned long long)count);
+	close(bell);
+}
+
+static volatile sig_atomic_t interrupted;
+static void interrupt(int sig)
+{
+	interrupted = sig;
+}
+
+/* io_pgetevents: with the mask of the wait a blocked signal ends it. */
+static void masked(void)
+{
+	struct { const void *set; size_t bytes; } arg;
+	struct sigaction action = { .sa_handler = interrupt };
+	struct timespec soon = { 5, 0 }, none = { 0, 0 };
+	uint64_t open_set = 0;
+	sigset_t blocked, old;
+	struct io_event e;
+
+	arg.set = &open_set;
+	arg.bytes = sizeof(open_set);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &blocked, &old);
+	sigaction(SIGUSR1, &action, NULL);
+	raise(SIGUSR1);
+	say("fetch, masked", syscall(SYS_io_pgetevents, ctx, 1L, 1L, &e, &none, NULL));
+	say("fetch, open", syscall(SYS_io_pgetevents, ctx, 1L, 1L, &e, &soon, &arg));
+	printf("interrupted: %d, still masked: %d\n", interrupted == SIGUSR1,
+	       sigprocmask(SIG_SETMASK, NULL, &blocked) == 0 && sigismember(&blocked, SIGUSR1));
+	arg.bytes = 4;
+	say("fetch with half a mask", syscall(SYS_io_pgetevents, ctx, 1L, 1L, &e, &none, &arg));
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
 static void child(void)
 {
 	struct io_event e;
@@ -243,6 +299,8 @@ int main(void)
 	patterns();
 	large();
 	waits();
+	bells();
+	masked();
 	full();
 	child();
 	say("destroy", destroy(ctx));

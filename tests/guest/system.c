@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -217,8 +218,28 @@ static void directories(void)
 	rmdir("d");
 }
 
+/* How much entropy there is, /dev/urandom and /proc say alike. */
+static void entropy(void)
+{
+	const unsigned long RNDGETENTCNT = 0x80045200;
+	int fd = open("/dev/urandom", O_RDONLY), bits = -1, told = -2;
+	FILE *f = fopen("/proc/sys/kernel/random/entropy_avail", "r");
+
+	CHECK(f && fscanf(f, "%d", &told) == 1);
+	CHECK(fd >= 0 && ioctl(fd, RNDGETENTCNT, &bits) == 0 && bits == told);
+	FAILS(ioctl(fd, RNDGETENTCNT, (void *)8), EFAULT);
+	FAILS(ioctl(fd, RNDGETENTCNT + 99, &bits), EINVAL);
+	close(fd);
+	fd = open("/dev/null", O_RDONLY);
+	FAILS(ioctl(fd, RNDGETENTCNT, &bits), ENOTTY);
+	close(fd);
+	if (f)
+		fclose(f);
+}
+
 int main(void)
 {
+	entropy();
 	own_settings();
 	directories();
 	scheduling();
