@@ -32,6 +32,7 @@ void threads_after_fork(struct pers_thread *t)
 		process.slot_used[slot] = slot == t->slot;
 	process.threads = 1;
 	process.lock = 0;
+	process.core = process.core_waiting = 0;
 	aio_after_fork();
 	uring_after_fork();
 	t->tid = ids()->pid;

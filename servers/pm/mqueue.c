@@ -42,6 +42,7 @@ static struct queue {
 static struct open {
 	struct queue *queue;     /* NULL: free */
 	uint32_t generation;
+	uint64_t read_at;        /* where the next read of its state begins */
 } opens[OPENS_MAX];
 static uint32_t opens_end;       /* all from here up are free */
 
@@ -420,6 +421,7 @@ static void open_call(const struct proc *p, const char *name, const struct x_in 
 		return;
 	}
 	o->queue = q;
+	o->read_at = 0;
 	q->opens++;
 	SLOT_TAKEN(opens, opens_end, o);
 	out = out_answer_entry(in->id);
@@ -498,6 +500,26 @@ static void attr_call(const struct queue *q, const struct x_in *in)
 	out_answer(in->id, &msg);
 }
 
+/* What read(2) gives: its state, as a line (mq_overview(7)). */
+static int64_t state_read(struct open *o, const struct x_in *in)
+{
+	const struct queue *q = o->queue;
+	const struct proc *p = q->notify_koid ? proc_by_koid(q->notify_koid) : NULL;
+	uint64_t at = in->msg.status & FILE_AT ? in->msg.a[0] : o->read_at;
+	uint32_t room = in->win_count && (in->win[0].flags & X_WIN_WRITE) ? in->win[0].len : 0, bytes;
+	char text[80];
+	int64_t done;
+
+	bytes = (uint32_t)snprintf(text, sizeof(text), "QSIZE:%-10u NOTIFY:%-5d SIGNO:%-5u NOTIFY_PID:%-6u\n", q->bytes,
+				   p && !q->notify_signal, p ? q->notify_signal : 0, p ? p->ids.pid : 0);
+	bytes = at < bytes ? bytes - (uint32_t)at : 0;
+	bytes = bytes < room ? bytes : room;
+	done = bytes ? window_write(in->id, 0, 0, text + at, bytes) : 0;
+	if (done > 0 && !(in->msg.status & FILE_AT))
+		o->read_at += (uint64_t)done;
+	return done;
+}
+
 void mqueue_file_call(const struct x_in *in)
 {
 	struct open *o = open_of(in->object);
@@ -517,6 +539,9 @@ void mqueue_file_call(const struct x_in *in)
 		break;
 	case MQ_ATTR:
 		attr_call(o->queue, in);
+		break;
+	case FILE_READ:
+		out_status(in->id, state_read(o, in));
 		break;
 	case FILE_STAT:
 		attributes(o->queue, &attr);

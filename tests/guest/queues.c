@@ -108,7 +108,7 @@ static void signals_waited_for(void)
 static void queues_made(void)
 {
 	struct mq_attr attr = { .mq_maxmsg = 3, .mq_msgsize = 64 }, got;
-	char name[NAME_MAX + 10];
+	char name[NAME_MAX + 10], line[100];
 	struct stat st;
 	mqd_t q, again;
 
@@ -131,6 +131,9 @@ static void queues_made(void)
 	FAILS(mq_setattr(q, &attr, NULL), EINVAL);
 	attr.mq_flags = 0;
 	attr.mq_maxmsg = 0;
+	memset(line, 0, sizeof(line));
+	CHECK(read(q, line, sizeof(line)) > 0 && !strcmp(line, "QSIZE:0          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n"));
+	CHECK(read(q, line, sizeof(line)) == 0);
 	FAILS(mq_open("/xinim-other", O_RDWR | O_CREAT, 0600, &attr), EINVAL);
 	FAILS(mq_open("/xinim/other", O_RDWR | O_CREAT, 0600, NULL), EACCES);
 	memset(name, 'a', sizeof(name));
