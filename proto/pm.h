@@ -20,7 +20,7 @@ struct pm_ids {
 	uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
 	uint32_t ngroups, groups[32];
 	uint32_t traced; /* threads of it that are traced */
-	uint64_t rlimit_nofile, rlimit_stack, rlimit_fsize, rlimit_as;
+	uint64_t rlimit_nofile, rlimit_stack, rlimit_fsize, rlimit_as, rlimit_data;
 	uint64_t tsc_base, ns_per_tsc_32, realtime_offset_ns; /* as in x_system_info: for the vDSO */
 };
 

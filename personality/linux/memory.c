@@ -151,15 +151,33 @@ static int64_t may_lock(uint64_t more)
 	return c.msg.a[0] != UINT64_MAX && locked_bytes(0, X_USER_MAX) + more > c.msg.a[0] ? -X_ENOMEM : 0;
 }
 
-/* RLIMIT_AS: 0, or -X_ENOMEM. What is replaced by the new mapping is counted with it. */
-static int64_t may_map(uint64_t bytes)
+/* What RLIMIT_DATA is about: own memory that can be written to, but for stacks. */
+static bool is_data(uint32_t prot, uint32_t flags)
 {
-	uint64_t limit = ids()->rlimit_as;
+	return (prot & X_PROT_WRITE) && (flags & X_MAP_PRIVATE) && !(flags & X_MAP_GROWSDOWN);
+}
+
+static uint64_t data_bytes(void)
+{
+	struct x_mem_region r;
+	uint64_t bytes = 0;
+
+	for (uint64_t at = X_USER_MIN; at < X_USER_MAX && x_mem_query(X_SELF, at, &r) >= 0 && r.end > at; at = r.end)
+		if (is_data(r.prot, r.flags) && (r.start < X_PERS_BASE || r.start >= X_PERS_END))
+			bytes += r.end - r.start;
+	return bytes;
+}
+
+/* RLIMIT_AS, RLIMIT_DATA: 0, or -X_ENOMEM. What is replaced by the new mapping is counted with it. */
+static int64_t may_map(uint64_t bytes, bool data)
+{
+	uint64_t limit = ids()->rlimit_as, data_limit = data ? ids()->rlimit_data : UINT64_MAX;
 	struct x_proc_info info;
 
-	if (limit == UINT64_MAX || x_proc_info(X_SELF, &info) < 0)
-		return 0;
-	return bytes > limit || info.mapped_pages * X_PAGE_SIZE > limit - bytes ? -X_ENOMEM : 0;
+	if (limit != UINT64_MAX && x_proc_info(X_SELF, &info) >= 0 &&
+	    (bytes > limit || info.mapped_pages * X_PAGE_SIZE > limit - bytes))
+		return -X_ENOMEM;
+	return data_limit != UINT64_MAX && (bytes > data_limit || data_bytes() > data_limit - bytes) ? -X_ENOMEM : 0;
 }
 
 int64_t linux_mmap(struct sys *s)
@@ -183,7 +201,7 @@ int64_t linux_mmap(struct sys *s)
 		return -X_ENOMEM;
 	error = place_mapping(&m, flags);
 	if (!error)
-		error = may_map(m.len);
+		error = may_map(m.len, is_data(m.prot, m.flags | (flags & MAP_GROWSDOWN ? X_MAP_GROWSDOWN : 0)));
 	if (error)
 		return error;
 	if (flags & MAP_GROWSDOWN)
@@ -254,6 +272,7 @@ int64_t linux_mremap(struct sys *s)
 {
 	uint64_t old_len = page_up(s->a[1]), new_len = page_up(s->a[2]);
 	uint32_t flags = (uint32_t)s->a[3], native = 0;
+	struct x_mem_region r;
 
 	if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) || new_len == 0 || old_len == 0 ||
 	    ((flags & MREMAP_FIXED) && !(flags & MREMAP_MAYMOVE)))
@@ -263,7 +282,7 @@ int64_t linux_mremap(struct sys *s)
 	if ((flags & MREMAP_FIXED) && (check_range(s->a[4], &new_len) ||
 				       (s->a[4] < s->a[0] + old_len && s->a[0] < s->a[4] + new_len)))
 		return -X_EINVAL;
-	if (new_len > old_len && may_map(new_len - old_len))
+	if (new_len > old_len && may_map(new_len - old_len, x_mem_query(X_SELF, s->a[0], &r) >= 0 && is_data(r.prot, r.flags)))
 		return -X_ENOMEM;
 	if (flags & MREMAP_DONTUNMAP)
 		return !(flags & MREMAP_MAYMOVE) || old_len != new_len ? -X_EINVAL :
@@ -400,7 +419,7 @@ int64_t linux_brk(struct sys *s)
 			.flags = X_MAP_FIXED | X_MAP_NOREPLACE | X_MAP_PRIVATE,
 		};
 
-		ok = !may_map(m.len) && x_mem_map(&m) >= 0;
+		ok = !may_map(m.len, true) && x_mem_map(&m) >= 0;
 	} else if (new_top < top) {
 		ok = x_mem_unmap(X_SELF, new_top, top - new_top) >= 0;
 	}

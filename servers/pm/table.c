@@ -56,6 +56,7 @@ void ids_publish(struct proc *p)
 	p->ids.rlimit_stack = p->rlimit[RLIMIT_STACK].soft;
 	p->ids.rlimit_fsize = p->rlimit[RLIMIT_FSIZE].soft;
 	p->ids.rlimit_as = p->rlimit[RLIMIT_AS].soft;
+	p->ids.rlimit_data = p->rlimit[RLIMIT_DATA].soft;
 	p->ids.tsc_base = clock_info.tsc_base;
 	p->ids.ns_per_tsc_32 = clock_info.ns_per_tsc_32;
 	p->ids.realtime_offset_ns = clock_info.realtime_offset_ns;

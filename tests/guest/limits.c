@@ -163,6 +163,26 @@ static void mappings(void)
 	munmap(p, 8192);
 }
 
+/* RLIMIT_DATA is about own memory that can be written to, and no other. */
+static int map_data(void)
+{
+	struct rlimit limit = { 8 << 20, 8 << 20 };
+	const int own = MAP_PRIVATE | MAP_ANONYMOUS, much = 16 << 20;
+	void *p;
+
+	if (setrlimit(RLIMIT_DATA, &limit))
+		return 1;
+	p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, own, -1, 0);
+	if (p == MAP_FAILED || mmap(NULL, much, PROT_READ, own, -1, 0) == MAP_FAILED ||
+	    mmap(NULL, much, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+		return 2;
+	if (mmap(NULL, much, PROT_READ | PROT_WRITE, own, -1, 0) != MAP_FAILED || errno != ENOMEM)
+		return 3;
+	if (mremap(p, 1 << 20, much, MREMAP_MAYMOVE) != MAP_FAILED || errno != ENOMEM)
+		return 4;
+	return sbrk(much) != (void *)-1 || errno != ENOMEM ? 5 : 0;
+}
+
 enum { MUCH = 24 << 20, MUCH_KIB = MUCH / 1024 };
 
 static int touch_much(void)
@@ -222,6 +242,7 @@ int main(void)
 	names();
 	mappings();
 	CHECK(in_child(map_much) == 0);
+	CHECK(in_child(map_data) == 0);
 	CHECK(in_child(fork_much) == 0);
 	status = in_child(spin);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);

@@ -53,7 +53,7 @@ void pers_fake_fill(void *ids_page, void *start_page)
 	i->pid = 42;
 	i->ppid = 1;
 	i->rlimit_nofile = 1024;
-	i->rlimit_fsize = i->rlimit_as = UINT64_MAX;
+	i->rlimit_fsize = i->rlimit_as = i->rlimit_data = UINT64_MAX;
 	memset(p, 0, sizeof(*p));
 	p->version = PERS_START_VERSION;
 	p->brk_start = 0x600000;
