@@ -164,11 +164,30 @@ struct proc *proc_by_any_id(uint32_t id)
 	return found;
 }
 
+/* Own pages that the process may only read or run can be written to all the same, as debuggers need it for
+ * breakpoints: writable for so long. Not what it shares with others. */
+static int64_t force_write(const struct proc *p, uint64_t addr, void *data, uint32_t bytes)
+{
+	uint64_t page = addr & ~(uint64_t)(X_PAGE_SIZE - 1);
+	struct x_mem_region r;
+	int64_t err;
+
+	if (x_mem_query(p->process, addr, &r) < 0 || r.start > addr || (r.prot & X_PROT_WRITE) || !(r.flags & X_MAP_PRIVATE))
+		return -X_EFAULT;
+	err = x_mem_protect(p->process, page, X_PAGE_SIZE, r.prot | X_PROT_READ | X_PROT_WRITE);
+	if (err < 0)
+		return err;
+	err = x_space_copy(p->process, addr, data, bytes, 1);
+	x_mem_protect(p->process, page, X_PAGE_SIZE, r.prot);
+	return err;
+}
+
 /* Through a page here: the two spaces need not know of each other. */
-int64_t memory_copy(const struct proc *p, const struct x_in *in, uint64_t addr, bool write)
+int64_t memory_copy(const struct proc *p, const struct x_in *in, uint64_t addr, enum memory_access access)
 {
 	uint8_t page[1024];
 	uint32_t bytes = in->win_count ? in->win[0].len : 0, done = 0;
+	bool write = access != MEMORY_READ;
 
 	if (addr >= X_USER_MAX || (addr < X_PERS_END && addr + bytes > X_PERS_BASE))
 		return -X_EFAULT;
@@ -184,6 +203,8 @@ int64_t memory_copy(const struct proc *p, const struct x_in *in, uint64_t addr, 
 			err = window_read(in->id, 0, done, page, part) == part ? 0 : -X_EFAULT;
 		if (!err)
 			err = x_space_copy(p->process, addr + done, page, part, write);
+		if (err == -X_EFAULT && access == MEMORY_FORCE)
+			err = force_write(p, addr + done, page, part);
 		if (err >= 0 && !write)
 			err = window_write(in->id, 0, done, page, part) == part ? 0 : -X_EFAULT;
 		if (err < 0)
@@ -202,7 +223,7 @@ void vm_call(struct proc *caller, const struct x_in *in)
 	else if (!may_look_into(caller, p))
 		out_status(in->id, -X_EPERM);
 	else
-		out_status(in->id, memory_copy(p, in, in->msg.a[2], in->msg.a[1] != 0));
+		out_status(in->id, memory_copy(p, in, in->msg.a[2], in->msg.a[1] ? MEMORY_WRITE : MEMORY_READ));
 }
 
 /* ---- kcmp ---- */

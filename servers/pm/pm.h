@@ -345,7 +345,8 @@ void pidfd_process_call(struct proc *p, const struct x_in *in); /* p: the proces
 void pidfd_closed(uint64_t object);
 void pidfds_ended(const struct proc *p);
 /* Between the first window of a call and p's memory at addr: bytes, or -X_EFAULT if not even one. */
-int64_t memory_copy(const struct proc *p, const struct x_in *in, uint64_t addr, bool write);
+enum memory_access { MEMORY_READ, MEMORY_WRITE, MEMORY_FORCE /* written to, may the process write there or not */ };
+int64_t memory_copy(const struct proc *p, const struct x_in *in, uint64_t addr, enum memory_access access);
 void vm_call(struct proc *p, const struct x_in *in);
 void kcmp_call(struct proc *p, const struct x_in *in);
 

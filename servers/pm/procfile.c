@@ -293,7 +293,7 @@ static void memory_call(const struct place *at, const struct x_in *in, bool writ
 		return;
 	}
 	if (proc_alive(at->proc))
-		n = memory_copy(at->proc, in, from, write);
+		n = memory_copy(at->proc, in, from, write ? MEMORY_FORCE : MEMORY_READ);
 	answer_cursor(in, n == -X_EFAULT ? -X_EIO : n, from + (uint64_t)n, !positioned);
 }
 
