@@ -96,26 +96,22 @@ static void timer_rearm(void)
 
 /* No piece counts for more than two slices: if the timer did not come in between,
  * it was the machine under us that stood still, not the thread that ran. */
-static uint64_t judge(struct thread *t, uint64_t now)
+static void judge(struct thread *t, uint64_t now)
 {
 	uint64_t ran = MIN(now - t->judged_ns, 2 * this_cpu()->rq->slice_ns);
 
 	t->process->ran_ns += ran;
 	t->burst_ns = t->state == THREAD_BLOCKED ? 0 : t->burst_ns + ran;
 	t->judged_ns = now;
-	return ran;
 }
 
-void sched_tick(bool system)
+void sched_tick(void)
 {
 	struct cpu *cpu = this_cpu();
 	struct thread *t = cpu->current;
-	uint64_t ran;
 
 	cpu->rq->armed_ns = X_FOREVER;
-	ran = judge(t, arch_time_ns());
-	if (system) /* all since the last look, by where it is now: it evens out */
-		t->process->ran_system_ns += ran;
+	judge(t, arch_time_ns());
 	process_watch(t->process);
 	timers_expire();
 	if (t != &cpu->rq->idle && arch_time_ns() >= t->slice_end_ns) {

@@ -167,10 +167,7 @@ int64_t call_proc_info(const struct args *a)
 	i.death = p->death;
 	i.status = p->status;
 	i.threads = p->thread_count;
-	i.cpu_system_ns = process_cpu_ns(p);
-	p->told_user_ns = MAX(p->told_user_ns, i.cpu_system_ns - MIN(i.cpu_system_ns, p->ran_system_ns));
-	i.cpu_user_ns = p->told_user_ns;
-	i.cpu_system_ns -= i.cpu_user_ns;
+	i.cpu_user_ns = process_cpu_ns(p);
 	i.ran_ns = p->ran_ns;
 	i.switches = p->switches;
 	i.resident_pages = p->space->resident_pages;

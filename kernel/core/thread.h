@@ -94,8 +94,6 @@ struct process {
 	struct x_regs fault_regs;
 	uint64_t user_ns, system_ns, start_ns, death_ns;
 	uint64_t ran_ns;            /* running time, see x_proc_info */
-	uint64_t ran_system_ns;     /* of that, in the kernel or the personality, as far as the timer saw */
-	uint64_t told_user_ns;      /* the most that was told as user time: it does not go back */
 	uint64_t commit_ran_ns;     /* that at its last commit */
 	uint64_t switches;          /* of a CPU to it, from another process or from idleness */
 	uint64_t peak_pages;        /* of the programs that it ran before */
@@ -107,7 +105,7 @@ void sched_init_cpu(uint32_t cpu);
 __attribute__((noreturn)) void sched_start_cpu(void); /* idle loop of a CPU */
 void schedule(void);                   /* switch to the best thread; returns when run again */
 void sched_make_ready(struct thread *t);
-void sched_tick(bool system);          /* LAPIC timer: expire timers and the slice. system: it was in the kernel, or the personality */
+void sched_tick(void);                 /* LAPIC timer: expire timers and the slice */
 void sched_set_affinity(struct thread *t, uint64_t cpu_set); /* one online, or 0: all */
 void sched_stop_thread(struct thread *t); /* make it leave its CPU at once (IPI) */
 

@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -212,32 +211,10 @@ static void largest(void)
 	CHECK(getrusage(RUSAGE_SELF, &own) == 0 && own.ru_maxrss > 0);
 }
 
-/* A second of system calls is told as system time by half at least, one without any as user time. */
-static int spend(int calls)
-{
-	struct rusage usage;
-	long user, system;
-
-	do {
-		for (int i = 0; i < 100000; i++)
-			if (calls)
-				syscall(SYS_getppid);
-		getrusage(RUSAGE_SELF, &usage);
-		user = usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000;
-		system = usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000;
-	} while (user + system < 1000);
-	return calls ? system < 500 : user < 500;
-}
-
-static int spend_on_calls(void) { return spend(1); }
-static int spend_alone(void) { return spend(0); }
-
 int main(void)
 {
 	int status;
 
-	CHECK(in_child(spend_on_calls) == 0);
-	CHECK(in_child(spend_alone) == 0);
 	largest();
 	names();
 	mappings();

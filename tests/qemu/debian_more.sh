@@ -43,7 +43,7 @@ mkdir -p /run/sshd
 try sshd "ssh-keygen -q -t ed25519 -N '' -f host && /usr/sbin/sshd -h /tmp/host -p 2223 -E /tmp/sshd.log && sleep 1 && \
 	ssh -o StrictHostKeyChecking=no -i id -p 2223 root@127.0.0.1 'echo far' | grep -q far"
 try sftp "printf 'get /etc/passwd p.txt\n' | sftp -q -o StrictHostKeyChecking=no -i id -P 2223 root@127.0.0.1 && cmp p.txt /etc/passwd"
-try rsync "rsync -a -e 'ssh -o StrictHostKeyChecking=no -i id -p 2223' /etc/ root@127.0.0.1:/tmp/copy && diff -r /etc /tmp/copy"
+try rsync "rsync -a -e 'ssh -o StrictHostKeyChecking=no -i id -p 2223' /etc/ssh/ root@127.0.0.1:/tmp/copy && diff -r /etc/ssh /tmp/copy"
 seq 1000 >l.txt
 try less "less -FX l.txt | grep -qx 1000"
 try zsh "zsh -c 'for i in {1..3}; do (echo \$i) & done; wait; print -l /etc/**/passwd(.N)' | grep -c . | grep -qx 4"
@@ -66,7 +66,7 @@ try memcached "memcached -u root -l 127.0.0.1 -d && sleep 1 && \
 echo 'postgres:x:105:65534::/tmp:/bin/sh' >>/etc/passwd
 mkdir -m 777 /tmp/pg
 pg() { busybox su postgres -c "/usr/lib/postgresql/15/bin/$*"; }
-pg initdb -D /tmp/pg/d >/tmp/pg/log 2>&1; pg pg_ctl -D /tmp/pg/d -o "'-k /tmp/pg'" -l /tmp/pg/log -w start >>/tmp/pg/log
+pg initdb -D /tmp/pg/d >initdb.txt 2>&1; pg pg_ctl -D /tmp/pg/d -o "'-k /tmp/pg'" -l /tmp/pg/log -w start >start.txt
 try postgres "/usr/lib/postgresql/15/bin/psql -h /tmp/pg -U postgres -Atc 'select count(*) from generate_series(1, 1000)' | grep -qx 1000"
 pg pg_ctl -D /tmp/pg/d -m fast stop >/dev/null
 try ip "ip addr show lo | grep -q 127.0.0.1 && ss -tln | grep -q :8080"

@@ -66,7 +66,7 @@ static void idle_loop(void)
 		if (this_cpu()->need_resched)
 			continue;
 		enter_driver();
-		sched_tick(false);
+		sched_tick();
 	}
 }
 
@@ -123,7 +123,7 @@ void fake_user_mode(void)
 {
 	enter_driver();
 	if (fake_random(3) == 0)
-		sched_tick(false);
+		sched_tick();
 	thread_return_to_user(current()->regs);
 }
 

@@ -100,13 +100,6 @@ static void exception(struct x_regs *regs, const struct trap_frame *f)
 	kernel_unlock();
 }
 
-static bool in_personality(uint64_t rip)
-{
-	const struct x_personality *p = &this_cpu()->current->process->personality;
-
-	return rip >= p->base && rip < p->end;
-}
-
 /* An interrupt is acknowledged after its handler has masked a level-triggered
  * line (or it would come again at once), and before the thread may be switched
  * away. */
@@ -128,7 +121,7 @@ static void interrupt(struct x_regs *regs, uint32_t vector, bool user)
 		apic_timer_fired();
 		apic_eoi();
 		kernel_lock();
-		sched_tick(!user || in_personality(regs->rip));
+		sched_tick();
 		break;
 	case VECTOR_IOMMU:
 		apic_eoi();
