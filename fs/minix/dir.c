@@ -50,7 +50,7 @@ uint32_t dir_block_count(const struct fsys *fs, const struct fsys_node *dir)
 	return ((uint64_t)dir->size_bytes + fs->block_size - 1) / fs->block_size;
 }
 
-/* The slots of a block, COUNT of them; none if the block is a hole. */
+/* The slots of a block, COUNT of them. */
 int dir_peek_slots(struct fsys *fs, struct fsys_node *dir, uint32_t block,
 		   const uint8_t **slots, uint32_t *count)
 {
@@ -60,9 +60,10 @@ int dir_peek_slots(struct fsys *fs, struct fsys_node *dir, uint32_t block,
 	int status = map_lookup(fs, dir, block, &zone);
 
 	*count = 0;
-	if (status || !zone)
-		return status;
-	status = cache_peek(&fs->cache, zone, &buf);
+	if (!status && !zone)
+		status = fsys_damaged(fs, "a directory has a hole");
+	if (!status)
+		status = cache_peek(&fs->cache, zone, &buf);
 	if (status)
 		return status;
 	*slots = buf->frame;
@@ -148,7 +149,8 @@ static void keep_memo(struct fsys *fs, const struct minix_scan_memo *now)
 
 /*
  * Goes through the used slots until MATCH. KEY tells searches apart, for
- * going on after a wait. -X_ENOENT: none; then the first free slot is known.
+ * going on after a wait, or in a new iteration (-X_EAGAIN). -X_ENOENT: none; then the
+ * first free slot is known.
  */
 static int search(struct fsys *fs, struct fsys_node *dir, match_fn match,
 		  const void *what, struct fsys_name key, uint32_t *ino,
@@ -156,18 +158,20 @@ static int search(struct fsys *fs, struct fsys_node *dir, match_fn match,
 {
 	struct minix_scan_memo now = { .dir_version = dir->dir_version,
 				       .free_slot_bytes = UINT32_MAX };
-	uint32_t blocks = dir_block_count(fs, dir);
+	uint32_t blocks = dir_block_count(fs, dir), end;
 	struct minix_scan_memo *memo;
 
 	memcpy(now.key, key.text, key.bytes);
 	memo = blocks > MEMO_BLOCKS_MIN ? find_memo(fs, &now) : NULL;
 	if (memo)
 		now = *memo;
+	end = now.next_block + DIR_SCAN_BLOCKS;
 	for (; now.next_block < blocks; now.next_block++) {
 		uint32_t base = now.next_block * fs->block_size;
 		const uint8_t *slots = NULL;
 		uint32_t count, i;
-		int status = dir_peek_slots(fs, dir, now.next_block, &slots, &count);
+		int status = now.next_block == end ? -X_EAGAIN
+						   : dir_peek_slots(fs, dir, now.next_block, &slots, &count);
 
 		if (status) {
 			keep_memo(fs, &now);

@@ -10,8 +10,10 @@ const char *slot_name(const struct fsys *fs, const void *slot);
 uint32_t slot_name_bytes(const struct fsys *fs, const void *slot);
 bool slot_is_named(const struct fsys *fs, const void *slot, struct fsys_name name);
 
+/* Looked at in one iteration: also on a disk that says that a directory is endless. */
+enum { DIR_SCAN_BLOCKS = 1024 };
 uint32_t dir_block_count(const struct fsys *fs, const struct fsys_node *dir);
-/* The slots of a block, COUNT of them; none if the block is a hole. */
+/* The slots of a block, COUNT of them. */
 int dir_peek_slots(struct fsys *fs, struct fsys_node *dir, uint32_t block,
 		   const uint8_t **slots, uint32_t *count);
 void dir_read_ahead(struct fsys *fs, struct fsys_node *dir, uint32_t block);

@@ -394,7 +394,6 @@ static void set_up(void)
 	set_up_memory(&disk_setup.memory);
 	disk_setup.ops = &disk_ops;
 	disk_setup.inodes = server_table(INODE_SLOTS, sizeof(*disk_setup.inodes), &disk_setup.inode_slots);
-	disk_setup.writable_block_max = CONTENT_PAGE; /* a new block is one page's, or part of it */
 	disk_setup.keep_unlinked = content_keep_unlinked;
 	set_up_indexes();
 	store_init(share_of_memory(8, 1 << 20, UINT64_MAX));

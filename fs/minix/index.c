@@ -120,11 +120,14 @@ uint32_t index_free_slot(const struct fsys *fs, const struct fsys_node *dir)
 /* Goes on reading the directory. */
 static int build(struct fsys *fs, struct fsys_node *dir, struct minix_index *index)
 {
+	uint32_t end = index->next_block + DIR_SCAN_BLOCKS;
+
 	for (; index->next_block < dir_block_count(fs, dir); index->next_block++) {
 		uint32_t base = index->next_block * fs->block_size;
 		const uint8_t *slots = NULL;
 		uint32_t count, i;
-		int status = dir_peek_slots(fs, dir, index->next_block, &slots, &count);
+		int status = index->next_block == end ? -X_EAGAIN
+						      : dir_peek_slots(fs, dir, index->next_block, &slots, &count);
 
 		if (status == -X_EWAIT)
 			dir_read_ahead(fs, dir, index->next_block + 1);

@@ -181,6 +181,8 @@ static int validate(struct fsys *fs, const struct fsys_node *node)
 	case FSYS_S_IFDIR:
 		if (node->size_bytes % fs->dirent_bytes)
 			return fsys_damaged(fs, "a directory has an odd size");
+		if (node->size_bytes / fs->block_size > fs->zone_count)
+			return fsys_damaged(fs, "a directory is larger than its disk");
 		break;
 	case FSYS_S_IFLNK:
 		if (!node->size_bytes || node->size_bytes > fs->block_size)

@@ -114,7 +114,6 @@ struct minix_setup {
 	struct minix_index *indexes;
 	uint32_t index_count, index_entries;    /* entries of each: a power of two */
 	bool read_only;
-	uint32_t writable_block_max;    /* disks with larger blocks are only read; 0: any */
 	bool no_atime;                  /* else as Linux's relatime */
 	/* Is the inode, which has no link and no holder, still wanted by somebody
 	 * (mapped)? If not, its bytes are forgotten. May be NULL. */

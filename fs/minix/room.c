@@ -96,7 +96,7 @@ static int find_backed(struct fsys *fs, struct fsys_node *ip, uint64_t from,
 	if (end > ip->size_bytes)
 		end = ip->size_bytes;
 	*backed = true;
-	for (; at < end && *backed; at += fs->block_size) {
+	for (; at < end && *backed; at += fs->block_size - at % fs->block_size) {
 		int status = map_lookup(fs, ip, at / fs->block_size, &zone);
 
 		if (status)
@@ -130,13 +130,14 @@ static int64_t write_file(struct fsys *fs, const struct fsys_caller *who,
 			  uint32_t ino, uint64_t offset, uint32_t length_bytes,
 			  bool *backed)
 {
+	uint64_t grain = fs->block_size > 4096 ? fs->block_size : 4096;
 	uint64_t at = offset, end = offset + length_bytes, limit;
 	struct fsys_node *ip;
 	int status = check_write(fs, ino, offset, &ip);
 
 	if (status || !length_bytes)
 		return status;
-	limit = (offset & ~4095ull) + MINIX_IO_BLOCKS * MINIX_BLOCK_SIZE_MIN;
+	limit = offset - offset % grain + MINIX_IO_BLOCKS * MINIX_BLOCK_SIZE_MIN;
 	if (limit > fs->max_size_bytes)
 		limit = fs->max_size_bytes;
 	if (end > limit)

@@ -521,6 +521,8 @@ int store_reserve(struct content *c, uint64_t offset, uint64_t bytes)
 		if (status == -X_EWAIT) /* those behind it, too */
 			(void)store_fetch(c, offset, end - offset < SLOT_BYTES ? end - offset : SLOT_BYTES);
 		if (!status)
+			status = blocks_hold(c, offset, offset + CONTENT_PAGE);
+		if (!status)
 			status = fsys_back(&fs, c->ino, offset, CONTENT_PAGE);
 		if (!status)
 			x_mem_supply(c->memory, offset, NULL, CONTENT_PAGE, X_SUPPLY_BACKED);

@@ -102,13 +102,12 @@ static int check_format(struct fsys *fs, const struct minix_super_disk *super,
 	    fs->setup.memory.snapshot_bytes / size < MINIX_FRAMES_MIN / 4)
 		return refuse(fs, "too little memory for so large blocks");
 	fs->version = version;
-	if (fs->setup.writable_block_max && size > fs->setup.writable_block_max)
-		fs->limits.read_only = true;
 	fs->inode_bytes = version == 1 ? sizeof(struct minix_old_inode_disk)
 				       : sizeof(struct minix_inode_disk);
 	fs->dirent_bytes = version == 3 ? sizeof(struct minix_dirent_disk) : name_max + 2;
 	fs->number_bytes = version == 1 ? 2 : 4;
 	fs->limits.name_max = name_max;
+	fs->limits.block_bytes = size;
 	fs->limits.id_max = UINT16_MAX;
 	fs->limits.link_max = version == 1 ? MINIX_V1_LINK_MAX : MINIX_LINK_MAX;
 	fs->limits.link_text_max = size - 1 < FSYS_LINK_TEXT_MAX - 1 ? size - 1 : FSYS_LINK_TEXT_MAX - 1;
@@ -360,8 +359,7 @@ int minix_make_writable(struct fsys *fs)
 {
 	if (!fs->limits.read_only)
 		return 0;
-	if (fs->setup.read_only || fs->damage_count ||
-	    (fs->setup.writable_block_max && fs->block_size > fs->setup.writable_block_max))
+	if (fs->setup.read_only || fs->damage_count)
 		return -X_EROFS;
 	fs->limits.read_only = false;
 	return set_clean_flag(fs, false);

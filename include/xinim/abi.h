@@ -311,6 +311,7 @@ enum x_content_op { /* x_mem_content(memory, op, offset, len) */
 	X_CONTENT_ASK,      /* offset 1: streams do not write, but call; 0: they do again */
 	X_CONTENT_PUNCH,    /* whole pages of [offset, offset + len) are gone, from all mappings too;
 	                       what is of others is zeros if it is resident */
+	X_CONTENT_ZERO,     /* what is resident of [offset, offset + len) is zeros */
 };
 
 struct x_content_info { /* x_mem_state */

@@ -224,13 +224,16 @@ static void drop_pages(struct memory *m, uint64_t first, uint64_t end)
 		drop_page(m, slot);
 }
 
-/* Bytes of one page, if it is resident. */
+/* What is resident of these bytes. */
 static void zero_bytes(struct memory *m, uint64_t offset, uint64_t end)
 {
-	uint64_t *slot = memory_slot(m, offset >> PAGE_SHIFT);
+	for (uint64_t next; offset < end; offset = next) {
+		uint64_t *slot = memory_slot(m, offset >> PAGE_SHIFT);
 
-	if (slot != NULL && offset < end)
-		memset((char *)phys_to_virt(*slot & ~PAGE_STATE) + offset % PAGE_SIZE, 0, end - offset);
+		next = MIN(ALIGN_DOWN(offset, PAGE_SIZE) + PAGE_SIZE, end);
+		if (slot != NULL)
+			memset((char *)phys_to_virt(*slot & ~PAGE_STATE) + offset % PAGE_SIZE, 0, next - offset);
+	}
 }
 
 static void punch(struct memory *m, uint64_t offset, uint64_t end)
@@ -287,6 +290,9 @@ int64_t content_control(struct memory *m, uint32_t op, uint64_t offset, uint64_t
 		return 0;
 	case X_CONTENT_PUNCH:
 		punch(m, offset, MIN(offset + len, m->pages << PAGE_SHIFT));
+		return 0;
+	case X_CONTENT_ZERO:
+		zero_bytes(m, offset, MIN(offset + len, m->pages << PAGE_SHIFT));
 		return 0;
 	case X_CONTENT_ASK:
 		m->ask_writes = offset != 0;

@@ -84,13 +84,10 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* Room is given back in whole blocks and pages; around them zeros are written. */
 static int64_t punch_step(struct request *r, const struct fsys_caller *who, struct content *c)
 {
-	uint64_t end = least(end_of(r), c->bytes), grain, first, last;
-	struct fsys_attr attr;
-	int64_t n = fsys_getattr(volume, r->ino, &attr);
+	uint64_t end = least(end_of(r), c->bytes), block = fsys_limits(volume)->block_bytes, first, last;
+	uint64_t grain = block > CONTENT_PAGE ? block : CONTENT_PAGE;
+	int64_t n;
 
-	if (n)
-		return n;
-	grain = attr.block_size > CONTENT_PAGE ? attr.block_size : CONTENT_PAGE;
 	first = (r->offset + grain - 1) / grain * grain;
 	last = end == c->bytes ? (end + grain - 1) / grain * grain : end / grain * grain;
 	if (first >= last)
@@ -105,7 +102,12 @@ static int64_t punch_step(struct request *r, const struct fsys_caller *who, stru
 		return n;
 	if (first + (uint64_t)n < last)
 		end = last = first + (uint64_t)n;
-	content_punch(c, r->offset, (last > end ? last : end) - r->offset);
+	if (r->offset < first)
+		content_zero(c, r->offset, first - r->offset);
+	if (first < last)
+		content_punch(c, first, last - first);
+	if (last < end)
+		content_zero(c, last, end - last);
 	r->offset = end;
 	return 0;
 }

@@ -79,6 +79,7 @@ struct fsys_limits {
 	uint32_t name_max;
 	uint32_t link_text_max;
 	uint32_t inode_max;             /* no more inodes than this */
+	uint32_t block_bytes;           /* in which files get room */
 	uint64_t file_max;              /* largest size of a file */
 	uint64_t time_grain_ns;
 	bool read_only, no_atime;

@@ -266,6 +266,11 @@ void content_punch(struct content *c, uint64_t offset, uint64_t bytes)
 	cut_at_commit(c, X_CONTENT_PUNCH, offset, bytes);
 }
 
+void content_zero(struct content *c, uint64_t offset, uint64_t bytes)
+{
+	cut_at_commit(c, X_CONTENT_ZERO, offset, bytes);
+}
+
 void content_rolled_back(void)
 {
 	uint32_t i;
@@ -445,6 +450,8 @@ static int make_writable(struct content *c, const struct page_request *request)
 
 	if (!status && store_writers_wait())
 		status = -X_EWAIT;
+	if (!status)
+		status = blocks_hold(c, request->offset, request->offset + request->bytes);
 	if (!status)
 		status = fsys_back(volume, c->ino, request->offset, request->bytes);
 	if (!status)

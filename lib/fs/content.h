@@ -59,9 +59,9 @@ int64_t content_lend(struct content *c, bool writable);
 /* The open file `object` reads and, if it may, writes by itself from now on. */
 void content_attach(struct content *c, uint64_t object, bool readable, bool writable);
 void content_resize(struct content *c, uint64_t bytes);
-/* [offset, offset + bytes) reads as zeros. Whole pages of it are to have lost their room, the
- * others to be held. */
+/* [offset, offset + bytes) reads as zeros: _punch, it has lost its room; _zero, it is held. */
 void content_punch(struct content *c, uint64_t offset, uint64_t bytes);
+void content_zero(struct content *c, uint64_t offset, uint64_t bytes);
 /* After a rollback: what the kernel was told of in the iteration that is undone. */
 void content_rolled_back(void);
 /* Pages of [offset, offset + bytes) are in memory and stay there: 0, or -X_EWAIT. */

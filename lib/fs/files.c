@@ -280,18 +280,24 @@ static int hold_edges(struct content *c, uint64_t from, uint64_t end)
 static int64_t write_part(struct request *r, struct content *c, const struct fsys_caller *who,
 			  uint32_t length)
 {
-	uint64_t at = r->offset + r->done_bytes, in_page = CONTENT_PAGE - at % CONTENT_PAGE;
+	uint64_t at = r->offset + r->done_bytes, in_page = CONTENT_PAGE - at % CONTENT_PAGE, old = c->bytes;
 	bool backed = false;
 	int64_t n = hold_edges(c, at, at + length), copied;
 
+	if (!n)
+		n = blocks_hold(c, at, at + length);
 	if (!n)
 		n = fsys_write(volume, who, c->ino, at, length, &backed);
 	if (n == -X_ENOSPC && length > in_page)
 		return write_part(r, c, who, in_page);
 	if (n <= 0)
 		return n;
-	if (at + n > c->bytes)
+	if (at + n > old) {
 		content_resize(c, at + n);
+		copied = blocks_grow(c, who, old, at);
+		if (copied)
+			return copied;
+	}
 	copied = move(r, c, n, false, backed);
 	if (copied != n)
 		return copied < 0 ? copied : -X_EFAULT;
@@ -357,17 +363,18 @@ int file_truncate(const struct fsys_caller *who, uint32_t ino, uint64_t size_byt
 		status = content_get(ino, &c);  /* it may be cut off at this moment */
 	if (!status)
 		status = fsys_getattr(volume, ino, &attr);
-	/* What lies behind the end in its page becomes part of the file: zeros. */
-	if (!status && size_bytes > attr.size_bytes && attr.size_bytes % CONTENT_PAGE) {
+	/* What lies behind the end in its page and block becomes part of the file: zeros. */
+	if (!status && size_bytes > attr.size_bytes && blocks_end_inside(attr.size_bytes)) {
 		status = content_get(ino, &c);
-		if (!status)
+		if (!status && attr.size_bytes % CONTENT_PAGE)
 			status = content_hold(c, attr.size_bytes - attr.size_bytes % CONTENT_PAGE, 1);
 	}
 	if (!status)
 		status = fsys_truncate(volume, who, ino, size_bytes, check);
-	if (!status && c)
-		content_resize(c, size_bytes);
-	return status;
+	if (status || !c)
+		return status;
+	content_resize(c, size_bytes);
+	return size_bytes > attr.size_bytes ? blocks_grow(c, who, attr.size_bytes, size_bytes) : 0;
 }
 
 static int64_t do_truncate(struct request *r, struct open_file *file,

@@ -278,8 +278,8 @@ int fsys_readdir(struct fsys *fs, const struct fsys_caller *who,
 /*
  * A write is about to happen: makes room for it, sets size and times, clears
  * set-id bits. Gives how many of the bytes it may be, perhaps fewer than asked
- * for: go on from there. It ends between two pages, or where it was to end, or
- * (if the disk is full and all was to lie in one page) between two blocks.
+ * for: go on from there. It ends between two pages and blocks, or where it was to end,
+ * or (if the disk is full and all was to lie in one page) between two blocks.
  * BACKED: all pages (of 4 KiB) that the bytes touch have all their room.
  * Errors besides the usual: -X_EISDIR, -X_EINVAL (not a regular file),
  * -X_ENOSPC, -X_EFBIG.

@@ -9,6 +9,7 @@
  *   files.c     calls on open files (proto/file.h)
  *   allocate.c  fallocate(2)
  *   content.c   files in memory
+ *   blocks.c    ... with blocks of several pages
  */
 #ifndef LIB_FS_SERVER_H
 #define LIB_FS_SERVER_H
@@ -106,6 +107,15 @@ void file_fill_attr(const struct fsys_attr *attr, struct file_attr *out);
 int file_truncate(const struct fsys_caller *who, uint32_t ino, uint64_t size_bytes,
 		  bool check);
 
+/* ---- blocks.c --------------------------------------------------------------------- */
+
+/* Before room is given to [from, end): 0, -X_EWAIT, or an error of the filesystem. */
+int blocks_hold(struct content *c, uint64_t from, uint64_t end);
+/* The file, of OLD_BYTES before, and its content have grown, what is new from FROM on will be
+ * written. An error: they have not grown. */
+int blocks_grow(struct content *c, const struct fsys_caller *who, uint64_t old_bytes, uint64_t from);
+/* Would a file of that size end inside a block or a page? */
+bool blocks_end_inside(uint64_t bytes);
 
 /* ---- allocate.c ------------------------------------------------------------------- */
 

@@ -5,7 +5,9 @@
  * there, goes into a sum that is printed. The same program on another system,
  * or another filesystem, must print the same.
  *
- *   tree DIR [SEED [OPERATIONS [PROCESSES [BYTES OF A LONG NAME]]]]
+ *   tree DIR [SEED [OPERATIONS [PROCESSES [BYTES OF A LONG NAME [keep]]]]]
+ *
+ * keep: what it made stays there.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -181,6 +183,17 @@ static void resize(void)
 	}
 }
 
+static void punch(void)
+{
+	int fd = (int)note(open(name(), O_RDWR));
+	uint32_t at = offset(), length = 1 + below(90000);
+
+	if (fd < 0)
+		return;
+	note(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length));
+	close(fd);
+}
+
 /* Opens a file, unlinks it and goes on with it; some stay open for a while. */
 static void keep_open(void)
 {
@@ -284,8 +297,10 @@ static void step(void)
 		read_some();
 	else if (what < 46)
 		map_some();
-	else if (what < 54)
+	else if (what < 53)
 		resize();
+	else if (what < 55)
+		punch();
 	else if (what < 60)
 		keep_open();
 	else
@@ -357,6 +372,6 @@ int main(int argc, char **argv)
 	while (wait(&status) > 0)
 		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	CHECK(chdir("/") == 0);
-	CHECK(remove_tree(dir) == 0);
+	CHECK(argc > 6 || remove_tree(dir) == 0);
 	return check_end("tree");
 }

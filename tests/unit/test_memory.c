@@ -360,6 +360,34 @@ static void test_size(void **state)
 	paged_end();
 }
 
+static void test_zeros(void **state)
+{
+	paddr_t p[4];
+
+	(void)state;
+	paged_start(16);
+	memset(buffer, 7, sizeof(buffer));
+	memory_supply(paged, 0, (uint64_t)buffer, 4 * PAGE_SIZE, X_SUPPLY_BACKED);
+	assert_int_equal(content_control(paged, X_CONTENT_ZERO, PAGE_SIZE - 1, PAGE_SIZE + 3), 0);
+	for (uint64_t i = 0; i < 4; i++)
+		assert_int_equal(memory_page(paged, i, &p[i]), 0);
+	assert_int_equal(((uint8_t *)phys_to_virt(p[0]))[PAGE_SIZE - 2], 7);
+	assert_int_equal(((uint8_t *)phys_to_virt(p[0]))[PAGE_SIZE - 1], 0);
+	assert_int_equal(((uint8_t *)phys_to_virt(p[1]))[PAGE_SIZE - 1], 0);
+	assert_int_equal(((uint8_t *)phys_to_virt(p[2]))[1], 0);
+	assert_int_equal(((uint8_t *)phys_to_virt(p[2]))[2], 7);
+	/* A hole: whole pages are gone, the others zeros. */
+	assert_int_equal(content_control(paged, X_CONTENT_PUNCH, PAGE_SIZE, 2 * PAGE_SIZE + 5), 0);
+	assert_int_equal(paged->resident, 2);
+	assert_int_equal(((uint8_t *)phys_to_virt(p[3]))[4], 0);
+	assert_int_equal(((uint8_t *)phys_to_virt(p[3]))[5], 7);
+	assert_int_equal(content_control(paged, X_CONTENT_ZERO, 0, 100 * PAGE_SIZE), 0);
+	assert_int_equal(((uint8_t *)phys_to_virt(p[3]))[5], 0);
+	for (uint64_t i = 0; i < 4; i++)
+		frame_unref(p[i]);
+	paged_end();
+}
+
 static void test_reclaim(void **state)
 {
 	paddr_t p;
@@ -388,7 +416,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_demand_zero), TEST(test_contiguous), TEST(test_copy), TEST(test_refuses),
 		TEST(test_cluster), TEST(test_pieces), TEST(test_failures), TEST(test_supply_keeps),
-		TEST(test_dirty_pages), TEST(test_size), TEST(test_reclaim),
+		TEST(test_dirty_pages), TEST(test_size), TEST(test_zeros), TEST(test_reclaim),
+		TEST(test_dirty_pages), TEST(test_zeros), TEST(test_reclaim),
 	};
 
 	fake_machine(48ull << 20);

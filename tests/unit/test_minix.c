@@ -13,6 +13,7 @@
  * sources: tools/minixfs/mkfs.c
  */
 
+#include "fs/minix/dir.h"
 #include "tests/unit/minix_fixture.h"
 
 static struct fsys_caller alice = { .uid = 1000, .gid = 100, .time_ns = 2000000 * FSYS_SEC };
@@ -911,20 +912,65 @@ static void test_disks_that_are_none(void **state)
 	disk = NULL;
 }
 
+static struct fsys_node *in_core(uint32_t ino)
+{
+	uint32_t i;
+
+	for (i = 0; i < disk->fs.setup.inode_slots; i++)
+		if (disk->fs.setup.inodes[i].ino == ino)
+			return &disk->fs.setup.inodes[i];
+	fail_msg("inode %u is not in core", ino);
+	return NULL;
+}
+
+/* A directory that goes on and on keeps nobody: a hole ends it, and so many blocks are looked
+ * at in one run only, though all of them are in memory (here it is one). */
+static void test_endless_directories(void **state)
+{
+	struct fsys_node *dir = in_core(make_dir(1, "a"));
+	uint32_t blocks = FS->zone_count, numbers = make_file(1, "numbers"), zones[3], i, k, ino, runs = 0;
+	int64_t status;
+
+	(void)state;
+	assert_int_equal(host_write(disk, &root, numbers, 0, (char[3 * 1024]){ 0 }, 3 * 1024), 3 * 1024);
+	assert_int_equal(RUN(minix_map(FS, numbers, 0, 3, zones)), 0);
+	for (k = 0; k < 3; k++) {       /* the first has entries, the second names it, the third the second */
+		struct cache_buf *buf;
+
+		while (cache_get_fresh(&FS->cache, zones[k], &buf))
+			host_again(disk, -X_EWAIT);
+		for (i = 0; k && i < 256; i++)
+			((uint32_t *)(void *)buf->frame)[i] = zones[k - 1];
+	}
+	for (i = 0; i < 7; i++)
+		dir->zone[i] = zones[0];
+	dir->zone[MINIX_ZONE_SINGLE] = zones[1];
+	dir->zone[MINIX_ZONE_DOUBLE] = zones[2];
+	dir->size_bytes = blocks * 1024u;
+	dir->dir_version = ++FS->last_dir_version;
+	do {
+		status = fsys_mkdir(FS, &root, dir->ino, name_of("x"), 0755, &ino);
+		runs++;
+	} while (host_again(disk, status));
+	assert_true(runs > 1 && runs >= blocks / DIR_SCAN_BLOCKS);
+	dir->zone[3] = 0;
+	dir->dir_version = ++FS->last_dir_version;
+	FS->damage_count = 0;
+	assert_int_equal(RUN(fsys_mkdir(FS, &root, dir->ino, name_of("y"), 0755, &ino)), -X_EUCLEAN);
+	host_abandon(disk);
+	disk = NULL;
+}
+
 /* A directory that names itself as its child must not catch anyone. */
 static void test_circle(void **state)
 {
 	uint32_t a = make_dir(1, "a"), b = make_dir(a, "b"), c = make_dir(b, "c");
-	struct fsys_node *ip = NULL;
+	struct fsys_node *ip = in_core(b);
 	uint32_t i;
 	char path[100];
 
 	(void)state;
 	/* b/.. becomes c: a circle that no longer leads to the root. */
-	for (i = 0; i < disk->fs.setup.inode_slots; i++)
-		if (disk->fs.setup.inodes[i].ino == b)
-			ip = &disk->fs.setup.inodes[i];
-	assert_non_null(ip);
 	for (i = 0; i < disk->fs.setup.memory.buf_count; i++) {
 		struct cache_buf *buf = &disk->fs.setup.memory.bufs[i];
 
@@ -965,6 +1011,7 @@ int main(void)
 		TEST(test_failing_disk),
 		TEST(test_damaged_disks),
 		TEST(test_disks_that_are_none),
+		TEST(test_endless_directories),
 		TEST(test_circle),
 	};
 

@@ -638,6 +638,8 @@ static void test_large_blocks(void **state)
 {
 	(void)state;
 	run_model(8192, 3 << 20, 7, 8000);
+	run_model(16384, 4 << 20, 8, 8000);
+	run_model(32768, 6 << 20, 9, 8000);
 }
 
 int main(int argc, char **argv)
