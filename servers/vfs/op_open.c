@@ -104,6 +104,14 @@ void open_walked(struct request *r)
 		open_called(r);
 }
 
+static void open_done(struct request *r)
+{
+	x_handle_t file = known_keep(r, r->call.handle);
+
+	bind_note_open(r->walk.at.mount, file);
+	request_finish_handle(r, file);
+}
+
 void open_called(struct request *r)
 {
 	if (r->phase == OPEN_FIFO)
@@ -115,7 +123,7 @@ void open_called(struct request *r)
 	else if (r->call.handle == X_NO_HANDLE)
 		request_finish(r, -X_EIO);
 	else
-		request_finish_handle(r, known_keep(r, r->call.handle));
+		open_done(r);
 }
 
 /* ---- exec: execute permission is enough, it need not be readable ---- */

@@ -219,6 +219,7 @@ static enum next met_magic(struct request *r)
 	x_handle_t handle = r->call.handle;
 
 	r->magic = handle;
+	r->descriptor = bind_ask_later(handle);
 	if (r->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		return over(r, -X_EXDEV);
 	if (++r->walk.links > LINKS_MAX || r->resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS))
@@ -379,9 +380,13 @@ static void start(struct request *r)
 		walk_replied(r);
 }
 
-/* Of an open file only its filesystem is known. Where the root is in a bind of that it was reached by this. */
+/* By which mount of a filesystem an open file was reached. If that is not known and the root is in a bind of it, by this. */
 static uint32_t seen_by(const struct request *r, const struct mount *m)
 {
+	uint32_t bind = bind_opened_by(r->descriptor, m);
+
+	if (bind != mount_slot(m))
+		return bind;
 	return mount_is_bind(&mounts[r->root.mount]) && mount_fs(&mounts[r->root.mount]) == m ? r->root.mount : mount_slot(m);
 }
 
@@ -464,6 +469,7 @@ void walk_begin(struct request *r, int64_t path_bytes, int handle)
 		r->walk.at = r->root;
 		start(r);
 	} else if (handle >= 0) {
+		r->descriptor = bind_ask_later(r->in.handles[handle]);
 		request_handle_call(r, REQUEST_IDENT, 0, r->in.handles[handle], &ident, NULL, 0);
 	} else {
 		r->walk.at = s ? s->cwd : r->root;

@@ -264,6 +264,18 @@ mount --bind /bin/busybox /mnt 2>/dev/null || echo directory; mount --bind /nowh
     fsck(image)
 
 
+def test_descriptors_in_binds(guest):
+    """What is reached by a descriptor is seen by the bind in which it was opened: "..", getcwd, whether it may be written."""
+    subprocess.run(["make", "-s", "build/guest/binds"], cwd=ROOT, check=True)
+    result = guest("""mkdir -p /tmp/s/a/b /tmp/t; echo one >/tmp/s/a/f; mount --bind /tmp/s/a /tmp/t; mount -o remount,ro,bind /tmp/t
+/binds /tmp/t f; mount -o remount,rw,bind /tmp/t; /binds /tmp/t f; /binds /tmp/s/a f | tail -3; echo $(ls /tmp/t); umount /tmp/t; ls /tmp/t""",
+                   file=f"{ROOT}/build/guest/binds:/binds")
+    calls = ["openat", "openat of a place", "mkdirat", "renameat", "renameat back", "fchmod", "fchown", "futimens", "open for writing"]
+    ro = [f"{call} Read-only file system" for call in calls] + ["/tmp/t", "/tmp", "binds: ok"]
+    rw = [f"{call} done" for call in calls] + ["/tmp/t", "/tmp", "binds: ok"]
+    assert result.text.splitlines() == ro + rw + ["/tmp/s/a", "/tmp/s", "binds: ok", "b d f new"], result.text
+
+
 def test_a_large_read_of_random_bytes(guest):
     """Its buffer is not in the undo log: a mebibyte in one call filled that."""
     text = guest("dd if=/dev/urandom of=/root/r bs=1M count=4 2>/dev/null; echo $?; wc -c </root/r; /bin/svc status vfs").text
