@@ -37,7 +37,7 @@ enum file_op {
 	FILE_READDIR,      /* win0 (write): struct file_dirent[]; cursor = position. -> bytes */
 	FILE_SYNC,         /* a[0]: 1 = data only */
 	FILE_IOCTL,        /* a[0] command, a[1] argument value, win0 (read|write): argument buffer */
-	FILE_MMAP,         /* -> handle[0]: memory object of the file's pages (READ|EXEC), a[0] size */
+	FILE_MMAP,         /* -> handle[0]: memory object of the file's pages (READ, and EXEC but for F_O_NOEXEC), a[0] size */
 	FILE_STATFS,       /* win0 (write): struct file_statfs */
 	FILE_IDENT,        /* directories: -> a[0] mount id, a[1] inode; else -X_ENOTDIR */
 	FILE_SIZE,         /* -> a[0] size in bytes; -X_ESPIPE if it has none */
@@ -108,6 +108,7 @@ struct file_statfs {
 
 #define F_O_TMPFILE   020000000u /* a file without a name in that directory */
 #define F_O_RUN       0400000000u /* from vfs only: a program; until all is closed nobody writes to it */
+#define F_O_NOEXEC    01000000000u /* from vfs only: its mount is noexec, so it is not mapped to be run */
 
 /* FILE_ALLOCATE */
 #define FALLOC_KEEP_SIZE  1u

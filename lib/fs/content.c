@@ -216,9 +216,9 @@ int content_get(uint32_t ino, struct content **out)
 	return status ? status : make(ino, &attr, out);
 }
 
-int64_t content_lend(struct content *c, bool writable)
+int64_t content_lend(struct content *c, bool writable, bool executable)
 {
-	uint32_t rights = X_R_READ | X_R_EXEC | X_R_DUP | X_R_TRANSFER;
+	uint32_t rights = X_R_READ | X_R_DUP | X_R_TRANSFER | (executable ? X_R_EXEC : 0);
 
 	if (!c->held) {
 		int status = fsys_hold(volume, c->ino);

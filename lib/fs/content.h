@@ -55,7 +55,7 @@ struct content *content_by_koid(uint64_t koid);
  * cut off at the end of this iteration. */
 int content_get(uint32_t ino, struct content **out);
 /* A handle to map it by, for the caller. */
-int64_t content_lend(struct content *c, bool writable);
+int64_t content_lend(struct content *c, bool writable, bool executable);
 /* The open file `object` reads and, if it may, writes by itself from now on. */
 void content_attach(struct content *c, uint64_t object, bool readable, bool writable);
 void content_resize(struct content *c, uint64_t bytes);

@@ -14,6 +14,7 @@ struct open_file {
 	bool used;
 	bool readable, writable;
 	bool runs;                      /* F_O_RUN */
+	bool no_exec;                   /* F_O_NOEXEC */
 	bool is_dir;
 	bool no_atime;                  /* O_NOATIME: reads are calls, which are not noted */
 	bool streams;                   /* it has the content as its stream */
@@ -93,7 +94,7 @@ static void let_go(const struct open_file *file)
 int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct fsys_caller *who)
 {
 	static const uint32_t not_kept = F_O_CREAT | F_O_EXCL | F_O_TRUNC |
-					 F_O_NOCTTY | F_O_CLOEXEC | F_O_TMPFILE | F_O_RUN;
+					 F_O_NOCTTY | F_O_CLOEXEC | F_O_TMPFILE | F_O_RUN | F_O_NOEXEC;
 	struct open_file *file = find_free();
 	uint32_t access = open_flags & F_O_ACCMODE;
 	int64_t status;
@@ -111,6 +112,7 @@ int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct f
 	file->readable = access != F_O_WRONLY;
 	file->writable = access != F_O_RDONLY;
 	file->runs = open_flags & F_O_RUN;
+	file->no_exec = open_flags & F_O_NOEXEC;
 	status = begin_use(file);
 	if (status) {
 		fsys_release(volume, ino, 1);
@@ -556,7 +558,7 @@ static int64_t do_mmap(struct request *r, struct open_file *file,
 		return -X_EACCES;
 	status = content_get(file->ino, &c);
 	if (!status)
-		status = content_lend(c, file->writable && !fsys_limits(volume)->read_only);
+		status = content_lend(c, file->writable && !fsys_limits(volume)->read_only, !file->no_exec);
 	if (status < 0)
 		return status;
 	r->handle = status;

@@ -71,6 +71,14 @@ static bool fd_writable(uint64_t fd)
 	return flags >= 0 && (flags & F_O_ACCMODE) != F_O_RDONLY;
 }
 
+/* A file of a noexec mount. */
+static bool may_not_run(x_handle_t memory)
+{
+	struct x_handle_info info;
+
+	return x_handle_info(memory, &info) == 0 && !(info.rights & X_R_EXEC);
+}
+
 static int64_t map_file(struct x_mem_map *m, uint64_t fd)
 {
 	struct x_call c;
@@ -94,6 +102,10 @@ static int64_t map_file(struct x_mem_map *m, uint64_t fd)
 	if (c.handle_count != 1)
 		return -X_ENODEV;
 	m->memory = c.handles[0];
+	if (m->prot & X_PROT_EXEC && may_not_run(m->memory)) {
+		x_handle_close(m->memory);
+		return -X_EPERM;
+	}
 	/* It may reach past the file's end: touching that is SIGBUS. */
 	addr = x_mem_map(m);
 	addr = addr == -X_ERIGHTS ? -X_EACCES : addr == -X_EFAULT || addr == -X_ERANGE ? -X_ENOMEM : linux_error(addr);

@@ -33,7 +33,7 @@ void open_start(struct request *r, const struct session *s)
 	} else {
 		r->walk.op = FS_OPEN;
 		r->walk.mode = session_mode(s, r->in.msg.a[1] & 07777);
-		r->walk.a3 = flags & ~F_O_RUN;
+		r->walk.a3 = flags & ~(F_O_RUN | F_O_NOEXEC);
 		known_expect(r, s);
 	}
 	walk_begin(r, walk_take_path(r, 0, r->path), r->in.handle_count ? 0 : -1);

@@ -144,6 +144,8 @@ static bool submit_piece(struct request *r)
 		call->a[3] = w->a3;
 		if (w->op == FS_OPEN && mounts[w->at.mount].options & MOUNT_SYNC)
 			call->a[3] |= F_O_DSYNC;
+		if (w->op == FS_OPEN && mounts[w->at.mount].options & MOUNT_NOEXEC && !mounts[w->at.mount].makes_up_names)
+			call->a[3] |= F_O_NOEXEC;
 		call->a[4] = w->a4;
 	}
 	if (whole && w->data) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is reached by descriptors of what was opened in a bind: "..", what may not be written.
+ * What is reached by descriptors of what was opened in a bind: "..", what may not be written, or run.
  *
  *   binds DIR FILE      FILE in DIR, which is a bind's root or below it
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ int main(int argc, char **argv)
 {
 	int dir, file = -1, place;
 	char text[256];
+	void *at;
 
 	if (argc < 3)
 		return 2;
@@ -41,6 +43,11 @@ int main(int argc, char **argv)
 	say("futimens", futimens(file, NULL));
 	snprintf(text, sizeof(text), "/proc/self/fd/%d", file);
 	say("open for writing", open(text, O_WRONLY));
+	at = mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+	say("mmap", at == MAP_FAILED ? -1 : 0);
+	at = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, file, 0);
+	CHECK(at != MAP_FAILED);
+	say("mprotect", mprotect(at, 1, PROT_READ | PROT_EXEC));
 	CHECK(fchdir(dir) == 0 && getcwd(text, sizeof(text)));
 	printf("%s\n", text);
 	CHECK(fchdir(openat(dir, "..", O_RDONLY | O_DIRECTORY)) == 0 && getcwd(text, sizeof(text)));

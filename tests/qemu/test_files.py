@@ -265,15 +265,16 @@ mount --bind /bin/busybox /mnt 2>/dev/null || echo directory; mount --bind /nowh
 
 
 def test_descriptors_in_binds(guest):
-    """What is reached by a descriptor is seen by the bind in which it was opened: "..", getcwd, whether it may be written."""
+    """What is reached by a descriptor is seen by the bind in which it was opened: "..", getcwd, whether it may be written or run."""
     subprocess.run(["make", "-s", "build/guest/binds"], cwd=ROOT, check=True)
     result = guest("""mkdir -p /tmp/s/a/b /tmp/t; echo one >/tmp/s/a/f; mount --bind /tmp/s/a /tmp/t; mount -o remount,ro,bind /tmp/t
-/binds /tmp/t f; mount -o remount,rw,bind /tmp/t; /binds /tmp/t f; /binds /tmp/s/a f | tail -3; echo $(ls /tmp/t); umount /tmp/t; ls /tmp/t""",
+/binds /tmp/t f; mount -o remount,rw,noexec,bind /tmp/t; /binds /tmp/t f; /binds /tmp/s/a f | tail -5; echo $(ls /tmp/t); umount /tmp/t; ls /tmp/t""",
                    file=f"{ROOT}/build/guest/binds:/binds")
     calls = ["openat", "openat of a place", "mkdirat", "renameat", "renameat back", "fchmod", "fchown", "futimens", "open for writing"]
-    ro = [f"{call} Read-only file system" for call in calls] + ["/tmp/t", "/tmp", "binds: ok"]
-    rw = [f"{call} done" for call in calls] + ["/tmp/t", "/tmp", "binds: ok"]
-    assert result.text.splitlines() == ro + rw + ["/tmp/s/a", "/tmp/s", "binds: ok", "b d f new"], result.text
+    runs = ["mmap done", "mprotect done"]
+    ro = [f"{call} Read-only file system" for call in calls] + runs + ["/tmp/t", "/tmp", "binds: ok"]
+    rw = [f"{call} done" for call in calls] + ["mmap Operation not permitted", "mprotect Permission denied", "/tmp/t", "/tmp", "binds: ok"]
+    assert result.text.splitlines() == ro + rw + runs + ["/tmp/s/a", "/tmp/s", "binds: ok", "b d f new"], result.text
 
 
 def test_a_large_read_of_random_bytes(guest):
