@@ -94,11 +94,12 @@ uint32_t pool_get(uint32_t bytes, struct block_extent extents[BLOCK_EXTENTS]);
 void pool_put(const struct block_extent *extents, uint32_t count);
 
 /* op.c */
+extern uint64_t requests_ended;                 /* of ours at the drivers, ever */
 enum op_kind { OP_READ, OP_WRITE, OP_FLUSH, OP_DISCARD, OP_ZEROES };
 /* Answers the call now or when it is done. Range: of the node, in bytes. */
 void op_start(struct node *n, const struct x_in *in, enum op_kind kind, uint64_t offset, uint64_t bytes);
 void op_transfer(struct node *n, const struct x_in *in); /* FILE_READ, FILE_WRITE */
-bool op_retry(void);                            /* those that wait for memory or for each other; true: some go on */
+bool op_retry(void);                            /* those that wait for memory or for each other; true: there were some */
 
 /* ioctl.c */
 void ioctl_call(struct node *n, const struct x_in *in);

@@ -4,6 +4,8 @@
  */
 #include "servers/bdev/bdev.h"
 
+#define ROUNDS_MAX 8u /* bounds an iteration */
+
 static void port_call(const struct x_in *in)
 {
 	switch (in->msg.op) {
@@ -79,9 +81,17 @@ static void cancel(uint64_t call_id)
 
 static void batch_end(void)
 {
+	uint64_t ended;
+
+	/* What has ended made room for those that wait, and they may have asked for something; until
+	 * nothing more ends: then an event will come. */
 	block_batch_end();
-	if (op_retry()) /* what has ended made room */
+	for (uint32_t round = 0; round < ROUNDS_MAX && op_retry(); round++) {
+		ended = requests_ended;
 		block_batch_end();
+		if (requests_ended == ended)
+			break;
+	}
 }
 
 void server_main(void)

@@ -38,6 +38,7 @@ struct op {
 };
 
 static struct op ops[OPS_MAX];
+uint64_t requests_ended;
 static struct { uint64_t sequence; uint32_t waiting, under_way; } count;
 
 /* ------------------------------------------------------------------------------- end */
@@ -272,6 +273,7 @@ static void piece_done(struct block_request *request, int status)
 	struct op *o = request->ctx;
 	bool was_filling = o->state == OP_FILLING;
 
+	requests_ended++;
 	if (!status && was_filling) {
 		write_piece(o);
 		return;
@@ -297,7 +299,7 @@ static void piece_done(struct block_request *request, int status)
 bool op_retry(void)
 {
 	uint32_t waiting = count.waiting;
-	bool any = false;
+	bool any = waiting;
 
 	count.waiting = 0;
 	for (uint64_t last = 0; waiting; waiting--) {
@@ -310,9 +312,7 @@ bool op_retry(void)
 		if (!oldest)
 			break;
 		last = oldest->sequence;
-		if (piece_begin(oldest))
-			any = true;
-		else
+		if (!piece_begin(oldest))
 			count.waiting++;
 	}
 	return any;

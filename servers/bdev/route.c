@@ -56,6 +56,7 @@ static void stopped(struct block_request *request, int status)
 	struct node *n = request->ctx;
 
 	(void)status; /* without a session there are no calls either */
+	requests_ended++;
 	n->calls = CALLS_STOPPED;
 	n->ops--;
 	if (!n->partial)
@@ -68,6 +69,7 @@ static void resumed(struct block_request *request, int status)
 	struct node *n = request->ctx;
 
 	(void)status;
+	requests_ended++;
 	n->calls = CALLS_GO;
 	n->ops--;
 	route_node(n);
