@@ -66,11 +66,7 @@ static const char *const signature[X_SYSCALL_COUNT] = {
 	[X_SYS_ioports_create] = "hnf", [X_SYS_ioport] = "hffnf", [X_SYS_irq_create] = "hfhn",
 	[X_SYS_irq_ack] = "h", [X_SYS_memory_physical] = "hnl", [X_SYS_waitset_create] = "",
 	[X_SYS_waitset_ctl] = "hfhnn", [X_SYS_waitset_wait] = "hpfdw", [X_SYS_notify_take] = "n", [X_SYS_proc_handle] = "hnf",
-<<<<<<< HEAD
-	[X_SYS_thread_robust] = "pf",
-=======
-	[X_SYS_route] = "hnhff",
->>>>>>> 9675c2a (kernel, blockdrv, bdev: programs' reads and writes of disks go straight to the driver)
+	[X_SYS_thread_robust] = "pf", [X_SYS_route] = "hnhff",
 };
 
 /* ---------------------------------------------------------------- random values */
