@@ -26,6 +26,13 @@ int64_t install_fd(int64_t handle, bool cloexec)
 	return fd;
 }
 
+int64_t room_for_descriptor(void)
+{
+	int64_t fd = install_fd(x_waitset_create(), true);
+
+	return fd < 0 ? fd : x_handle_close((x_handle_t)fd);
+}
+
 int64_t linux_epoll_create1(struct sys *s)
 {
 	if ((uint32_t)s->a[0] & ~F_O_CLOEXEC)

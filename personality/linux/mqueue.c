@@ -41,14 +41,6 @@ static uint64_t masked(uint64_t mode)
 	return call_plain(X_SLOT_VFS, &c) < 0 ? mode : mode & ~c.msg.a[0] & 0777;
 }
 
-/* Before anything is made: -X_EMFILE. */
-static int64_t room_for_descriptor(void)
-{
-	int64_t fd = install_fd(x_waitset_create(), true);
-
-	return fd < 0 ? fd : x_handle_close((x_handle_t)fd);
-}
-
 int64_t linux_mq_open(struct sys *s)
 {
 	uint32_t flags = (uint32_t)s->a[1];

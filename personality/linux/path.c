@@ -76,7 +76,10 @@ static int64_t vfs(struct x_call *c) { return call_plain(X_SLOT_VFS, c); }
 
 static int64_t finish_open(struct x_call *c, uint32_t flags, uint32_t mode)
 {
+	int64_t error = flags & (F_O_CREAT | F_O_TRUNC) ? room_for_descriptor() : 0;
 
+	if (error)
+		return error;
 	c->msg.a[0] = flags;
 	c->msg.a[1] = mode & 07777;
 	call_receive_fds(c, flags & F_O_CLOEXEC);

@@ -277,6 +277,7 @@ uint32_t poll_wanted(int16_t events);                      /* POLL* -> X_READY_*
 int16_t poll_happened(uint32_t ready, int16_t events);     /* and back, as asked for */
 int64_t wait_interrupted(struct sys *s, const uint64_t *mask); /* a signal ended a wait with this mask */
 int64_t install_fd(int64_t handle, bool cloexec);          /* a new handle (or error) becomes a descriptor */
+int64_t room_for_descriptor(void);                         /* before something is made or cut: -X_EMFILE */
 int64_t duplicate(uint64_t fd, uint64_t lowest, uint32_t flags);
 
 int64_t fd_attributes(uint64_t fd, struct file_attr *attr);

@@ -211,6 +211,7 @@ struct sock {
 	uint32_t netlink_port;   /* SOCKET_NETLINK: as bound; 0: the one it has by itself */
 	uint64_t created_ns;
 	uint64_t sent_bytes, got_bytes;
+	uint32_t sent_mark;      /* the end of what was sent when a segment came */
 	uint32_t retransmits;
 	uint32_t window_kept;    /* TCP: taken off rcv_wnd while one segment is looked at */
 	struct sack sack;

@@ -63,6 +63,17 @@ static void acknowledge_later(struct sock *s, struct tcp_pcb *pcb)
 	sock_mark(s, 0);
 }
 
+/* An answer takes the acknowledgement along, so it waits a while (RFC 1122, 4.2.3.2). Who has sent nothing
+ * since the last segment came has no answer to give; where the peer sends little things it waits for each. */
+static bool only_listens(struct sock *s, const struct tcp_pcb *pcb)
+{
+	bool listens = s->got_bytes && pcb->snd_lbb == s->sent_mark;
+
+	if (!listens)
+		s->sent_mark = pcb->snd_lbb;
+	return listens;
+}
+
 /* Two segments or more in one piece: the peer waits for the acknowledgement. */
 static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
@@ -79,7 +90,7 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 		sock_mark(s, X_READY_IN | X_READY_RDHUP);
 		return ERR_OK;
 	}
-	if (p->tot_len >= 2 * pcb->mss || (pcb->flags & TF_ACK_NOW))
+	if (only_listens(s, pcb) || p->tot_len >= 2 * pcb->mss || (pcb->flags & TF_ACK_NOW))
 		acknowledge_later(s, pcb);
 	s->got_bytes += p->tot_len;
 	if (s->shut_read) { /* as Linux does: taken and thrown away */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds a process back (RLIMIT_CPU, _AS, _NPROC), and what /proc says of its files
+ * What holds a process back (RLIMIT_CPU, _AS, _NPROC, _NOFILE), and what /proc says of its files
  * and mappings, its program and its directory.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -211,11 +212,27 @@ static void largest(void)
 	CHECK(getrusage(RUSAGE_SELF, &own) == 0 && own.ru_maxrss > 0);
 }
 
+/* Without a descriptor for it nothing is made, and nothing cut. */
+static int open_too_many(void)
+{
+	int fd = open("cut", O_CREAT | O_WRONLY, 0600);
+	struct rlimit limit = { (rlim_t)fd, (rlim_t)fd };
+	struct stat st;
+
+	if (fd < 0 || write(fd, "four", 4) != 4 || close(fd) || setrlimit(RLIMIT_NOFILE, &limit))
+		return 1;
+	if (open("none", O_CREAT | O_WRONLY, 0600) >= 0 || errno != EMFILE || open("cut", O_WRONLY | O_TRUNC) >= 0 || errno != EMFILE ||
+	    open("nowhere/none", O_CREAT | O_WRONLY, 0600) >= 0 || errno != EMFILE)
+		return 2;
+	return stat("none", &st) == 0 || stat("cut", &st) || st.st_size != 4 ? 3 : 0;
+}
+
 int main(void)
 {
 	int status;
 
 	largest();
+	CHECK(in_child(open_too_many) == 0);
 	names();
 	mappings();
 	CHECK(in_child(map_much) == 0);

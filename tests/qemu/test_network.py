@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from conftest import EXACT
+
 NICS = ["virtio", "e1000"]
 
 
@@ -180,6 +182,14 @@ def test_net_killed_while_it_makes_its_pool(guest, tmp_path):
     text = guest("sh /root/pool", file=f"{tmp_path}/pool:/root/pool").text
     assert text.count("right") == 16 and "wrong" not in text, text
     assert "killed 16" in text, text
+
+
+def test_who_only_listens_acknowledges_at_once(guest, root):
+    """Little things sent one way: the second of two waits for the first one's acknowledgement (RFC 1122, 4.2.3.4), which
+    must not wait for data to go with it. In the time of counted instructions, which is the same on every host."""
+    subprocess.run(["make", "-s", "build/guest/oneway"], cwd=root, check=True)
+    us = int(guest("chmod +x /program; /program", file=f"{root}/build/guest/oneway:/program", **EXACT).text)
+    assert us < 5000  # one delayed acknowledgement in each round: 25,000
 
 
 def test_net_killed_under_datagrams(guest, root):
