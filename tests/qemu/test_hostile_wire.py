@@ -234,5 +234,5 @@ def test_poison(start):
         attacker.send(ip4(17, udp(9, b"POISON%d" % number)))
     assert guest.http("/page", tries=3) == guest.content
     status = guest.status()
-    assert status["incarnation"].split()[1] == "1" and int(status["warm"].split()[-1]) == 9, status
+    assert status["incarnation"].split()[1] == "1" and "items failed 9," in status["warm"], status
     assert "cold" not in guest.end()

@@ -417,7 +417,6 @@ int main(void)
 		TEST(test_demand_zero), TEST(test_contiguous), TEST(test_copy), TEST(test_refuses),
 		TEST(test_cluster), TEST(test_pieces), TEST(test_failures), TEST(test_supply_keeps),
 		TEST(test_dirty_pages), TEST(test_size), TEST(test_zeros), TEST(test_reclaim),
-		TEST(test_dirty_pages), TEST(test_zeros), TEST(test_reclaim),
 	};
 
 	fake_machine(48ull << 20);
