@@ -87,6 +87,11 @@ static void thread_first_run(struct thread *t)
 
 #define THREADS_MAX 1024u /* of one process, each has a kernel stack of 16 KiB */
 
+static uint64_t upcall_block(const struct thread *t)
+{
+	return (t->upcall_stack - sizeof(struct x_upcall)) & ~15ull;
+}
+
 int thread_create_with(struct process *p, const struct x_thread_create *c, const struct x_regs *regs,
 		       void (*first)(struct thread *t), struct thread **out)
 {
@@ -119,6 +124,8 @@ int thread_create_with(struct process *p, const struct x_thread_create *c, const
 	t->upcall_stack = c->upcall_stack;
 	t->thread_word = c->thread_word;
 	t->mask = c->mask;
+	if (p->flags & X_PROC_LINUX)
+		arch_thread_upcalls(t, upcall_block(t));
 	/* its maker's CPUs; of a program that replaces another: the first thread's */
 	list_for_each(it, &p->threads, struct thread, process_link)
 		if (!t->affinity || it == current())
@@ -463,14 +470,9 @@ static bool in_personality(const struct process *p, uint64_t rip)
 	return rip >= p->personality.base && rip < p->personality.end;
 }
 
-static uint64_t upcall_block(const struct thread *t)
-{
-	return (t->upcall_stack - sizeof(struct x_upcall)) & ~15ull;
-}
-
 #define BLOCK_HEAD offsetof(struct x_upcall, regs)
 
-bool thread_enter_personality(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address)
+void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address)
 {
 	struct thread *t = current();
 	struct x_upcall head; /* all but the registers */
@@ -484,19 +486,14 @@ bool thread_enter_personality(uint32_t reason, uint32_t vector, uint64_t error, 
 	head.pending = thread_notifications(t);
 	head.mask = head.installed_mask = t->mask;
 	head.thread_word = t->thread_word;
-	if (copy_to_user(at, &head, BLOCK_HEAD) || copy_to_user(at + BLOCK_HEAD, t->regs, sizeof(*t->regs)))
-		return false;
+	if (copy_to_user(at, &head, BLOCK_HEAD) || copy_to_user(at + BLOCK_HEAD, t->regs, sizeof(*t->regs))) {
+		process_kill(t->process, X_DEATH_EXCEPTION, -X_EFAULT);
+		return;
+	}
 	t->regs->rdi = at;
 	t->regs->rsp = at - 8; /* as if called: the ABI's alignment */
 	t->regs->rcx = t->regs->rip = t->process->personality.entry;
 	t->regs->r11 = t->regs->rflags = RFLAGS_IF | 2; /* rcx and r11 so: the quick way out */
-	return true;
-}
-
-static void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address)
-{
-	if (!thread_enter_personality(reason, vector, error, address))
-		process_kill(current_process(), X_DEATH_EXCEPTION, -X_EFAULT);
 }
 
 void thread_set_mask(struct thread *t, uint64_t mask)

@@ -343,39 +343,6 @@ int64_t syscall_deferred(uint64_t number, const uint64_t *v)
 	return table[number](&(struct args){ .a = v[0], .b = v[1], .c = v[2], .d = v[3], .e = v[4] });
 }
 
-static bool is_native(const struct thread *t, const struct x_regs *regs)
-{
-	const struct process *p = t->process;
-
-	return !(p->flags & X_PROC_LINUX) ||
-	       (regs->rip > p->personality.base && regs->rip <= p->personality.end);
-}
-
-/* Native calls that look at nothing that others change, and change nothing of theirs. */
-#define UNLOCKED (1ull << X_SYS_null | 1ull << X_SYS_clock | 1ull << X_SYS_yield)
-
-bool trap_syscall_unlocked(struct x_regs *regs)
-{
-	struct thread *t = current();
-	bool entered;
-
-	if (is_native(t, regs)) {
-		if (regs->rax >= 64 || !(UNLOCKED >> regs->rax & 1))
-			return false;
-		regs->rax = (uint64_t)table[regs->rax]((const struct args *)regs);
-		return true;
-	}
-	t->away = true;
-	entered = thread_enter_personality(X_UP_SYSCALL, 0, 0, 0);
-	t->away = false;
-	if (!entered) {
-		kernel_lock();
-		process_kill(t->process, X_DEATH_EXCEPTION, -X_EFAULT);
-		kernel_unlock();
-	}
-	return true;
-}
-
 void trap_syscall(struct x_regs *regs)
 {
 	if (regs->rax < X_SYSCALL_COUNT)

@@ -148,15 +148,16 @@ uint64_t process_cpu_ns(const struct process *p);
 int process_notify(struct process *p, uint32_t thread_id, uint64_t bits); /* X_NOTIFY_* or error */
 void thread_set_mask(struct thread *t, uint64_t mask);
 uint64_t thread_take_notifications(struct thread *t, uint64_t bits); /* those that were pending */
-/* Make the current thread enter the personality when it leaves the kernel; false:
- * its block can't be written. Without the lock, if the thread is `away`. */
-bool thread_enter_personality(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address);
+/* Make the current thread enter the personality when it leaves the kernel; it dies if its
+ * block can't be written. System calls do the same in trap.S. */
+void thread_upcall(uint32_t reason, uint32_t vector, uint64_t error, uint64_t address);
 int64_t sys_resume(uint64_t user_frame, uint64_t taken);
 extern struct process process_none; /* of idle threads and of threads that have ended */
 
 /* ---- entries from arch (syscall.c, trap.c), lock held ---- */
 void kernel_main(void) __attribute__((noreturn)); /* CPU 0, after arch set up */
-bool trap_syscall_unlocked(struct x_regs *regs); /* without the lock; true: done, no trap_syscall() */
+/* Native calls that look at nothing that others change, and change nothing of theirs: without the lock. */
+#define SYSCALLS_UNLOCKED (1ull << X_SYS_null | 1ull << X_SYS_clock | 1ull << X_SYS_yield)
 void trap_syscall(struct x_regs *regs);
 bool syscall_may_defer(uint64_t number); /* X_OUT_DO */
 int64_t syscall_deferred(uint64_t number, const uint64_t *args);

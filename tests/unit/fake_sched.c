@@ -347,6 +347,7 @@ void arch_send_resched(uint32_t cpu) { cpus[cpu].need_resched = true; }
 void arch_idle_wait(void) { }
 void arch_read_bases(struct thread *t) { (void)t; }
 void arch_thread_copy_fpu(struct thread *to, struct thread *from) { (void)to; (void)from; }
+void arch_thread_upcalls(struct thread *t, uint64_t block) { (void)t; (void)block; }
 uint32_t arch_backtrace(const struct x_regs *r, uint64_t *out, uint32_t max) { (void)r; (void)out; (void)max; return 0; }
 void kernel_lock(void) { }
 void kernel_unlock(void) { }

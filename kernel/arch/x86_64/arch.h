@@ -61,6 +61,8 @@ void arch_init_cpus(void);        /* ACPI MADT, LAPIC, IOAPIC, timer; then start
  * the lock held and, if that returns, leaves to user mode with t->regs. */
 int arch_thread_init(struct thread *t, void (*fn)(struct thread *t));
 void arch_thread_destroy(struct thread *t);
+/* Its system calls from outside the personality's code are that's, with the struct x_upcall at block. */
+void arch_thread_upcalls(struct thread *t, uint64_t block);
 void arch_thread_copy_fpu(struct thread *to, struct thread *from); /* from may be running */
 void arch_thread_reset_fpu(struct thread *t);
 /* Save FPU and stack of prev, load next's (FPU, fs/gs base, page table, TSS). */

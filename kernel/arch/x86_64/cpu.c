@@ -14,6 +14,17 @@
 
 _Static_assert(offsetof(struct cpu, kernel_rsp) == CPU_KERNEL_RSP, "trap.S");
 _Static_assert(offsetof(struct cpu, scratch_rsp) == CPU_SCRATCH_RSP, "trap.S");
+_Static_assert(offsetof(struct cpu, current) == CPU_CURRENT, "trap.S");
+_Static_assert(offsetof(struct arch_thread, native_base) == ARCH_NATIVE_BASE && offsetof(struct arch_thread, native_end) == ARCH_NATIVE_END &&
+	       offsetof(struct arch_thread, upcall) == ARCH_UPCALL && offsetof(struct arch_thread, entry) == ARCH_ENTRY, "trap.S");
+_Static_assert(offsetof(struct thread, process) == THREAD_PROCESS && offsetof(struct thread, pending) == THREAD_PENDING &&
+	       offsetof(struct thread, mask) == THREAD_MASK && offsetof(struct thread, thread_word) == THREAD_WORD &&
+	       offsetof(struct process, pending) == PROCESS_PENDING && offsetof(struct process, ignore) == PROCESS_IGNORE, "trap.S");
+_Static_assert(offsetof(struct x_upcall, reason) == UPCALL_REASON && offsetof(struct x_upcall, error_code) == UPCALL_ERROR &&
+	       offsetof(struct x_upcall, address) == UPCALL_ADDRESS && offsetof(struct x_upcall, pending) == UPCALL_PENDING &&
+	       offsetof(struct x_upcall, mask) == UPCALL_MASK && offsetof(struct x_upcall, installed_mask) == UPCALL_INSTALLED &&
+	       offsetof(struct x_upcall, thread_word) == UPCALL_WORD && offsetof(struct x_upcall, regs) == UPCALL_REGS &&
+	       X_UP_SYSCALL == UPCALL_SYSCALL, "trap.S");
 _Static_assert(sizeof(struct x_regs) == REGS_SIZE && offsetof(struct x_regs, rip) == 128, "trap.S");
 _Static_assert(sizeof(struct trap_frame) == FRAME_SIZE, "trap.S");
 _Static_assert(sizeof(struct tss) == 104, "SDM vol. 3, 8.7");
@@ -235,6 +246,8 @@ int arch_thread_init(struct thread *t, void (*fn)(struct thread *t))
 	a->fpu_cpu = FPU_NOWHERE;
 	a->on_stack = false;
 	a->fpu_used = t->process && (t->process->flags & X_PROC_LINUX);
+	a->native_base = a->upcall = 0;
+	a->native_end = UINT64_MAX;
 	t->arch = a;
 	t->regs = (struct x_regs *)((uint8_t *)a - FRAME_SIZE - REGS_SIZE);
 	memset(t->regs, 0, REGS_SIZE + FRAME_SIZE);
@@ -250,6 +263,18 @@ int arch_thread_init(struct thread *t, void (*fn)(struct thread *t))
 	*--sp = 0;
 	a->rsp = (uint64_t)sp;
 	return 0;
+}
+
+void arch_thread_upcalls(struct thread *t, uint64_t block)
+{
+	const struct x_personality *p = &t->process->personality;
+
+	t->arch->native_base = p->base;
+	t->arch->native_end = p->end;
+	t->arch->entry = p->entry;
+	/* to be written and gone to without a further look */
+	if (have_fsgsbase && block <= X_USER_MAX - sizeof(struct x_upcall) && p->entry < X_USER_MAX)
+		t->arch->upcall = block;
 }
 
 void arch_thread_destroy(struct thread *t)

@@ -17,17 +17,9 @@
 	.popsection
 	.endm
 
-	.text
-/* ---- system calls ---- */
-	.globl syscall_entry
-	.balign 16
-syscall_entry:
-	swapgs
-	movq %rsp, %gs:CPU_SCRATCH_RSP
-	movq %gs:CPU_KERNEL_RSP, %rsp
-	subq $(FRAME_SIZE + 16), %rsp
-	pushq %r11                /* rflags */
-	pushq %rcx                /* rip */
+	.macro PUSH_REGISTERS rip, rflags, rsp
+	pushq \rflags
+	pushq \rip
 	pushq %r15
 	pushq %r14
 	pushq %r13
@@ -36,7 +28,7 @@ syscall_entry:
 	pushq %r10
 	pushq %r9
 	pushq %r8
-	pushq %gs:CPU_SCRATCH_RSP
+	pushq \rsp
 	pushq %rbp
 	pushq %rdi
 	pushq %rsi
@@ -46,6 +38,22 @@ syscall_entry:
 	pushq %rax
 	movq %rsp, %rdi
 	xorl %ebp, %ebp
+	.endm
+
+	.text
+/* ---- system calls ---- */
+	.globl syscall_entry
+	.balign 16
+syscall_entry:
+	swapgs
+	movq %rsp, %gs:CPU_SCRATCH_RSP
+	movq %gs:CPU_KERNEL_RSP, %rsp /* = the thread's struct arch_thread */
+	cmpq %rcx, ARCH_NATIVE_BASE(%rsp)
+	jae upcall
+	cmpq %rcx, ARCH_NATIVE_END(%rsp)
+	jb upcall
+	subq $(FRAME_SIZE + 16), %rsp
+	PUSH_REGISTERS %rcx, %r11, %gs:CPU_SCRATCH_RSP
 	call arch_syscall
 	/* fall through */
 
@@ -114,6 +122,86 @@ restore_and_iret:
 	addq $(32 + 24), %rsp     /* rip, rflags, bases; pad, vector, error */
 	iretq
 
+/*
+ * A program's system call: the registers go straight into its struct x_upcall, the rest of
+ * which is as thread_enter_personality() has it, and the personality begins. No lock is
+ * needed, as docs/locking.md says; nor a look at what there may be to do on the way out: who
+ * has something sends an interrupt, which comes when this is over. Where the block can't be
+ * written as it is, all is done again the general way, so what is used here is saved.
+ */
+	.globl upcall_begin, upcall_end, upcall_general
+upcall:
+	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rax
+	movq 32 + ARCH_UPCALL(%rsp), %rdi
+	testq %rdi, %rdi
+	jz upcall_general
+	SMAP_INSTRUCTION stac
+upcall_begin:
+	movq %rax, UPCALL_REGS + 0(%rdi)
+	movq %rbx, UPCALL_REGS + 8(%rdi)
+	movq %rcx, UPCALL_REGS + 16(%rdi)
+	movq %rdx, UPCALL_REGS + 24(%rdi)
+	movq %rsi, UPCALL_REGS + 32(%rdi)
+	movq 24(%rsp), %rax
+	movq %rax, UPCALL_REGS + 40(%rdi)
+	movq %rbp, UPCALL_REGS + 48(%rdi)
+	movq %gs:CPU_SCRATCH_RSP, %rax
+	movq %rax, UPCALL_REGS + 56(%rdi)
+	movq %r8, UPCALL_REGS + 64(%rdi)
+	movq %r9, UPCALL_REGS + 72(%rdi)
+	movq %r10, UPCALL_REGS + 80(%rdi)
+	movq %r11, UPCALL_REGS + 88(%rdi)
+	movq %r12, UPCALL_REGS + 96(%rdi)
+	movq %r13, UPCALL_REGS + 104(%rdi)
+	movq %r14, UPCALL_REGS + 112(%rdi)
+	movq %r15, UPCALL_REGS + 120(%rdi)
+	movq %rcx, UPCALL_REGS + 128(%rdi) /* rip */
+	movq %r11, UPCALL_REGS + 136(%rdi) /* rflags */
+	rdfsbase %rax
+	movq %rax, UPCALL_REGS + 144(%rdi)
+	swapgs
+	rdgsbase %rax
+	swapgs
+	movq %rax, UPCALL_REGS + 152(%rdi)
+	movq %gs:CPU_CURRENT, %rax
+	movq THREAD_PROCESS(%rax), %rdx
+	movq THREAD_PENDING(%rax), %rsi
+	orq PROCESS_PENDING(%rdx), %rsi
+	movq PROCESS_IGNORE(%rdx), %rdx
+	orq THREAD_MASK(%rax), %rdx
+	notq %rdx
+	andq %rdx, %rsi
+	movq THREAD_MASK(%rax), %rdx
+	movq THREAD_WORD(%rax), %rax
+	movq $UPCALL_SYSCALL, UPCALL_REASON(%rdi) /* and vector 0 */
+	movq $0, UPCALL_ERROR(%rdi)
+	movq $0, UPCALL_ADDRESS(%rdi)
+	movq %rsi, UPCALL_PENDING(%rdi)
+	movq %rdx, UPCALL_MASK(%rdi)
+	movq %rdx, UPCALL_INSTALLED(%rdi)
+	movq %rax, UPCALL_WORD(%rdi)
+upcall_end:
+	SMAP_INSTRUCTION clac
+	movq 32 + ARCH_ENTRY(%rsp), %rcx
+	movl $RFLAGS_ALWAYS, %r11d
+	leaq -8(%rdi), %rsp       /* as if called: the ABI's alignment */
+	swapgs
+	sysretq
+
+upcall_general:
+	SMAP_INSTRUCTION clac
+	popq %rax
+	popq %rdx
+	popq %rsi
+	popq %rdi
+	subq $(FRAME_SIZE + 16), %rsp
+	PUSH_REGISTERS %rcx, %r11, %gs:CPU_SCRATCH_RSP
+	call arch_upcall
+	jmp exit_to_user
+
 /* ---- exceptions and interrupts ---- */
 	.section .text.stubs, "ax"
 	.balign 16
@@ -147,26 +235,7 @@ trap_entry:                       /* vector, error, rip, cs, rflags, rsp, ss */
 	swapgs
 build_frame:
 	subq $(8 + 16), %rsp      /* pad; bases */
-	pushq 24 + 32(%rsp)       /* rflags */
-	pushq 32 + 16(%rsp)       /* rip */
-	pushq %r15
-	pushq %r14
-	pushq %r13
-	pushq %r12
-	pushq %r11
-	pushq %r10
-	pushq %r9
-	pushq %r8
-	pushq 104 + 40(%rsp)      /* rsp: 10 + 3 words below the vector */
-	pushq %rbp
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rbx
-	pushq %rax
-	movq %rsp, %rdi
-	xorl %ebp, %ebp
+	PUSH_REGISTERS 48(%rsp), 56(%rsp), 144(%rsp) /* beyond 3 words, and then 11 more */
 	call arch_trap
 	testb $3, REGS_SIZE + 32(%rsp)
 	jnz exit_to_user

@@ -9,6 +9,7 @@
 #include "x86.h"
 
 void arch_syscall(struct x_regs *regs);
+void arch_upcall(struct x_regs *regs);
 void arch_leave(struct x_regs *regs);
 void arch_trap(struct x_regs *regs);
 
@@ -28,17 +29,29 @@ static inline void return_to_user(struct x_regs *regs)
 		thread_return_to_user(regs);
 }
 
+/* A native one; what is on the way out may be asked without the lock here too. */
 void arch_syscall(struct x_regs *regs)
 {
-	bool done = trap_syscall_unlocked(regs);
-
-	if (done && may_leave())
-		return;
-	kernel_lock_inline();
-	if (!done)
+	if (regs->rax < 64 && SYSCALLS_UNLOCKED >> regs->rax & 1) {
 		trap_syscall(regs);
+		if (may_leave())
+			return;
+		kernel_lock_inline();
+	} else {
+		kernel_lock_inline();
+		trap_syscall(regs);
+	}
 	return_to_user(regs);
 	kernel_unlock_inline();
+}
+
+/* A program's, for which there is more to do than trap.S did. */
+void arch_upcall(struct x_regs *regs)
+{
+	kernel_lock();
+	thread_upcall(X_UP_SYSCALL, 0, 0, 0);
+	return_to_user(regs);
+	kernel_unlock();
 }
 
 /* A new thread's first way out; it came from schedule() with the lock. */
@@ -61,10 +74,19 @@ static bool in_user_copy(uint64_t rip)
 	return rip >= (uint64_t)user_copy_begin && rip < (uint64_t)user_copy_end;
 }
 
+static bool in_upcall(uint64_t rip)
+{
+	return rip >= (uint64_t)upcall_begin && rip < (uint64_t)upcall_end;
+}
+
 static void kernel_exception(struct x_regs *regs, const struct trap_frame *f, uint64_t address)
 {
 	const char *name = exception_names[f->vector];
 
+	if (f->vector == VECTOR_PAGE && address < X_USER_MAX && in_upcall(regs->rip)) {
+		regs->rip = (uint64_t)upcall_general;
+		return;
+	}
 	if (f->vector == VECTOR_PAGE && address < X_USER_MAX && in_user_copy(regs->rip)) {
 		bool away = current()->away;
 

@@ -8,10 +8,30 @@
 #define X86_H
 
 /* Offsets that the assembly uses; asserted in cpu.c. */
+#define CPU_CURRENT     8
 #define CPU_KERNEL_RSP  16
 #define CPU_SCRATCH_RSP 24
 #define REGS_SIZE       160 /* struct x_regs */
 #define FRAME_SIZE      64  /* struct trap_frame, above it at the top of the stack */
+#define ARCH_NATIVE_BASE 832 /* struct arch_thread */
+#define ARCH_NATIVE_END  840
+#define ARCH_UPCALL      848
+#define ARCH_ENTRY       856
+#define THREAD_PROCESS   16  /* struct thread, struct process */
+#define THREAD_PENDING  184
+#define THREAD_MASK     192
+#define THREAD_WORD     208
+#define PROCESS_PENDING 336
+#define PROCESS_IGNORE  344
+#define UPCALL_REASON    0   /* struct x_upcall */
+#define UPCALL_ERROR     8
+#define UPCALL_ADDRESS   16
+#define UPCALL_PENDING   24
+#define UPCALL_MASK      32
+#define UPCALL_INSTALLED 40
+#define UPCALL_WORD      48
+#define UPCALL_REGS      56
+#define UPCALL_SYSCALL   1   /* X_UP_SYSCALL */
 
 /* Selectors. SYSRET fixes the order of the user ones. */
 #define SEL_KERNEL_CODE 0x10
@@ -117,6 +137,10 @@ struct tss {
 /* At the top of the kernel stack, whose page each switch needs anyway; the frames are below it. */
 struct arch_thread {
 	uint8_t fpu[FPU_BYTES] __attribute__((aligned(64))); /* FXSAVE or XSAVE image */
+	/* For syscall_entry, as long as the thread lives. A native call leaves rip above the one, not
+	 * beyond the other; all others go to the personality: where its struct x_upcall is, or 0,
+	 * and where it begins. */
+	uint64_t native_base, native_end, upcall, entry;
 	uint64_t rsp;       /* while not running: its kernel stack pointer */
 	uint32_t fpu_cpu;   /* CPU that loaded its state last */
 	bool fpu_used;      /* owns FPU state; false: CR0.TS is set while it runs */
@@ -179,7 +203,7 @@ static inline void mmio_write32(volatile void *p, uint32_t v) { *(volatile uint3
 extern char kernel_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
 	kernel_end[], boot_stack_guard[];
 extern char trap_stubs[], syscall_entry[], thread_start[], user_copy_begin[], user_copy_end[],
-	user_copy_fault[];
+	user_copy_fault[], upcall_begin[], upcall_end[], upcall_general[];
 extern uint64_t boot_pml4[512], boot_pdpt[512];
 extern char ap_trampoline[], ap_trampoline_end[];
 extern volatile bool panicking;      /* read by the NMI entry: stop here */
