@@ -92,7 +92,7 @@ static void call_close_windows(struct call *c)
 		if (w->dma) {
 			window_pass_on(w);
 		} else {
-			frames_unpin(w->frames, w->frame_count);
+			frames_unref(w->frames, w->frame_count);
 			if (w->frames != w->inline_frames)
 				kfree(w->frames);
 		}
@@ -205,14 +205,6 @@ int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count)
 			w->frame_count = (w->page_offset + w->len + PAGE_SIZE - 1) / PAGE_SIZE;
 	}
 	return 0;
-}
-
-/* The right to read a port travels in no message: in its own queue it would
- * keep the port, its callers and itself for ever. x_proc_grant passes it on. */
-bool handle_may_travel(const struct handle *h)
-{
-	return (h->rights & X_R_TRANSFER) &&
-	       !(h->object->type == X_TYPE_PORT && (h->rights & X_R_RECEIVE));
 }
 
 int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, bool move)

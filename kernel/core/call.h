@@ -20,7 +20,13 @@ void call_free(struct call *c);
 int call_target(struct call *c, uint32_t h);
 int call_target_gone(struct call *c); /* 0 or an error */
 int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count);
-bool handle_may_travel(const struct handle *h);
+/* The right to read a port travels in no message: in its own queue it would
+ * keep the port, its callers and itself for ever. x_proc_grant passes it on. */
+static inline bool handle_may_travel(const struct handle *h)
+{
+	return (h->rights & X_R_TRANSFER) &&
+	       !(h->object->type == X_TYPE_PORT && (h->rights & X_R_RECEIVE));
+}
 int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, bool move);
 /* Answer: ends the call. */
 void call_complete(struct call *c, const struct x_msg *answer);

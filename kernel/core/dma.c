@@ -37,7 +37,7 @@ static void window_release(struct device *d, struct dma_window *w)
 	if (w->of != NULL) {
 		w->of->dma = NULL;
 	} else {
-		frames_unpin(w->frames, w->frame_count);
+		frames_unref(w->frames, w->frame_count);
 		if (w->frames != w->inline_frames)
 			kfree(w->frames);
 	}

@@ -52,14 +52,16 @@ static struct call *only_call(struct port *p, uint64_t id)
 /* All of them may be given away; else the general path says what is wrong. */
 static bool handles_may_travel(struct x_out *o, uint64_t from)
 {
-	struct handle h;
+	const struct handle *h;
 
 	if (o->handle_count > X_MAX_HANDLES ||
 	    copy_from_user(o->handles, from + offsetof(struct x_out, handles), sizeof(o->handles)))
 		return false;
-	for (uint32_t i = 0; i < o->handle_count; i++)
-		if (handle_lookup(o->handles[i], &h) || !handle_may_travel(&h))
+	for (uint32_t i = 0; i < o->handle_count; i++) {
+		h = handle_slot(&current_process()->handles, o->handles[i]);
+		if (!h || !handle_may_travel(h))
 			return false;
+	}
 	return true;
 }
 

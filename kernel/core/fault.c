@@ -491,12 +491,6 @@ uint64_t space_pin(struct space *s, uint64_t addr, uint64_t len, bool write, pad
 	return done;
 }
 
-void frames_unpin(paddr_t *frames, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		frame_unref(frames[i]);
-}
-
 int space_copy(struct space *s, uint64_t addr, uint64_t user_buf, uint64_t len, bool write)
 {
 	int error = 0;

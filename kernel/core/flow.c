@@ -107,10 +107,16 @@ void flows_forget(struct record *r)
 	}
 }
 
+static void wake_for(struct flow *f, uint32_t way)
+{
+	if (!list_empty(&f->waiting[way].threads))
+		waitq_wake_all(&f->waiting[way], 0);
+}
+
 static void wake(struct flow *f)
 {
-	waitq_wake_all(&f->waiting[READS], 0);
-	waitq_wake_all(&f->waiting[WRITES], 0);
+	wake_for(f, READS);
+	wake_for(f, WRITES);
 }
 
 void flows_wake(struct record *r)
@@ -539,10 +545,10 @@ static void tell_other_end(struct flow *f, uint32_t way, bool had_room)
 
 	if (way == WRITES) {
 		set_ready(f->record, X_READY_IN);
-		waitq_wake_all(&f->waiting[READS], 0);
+		wake_for(f, READS);
 	} else if (room) {
 		set_ready(f->writer, had_room ? 0 : X_READY_OUT);
-		waitq_wake_all(&f->waiting[WRITES], 0);
+		wake_for(f, WRITES);
 	}
 }
 
@@ -571,7 +577,7 @@ int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uin
 			stop(f);
 		if (!is_ready(f, way, X_PIPE_ATOMIC))
 			record_set_ready(r, 0, 0, 0);
-		waitq_wake_all(&f->waiting[way], 0);
+		wake_for(f, way);
 		if (is_pipe(f))
 			tell_other_end(f, way, had_room);
 		flow_tell(f);

@@ -230,10 +230,10 @@ static struct frame *counted(paddr_t p)
 {
 	struct frame *f = frame_struct(p);
 
-	if (f == NULL || f->state == FRAME_ABSENT || f->state == FRAME_RESERVED)
-		return NULL;
-	KASSERT(f->state == FRAME_USED && f->refs > 0);
-	return f;
+	if (f != NULL && f->state == FRAME_USED && f->refs > 0)
+		return f;
+	KASSERT(f == NULL || f->state == FRAME_ABSENT || f->state == FRAME_RESERVED);
+	return NULL;
 }
 
 void frame_ref(paddr_t p)
@@ -261,6 +261,12 @@ static void unref_into(struct cache *c, paddr_t p)
 void frame_unref(paddr_t p)
 {
 	unref_into(&cached, p);
+}
+
+void frames_unref(const paddr_t *p, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		frame_unref(p[i]);
 }
 
 void frame_unref_zeroed(paddr_t p)

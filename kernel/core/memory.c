@@ -76,6 +76,24 @@ uint64_t *memory_slot(const struct memory *m, uint64_t index)
 	return n != NULL && n->slots[slot_at(index, 0)] != 0 ? &n->slots[slot_at(index, 0)] : NULL;
 }
 
+uint32_t memory_hold(struct memory *m, uint64_t index, uint32_t count, paddr_t *held)
+{
+	uint64_t used = m->flags & X_MEM_PAGED ? PAGE_USED : 0, *slot;
+	uint32_t n = 0;
+
+	count = MIN(count, m->pages - index); /* beyond the end there is no slot */
+	while (n < count && (slot = memory_slot(m, index + n)) != NULL) {
+		do { /* to the end of the node */
+			*slot |= used;
+			held[n] = *slot & ~PAGE_STATE;
+			frame_ref(held[n++]);
+		} while (n < count && slot_at(index + n, 0) != 0 && *++slot != 0);
+	}
+	if (m->pager != NULL)
+		m->pager->page_hits += n;
+	return n;
+}
+
 /* Takes over the caller's reference on success. The slot must be empty. */
 static int tree_insert(struct memory *m, uint64_t index, paddr_t frame)
 {

@@ -33,6 +33,7 @@ paddr_t frame_alloc(uint32_t flags);                   /* refs = 1, or NO_FRAME 
 paddr_t frame_alloc_run(uint64_t count, uint64_t align, uint32_t flags);
 void frame_ref(paddr_t p);
 void frame_unref(paddr_t p);                           /* frees at 0 */
+void frames_unref(const paddr_t *p, uint32_t count);
 void frame_unref_zeroed(paddr_t p);                    /* the last reference to what is all zero */
 uint32_t frame_refs(paddr_t p);
 bool frame_is_ram(paddr_t p);                          /* usable RAM or the boot archive */
@@ -111,6 +112,9 @@ struct memory {
 #define PAGE_STATE  (PAGE_SIZE - 1ull)
 /* The slot of a resident page, or NULL. */
 uint64_t *memory_slot(const struct memory *m, uint64_t index);
+/* References to the frames of resident pages from index on, no more than count, up to the first
+ * that is missing; they count as used. How many; 0 of objects without a tree. */
+uint32_t memory_hold(struct memory *m, uint64_t index, uint32_t count, paddr_t *held);
 /* The first resident page at or after *index, or NULL. */
 uint64_t *memory_next(const struct memory *m, uint64_t *index);
 /* The pager is asked for a page and its neighbours, if nobody did so yet. */
@@ -239,7 +243,6 @@ int space_fault(struct space *s, uint64_t addr, uint32_t access);
  * resident (writable and unshared if write). Stops at the first bad page;
  * returns the number of BYTES covered from addr. May block. */
 uint64_t space_pin(struct space *s, uint64_t addr, uint64_t len, bool write, paddr_t *frames);
-void frames_unpin(paddr_t *frames, uint32_t count);
 int space_copy(struct space *s, uint64_t addr, uint64_t user_buf, uint64_t len, bool write);
 /* (backing identity, offset) of a user address, for futexes; 0 or -X_EFAULT.
  * Shared mappings: the memory object's koid; private: the space's koid. */

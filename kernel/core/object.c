@@ -11,7 +11,6 @@ static uint64_t next_koid = 1;
 
 void object_init(struct object *o, uint32_t type, const struct object_ops *ops)
 {
-	memset(o, 0, sizeof(*o));
 	o->type = type;
 	o->refs = 1;
 	o->koid = next_koid++;

@@ -64,7 +64,7 @@ struct handle_part {
 };
 struct handle_table { struct handle_part part[2]; uint32_t used; };
 
-/* refs = 1 (the creator's), handles = 0 */
+/* Of what is all zero: refs = 1 (the creator's), handles = 0 */
 void object_init(struct object *o, uint32_t type, const struct object_ops *ops);
 static inline void object_ref(struct object *o)
 {

@@ -350,21 +350,19 @@ static int check_out(struct port *p, const struct x_out *o)
 /* Moves the handles of an answer that may travel into the call; NULL: away. */
 void answer_take_handles(struct call *c, const struct x_out *o)
 {
-	struct handle moved[X_MAX_HANDLES];
-	uint32_t count = 0;
+	KASSERT(!c || c->handle_count == 0); /* delivered when it was taken */
+	for (uint32_t i = 0; i < o->handle_count; i++) {
+		const struct handle *h = handle_slot(&current_process()->handles, o->handles[i]);
+		struct handle moved;
 
-	for (uint32_t i = 0; i < o->handle_count; i++)
-		if (!handle_lookup(o->handles[i], &moved[count]) && handle_may_travel(&moved[count]) &&
-		    !handle_remove(current_process(), o->handles[i], &moved[count]))
-			count++;
-	if (c) {
-		KASSERT(c->handle_count == 0); /* delivered when it was taken */
-		memcpy(c->handles, moved, count * sizeof(moved[0]));
-		c->handle_count = count;
-		return;
+		if (!h || !handle_may_travel(h))
+			continue;
+		handle_remove(current_process(), o->handles[i], &moved);
+		if (c)
+			c->handles[c->handle_count++] = moved;
+		else
+			handle_drop(moved);
 	}
-	while (count)
-		handle_drop(moved[--count]);
 }
 
 static void apply_answer(struct port *p, struct x_out *o)

@@ -85,8 +85,8 @@ void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t
 	pulse |= levels & mask & ~r->ready; /* becoming ready is a change, too */
 	r->own_ready = (r->own_ready & ~mask) | (levels & mask);
 	r->ready = r->own_ready | flows_ready(r);
-	for (uint32_t i = 0; i < ARRAY_SIZE(r->pulses); i++)
-		r->pulses[i] += (pulse >> i) & 1;
+	for (uint32_t bits = pulse % (1u << ARRAY_SIZE(r->pulses)); bits; bits &= bits - 1)
+		r->pulses[__builtin_ctz(bits)]++;
 	if ((levels & mask) | pulse) {
 		watchers_wake(&r->watchers);
 		binding_post(&r->obj, r->ready);

@@ -8,8 +8,8 @@
 
 void span_drop(struct span *s)
 {
-	while (s->count)
-		frame_unref(s->frames[--s->count]);
+	frames_unref(s->frames, s->count);
+	s->count = 0;
 }
 
 static char *span_at(const struct span *s, uint64_t done, uint64_t *run)
@@ -23,21 +23,24 @@ static char *span_at(const struct span *s, uint64_t done, uint64_t *run)
 int span_copy_user_long(struct span *s, uint64_t user, bool to_span)
 {
 	bool left = kernel_leave(s->bytes);
-	uint64_t done = 0, run;
+	uint64_t at = s->offset, end = at + s->bytes;
 	int err = 0;
 
-	for (; done < s->bytes; done += run) {
-		char *at = span_at(s, done, &run);
+	for (const paddr_t *frame = s->frames; at < end; frame++) {
+		char *page = (char *)phys_to_virt(*frame) + at % PAGE_SIZE;
+		uint64_t run = MIN(PAGE_SIZE - at % PAGE_SIZE, end - at);
 
-		err = to_span ? copy_from_user(at, user + done, run) : copy_to_user(user + done, at, run);
+		err = to_span ? copy_from_user(page, user, run) : copy_to_user(user, page, run);
 		if (err)
 			break;
+		at += run;
+		user += run;
 		if (left)
 			tlb_service();
 	}
 	kernel_return(left);
 	span_drop(s);
-	s->bytes = done;
+	s->bytes = at - s->offset;
 	return err;
 }
 

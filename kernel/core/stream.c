@@ -59,23 +59,29 @@ int64_t sys_port_dirty(uint32_t port, uint64_t limit, uint64_t user_id)
 	return user_id && copy_to_user(user_id, &id, sizeof(id)) ? -X_EFAULT : (int64_t)pages;
 }
 
-/* The frame of a page, referenced; of a pager's object for reading when it has come, for writing if it may be. */
-static int stream_page(struct memory *m, uint64_t index, bool write, paddr_t *frame)
+/* References to the pages of a span that begins in page `index`, for writing those that may be
+ * written to: 0, or why there are no more. */
+static int hold_pages(struct memory *m, uint64_t index, bool write, struct span *s)
 {
-	uint64_t *slot;
+	bool ask = write && (m->flags & X_MEM_PAGED);
+	uint32_t pages = span_pages(s);
 
-	if (!(m->flags & X_MEM_PAGED))
-		return memory_page(m, index, frame);
-	slot = memory_slot(m, index);
-	if (write && content_may_write(m, index) != 0)
-		return -X_EWAIT;
-	if (slot == NULL)
-		return memory_page(m, index, frame);
-	*slot |= PAGE_USED;
-	if (m->pager)
-		m->pager->page_hits++;
-	*frame = *slot & ~PAGE_STATE;
-	frame_ref(*frame);
+	while (s->count < pages) {
+		uint64_t at = index + s->count;
+		uint32_t n;
+		int err;
+
+		if (ask && content_may_write(m, at) != 0)
+			return -X_EWAIT;
+		n = memory_hold(m, at, ask ? 1 : pages - s->count, &s->frames[s->count]);
+		if (!n) {
+			err = memory_page(m, at, &s->frames[s->count]);
+			if (err)
+				return err;
+			n = 1;
+		}
+		s->count += n;
+	}
 	return 0;
 }
 
@@ -85,11 +91,10 @@ int64_t stream_transfer(struct memory *m, uint64_t buf, uint64_t len, uint64_t o
 
 	while (done < len) {
 		struct span s;
-		int err = 0;
+		int err;
 
 		span_begin(&s, offset + done, len - done);
-		for (uint32_t pages = span_pages(&s); s.count < pages && !err; s.count += !err)
-			err = stream_page(m, ((offset + done) >> PAGE_SHIFT) + s.count, write, &s.frames[s.count]);
+		err = hold_pages(m, (offset + done) >> PAGE_SHIFT, write, &s);
 		span_cut(&s);
 		if (span_copy_user(&s, buf + done, write))
 			err = -X_EFAULT;
@@ -129,15 +134,15 @@ static int64_t stream_write(struct memory *m, uint64_t buf, uint64_t len, uint64
 int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, uint64_t from)
 {
 	bool cursor = offset < 0;
+	const struct handle *held = handle_slot(&current_process()->handles, h);
 	const struct record *of;
-	struct handle held;
 	struct record *r;
 	struct memory *m;
 	int64_t n;
 
-	if (handle_lookup(h, &held) || held.object->type != X_TYPE_OBJECT || !(held.rights & X_R_CALL))
+	if (!held || held->object->type != X_TYPE_OBJECT || !(held->rights & X_R_CALL))
 		return -X_EWAIT; /* the call says why */
-	r = container_of(held.object, struct record, obj);
+	r = container_of(held->object, struct record, obj);
 	of = r->origin ? r->origin : r;
 	m = of->stream;
 	if (cursor && (!m || (op & X_STREAM_FLOW)))

@@ -316,9 +316,7 @@ int64_t call_waitset_create(const struct args *a)
 	return sys_waitset_create();
 }
 
-typedef int64_t (*syscall_fn)(const struct args *a);
-
-static const syscall_fn table[X_SYSCALL_COUNT] = {
+const syscall_fn syscall_table[X_SYSCALL_COUNT] = {
 #define ENTRY(name, number) [number] = call_##name,
 	X_SYSCALLS(ENTRY)
 #undef ENTRY
@@ -340,13 +338,5 @@ int64_t syscall_deferred(uint64_t number, const uint64_t *v)
 {
 	if (!syscall_may_defer(number)) /* the entry may have changed since it was checked */
 		return -X_EINVAL;
-	return table[number](&(struct args){ .a = v[0], .b = v[1], .c = v[2], .d = v[3], .e = v[4] });
-}
-
-void trap_syscall(struct x_regs *regs)
-{
-	if (regs->rax < X_SYSCALL_COUNT)
-		regs->rax = (uint64_t)table[regs->rax]((const struct args *)regs);
-	else
-		regs->rax = (uint64_t)-X_ENOSYS;
+	return syscall_table[number](&(struct args){ .a = v[0], .b = v[1], .c = v[2], .d = v[3], .e = v[4] });
 }

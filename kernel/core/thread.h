@@ -158,7 +158,13 @@ extern struct process process_none; /* of idle threads and of threads that have 
 void kernel_main(void) __attribute__((noreturn)); /* CPU 0, after arch set up */
 /* Native calls that look at nothing that others change, and change nothing of theirs: without the lock. */
 #define SYSCALLS_UNLOCKED (1ull << X_SYS_null | 1ull << X_SYS_clock | 1ull << X_SYS_yield)
-void trap_syscall(struct x_regs *regs);
+struct args;
+typedef int64_t (*syscall_fn)(const struct args *a);
+extern const syscall_fn syscall_table[X_SYSCALL_COUNT];
+static inline void trap_syscall(struct x_regs *regs)
+{
+	regs->rax = (uint64_t)(regs->rax < X_SYSCALL_COUNT ? syscall_table[regs->rax]((const struct args *)regs) : -X_ENOSYS);
+}
 bool syscall_may_defer(uint64_t number); /* X_OUT_DO */
 int64_t syscall_deferred(uint64_t number, const uint64_t *args);
 /* vector 14: address = cr2. user: from user mode. Returns false: unhandled

@@ -208,7 +208,7 @@ void frame_unref(paddr_t p)
 	frame_pins[frame_index(p)]--;
 }
 
-void frames_unpin(paddr_t *frames, uint32_t count)
+void frames_unref(const paddr_t *frames, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		frame_unref(frames[i]);
@@ -390,6 +390,7 @@ int memory_page(struct memory *m, uint64_t index, paddr_t *frame)
 
 /* Nothing here has a pager that could be asked. */
 uint64_t *memory_slot(const struct memory *m, uint64_t index) { (void)m; (void)index; return NULL; }
+uint32_t memory_hold(struct memory *m, uint64_t index, uint32_t count, paddr_t *held) { return 0; }
 void memory_ask(struct memory *m, uint64_t index) { (void)m; (void)index; }
 int content_may_write(struct memory *m, uint64_t index) { (void)m; (void)index; return -X_EWAIT; }
 void memory_pager_gone(struct memory *m) { list_remove(&m->pager_link); }

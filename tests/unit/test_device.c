@@ -575,7 +575,7 @@ static void close_window(void)
 	if (w->dma) {
 		w->dma->of = NULL;
 	} else {
-		frames_unpin(w->frames, w->frame_count);
+		frames_unref(w->frames, w->frame_count);
 		kfree(w->frames);
 	}
 }

@@ -262,7 +262,7 @@ static void op_pin(unsigned s, unsigned first, unsigned n)
 	}
 	assert_int_equal(got, MIN(pinned, bytes));
 	if (got > 0)
-		frames_unpin(frames, (uint32_t)((got + 49) / PAGE_SIZE + 1));
+		frames_unref(frames, (uint32_t)((got + 49) / PAGE_SIZE + 1));
 	/* A private page that was pinned for writing counts as written to. */
 	for (unsigned i = 0; write && i * (uint64_t)PAGE_SIZE < got + 50 && got > 0; i++) {
 		struct model_page *p = &model[s][first + i];
@@ -536,7 +536,7 @@ static void test_pin_and_fork(void **state)
 	assert_int_equal(now, frame);
 	space_unmap(s, BASE, 0x1000);
 	assert_int_equal(frame_refs(frame), 1);
-	frames_unpin(&frame, 1);
+	frames_unref(&frame, 1);
 }
 
 static uint32_t word_at(struct space *s, uint64_t va)
@@ -894,7 +894,7 @@ static void test_physical(void **state)
 	assert_int_equal(map(s, BASE, 0x1000, R, X_MAP_FIXED, rom, 0), BASE);
 	assert_int_equal(space_pin(s, BASE, 10, false, &p), 10);
 	assert_int_equal(p, boot_info.archive_paddr);
-	frames_unpin(&p, 1);
+	frames_unref(&p, 1);
 	object_unref(&rom->obj);
 }
 

@@ -124,7 +124,7 @@ restore_and_iret:
 
 /*
  * A program's system call: the registers go straight into its struct x_upcall, the rest of
- * which is as thread_enter_personality() has it, and the personality begins. No lock is
+ * which is as thread_upcall() has it, and the personality begins. No lock is
  * needed, as docs/locking.md says; nor a look at what there may be to do on the way out: who
  * has something sends an interrupt, which comes when this is over. Where the block can't be
  * written as it is, all is done again the general way, so what is used here is saved.
@@ -302,8 +302,8 @@ thread_start:
 
 /* ---- int user_copy(void *dst, const void *src, size_t n) ----
  * 0, or -X_EFAULT when a fault on user memory could not be settled. Unrolled
- * 8-byte moves: the string instructions are slow in emulation. What is left
- * after the blocks of 128 bytes is a jump into a row of moves of 8 bytes of
+ * 8-byte moves: the string instructions are slow in emulation. Blocks of 512 bytes
+ * first, then of 128; what is left is a jump into a row of moves of 8 bytes of
  * code each. Keeps nothing on the stack, so that a fault anywhere can go on at
  * user_copy_fault. */
 	.macro MOVE2 offset
@@ -311,6 +311,15 @@ thread_start:
 	movq \offset + 8(%rsi), %rcx
 	movq %rax, \offset(%rdi)
 	movq %rcx, \offset + 8(%rdi)
+	.endm
+	.macro MOVES bytes
+	.set offset, 0
+	.rept \bytes / 16
+	MOVE2 offset
+	.set offset, offset + 16
+	.endr
+	addq $\bytes, %rsi
+	addq $\bytes, %rdi
 	.endm
 
 	.globl user_copy, user_replace, user_copy_begin, user_copy_end, user_copy_fault
@@ -320,19 +329,18 @@ user_copy:
 user_copy_begin:
 	cmpq $128, %rdx
 	jb 2f
-1:	MOVE2 0
-	MOVE2 16
-	MOVE2 32
-	MOVE2 48
-	MOVE2 64
-	MOVE2 80
-	MOVE2 96
-	MOVE2 112
-	subq $-128, %rsi
-	subq $-128, %rdi
-	addq $-128, %rdx
-	cmpq $128, %rdx
+	subq $512, %rdx
+	jb 6f
+1:	MOVES 512
+	subq $512, %rdx
 	jae 1b
+6:	addq $512 - 128, %rdx
+	jnc 8f
+7:	MOVES 128
+	subq $128, %rdx
+	jae 7b
+8:	subq $-128, %rdx
+	jz 5f
 2:	movl %edx, %ecx
 	andl $-8, %ecx
 	leaq 3f(%rip), %rax
