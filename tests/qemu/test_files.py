@@ -50,6 +50,24 @@ def test_with_little_memory_and_a_dying_driver(guest, tree, tmp_path, image, fsc
     fsck(image)
 
 
+def test_writes_from_mappings_while_memory_is_short(guest, tmp_path, image, fsck):
+    """Of the same page, and of two filesystems crosswise, most of the memory dirty, both killed in the middle of it."""
+    subprocess.run(["make", "-s", "build/guest/crosswise"], cwd=ROOT, check=True)
+    second = tmp_path / "second.img"
+    minixfs("mkfs", second, 32)
+    text = guest("""mount -t minix /dev/vdb /mnt; chmod +x /crosswise
+(n=0; while :; do n=$((n + 7)); for s in minix minix.1; do /bin/svc inject $s entry $((n %% 40 + 1)); usleep 150000; /bin/svc kill $s
+usleep 50000; done; done >/dev/null 2>&1) & deaths=$!
+/crosswise /root/a /mnt/b 2500 %d; kill $deaths; sync; md5sum </root/a; md5sum </mnt/b; cd /; umount /mnt; /bin/svc status minix | grep warm""" %
+                 (3 if not SOAK else 50), image=image, file=f"{ROOT}/build/guest/crosswise:/crosswise", mem=64, timeout=600,
+                 qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2").text
+    lines = text.replace("\r", "").splitlines()
+    assert lines[0] == "all right" and lines[1] == lines[2], text
+    assert int(lines[3].split()[1].rstrip(",")) >= 4, text
+    fsck(image)
+    fsck(second)
+
+
 # Many small files as a compiler makes them: sources, objects from them, a library of these, and all again.
 BUILD = r"""
 build() {
