@@ -35,14 +35,6 @@ static void send_home(struct blockdrv_session *s, uint64_t call)
 	calls.answered = true;
 }
 
-static struct blockdrv_session *session_of(uint64_t object)
-{
-	for (uint32_t i = 0; i < bdrv.session_limit; i++)
-		if (bdrv.sessions[i].object == object)
-			return &bdrv.sessions[i];
-	return NULL;
-}
-
 /* Fewer, where memory is short. */
 static bool has_buffers(const struct disk *d)
 {
@@ -125,7 +117,7 @@ static bool take(struct blockdrv_session *s, const struct x_in *in)
 
 void bdrv_calls_take(const struct x_in *in)
 {
-	struct blockdrv_session *s = session_of(in->object);
+	struct blockdrv_session *s = bdrv_session_of(in->object);
 
 	in_close_handles(in);
 	if (!s || !take(s, in))

@@ -130,6 +130,7 @@ int bdrv_scheduler_find(const char *name);                /* or -X_EINVAL */
 const char *bdrv_scheduler_name(enum scheduler s);
 
 /* session.c */
+struct blockdrv_session *bdrv_session_of(uint64_t object); /* dead or not; or NULL */
 void bdrv_session_closure(uint64_t object);
 bool bdrv_session_consume_all(void);                      /* rings -> requests; true: some */
 void bdrv_session_complete(struct blockdrv_session *s, struct blockdrv_request *r, int status);

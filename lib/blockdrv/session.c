@@ -38,11 +38,20 @@ static void session_end(struct blockdrv_session *s)
 		bdrv_session_free(s);
 }
 
-void bdrv_session_closure(uint64_t object)
+struct blockdrv_session *bdrv_session_of(uint64_t object)
 {
 	for (uint32_t i = 0; i < bdrv.session_limit; i++)
-		if (bdrv.sessions[i].object == object && !bdrv.sessions[i].dead)
-			session_end(&bdrv.sessions[i]);
+		if (bdrv.sessions[i].object == object)
+			return &bdrv.sessions[i];
+	return NULL;
+}
+
+void bdrv_session_closure(uint64_t object)
+{
+	struct blockdrv_session *s = bdrv_session_of(object);
+
+	if (s && !s->dead)
+		session_end(s);
 }
 
 /* Nothing more is done for it, and it is told by a hang-up of its object. */

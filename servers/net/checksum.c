@@ -95,3 +95,8 @@ void finish_ip4(uint8_t *ip, uint32_t total)
 	put_sum(ip + 10, 0);
 	put_sum(ip + 10, (uint16_t)~checksum_of(ip, (ip[0] & 15) * 4));
 }
+
+bool ip4_is_plain(const uint8_t *ip, uint32_t bytes)
+{
+	return ip[0] == 0x45 && !(get16(ip + 6) & 0x3fff) && get16(ip + 2) <= bytes && checksum_of(ip, 20) == 0xffff;
+}

@@ -88,9 +88,8 @@ static uint32_t plain_segment(const uint8_t *b, uint32_t length, uint32_t *paylo
 {
 	uint32_t total = get16(b + ETHERNET + 2), head = HEADERS + (b[HEADERS + 12] >> 4) * 4u;
 
-	if (b[ETHERNET] != 0x45 || get16(b + ETHERNET + 6) & 0x3fff || ETHERNET + total > length || head < HEADERS + 20 ||
-	    ETHERNET + total < head + WORTH || (b[HEADERS + 13] | PSH_FLAG) != (ACK_FLAG | PSH_FLAG) ||
-	    b[HEADERS + 12] & 15 || checksum_of(b + ETHERNET, IP_BYTES) != 0xffff)
+	if (head < HEADERS + 20 || ETHERNET + total < head + WORTH || (b[HEADERS + 13] | PSH_FLAG) != (ACK_FLAG | PSH_FLAG) ||
+	    b[HEADERS + 12] & 15 || !ip4_is_plain(b + ETHERNET, length - ETHERNET))
 		return 0;
 	*payload = ETHERNET + total - head;
 	return head;

@@ -25,6 +25,7 @@
 /* ---- checksum.c: sums, not inverted ---- */
 uint16_t checksum_add(uint16_t a, uint16_t b);
 uint16_t checksum_copy(void *to, const void *from, uint32_t length); /* to payload, that is */
+bool ip4_is_plain(const uint8_t *ip, uint32_t bytes); /* whole, no options, no fragment, the header's sum right (RFC 791) */
 void finish_ip4(uint8_t *ip, uint32_t total); /* sets an IPv4 header's length and, last of all, its checksum */
 
 /* ---- random.c ---- */

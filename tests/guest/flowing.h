@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 /* A number, or what errno says. */
 static inline const char *said(long n)
@@ -51,6 +53,25 @@ static inline void check_bytes(const uint8_t *in, size_t bytes, uint64_t n)
 static inline size_t piece(unsigned *seed, long i, size_t most)
 {
 	return 1 + (size_t)rand_r(seed) % (i % 8 ? 300 : most - 1);
+}
+
+/* Of an edge-triggered wait, when `reads` is told of what `writes` sends. */
+static inline void edges(int reads, int writes)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET }, got;
+	int ep = epoll_create1(0), n[4];
+	char text[10];
+
+	epoll_ctl(ep, EPOLL_CTL_ADD, reads, &e);
+	n[0] = epoll_wait(ep, &got, 1, 0);
+	write(writes, "a", 1);
+	n[1] = epoll_wait(ep, &got, 1, 0);
+	n[2] = epoll_wait(ep, &got, 1, 0);
+	write(writes, "b", 1);
+	n[3] = epoll_wait(ep, &got, 1, 0);
+	printf("edges %d %d %d %d\n", n[0], n[1], n[2], n[3]);
+	read(reads, text, sizeof(text));
+	close(ep);
 }
 
 #endif

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,25 +112,6 @@ static void odd_ends(void)
 	printf(", %d alarm\n", alarms);
 }
 
-static void edges(void)
-{
-	struct epoll_event e = { .events = EPOLLIN | EPOLLET }, got;
-	int ep = epoll_create1(0), n[4];
-	char b[10];
-
-	fresh(0);
-	epoll_ctl(ep, EPOLL_CTL_ADD, r, &e);
-	n[0] = epoll_wait(ep, &got, 1, 0);
-	write(w, "a", 1);
-	n[1] = epoll_wait(ep, &got, 1, 0);
-	n[2] = epoll_wait(ep, &got, 1, 0);
-	write(w, "b", 1);
-	n[3] = epoll_wait(ep, &got, 1, 0);
-	printf("edges %d %d %d %d\n", n[0], n[1], n[2], n[3]);
-	read(r, b, sizeof(b));
-	close(ep);
-}
-
 /* Pieces of all sizes; at times the reader asks what only vfs knows. */
 static int stream(long pieces)
 {
@@ -174,6 +154,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return stream(1000 * atol(argv[1]));
 	odd_ends();
-	edges();
+	fresh(0);
+	edges(r, w);
 	return stream(2000);
 }

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -153,25 +152,6 @@ static void odd_ends(void)
 	printf(", %d alarm\n", alarms);
 }
 
-static void edges(void)
-{
-	struct epoll_event e = { .events = EPOLLIN | EPOLLET }, got;
-	int ep = epoll_create1(0), n[4];
-	char text[10];
-
-	fresh(0);
-	epoll_ctl(ep, EPOLL_CTL_ADD, b, &e);
-	n[0] = epoll_wait(ep, &got, 1, 0);
-	write(a, "a", 1);
-	n[1] = epoll_wait(ep, &got, 1, 0);
-	n[2] = epoll_wait(ep, &got, 1, 0);
-	write(a, "b", 1);
-	n[3] = epoll_wait(ep, &got, 1, 0);
-	printf("edges %d %d %d %d\n", n[0], n[1], n[2], n[3]);
-	read(b, text, sizeof(text));
-	close(ep);
-}
-
 /* Pieces of all sizes; with oddities, at times one that the kernel does not know. */
 static void put(int fd, long pieces, unsigned seed, bool odd)
 {
@@ -249,7 +229,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 1) {
 		odd_ends();
-		edges();
+		fresh(0);
+		edges(b, a);
 	}
 	streams(argc > 1 ? 1000 * atol(argv[1]) : 1000, false);
 	streams(argc > 1 ? 1000 * atol(argv[1]) : 1000, true);
