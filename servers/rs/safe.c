@@ -9,7 +9,8 @@
  *    |                   +1 s--------+----------+--------+  | any error: the terminal has died
  *    +---------------------- `boot`, `poweroff`, `reboot` --+
  *
- * One call at a time to tty, each started; nothing here waits.
+ * One call at a time to tty, each started; nothing here waits. While the terminal is ours
+ * the kernel's log does not go to its line, too: it would come between what is written.
  */
 #include "lib/c/stdio.h"
 #include "lib/c/string.h"
@@ -43,8 +44,14 @@ static struct server_timer again;
 
 static void say(void);
 
+static void mirror_log(bool to_console)
+{
+	out_do(X_SYS_system, boot_handle("resource"), X_SYS_LOG_MIRROR, to_console, 0, 0);
+}
+
 static void leave(void)
 {
+	mirror_log(true);
 	out_close(console);
 	console = X_NO_HANDLE;
 }
@@ -144,6 +151,7 @@ static void set(void *ctx, const struct x_in *reply)
 		try_later();
 		return;
 	}
+	mirror_log(false);
 	written = 0; /* all of it: what was written to one that died may not have been seen */
 	say();
 }
