@@ -9,6 +9,7 @@ import subprocess
 import guests
 
 IMAGE_MIB = 512
+SMALL = 4096  # bytes of a request where requests are counted
 FILES_MIB = 256  # of the MINIX filesystem
 TREE = guests.BUILD / "rootfs-debian"
 DEVICES = {"virtio-blk": ("vd", ["-object", "iothread,id=io{n}"], "virtio-blk-pci,drive=bench{n},iothread=io{n}"),
@@ -31,6 +32,9 @@ FILE = [("file write 1 MiB, then fsync", "MB/s", "--rw=write --bs=1M --ioengine=
         ("file random read 4 KiB, cached", "IOPS", "--rw=randread --bs=4k --ioengine=psync --size=32M --loops=4", "b"),
         ("file random write 4 KiB, fsync each", "IOPS", "--rw=randwrite --bs=4k --ioengine=psync --size=32M --fsync=1 --io_size=2M",
          "b")]
+KILLS, LOG_MS = "/tmp/kills", 100  # when the driver was killed; fio logs so often what it moved
+LOGGED = f"--write_bw_log=/tmp/moved --log_avg_msec={LOG_MS} --log_unix_epoch=1"
+PERCENTILES = ("50.000000", "90.000000", "99.000000", "99.900000")  # of the time for one request
 COMMON = "--name=x --group_reporting --output-format=json --invalidate=0 --randseed=7"
 
 
@@ -69,17 +73,30 @@ def prepare():
 
 
 def figure(text, unit):
-    """Of fio's report: whatever of reads and writes there was."""
+    """Of fio's report: whatever of reads and writes there was. (figure, {percentile: microseconds for one request})"""
     job = json.loads(text)["jobs"][0]
     if job["error"]:
         raise guests.GuestError(f"fio: error {job['error']}")
     part = max((job["read"], job["write"]), key=lambda part: part["total_ios"])
-    return part["bw_bytes"] / 1e6 if unit == "MB/s" else part["iops"]
+    times = part["clat_ns"].get("percentile", {})
+    return (part["bw_bytes"] / 1e6 if unit == "MB/s" else part["iops"],
+            {str(float(key)): times[key] / 1000 for key in PERCENTILES if key in times})
 
 
 def reports(text):
-    """{row: fio's report, as text}"""
-    return dict(re.findall(r"^ROW (.*)\n(?:[^{].*\n)*(\{\n(?:.*\n)*?\})$", text, re.M))
+    """{row: (fio's report, what was printed after it)}, as text"""
+    return {name: (report, after) for name, report, after in
+            re.findall(r"^ROW (.*)\n(?:[^{].*\n)*(\{\n(?:.*\n)*?\})\n((?:(?!ROW ).*\n)*)", text, re.M)}
+
+
+def course(text, unit):
+    """How it went: of fio's log and the times of kills, both by the guest's clock (see Row.details)."""
+    moved = [(int(ms) / 1000, int(kib) * 1024) for ms, kib in re.findall(r"^(\d{13}), (\d+), \d", text, re.M)]
+    if not moved:
+        return {}
+    begin = moved[0][0] - LOG_MS / 1000
+    return {"points": [[round(at - begin, 3), bytes_s / (1e6 if unit == "MB/s" else SMALL)] for at, bytes_s in moved],
+            "kills": [round(float(at) - begin, 3) for at in re.findall(r"^KILL (\S+)$", text, re.M)], "unit": unit}
 
 
 def wanted(rows, only):
@@ -94,9 +111,10 @@ def job(prefix, seconds, first, driver, only):
     for name, _, arguments in wanted(RAW, only):
         lines += [f"echo 'ROW {name}'", f"fio {COMMON} --filename={raw} --size={IMAGE_MIB}M --runtime={seconds} --time_based {arguments}"]
     for name, _, arguments in wanted(KILLED, only) if driver else []:
-        lines += [f"echo 'ROW {name}'", f"(while :; do sleep 1; svc kill {driver}; done) >/dev/null 2>&1 & killer=$!",
-                  f"fio {COMMON} --filename={raw} --size={IMAGE_MIB}M --runtime={2 * seconds} --time_based {arguments}",
-                  "kill $killer"]
+        lines += [f"echo 'ROW {name}'; rm -f {KILLS}",
+                  f"(while :; do sleep 1; date +'KILL %s.%N' >>{KILLS}; svc kill {driver}; done) >/dev/null 2>&1 & killer=$!",
+                  f"fio {COMMON} {LOGGED} --filename={raw} --size={IMAGE_MIB}M --runtime={2 * seconds} --time_based {arguments}",
+                  f"kill $killer; cat {KILLS} /tmp/moved_bw.1.log"]
     for name, _, arguments, file in wanted(FILE, only):
         if "random read 4 KiB, cached" not in name:
             lines += ["umount /mnt/files 2>/dev/null", f"mount -t minix {files} /mnt/files || echo no mount"]
@@ -124,7 +142,9 @@ def disk(system, seconds=3, devices=tuple(DEVICES), smp=2, log=None, iommu=False
         found = reports(text)
         for name, unit, *_ in wanted(RAW + (KILLED if driver else []) + FILE, only):
             try:
-                results[f"{kind} {name}"] = (figure(found[name], unit), unit, True)
+                value, times = figure(found[name][0], unit)
+                results[f"{kind} {name}"] = (value, unit, True, {
+                    "percentiles_us": times, "course": course(found[name][1], unit) if "killed" in name else {}})
             except (KeyError, ValueError, guests.GuestError) as error:
                 print(f"{system.name}: {kind} {name}: {type(error).__name__} {error}")
     return results
