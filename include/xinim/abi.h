@@ -622,6 +622,8 @@ struct x_system_info {
 	char version[32];
 	uint64_t lock_waits;       /* times a CPU found the kernel lock taken, and ... */
 	uint64_t lock_wait_ns;     /* ... how long it waited; sums over CPUs */
+	uint64_t wakeups;          /* interrupts between CPUs to have a thread run */
+	uint64_t moved_bytes;      /* copied or cleared at a time of LEAVE_BYTES and more (kernel_leave) */
 };
 
 /* ------------------------------------------------------------------- bootstrap */

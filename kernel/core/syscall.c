@@ -237,6 +237,8 @@ int64_t call_system_info(const struct args *a)
 		i.context_switches += cpus[c].switches;
 		i.lock_waits += cpus[c].lock_waits;
 		i.lock_wait_ns += cpus[c].lock_wait_ns;
+		i.wakeups += cpus[c].wakeups;
+		i.moved_bytes += cpus[c].moved_bytes;
 	}
 	list_for_each(p, &all_processes, struct process, all_link) {
 		i.processes += p->state != X_PROC_DEAD;

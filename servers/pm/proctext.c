@@ -164,6 +164,8 @@ void text_kernel(struct text *t, const struct proc *p, uint64_t reader)
 		 kib(info.memory_bytes), kib(info.free_bytes), (unsigned long long)(info.idle_ns / 1000000),
 		 (unsigned long long)info.context_switches, (unsigned long long)info.processes,
 		 (unsigned long long)info.threads);
+	text_add(t, "wakeups %llu\nmoved_kib %llu\nlock_waits %llu\nlock_wait_us %llu\n", (unsigned long long)info.wakeups,
+		 kib(info.moved_bytes), (unsigned long long)info.lock_waits, (unsigned long long)(info.lock_wait_ns / 1000));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i])
 			text_add(t, "%s %llu\n", names[i], (unsigned long long)info.objects[i]);

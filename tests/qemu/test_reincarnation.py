@@ -100,11 +100,23 @@ def test_nonsense_of_rs_is_found(guest):
     assert len(others) >= 10 and all(restarts == "0" for _, restarts in others), text
 
 
+def test_spent(guest):
+    """What a command cost: of each service, the kernel and the devices; with the command's own status."""
+    text = guest("/bin/svc spent sh -c 'dd if=/dev/vda of=/dev/null bs=64k count=128 2>&1; exit 3'; echo status $?;"
+                 "/bin/svc spent nothing.there; echo status $?").text.replace("\r", "")
+    disk = re.search(r"^vda: read (\d+) requests, (\d+) bytes; .* (\d+) starts of the device$", text, re.M)
+    assert disk and int(disk[1]) >= 128 and int(disk[2]) >= 8 << 20 and int(disk[3]) >= 1, text
+    driver = re.search(r"^virtio_blk +([\d.]+) +(\d+) +(\d+) +([\d.]+) +([\d.]+) +([\d.]+)$", text, re.M)
+    assert driver and float(driver[1]) > 0 and int(driver[2]) >= 128 and float(driver[5]) >= 10, text
+    assert re.search(r"[1-9]\d* switches of process", text) and re.search(r"^\d{3,} KiB copied", text, re.M), text
+    assert "status 3\n" in text and "nothing.there: No such file" in text and "status 127\n" in text, text
+
+
 WRONG = {"": "usage: svc list", "frobnicate": "no such command: frobnicate", "status nobody": "no such service: nobody",
          "start": "too few arguments", "list x": "too many arguments", "kill cold": "kill: whom?", "kill rs cold": "no cold start",
          "stop rs": "rs cannot be asked to stop", "start vfs": "vfs is running", "inject vfs bogus": "`bogus` is no fault",
          "inject vfs entry": "wants a number", "inject vfs exit 3": "takes no number", "inject virtio_blk verify": "starts anew",
-         "inject rs random": "rs gives the orders", "log -3": "`-3` is not a number", "stats --yaml": "`--yaml` is unknown",
+         "inject rs random": "rs gives the orders", "spent": "too few arguments", "log -3": "`-3` is not a number", "stats --yaml": "`--yaml` is unknown",
          "status ''": "it is empty", "status 'a b'": "blanks in it"}
 STATUS = {"status nobody": 3, "kill rs cold": 1, "stop rs": 1, "start vfs": 1, "inject virtio_blk verify": 1, "inject rs random": 1}
 

@@ -22,6 +22,8 @@ static const struct verb verbs[] = {
 	{ "tree", 0, 0, "svc tree                    who needs and uses whom\n" },
 	{ "stats", 0, 1, "svc stats [--json]          crashes, outages, memory and CPU of each\n" },
 	{ "top", 0, 0, "svc top                     the same, live: keys to sort and to kill\n" },
+	{ "spent", 1, 1000, "svc spent COMMAND [ARG...]  run it, and tell what it cost: CPU time, calls, switches,\n"
+	  "                                   wake-ups, bytes copied, of each service and in all\n" },
 	{ "start", 1, 1, "svc start NAME              what is dead or has failed\n" },
 	{ "stop", 1, 1, "svc stop NAME               ask it to end; it is not started again\n" },
 	{ "restart", 1, 1, "svc restart NAME            ask it to end, and start it again\n" },
@@ -103,6 +105,33 @@ int svc_ask(const char *command, char *result, size_t size)
 	return error;
 }
 
+int svc_figures(struct figures list[SERVICES_MAX], unsigned long long *now_us)
+{
+	static char text[32768];
+	char *line, *rest = text;
+	int count = 0;
+
+	if (svc_ask("figures", text, sizeof(text)) || sscanf(text, "%llu", now_us) != 1)
+		return -1;
+	strsep(&rest, "\n");
+	for (; rest && (line = strsep(&rest, "\n")) && *line && count < SERVICES_MAX; count++) {
+		struct figures *f = &list[count];
+
+		if (sscanf(line, "%15s %15s %llu %llu %llu %llu %llu", f->name, f->state, &f->cpu_us, &f->memory_kib,
+			   &f->restarts, &f->calls, &f->switches) != 7)
+			return -1;
+	}
+	return count;
+}
+
+const struct figures *svc_find(const struct figures *list, int count, const char *name)
+{
+	for (int i = 0; i < count; i++)
+		if (!strcmp(list[i].name, name))
+			return &list[i];
+	return NULL;
+}
+
 static int run(const char *line)
 {
 	int fd = open("/dev/svc", O_RDWR | O_CLOEXEC), error = 0;
@@ -144,7 +173,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "svc: no such command: %s (`svc --help` lists them)\n", argv[1]);
 		return EXIT_USAGE;
 	}
-	if (argc > 2 && is_help(argv[argc - 1])) {
+	if (argc > 2 && is_help(argv[!strcmp(argv[1], "spent") ? 2 : argc - 1])) {
 		printf("usage: %s", v->help);
 		return EXIT_DONE;
 	}
@@ -159,6 +188,8 @@ int main(int argc, char **argv)
 			fputs("svc: /dev/svc does not answer\n", stderr);
 		return status;
 	}
+	if (!strcmp(argv[1], "spent"))
+		return svc_spent(argv + 2);
 	for (int i = 1; i < argc; i++) {
 		const char *word = !strcmp(argv[1], "log") && !strcmp(argv[i], "-k") ? "kernel" : argv[i];
 

@@ -15,18 +15,17 @@
 #include <unistd.h>
 #include "user/svc/svc.h"
 
-#define SERVICES_MAX 64
-#define PERIOD_MS    1000
+#define PERIOD_MS 1000
 
 struct row {
-	char name[16], state[16];
-	unsigned long long cpu_us, memory_kib, restarts, calls, switches; /* since the start of the service or the system */
-	unsigned long long cpu_permille, calls_s, switches_s;             /* since the last look */
+	struct figures is;
+	unsigned long long cpu_permille, calls_s, switches_s; /* since the last look */
 };
 
-static struct row rows[SERVICES_MAX], before[SERVICES_MAX];
-static int row_count, before_count, selected;
-static unsigned long long now_us, before_us;
+static struct row rows[SERVICES_MAX];
+static struct figures last[SERVICES_MAX];
+static int row_count, last_count, selected;
+static unsigned long long now_us;
 static char order = 'c', message[128];
 static char chosen[16]; /* name of the selected one: the order changes */
 static struct termios cooked;
@@ -34,30 +33,15 @@ static volatile sig_atomic_t ended;
 
 /* ------------------------------------------------------------------ the look */
 
-static const struct row *as_before(const char *name)
+static void rates(struct row *r, unsigned long long elapsed_us)
 {
-	for (int i = 0; i < before_count; i++)
-		if (!strcmp(before[i].name, name))
-			return &before[i];
-	return NULL;
-}
+	const struct figures *was = svc_find(last, last_count, r->is.name);
 
-/* What a counter has grown by; it begins anew with a new process. */
-static unsigned long long grown(unsigned long long now, unsigned long long was)
-{
-	return now >= was ? now - was : now;
-}
-
-static void rates(struct row *r)
-{
-	const struct row *b = as_before(r->name);
-	unsigned long long elapsed_us = now_us - before_us;
-
-	if (!b || !elapsed_us)
+	if (!was || !elapsed_us)
 		return;
-	r->cpu_permille = grown(r->cpu_us, b->cpu_us) * 1000 / elapsed_us;
-	r->calls_s = grown(r->calls, b->calls) * 1000000 / elapsed_us;
-	r->switches_s = grown(r->switches, b->switches) * 1000000 / elapsed_us;
+	r->cpu_permille = grown(r->is.cpu_us, was->cpu_us) * 1000 / elapsed_us;
+	r->calls_s = grown(r->is.calls, was->calls) * 1000000 / elapsed_us;
+	r->switches_s = grown(r->is.switches, was->switches) * 1000000 / elapsed_us;
 }
 
 static int compare(const void *a, const void *b)
@@ -67,36 +51,27 @@ static int compare(const void *a, const void *b)
 
 	switch (order) {
 	case 'c': p = x->cpu_permille; q = y->cpu_permille; break;
-	case 'm': p = x->memory_kib; q = y->memory_kib; break;
-	case 'r': p = x->restarts; q = y->restarts; break;
+	case 'm': p = x->is.memory_kib; q = y->is.memory_kib; break;
+	case 'r': p = x->is.restarts; q = y->is.restarts; break;
 	case 'a': p = x->calls_s; q = y->calls_s; break;
 	case 's': p = x->switches_s; q = y->switches_s; break;
 	}
-	return p != q ? (p < q ? 1 : -1) : strcmp(x->name, y->name);
+	return p != q ? (p < q ? 1 : -1) : strcmp(x->is.name, y->is.name);
 }
 
 static bool look(void)
 {
-	static char text[32768];
-	char *line, *rest = text;
+	static struct figures now[SERVICES_MAX];
+	unsigned long long before_us = now_us;
+	int count = svc_figures(now, &now_us);
 
-	memcpy(before, rows, sizeof(rows));
-	before_count = row_count;
-	before_us = now_us;
-	if (svc_ask("figures", text, sizeof(text)) || sscanf(text, "%llu", &now_us) != 1)
-		return false;
-	row_count = 0;
-	strsep(&rest, "\n");
-	while (rest && (line = strsep(&rest, "\n")) && *line && row_count < SERVICES_MAX) {
-		struct row *r = &rows[row_count];
-
-		memset(r, 0, sizeof(*r));
-		if (sscanf(line, "%15s %15s %llu %llu %llu %llu %llu", r->name, r->state, &r->cpu_us, &r->memory_kib,
-			   &r->restarts, &r->calls, &r->switches) != 7)
-			return false;
-		rates(r);
-		row_count++;
+	for (int i = 0; i < count; i++) {
+		rows[i] = (struct row){ .is = now[i] };
+		rates(&rows[i], now_us - before_us);
 	}
+	row_count = count > 0 ? count : 0;
+	last_count = row_count;
+	memcpy(last, now, sizeof(last));
 	qsort(rows, row_count, sizeof(rows[0]), compare);
 	return row_count > 0;
 }
@@ -107,8 +82,8 @@ static void print_row(const struct row *r, int width)
 {
 	char line[160];
 
-	snprintf(line, sizeof(line), "%-15s %-8s %4llu.%llu %8llu %8llu %8llu %8llu %8llu", r->name, r->state,
-		 r->cpu_permille / 10, r->cpu_permille % 10, r->calls_s, r->switches_s, r->restarts, r->memory_kib, r->cpu_us / 1000);
+	snprintf(line, sizeof(line), "%-15s %-8s %4llu.%llu %8llu %8llu %8llu %8llu %8llu", r->is.name, r->is.state,
+		 r->cpu_permille / 10, r->cpu_permille % 10, r->calls_s, r->switches_s, r->is.restarts, r->is.memory_kib, r->is.cpu_us / 1000);
 	printf("%.*s", width, line);
 }
 
@@ -132,7 +107,7 @@ static void draw(void)
 		height = w.ws_row;
 	}
 	for (int i = 0; i < row_count; i++)
-		if (!strcmp(rows[i].name, chosen))
+		if (!strcmp(rows[i].is.name, chosen))
 			selected = i;
 	shown = height > 4 ? height - 4 : 1;
 	if (selected >= shown)
@@ -152,18 +127,18 @@ static void select_row(int by)
 {
 	selected += by;
 	selected = selected < 0 ? 0 : selected >= row_count ? row_count - 1 : selected;
-	memcpy(chosen, rows[selected].name, sizeof(chosen));
+	memcpy(chosen, rows[selected].is.name, sizeof(chosen));
 }
 
 static void kill_selected(void)
 {
 	char command[64], answer[256] = "";
 
-	snprintf(command, sizeof(command), "kill %s", rows[selected].name);
+	snprintf(command, sizeof(command), "kill %s", rows[selected].is.name);
 	if (svc_ask(command, answer, sizeof(answer)))
 		snprintf(message, sizeof(message), "%.*s", (int)strcspn(answer, "\n"), answer);
 	else
-		snprintf(message, sizeof(message), "killed %s", rows[selected].name);
+		snprintf(message, sizeof(message), "killed %s", rows[selected].is.name);
 }
 
 /* False: enough. */

@@ -24,6 +24,7 @@ struct cpu {                      /* at gs:0 in kernel mode */
 	struct run_queue *rq;     /* sched.c */
 	uint64_t idle_ns, switches;
 	uint64_t lock_waits, lock_wait_ns; /* for the kernel lock */
+	uint64_t wakeups, moved_bytes; /* x_system_info */
 	void *arch;               /* TSS, GDT, double-fault and NMI stacks */
 };
 extern struct cpu cpus[MAX_CPUS];

@@ -182,7 +182,10 @@ void tlb_flush(struct space *s, uint64_t start, uint64_t end)
 
 bool kernel_leave(uint64_t bytes)
 {
-	if (bytes < LEAVE_BYTES || cpus_online == 1)
+	if (bytes < LEAVE_BYTES)
+		return false;
+	this_cpu()->moved_bytes += bytes;
+	if (cpus_online == 1)
 		return false;
 	current()->away = true;
 	kernel_unlock_inline();
@@ -217,8 +220,10 @@ void arch_send_resched(uint32_t cpu)
 
 	__atomic_store_n(&c->need_resched, true, __ATOMIC_SEQ_CST);
 	/* A CPU at the lock looks at the flag before it leaves the kernel. */
-	if (c != this_cpu() && c->online && !__atomic_load_n(&cpu_arch(c)->spinning, __ATOMIC_SEQ_CST))
+	if (c != this_cpu() && c->online && !__atomic_load_n(&cpu_arch(c)->spinning, __ATOMIC_SEQ_CST)) {
+		this_cpu()->wakeups++;
 		apic_ipi(c->apic_id, IPI_FIXED | VECTOR_RESCHED);
+	}
 }
 
 /* The same argument as for shoot-down says why all others get there. */
