@@ -197,15 +197,14 @@ void disk_batch_end(void)
 
 /* ---- opening ------------------------------------------------------------------ */
 
-/* The size that cache= asks for, or a share of the memory there is. */
+/* The size that cache= asks for, or a share of the memory it may have. */
 static uint64_t share_of_memory(uint64_t share, uint64_t least, uint64_t most)
 {
 	const char *option = boot_option("cache");      /* MiB */
-	struct x_system_info info;
 	uint64_t bytes = option ? strtoul(option, NULL, 10) << 20 : 0;
 
-	if (!bytes && x_system_info(&info) == 0)
-		bytes = info.memory_bytes / share;
+	if (!bytes)
+		bytes = server_memory_bytes() / share;
 	return bytes < least ? least : bytes > most ? most : bytes;
 }
 

@@ -57,10 +57,20 @@ static bool slot_used[SLOTS_MAX];
 static uint32_t slot_count;
 static uint64_t last_serial;
 static uint64_t dirty_max;              /* pages; from half of that on streams ask */
+static uint64_t pinned;                 /* pages of WRITTEN jobs: at most about dirty_max of them, too */
 static uint32_t write_errors;
 static bool unpin_due;                  /* some WRITTEN jobs can end */
 
 static void unpin_some(void);
+
+/* How many pages are dirty, and a content that has some. While as many as there may be
+ * wait for a flush, streams ask about each page that they would make dirty. */
+static uint64_t dirty_pages(uint64_t *id)
+{
+	int64_t dirty = x_port_dirty(server_port, pinned < dirty_max ? dirty_max / 2 : 0, id);
+
+	return dirty < 0 ? 0 : (uint64_t)dirty;
+}
 
 void store_init(uint64_t dirty_bytes)
 {
@@ -69,7 +79,7 @@ void store_init(uint64_t dirty_bytes)
 	if (slot_count > SLOTS_MAX)
 		slot_count = SLOTS_MAX;
 	jobs_free = JOBS_MAX;
-	x_port_dirty(server_port, dirty_max / 2, NULL);
+	(void)dirty_pages(NULL);
 }
 
 /* ---- jobs ------------------------------------------------------------------------ */
@@ -134,7 +144,10 @@ static void end_job(struct job *job)
 		slot_used[job->slot] = false;
 	fetches -= job->state == JOB_FETCH;
 	writes -= job->state == JOB_WRITE;
-	written -= job->state == JOB_WRITTEN;
+	if (job->state == JOB_WRITTEN) {
+		written--;
+		pinned -= job->bytes / CONTENT_PAGE;
+	}
 	job->state = JOB_FREE;
 	jobs_free++;
 	server_progress();
@@ -339,7 +352,8 @@ static void write_done(struct job *job)
 	unpin_due |= job->durable;
 	writes--;
 	written++;
-	if (written > JOBS_MAX / 2)
+	pinned += job->bytes / CONTENT_PAGE;
+	if (written > JOBS_MAX / 2 || pinned > dirty_max / 2)
 		fs.cache.want_flush = true;
 	server_progress();
 }
@@ -464,7 +478,7 @@ void store_write_back(void)
 		struct content *c;
 		uint64_t id = 0;
 
-		if (x_port_dirty(server_port, dirty_max / 2, &id) <= 0 || !id)
+		if (!dirty_pages(&id) || !id)
 			return;
 		c = content_by_id(id);
 		if (!c)
@@ -483,12 +497,13 @@ void store_write_back(void)
 
 bool store_writers_wait(void)
 {
-	int64_t dirty = x_port_dirty(server_port, dirty_max / 2, NULL);
+	uint64_t dirty = dirty_pages(NULL);
 
-	if (dirty < 0 || (uint64_t)dirty < dirty_max / 2)
+	if (dirty < dirty_max / 2 && pinned < dirty_max)
 		return false;
 	store_write_back();
-	return (uint64_t)dirty > dirty_max;
+	fs.cache.want_flush |= pinned >= dirty_max; /* another was under way when it was wanted last */
+	return dirty > dirty_max || pinned >= dirty_max;
 }
 
 /* Does the page have all its blocks? */
@@ -589,7 +604,7 @@ void store_lost(void)
 
 bool store_is_stable(void)
 {
-	return !writes && x_port_dirty(server_port, dirty_max / 2, NULL) == 0 &&
+	return !writes && !dirty_pages(NULL) &&
 	       cache_is_stable(&fs.cache);
 }
 

@@ -95,10 +95,7 @@ static uint64_t option(const char *key, uint64_t otherwise)
 
 uint64_t volume_memory_bytes(void)
 {
-	struct x_system_info info = { 0 };
-
-	x_system_info(&info);
-	return info.memory_bytes;
+	return server_memory_bytes();
 }
 
 static void set_limits(void)

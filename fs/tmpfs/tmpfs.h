@@ -100,7 +100,7 @@ void tmpfs_init(struct fsys *fs, uint64_t time_ns);
 
 /* -X_EINVAL: not understood, or less than what is used already. */
 int options_set(struct fsys *fs, const char *text);
-uint64_t volume_memory_bytes(void);     /* of the machine, for size=N% */
+uint64_t volume_memory_bytes(void);     /* that it may have, for size=N% */
 
 /* ---- node.c ---------------------------------------------------------------------- */
 

@@ -544,6 +544,7 @@ struct x_proc_info {
 	uint64_t charged_kernel; /* what the kernel holds for it: page tables, stacks, handles, objects */
 	uint64_t death_ns;      /* when its death began; of one reset since: its last */
 	uint64_t peak_pages;    /* the most that resident_pages ever was, of any program that it ran */
+	uint64_t limit;         /* of `charged` (x_proc_limit), UINT64_MAX: none */
 };
 
 /* --------------------------------------------------------------------- devices */

@@ -175,6 +175,7 @@ int64_t call_proc_info(const struct args *a)
 	i.peak_pages = MAX(p->peak_pages, p->space->peak_pages);
 	i.charged = p->account->used;
 	i.charged_kernel = p->account->kernel;
+	i.limit = p->account->limit;
 	i.handles = p->handles.used;
 	i.vector = p->vector;
 	i.fault_rip = p->fault_regs.rip;

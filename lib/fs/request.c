@@ -12,13 +12,20 @@ static uint32_t requests_max;
 static struct request *first, *last;
 static uint32_t search_from;
 
+uint64_t server_memory_bytes(void)
+{
+	struct x_system_info machine = { 0 };
+	struct x_proc_info own = { .limit = UINT64_MAX };
+
+	x_system_info(&machine);
+	x_proc_info(X_SELF, &own);
+	return machine.memory_bytes < own.limit ? machine.memory_bytes : own.limit;
+}
+
 void *server_table(uint32_t most, size_t item_bytes, uint32_t *count)
 {
-	struct x_system_info info = { 0 };
-	uint64_t share;
+	uint64_t share = most * (server_memory_bytes() >> 20) / TABLES_FULL_MIB;
 
-	x_system_info(&info);
-	share = most * (info.memory_bytes >> 20) / TABLES_FULL_MIB;
 	*count = share < most / 16 ? most / 16 : share > most ? most : share;
 	return server_memory(*count * item_bytes);
 }

@@ -71,7 +71,9 @@ void request_take(const struct x_in *in);
 void request_cancel(uint64_t call_id);
 /* Runs what waits, oldest first. True if something wants a new iteration. */
 bool request_run_all(void);
-/* A table for the life of the server, as large as the memory allows. */
+/* The memory of the machine, or what the manifest grants if that is less. */
+uint64_t server_memory_bytes(void);
+/* A table for the life of the server, as large as that allows. */
 void *server_table(uint32_t most, size_t item_bytes, uint32_t *count);
 /* Is a writer of the file ahead of this one? It would be torn apart. */
 bool request_writer_ahead(const struct request *r);
