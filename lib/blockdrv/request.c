@@ -240,6 +240,16 @@ static bool overlaps(const struct disk *d, const struct blockdrv_request *r)
 	return false;
 }
 
+/*
+ * The last try of a request is made with nothing else at the device: QEMU's virtio-blk
+ * makes one of those that come together and touch each other on the disk, so with one
+ * bad sector all of them fail, each time.
+ */
+static bool is_last_try(const struct blockdrv_request *r)
+{
+	return r->tries == TRIES_MAX - 1;
+}
+
 static bool submit(struct disk *d)
 {
 	struct blockdrv_request *r;
@@ -250,6 +260,8 @@ static bool submit(struct disk *d)
 
 		bdrv_schedule_merge(d, r);
 		if (overlaps(d, r))
+			break;
+		if (d->submitted.first && (is_last_try(r) || is_last_try(d->submitted.first)))
 			break;
 		err = bdrv.ops->submit(r);
 		if (err == -X_EAGAIN)
