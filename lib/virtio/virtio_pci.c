@@ -14,17 +14,6 @@
 
 #define COMMON(field) offsetof(struct virtio_pci_common, field)
 
-static uint8_t reg_read8(const struct virtio_region *r, uint32_t at) { return r->base[at]; }
-static uint16_t reg_read16(const struct virtio_region *r, uint32_t at)
-{ return *(volatile uint16_t *)(r->base + at); }
-static uint32_t reg_read32(const struct virtio_region *r, uint32_t at)
-{ return *(volatile uint32_t *)(r->base + at); }
-static void reg_write8(const struct virtio_region *r, uint32_t at, uint8_t value) { r->base[at] = value; }
-static void reg_write16(const struct virtio_region *r, uint32_t at, uint16_t value)
-{ *(volatile uint16_t *)(r->base + at) = value; }
-static void reg_write32(const struct virtio_region *r, uint32_t at, uint32_t value)
-{ *(volatile uint32_t *)(r->base + at) = value; }
-
 /* --------------------------------------------------------------------- probing */
 
 static uint32_t config_read(x_handle_t device, uint32_t offset, uint32_t width)

@@ -12,13 +12,12 @@
 #define LIB_VIRTIO_VIRTIO_PCI_H
 
 #include <stdbool.h>
+#include "lib/virtio/registers.h"
 #include "lib/virtio/virtqueue.h"
 
 #define VIRTIO_EVENT_QUEUE  1u /* bits of the interrupt event */
 #define VIRTIO_EVENT_CONFIG 2u
 #define VIRTIO_EVENT_INTX   4u
-
-struct virtio_region { volatile uint8_t *base; uint32_t bytes; };
 
 struct virtio_pci {
 	x_handle_t device;

@@ -94,7 +94,7 @@ static unsigned run(void)
 	return receive();
 }
 
-static int one(uint32_t op, uint64_t offset, uint32_t len, uint64_t at)
+static inline int one(uint32_t op, uint64_t offset, uint32_t len, uint64_t at)
 {
 	send(3, op, offset, len, at);
 	assert_int_equal(run(), 1);

@@ -44,6 +44,9 @@ static jmp_buf fake_run_jump, fake_die_jump;
 static bool fake_may_die;
 static struct server_timer *fake_timers;
 static char fake_window[X_MAX_WINDOWS][8192];
+/* A test with a device of its own: where memory comes from that it can reach, and what is asked of it. */
+static void *(*fake_memory)(uint64_t bytes);
+static int64_t (*fake_device)(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
 static const struct x_boot_page fake_boot = { .name = "test" };
 const struct x_boot_page *boot = &fake_boot;
@@ -72,7 +75,7 @@ static inline int64_t fake_mem_create(const struct x_mem_create *c)
 	struct fake_object *o = fake_new(X_TYPE_MEMORY);
 
 	o->bytes = (c->bytes + 4095) & ~4095ull;
-	o->memory = aligned_alloc(4096, o->bytes);
+	o->memory = fake_memory ? fake_memory(o->bytes) : aligned_alloc(4096, o->bytes);
 	memset(o->memory, 0, o->bytes);
 	return fake_give(o);
 }
@@ -109,10 +112,11 @@ static uint64_t fake_minted; /* the last object's id */
 
 int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
-	(void)c;
-	(void)d;
 	(void)e;
 	(void)f;
+	if (fake_device && (n == X_SYS_device_map || n == X_SYS_device_config || n == X_SYS_device_irq ||
+			    n == X_SYS_device_ctl))
+		return fake_device(n, a, b, c, d);
 	switch (n) {
 	case X_SYS_mem_create: return fake_mem_create((void *)a);
 	case X_SYS_mem_map: return fake_mem_map((void *)a);

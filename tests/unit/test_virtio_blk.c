@@ -17,14 +17,14 @@
 #include "lib/ring/ring.h"
 
 #define DISK   (1u << 20)
-#define POOL   65536u
+#define POOL   (1u << 20)
 #define PART_OFFSET (64u * 512)
 #define PART_SIZE   (1024u * 512)
 
 void server_main(void);
 static void device_run(void);
 #include "proto/file.h"
-#include "tests/unit/blockdrv_client.h"
+#include "tests/unit/block_suite.h"
 
 /* ------------------------------------------------------------------- the device */
 
@@ -162,6 +162,16 @@ static void starts(void **state)
 	assert_int_equal(cl.answer.msg.a[0], PART_SIZE);
 	assert_int_equal((uint32_t)cl.answer.msg.a[2], 8 * 4096);
 	assert_string_equal((char *)&cl.answer.msg.a[4], "vda1");
+}
+
+static void device_wait(void) { iterate(); }
+static void disk_look(uint64_t offset, void *to, uint32_t bytes) { memcpy(to, dev.disk + offset, bytes); }
+
+static void opens_for_suite(void **state)
+{
+	(void)state;
+	suite_init();
+	suite_open("vda1", PART_OFFSET);
 }
 
 static void reads_and_writes(void **state)
@@ -549,7 +559,7 @@ static void gives_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(starts), cmocka_unit_test(reads_and_writes), cmocka_unit_test(bounds),
+		cmocka_unit_test(starts), cmocka_unit_test(opens_for_suite), SUITE, cmocka_unit_test(reads_and_writes), cmocka_unit_test(bounds),
 		cmocka_unit_test(many), cmocka_unit_test(device_errors), cmocka_unit_test(lies),
 		cmocka_unit_test(stall), cmocka_unit_test(without_indirect), cmocka_unit_test(list),
 		cmocka_unit_test(wrong_client), cmocka_unit_test(calls),
