@@ -18,6 +18,7 @@
 
 #define MS 1000000ull
 #define TICK_NS (HEARTBEAT_PERIOD_MS * MS / 2)
+#define PUNCTUAL_NS     (2 * MS)        /* a look that is less late than this comes in time */
 #define LATENESS_WEIGHT 8u              /* patience for looks that came late */
 #define PATIENCE_NS     10000000000ull  /* after a hang that was not asked for */
 
@@ -130,7 +131,7 @@ static void look(void *ctx)
 
 	(void)ctx;
 	late_ns -= late_ns / 16;
-	if (expected_ns && now > expected_ns + late_ns)
+	if (expected_ns && now > expected_ns + PUNCTUAL_NS && now > expected_ns + late_ns)
 		late_ns = now - expected_ns;
 	if (expected_ns && now > expected_ns + 2 * TICK_NS)
 		forgive(now - expected_ns);

@@ -453,7 +453,10 @@ void service_on_deadline(void *service)
 			timer_set(&s->deadline, server_now_ns + WARM_DEADLINE_NS);
 		break;
 	case SERVICE_STOPPING:
-		stop_overdue(s);
+		if (heartbeat_had_a_chance(s))
+			stop_overdue(s);
+		else
+			timer_set(&s->deadline, server_now_ns + STOP_DEADLINE_NS);
 		break;
 	case SERVICE_CRASHED:
 		if (s->process == X_NO_HANDLE)

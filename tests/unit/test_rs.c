@@ -43,7 +43,9 @@ static uint64_t cookies[HANDLES];
 static struct x_in queue[64];
 static uint32_t queued, port_resets, revokes, devices;
 static uint64_t now, stop_at, iteration_ns[HANDLES];
+static uint64_t lateness_ns; /* of timers */
 static bool mute[64], stubborn, pings_ignored; /* mute: by service index, never ready */
+static uint64_t starved_ns; /* from when on all want to run, and do not */
 static char console[65536], halted[16], order[8192];
 static jmp_buf out_of_loop;
 static uint32_t root_error, undertaken;
@@ -157,7 +159,7 @@ static int64_t fake_commit(uint32_t port, struct x_commit *c)
 		uint64_t until = c->deadline_ns < stop_at ? c->deadline_ns : stop_at;
 
 		if (now < until)
-			now = until;
+			now = until + lateness_ns;
 		if (now >= stop_at)
 			longjmp(out_of_loop, 1);
 	}
@@ -219,7 +221,8 @@ int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, u
 		return 0;
 	case X_SYS_proc_info:
 		*(struct x_proc_info *)b = a == X_SELF ? (struct x_proc_info){ 0 } : process_of(a)->info;
-		((struct x_proc_info *)b)->ran_ns = waits ? 0 : now; /* it spins */
+		((struct x_proc_info *)b)->ran_ns = waits ? 0 : starved_ns ? starved_ns : now; /* it spins */
+		((struct x_proc_info *)b)->runnable = starved_ns != 0;
 		return 0;
 	case X_SYS_port_reset: port_resets++; return 0;
 	case X_SYS_device_ctl: revokes++; return 0;
@@ -484,6 +487,28 @@ static void hang_is_killed(void **state)
 	assert_int_equal(s->state, SERVICE_RUNNING);
 }
 
+/* Whenever it begins, between two looks that come a little late. */
+static void hang_is_found_in_two_periods(void **state)
+{
+	struct service *s = service_find("pm");
+
+	lateness_ns = MS;
+	for (int i = 0; i < 51; i++) { /* looks are 51 ms apart: each time it begins at another of these */
+		uint64_t hangs = s->cause_count[CAUSE_HANG];
+
+		s->patient_ns = 0;
+		iteration_ns[s->port] = now;
+		run_for(204 * MS);
+		assert_int_equal(s->cause_count[CAUSE_HANG], hangs + 1);
+		iteration_ns[s->port] = 0;
+		run_for(4000 * MS);
+	}
+	lateness_ns = 0;
+	s->cause_count[CAUSE_HANG] = 2;
+	policy_reset(&s->policy);
+	assert_int_equal(s->state, SERVICE_RUNNING);
+}
+
 /* Long iterations, but another one at each look: busy, not hung. */
 static void busy_is_not_hung(void **state)
 {
@@ -635,6 +660,13 @@ static void stop_and_start(void **state)
 	assert_int_equal(STATE("pm"), SERVICE_STOPPING);
 	run_for(200 * MS);
 	assert_int_equal(STATE("pm"), SERVICE_RUNNING);
+	starved_ns = now; /* it cannot stop: the machine has no time for it */
+	assert_int_equal(command("restart pm", buf, sizeof(buf)), 0);
+	run_for(2000 * MS);
+	assert_int_equal(STATE("pm"), SERVICE_STOPPING);
+	starved_ns = 0;
+	run_for(600 * MS);
+	assert_int_equal(STATE("pm"), SERVICE_RUNNING);
 	stubborn = false;
 }
 
@@ -709,7 +741,7 @@ int main(void)
 		cmocka_unit_test(crashes_back_off_and_end), cmocka_unit_test(requested_kills_restart_each_time),
 		cmocka_unit_test(programs_end_with_vfs_and_pm),
 		cmocka_unit_test(injected_faults_do_not_count), cmocka_unit_test(hang_is_killed),
-		cmocka_unit_test(busy_is_not_hung), cmocka_unit_test(lost_time_is_forgiven),
+		cmocka_unit_test(hang_is_found_in_two_periods), cmocka_unit_test(busy_is_not_hung), cmocka_unit_test(lost_time_is_forgiven),
 		cmocka_unit_test(says_that_it_cannot_start), cmocka_unit_test(restart_never), cmocka_unit_test(no_answer_to_ping_is_a_hang),
 		cmocka_unit_test(never_ready_is_given_up), cmocka_unit_test(stop_and_start), cmocka_unit_test(commands),
 		cmocka_unit_test(who_waits_in_an_iteration_is_found_in_two_periods),
