@@ -291,7 +291,7 @@ $(ROOTFS_MORE): $(BUILD)/tools/minixfs $(BUILD)/user/minixfs $(BUILD)/user/svc t
 	@tools/mkrootfs $(BUILD) $@ 1536 tools/rootfs-packages tools/rootfs-more
 
 # ----------------------------------------------------------------- targets
-.PHONY: all docs dist coverage soak iso demo run rootfs rootfs-more test unit check help clean compdb bench bench-blk bench-net bench-kernel bench-recovery
+.PHONY: all docs dist coverage coverage-guests soak iso demo run rootfs rootfs-more test unit check help clean compdb bench bench-blk bench-net bench-kernel bench-recovery
 all: $(BUILD)/xinim.elf $(ARCHIVE) $(IMAGE) ## build everything
 
 iso: $(ISO) ## a bootable image with GRUB, for BIOS and UEFI
@@ -368,6 +368,11 @@ dist: all ## what is given out: build/dist with ISO, kernel, archive, disk, chec
 
 coverage: $(STAMP) ## lines and branches that the unit tests reach: build/coverage/report.md
 	@tools/coverage
+
+coverage-guests: all $(ISO) $(ROOTFS) $(GUEST_TESTS) $(NATIVE_TESTS) $(TEST_SERVICES) ## and what guests reach in `make test`: build/coverage/guests.md
+	@rm -rf $(BUILD)/coverage/guests
+	-@XINIM_QEMU=$(CURDIR)/tools/qemu-covered tests/run
+	@tools/coverage --guests
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
