@@ -108,6 +108,7 @@ struct file_statfs {
 
 #define F_O_TMPFILE   020000000u /* a file without a name in that directory */
 #define F_O_RUN       0400000000u /* from vfs only: a program; until all is closed nobody writes to it */
+#define F_O_NOWRITE   04000000000u /* from vfs only: its bind may only be read, so -X_EROFS for what would change a file */
 #define F_O_NOEXEC    01000000000u /* from vfs only: its mount is noexec, so it is not mapped to be run */
 
 /* FILE_ALLOCATE */

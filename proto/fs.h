@@ -49,7 +49,7 @@ enum fs_op {
 	                     a[0] inode, a[1] mode. Device nodes: -X_ENXIO and a[0], a[1], a[2] = rdev.
 	                     FIFOs: -X_ENXIO likewise. O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY
 	                     as open(2) has them, O_TMPFILE; F_O_RUN -X_ETXTBSY */
-	FS_ACCESS,        /* a[3] R_OK 4 | W_OK 2 | X_OK 1 -> a[1] mode (0: no regular file) */
+	FS_ACCESS,        /* a[3] R_OK 4 | W_OK 2 | X_OK 1 | FS_NOWRITE -> a[1] mode (0: no regular file) */
 	FS_READLINK,      /* win1 (write): text -> status length */
 	FS_MKDIR,         /* mode */
 	FS_MKNOD,         /* mode with type, a[3] rdev */
@@ -64,7 +64,7 @@ enum fs_op {
 	                     in memory, a[1] requests for such that were not; a[2] dirty pages and a[3] files with
 	                     pages, now; a[4] blocks of metadata that were in memory, a[5] that were read */
 	FS_RELEASE,       /* a[0] inode, a[1] count */
-	FS_SYNC,
+	FS_SYNC,          /* a[1] 0: all; else id (x_handle_info.koid) of the memory object of the one file meant */
 	FS_PATH,          /* a[0] directory inode; win1 (write): its path from the root, "/a/b", "/"
 	                     for the root -> status length. a[3] 1: of any inode that is open, by one of its
 	                     names, or its last one and " (deleted)"; -X_ENOENT: that is not known */
@@ -75,7 +75,7 @@ enum fs_op {
 	                     asked for -> status its bytes. As in xattr(7); -X_EOPNOTSUPP, -X_ENODATA */
 	FS_MAPPED,        /* win0 (read): ids (x_handle_info.koid) of memory objects, u64 each, at most FS_MAPPED_MAX;
 	                     win1 (write): struct fs_mapped for each: whose contents they are here */
-	FS_MARK_MOUNT,    /* a[0] directory inode (held), a[1] 1/0: a mount point from now on */
+	FS_MARK_MOUNT,    /* a[0] inode (held), a[1] 1/0: a mount point from now on */
 };
 
 struct fs_setattr { /* FS_SETATTR, win1 */
@@ -92,6 +92,9 @@ struct fs_mapped { /* FS_MAPPED, win1; all zero: none of ours */
 
 enum fs_xattr_op { FS_XATTR_GET, FS_XATTR_SET, FS_XATTR_LIST, FS_XATTR_REMOVE, FS_XATTR_OP = 0xff };
 #define FS_XATTR_VALUE_MAX 3800u /* name and value fit into one window, and all of an inode into one piece */
+
+/* a[3] of FS_ACCESS: as if the filesystem could only be read */
+#define FS_NOWRITE 8u
 
 /* a[1] low 32 */
 #define FS_NOFOLLOW 1u

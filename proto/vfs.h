@@ -38,7 +38,7 @@ enum vfs_op {
 	                     FS_XATTR's win1 and a[3] (proto/fs.h), a[0] 1 = don't follow -> status */
 	VFS_STATFS,       /* win0, win1 (write) struct file_statfs */
 	VFS_PIPE,         /* a[0] F_O_NONBLOCK|F_O_CLOEXEC -> handle[0] read end, [1] write end */
-	VFS_SYNC,
+	VFS_SYNC,           /* a[0] 0: all; else id of the memory object of the one file meant, wherever it is */
 	VFS_MOUNT,        /* win0 source, win1 target, win2 type, win3 options, a[0] MS_* flags */
 	VFS_UMOUNT,       /* win0 target, a[0] flags */
 	VFS_FLOCK,        /* handle[0], a[0] LOCK_* as flock(2) has them; may wait; -X_EAGAIN, -X_ENOLCK */

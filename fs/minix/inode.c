@@ -347,7 +347,7 @@ int fsys_mark_mount(struct fsys *fs, uint32_t ino, bool mounted_on)
 	int status;
 
 	op_begin(fs);
-	status = inode_get_dir(fs, ino, &ip);
+	status = inode_get(fs, ino, &ip);
 	if (!status && mounted_on && ip->mounted_on)
 		status = -X_EBUSY;
 	if (!status)

@@ -192,7 +192,7 @@ bool fsys_release(struct fsys *fs, uint32_t ino, uint32_t count)
 int fsys_mark_mount(struct fsys *fs, uint32_t ino, bool mounted_on)
 {
 	struct fsys_node *ip;
-	int status = inode_get_dir(fs, ino, &ip);
+	int status = inode_get(fs, ino, &ip);
 
 	if (!status && mounted_on && ip->mounted_on)
 		status = -X_EBUSY;

@@ -155,6 +155,8 @@ static int64_t do_access(struct request *r)
 	if (status)
 		return status;
 	r->reply.a[1] = attr.mode;
+	if (r->in.msg.a[3] & FS_NOWRITE && r->in.msg.a[3] & 2 && (FSYS_ISREG(attr.mode) || FSYS_ISDIR(attr.mode)))
+		return -X_EROFS;
 	return fsys_access(volume, &who, walk.ino, r->in.msg.a[3] & 7);
 }
 
@@ -253,6 +255,20 @@ static int64_t make_unnamed(struct request *r, uint32_t flags, uint32_t *ino)
 	return status ? status : fsys_make_unnamed(volume, &who, walk.ino, mode_of(r), !(flags & F_O_EXCL), ino);
 }
 
+/* O_CREAT where nothing may be made: what is there is opened. */
+static int64_t find_only(struct request *r, uint32_t flags, uint32_t *ino)
+{
+	struct fsys_walk walk;
+	int64_t status = walk_path(r, 0, &walk);
+
+	*ino = walk.ino;
+	if (status == -X_ENOENT) {
+		status = walk_path(r, FSYS_WALK_PARENT, &walk);
+		return status ? status : -X_EROFS;
+	}
+	return !status && flags & F_O_EXCL ? -X_EEXIST : status;
+}
+
 static int64_t find_file(struct request *r, uint32_t flags, uint32_t *ino,
 			 bool *created)
 {
@@ -261,7 +277,9 @@ static int64_t find_file(struct request *r, uint32_t flags, uint32_t *ino,
 
 	*created = flags & F_O_TMPFILE;
 	if (*created)
-		return make_unnamed(r, flags, ino);
+		return flags & F_O_NOWRITE ? -X_EROFS : make_unnamed(r, flags, ino);
+	if (flags & F_O_CREAT && flags & F_O_NOWRITE)
+		return find_only(r, flags, ino);
 	if (flags & F_O_CREAT)
 		return find_or_create(r, flags, ino, created);
 	status = walk_path(r, 0, &walk);
@@ -284,6 +302,8 @@ static int64_t check_open(uint32_t ino, const struct fsys_attr *attr, uint32_t f
 		return -X_EPERM;
 	if (flags & F_O_DIRECTORY && !FSYS_ISDIR(attr->mode))
 		return -X_ENOTDIR;
+	if (want & FSYS_W && flags & F_O_NOWRITE && FSYS_ISREG(attr->mode))
+		return -X_EROFS;
 	if (want & FSYS_W && FSYS_ISREG(attr->mode) && fsys_check_use(volume, ino))
 		return -X_ETXTBSY;
 	return fsys_access(volume, &who, ino, want);

@@ -94,7 +94,7 @@ static void let_go(const struct open_file *file)
 int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct fsys_caller *who)
 {
 	static const uint32_t not_kept = F_O_CREAT | F_O_EXCL | F_O_TRUNC |
-					 F_O_NOCTTY | F_O_CLOEXEC | F_O_TMPFILE | F_O_RUN | F_O_NOEXEC;
+					 F_O_NOCTTY | F_O_CLOEXEC | F_O_TMPFILE | F_O_RUN | F_O_NOEXEC | F_O_NOWRITE;
 	struct open_file *file = find_free();
 	uint32_t access = open_flags & F_O_ACCMODE;
 	int64_t status;

@@ -81,7 +81,7 @@ struct fsys_node {
 	uint64_t use_serial;            /* of the operation that met it last */
 	uint64_t undo_serial;           /* saved by the operation of this serial */
 	uint32_t uses[2];               /* by enum fsys_use, of its holders */
-	bool mounted_on;                /* a directory with a mount on it */
+	bool mounted_on;                /* with a mount on it */
 	bool linkable;                  /* it has no name yet, and may get one (O_TMPFILE) */
 	bool trim;                      /* what lies behind the end waits to be freed */
 	bool damaged;                   /* freeing it failed; left to a check */

@@ -208,6 +208,14 @@ static int64_t do_unmount(struct request *r)
 
 /* ---- the rest ------------------------------------------------------------------ */
 
+/* A file that has no pages any more has been written. */
+static int64_t do_sync(struct request *r, uint64_t koid)
+{
+	const struct content *c = koid ? content_by_koid(koid) : NULL;
+
+	return koid && !c ? 0 : store_sync(&r->sync, c ? c->ino : 0);
+}
+
 int64_t mount_request(struct request *r)
 {
 	const uint64_t *a = r->in.msg.a;
@@ -227,7 +235,7 @@ int64_t mount_request(struct request *r)
 	case FS_RELEASE:
 		return release(a[0], a[1]);
 	case FS_SYNC:
-		return store_sync(&r->sync, 0);
+		return do_sync(r, a[1]);
 	case FS_MARK_MOUNT:
 		return fsys_mark_mount(volume, a[0], a[1]);
 	default:

@@ -454,14 +454,29 @@ static int64_t mapped_range(uint64_t *addr, uint64_t *len)
 	return check_mapped(start, start + bytes);
 }
 
+static int64_t sync_regions(uint64_t addr, uint64_t end)
+{
+	struct x_mem_region r;
+	int64_t error = 0;
+
+	for (; !error && addr < end && x_mem_query(X_SELF, addr, &r) >= 0 && r.start < end; addr = r.end) {
+		struct x_call c;
+
+		if (!r.memory_koid)
+			continue;
+		call_init(&c, VFS_SYNC);
+		c.msg.a[0] = r.memory_koid;
+		error = call_plain(X_SLOT_VFS, &c);
+	}
+	return error;
+}
+
 /* What was written to a mapping of a file is the file's already; MS_SYNC wants
- * it on the disk. Which file it was isn't known here any more: all are synced. */
+ * it on the disk. Which file that is knows its filesystem. */
 int64_t linux_msync(struct sys *s)
 {
 	uint64_t addr = s->a[0], len = s->a[1];
 	uint32_t flags = (uint32_t)s->a[2];
-	struct x_mem_region r;
-	struct x_call c;
 	int64_t error;
 
 	if ((addr & PAGE_MASK) || (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
@@ -470,10 +485,7 @@ int64_t linux_msync(struct sys *s)
 	error = mapped_range(&addr, &len);
 	if (!error && (flags & MS_INVALIDATE) && any_region(addr, addr + len, X_MAP_LOCKED))
 		return -X_EBUSY;
-	if (error || !(flags & MS_SYNC) || x_mem_query(X_SELF, s->a[0], &r) < 0 || !r.memory_koid)
-		return error;
-	call_init(&c, VFS_SYNC);
-	return call_plain(X_SLOT_VFS, &c);
+	return error || !(flags & MS_SYNC) ? error : sync_regions(addr, addr + len);
 }
 
 /* Memory is never swapped out: locking makes it present, and is counted. */

@@ -59,7 +59,7 @@ static struct node nodes[FIXED_NODES + BLOCK_NODES_MAX + DRIVER_NODES_MAX] = {
 	DIR("pts", 0755),
 };
 enum { NODES = sizeof(nodes) / sizeof(nodes[0]) };
-_Static_assert(FIXED_NODES < 64, "struct mount.marks has a bit per inode of a directory");
+_Static_assert(FIXED_NODES < 64, "struct mount.marks has a bit for each");
 
 /* Pseudo-terminals: inode INODE_PTY + n, in /dev/pts while they exist. */
 static struct node ptys[PTYS];          /* name NULL: does not exist */
@@ -415,8 +415,8 @@ static int64_t do_path(struct fs_call *call, uint64_t inode)
 	const struct node *n = node_of(inode);
 	uint32_t bytes = (uint32_t)strlen(n->name) + 1;
 
-	if (!is_dir(n))
-		return -X_ENOTDIR;
+	if (inode >= INODE_PTY)
+		return -X_EOPNOTSUPP;
 	if (bytes > call->data_bytes)
 		return -X_ERANGE;
 	((char *)call->data)[0] = '/';
@@ -426,8 +426,8 @@ static int64_t do_path(struct fs_call *call, uint64_t inode)
 
 static int64_t do_mark(struct fs_call *call, uint64_t inode)
 {
-	if (!is_dir(node_of(inode)))
-		return -X_ENOTDIR;
+	if (inode > FIXED_NODES)
+		return -X_EOPNOTSUPP;
 	if (call->a[1] & 1)
 		call->mount->marks |= 1ull << inode;
 	else

@@ -67,13 +67,13 @@ struct mount *mount_on(struct place covered)
 	return NULL;
 }
 
-bool mount_covers(struct place seen, const struct mount *except)
+struct mount *mount_covering(struct place seen, const struct mount *except)
 {
 	for (uint32_t i = 1; i < MOUNTS_MAX; i++)
 		if (&mounts[i] != except && mounts[i].attached &&
 		    place_equal(place_in_fs(mounts[i].covered), place_in_fs(seen)))
-			return true;
-	return false;
+			return &mounts[i];
+	return NULL;
 }
 
 struct place mount_root_place(void)
@@ -132,7 +132,7 @@ static void ready(struct mount *m)
 	m->waiter = NULL;
 	boot_advance(m, 0);
 	if (waiter)
-		request_finish(waiter, 0);
+		mountop_attached(waiter, m);
 	requests_resume();
 }
 
@@ -321,7 +321,7 @@ static void step_mark(struct mount *m)
 
 	mount_enter(m, MOUNT_MARKING);
 	call->a[1] = 1;
-	if (mount_covers(m->covered, m)) {
+	if (mount_covering(m->covered, m)) {
 		m->attached = true;
 		ready(m);
 	} else {
@@ -470,24 +470,60 @@ static void unmarked(void *ctx, const struct x_in *in)
 	(void)in;       /* a filesystem that restarted has no marks left */
 }
 
-void mount_linger(struct mount *m)
+void mount_unmark(struct place covered)
 {
-	struct mount *below = mount_fs(&mounts[m->covered.mount]);
+	struct mount *below = mount_fs(&mounts[covered.mount]);
 
-	known_forget_all();
-	if (mount_covers(m->covered, m)) {
+	if (mount_covering(covered, NULL)) {
 		;       /* it stays marked */
 	} else if (below->internal) {
-		struct fs_call call = { .mount = below, .op = FS_MARK_MOUNT, .a = { m->covered.inode } };
+		struct fs_call call = { .mount = below, .op = FS_MARK_MOUNT, .a = { covered.inode } };
 
 		(void)fs_submit(&call); /* devfs answers at once */
 	} else {
 		struct x_out *out = out_start(below->port, unmarked, NULL, NULL);
 
 		out->msg.op = FS_MARK_MOUNT;
-		out->msg.a[0] = m->covered.inode;
+		out->msg.a[0] = covered.inode;
 	}
+}
+
+/* And of all that is mounted in it. */
+static void set_path(struct mount *m, const char *path)
+{
+	char old[sizeof(m->path)];
+	size_t bytes = strlen(m->path);
+
+	strlcpy(old, m->path, sizeof(old));
+	strlcpy(m->path, path, sizeof(m->path));
+	for (uint32_t i = 1; i < MOUNTS_MAX; i++) {
+		struct mount *in = &mounts[i];
+		char below[sizeof(m->path)];
+
+		if (!in->attached || in->covered.mount != mount_slot(m) || strncmp(in->path, old, bytes))
+			continue;
+		snprintf(below, sizeof(below), "%s%s", path, in->path + bytes);
+		set_path(in, below);
+	}
+}
+
+void mount_move(struct mount *m, struct place covered, const char *path)
+{
+	struct place before = m->covered;
+
+	known_forget_all();
+	hold_share(covered);
+	m->covered = covered;
+	set_path(m, path);
+	mount_unmark(before);
+	hold_drop(before);
+}
+
+void mount_linger(struct mount *m)
+{
+	known_forget_all();
 	m->attached = false;
+	mount_unmark(m->covered);
 	hold_drop(m->covered);
 	m->covered = (struct place){ 0, 0 };
 	m->leave.fn = try_to_leave;

@@ -4,7 +4,8 @@
  *
  * What can be mounted: "tmpfs" and "minix" (a disk or partition), for each of
  * which rs starts a process that ends with the mount; "proc" (once), and
- * "devtmpfs" (also called "devfs"); and, with MS_BIND, a directory that is there (bind.c).
+ * "devtmpfs" (also called "devfs"); and, with MS_BIND, a directory or file that is there (bind.c),
+ * with MS_REC with all that is mounted in it. MS_MOVE takes a mount to another place.
  *
  * mount:   TARGET is walked; for a disk SOURCE too; then PHASE_INSTANCE: rs is
  *          asked for a process; then mount.c brings the filesystem up.
@@ -15,13 +16,14 @@
 #include "servers/vfs/vfs.h"
 
 enum {
-	FLAG_RDONLY = 1, FLAG_REMOUNT = 32, FLAG_BIND = 4096, FLAG_MOVE = 8192,
+	FLAG_RDONLY = 1, FLAG_REMOUNT = 32, FLAG_BIND = 4096, FLAG_MOVE = 8192, FLAG_REC = 16384,
 	FLAG_UNBINDABLE = 1 << 17, FLAG_PRIVATE = 1 << 18, FLAG_SLAVE = 1 << 19, FLAG_SHARED = 1 << 20,
 	FLAG_PROPAGATION = FLAG_UNBINDABLE | FLAG_PRIVATE | FLAG_SLAVE | FLAG_SHARED,
 };
 enum { UMOUNT_FORCE = 1, UMOUNT_DETACH = 2, UMOUNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8, UMOUNT_ALL = 15 };
 enum { STAGE_TARGET, STAGE_SOURCE };
-enum { PHASE_UNMOUNT, PHASE_UNMARK, PHASE_REMOUNT, PHASE_PATH, PHASE_INSIDE, PHASE_INSTANCE };
+enum { PHASE_UNMOUNT, PHASE_UNMARK, PHASE_REMOUNT, PHASE_PATH, PHASE_INSIDE, PHASE_INSTANCE, PHASE_MOVE,
+       PHASE_BELOW /* + slot of the mount that is looked at */ };
 enum { TYPE_MAX = 64 };      /* r->data: the type; from here on the target's path */
 
 /* ---- start: the target is looked up first ---- */
@@ -36,7 +38,7 @@ static int64_t check_flags(const struct request *r)
 			return -X_EINVAL;
 		return 0;
 	}
-	return flags & FLAG_MOVE ? -X_EINVAL : 0;
+	return 0;
 }
 
 void mountop_start(struct request *r)
@@ -215,6 +217,11 @@ static bool is_bind(const struct request *r)
 	return r->in.msg.a[0] & FLAG_BIND;
 }
 
+static bool is_move(const struct request *r)
+{
+	return !is_bind(r) && r->in.msg.a[0] & FLAG_MOVE;
+}
+
 static void look_up_source(struct request *r)
 {
 	int64_t bytes = walk_take_path(r, 0, r->path);
@@ -222,7 +229,7 @@ static void look_up_source(struct request *r)
 	memset(&r->walk, 0, sizeof(r->walk));
 	r->stage = STAGE_SOURCE;
 	r->walk.op = FS_LOOKUP;
-	r->walk.flags = is_bind(r) ? FS_HOLD : 0;
+	r->walk.flags = is_bind(r) || is_move(r) ? FS_HOLD : 0;
 	walk_begin(r, bytes, -1);
 }
 
@@ -255,11 +262,12 @@ static void source_walked(struct request *r)
 	mount_ask_instance(r, PHASE_INSTANCE, service_of(KIND_DISK));
 }
 
-/* Of a directory in its filesystem. */
-static void ask_path(struct request *r, struct place p, uint8_t phase)
+/* Of a directory or, by one of its names, a file in its filesystem. */
+static void ask_path(struct request *r, struct place p, bool is_file, uint8_t phase)
 {
 	struct fs_call *call = request_prepare(r, &mounts[p.mount], FS_PATH, p.inode);
 
+	call->a[3] = is_file;
 	call->data = r->text;
 	call->data_bytes = BUFFER_BYTES;
 	call->data_write = true;
@@ -271,10 +279,99 @@ static void bind_source_walked(struct request *r)
 	if (!walk_hold(r))
 		return;
 	r->walk.at = walk_place(r);
-	if ((r->call.r[1] & F_S_IFMT) != F_S_IFDIR)
+	if (((r->call.r[1] & F_S_IFMT) != F_S_IFDIR) != r->target_is_file)
 		request_finish(r, -X_ENOTDIR);
 	else
-		ask_path(r, r->walk.at, PHASE_INSIDE);
+		ask_path(r, r->walk.at, r->target_is_file, PHASE_INSIDE);
+}
+
+/* ---- binds of all that is mounted in a directory ---- */
+
+/* The bind is r->first now, what it shows r->walk.at. Each mount on that mount is asked whether it is in the directory. */
+static void look_below(struct request *r, uint32_t slot)
+{
+	for (; slot < MOUNTS_MAX; slot++) {
+		const struct mount *m = &mounts[slot];
+
+		if (slot == r->first.mount || m->state != MOUNT_READY || !m->attached || !m->covered.inode ||
+		    m->covered.mount != r->walk.at.mount)
+			continue;
+		ask_path(r, m->covered, m->is_file, (uint8_t)(PHASE_BELOW + slot));
+		return;
+	}
+	request_finish(r, 0);
+}
+
+static void below_known(struct request *r)
+{
+	const struct mount *top = &mounts[r->first.mount], *m = &mounts[r->phase - PHASE_BELOW];
+	int64_t bytes = r->call.status;
+	const char *below;
+
+	if (bytes <= 0 || bytes >= BUFFER_BYTES) {
+		request_finish(r, bytes < 0 ? bytes : -X_EIO);
+		return;
+	}
+	r->text[bytes] = 0;
+	below = bind_below(top, r->text, &bytes);
+	if (m->attached && m->covered.mount == r->walk.at.mount && top->attached && (below != r->text || !top->inside[0]) &&
+	    !bind_below_too(top, m, below))
+		request_finish(r, -X_ENFILE);
+	else
+		look_below(r, r->phase - PHASE_BELOW + 1u);
+}
+
+void mountop_attached(struct request *r, const struct mount *m)
+{
+	if (!is_bind(r) || !(r->in.msg.a[0] & FLAG_REC)) {
+		request_finish(r, 0);
+		return;
+	}
+	r->first = (struct place){ mount_slot(m), m->root };
+	look_below(r, 1);
+}
+
+/* ---- mount --move: the mount whose root the source is ---- */
+
+static bool lies_in(uint32_t slot, const struct mount *m)
+{
+	while (slot != mount_slot(m) && mounts[slot].covered.inode)
+		slot = mounts[slot].covered.mount;
+	return slot == mount_slot(m);
+}
+
+static void moved(struct request *r)
+{
+	struct mount *m = &mounts[r->walk.at.mount];
+
+	if (!m->attached || !mounts[r->first.mount].attached || lies_in(r->first.mount, m)) {
+		mount_unmark(r->first);
+		request_finish(r, -X_EINVAL);
+		return;
+	}
+	mount_move(m, r->first, r->data + TYPE_MAX);
+	request_finish(r, 0);
+}
+
+static void move_source_walked(struct request *r)
+{
+	struct mount *m;
+
+	if (!walk_hold(r))
+		return;
+	m = target_mount(r);
+	if (!m || m == &mounts[0] || m->state != MOUNT_READY || !m->attached) {
+		request_finish(r, -X_EINVAL);
+	} else if (m->is_file != r->target_is_file) {
+		request_finish(r, -X_ENOTDIR);
+	} else if (lies_in(r->first.mount, m)) {
+		request_finish(r, -X_ELOOP);
+	} else if (mount_covering(r->first, NULL)) {
+		moved(r);
+	} else {
+		request_prepare(r, &mounts[r->first.mount], FS_MARK_MOUNT, r->first.inode)->a[1] = 1;
+		request_call(r, PHASE_MOVE);
+	}
 }
 
 /* The target's, with the path of the mount that it is in, is the new mount's. */
@@ -297,7 +394,7 @@ static void path_known(struct request *r)
 	below = bind_below(in, r->text, &bytes);
 	strlcpy(r->data + TYPE_MAX, in->path, sizeof(in->path));
 	strlcpy(r->data + TYPE_MAX + at, bytes == 1 && at ? "" : below, sizeof(r->data) - TYPE_MAX - at);
-	if (kind == KIND_DISK || is_bind(r))
+	if (kind == KIND_DISK || is_bind(r) || is_move(r))
 		look_up_source(r);
 	else if (kind == KIND_MEMORY)
 		mount_ask_instance(r, PHASE_INSTANCE, service_of(kind));
@@ -310,18 +407,19 @@ static void mount_walked(struct request *r)
 	enum kind kind = kind_of(r->data);
 
 	r->first = walk_place(r);
+	r->target_is_file = (r->call.r[1] & F_S_IFMT) != F_S_IFDIR;
 	if (r->in.msg.a[0] & FLAG_REMOUNT)
 		remount(r);
 	else if (r->in.msg.a[0] & FLAG_PROPAGATION) /* there is one namespace: nothing to propagate to */
 		request_finish(r, target_mount(r) ? 0 : -X_EINVAL);
-	else if (kind == KIND_NONE && !is_bind(r))
+	else if (kind == KIND_NONE && !is_bind(r) && !is_move(r))
 		request_finish(r, r->data[0] ? -X_ENODEV : -X_EINVAL);
-	else if ((r->call.r[1] & F_S_IFMT) != F_S_IFDIR)
+	else if (r->target_is_file && !is_bind(r) && !is_move(r))
 		request_finish(r, -X_ENOTDIR);
 	else if (place_equal(r->first, mount_root_place()))
 		request_finish(r, -X_EBUSY);
 	else
-		ask_path(r, r->first, PHASE_PATH);
+		ask_path(r, r->first, r->target_is_file, PHASE_PATH);
 }
 
 /* ---- umount ---- */
@@ -345,7 +443,7 @@ bool mount_is_used(const struct mount *m, uint32_t own_holds, const struct reque
 static void unmark(struct request *r, struct mount *m)
 {
 	m->attached = false;
-	if (mount_covers(m->covered, m)) {
+	if (mount_covering(m->covered, m)) {
 		mount_detach(m);
 		request_finish(r, 0);
 		return;
@@ -423,7 +521,7 @@ static void umount_called(struct request *r)
 void mountop_walked(struct request *r)
 {
 	if (r->stage == STAGE_SOURCE) {
-		(is_bind(r) ? bind_source_walked : source_walked)(r);
+		(is_bind(r) ? bind_source_walked : is_move(r) ? move_source_walked : source_walked)(r);
 		return;
 	}
 	if (!walk_hold(r))
@@ -444,11 +542,23 @@ void mountop_called(struct request *r)
 		path_known(r);
 	else if (r->phase == PHASE_INSIDE)
 		bind_make(r, r->text, r->call.status, r->data + TYPE_MAX);
+	else if (r->phase >= PHASE_BELOW)
+		below_known(r);
+	else if (r->phase == PHASE_MOVE && r->call.status < 0)
+		request_finish(r, r->call.status);
+	else if (r->phase == PHASE_MOVE)
+		moved(r);
 	else
 		instance_started(r);
 }
 
 /* ---- sync: one filesystem after the other; phase is the slot ---- */
+
+/* Only that of this memory object; 0: all. */
+static uint64_t file_asked_for(const struct request *r)
+{
+	return r->in.msg.a[0];
+}
 
 static void sync_from(struct request *r, uint32_t slot)
 {
@@ -459,6 +569,7 @@ static void sync_from(struct request *r, uint32_t slot)
 		return;
 	}
 	request_prepare(r, &mounts[slot], FS_SYNC, mounts[slot].root);
+	r->call.a[1] = file_asked_for(r);
 	request_call(r, (uint8_t)slot);
 }
 
@@ -470,5 +581,8 @@ void sync_start(struct request *r)
 /* sync(2) has no errors to give; the next filesystem still gets its turn. */
 void sync_called(struct request *r)
 {
-	sync_from(r, r->phase + 1u);
+	if (r->call.status < 0 && file_asked_for(r))
+		request_finish(r, r->call.status);
+	else
+		sync_from(r, r->phase + 1u);
 }

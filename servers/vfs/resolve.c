@@ -146,6 +146,10 @@ static bool submit_piece(struct request *r)
 			call->a[3] |= F_O_DSYNC;
 		if (w->op == FS_OPEN && mounts[w->at.mount].options & MOUNT_NOEXEC && !mounts[w->at.mount].makes_up_names)
 			call->a[3] |= F_O_NOEXEC;
+		if (w->op == FS_OPEN && bind_is_rdonly(w->at))
+			call->a[3] |= F_O_NOWRITE;
+		if (w->op == FS_ACCESS && bind_is_rdonly(w->at))
+			call->a[3] |= FS_NOWRITE;
 		call->a[4] = w->a4;
 	}
 	if (whole && w->data) {
@@ -276,15 +280,31 @@ static int64_t refuse_mount_point(uint32_t op)
 	}
 }
 
+/* The walk has come to a file that is bound there. It exists. */
+static int64_t meet_bound_file(struct request *r, bool slash)
+{
+	if (slash || r->walk.path_bytes)
+		return -X_ENOTDIR;
+	if (r->walk.op == FS_OPEN && (r->walk.a3 & (F_O_CREAT | F_O_EXCL)) == (F_O_CREAT | F_O_EXCL))
+		return -X_EEXIST;
+	if (r->walk.op == FS_OPEN)
+		r->walk.a3 &= ~(uint64_t)F_O_CREAT;
+	return 0;
+}
+
 static enum next cross_down(struct request *r, uint32_t consumed)
 {
-	struct mount *m = mount_on((struct place){ r->walk.at.mount, r->call.r[0] });
+	struct place p = { r->walk.at.mount, r->call.r[0] };
+	struct mount *m = mount_on(p), *any = m ? m : mount_covering(p, NULL);
+	bool slash = r->path[consumed - 1] == '/';
 	int64_t status;
 
 	drop_front(r, consumed);
-	if (!m && !mount_covers((struct place){ r->walk.at.mount, r->call.r[0] }, NULL))
+	if (!any)
 		return over(r, -X_EIO);
 	status = r->walk.path_bytes ? 0 : refuse_mount_point(r->walk.op);
+	if (!status && any->is_file)
+		status = meet_bound_file(r, slash);
 	if (status)
 		return over(r, status);
 	r->walk.at.inode = r->call.r[0];

@@ -157,6 +157,7 @@ struct mount {
 	bool want_rdonly, rdonly;
 	bool was_ready;         /* a restart, not the first start */
 	bool attached;          /* covered is valid and marked, or it is the root */
+	bool is_file;           /* a bind of what is no directory, on what is none */
 	bool make_point;        /* make the mount point if it is missing */
 	bool expiring;          /* MNT_EXPIRE was asked for, and nobody passed since */
 	uint32_t options;       /* MOUNT_NO* */
@@ -190,10 +191,15 @@ static inline bool mount_is_bind(const struct mount *m) { return m->of != mount_
 static inline struct mount *mount_fs(const struct mount *m) { return &mounts[m->of]; }
 /* The same inode, by whichever mount it was reached. */
 static inline struct place place_in_fs(struct place p) { return (struct place){ mounts[p.mount].of, p.inode }; }
-/* Whether a directory lies under another mount, by whichever mount it is seen. */
-bool mount_covers(struct place seen, const struct mount *except);
-/* A mount whose `covered` is held begins to mount and attach itself; answers waiter. */
+/* The mount under which a directory or file lies, by whichever mount it is seen; or NULL. */
+struct mount *mount_covering(struct place seen, const struct mount *except);
+/* A mount whose `covered` is held begins to mount and attach itself; then mountop_attached(waiter, m),
+ * or waiter is answered with what went wrong. */
 void mount_attach(struct mount *m);
+/* It is attached elsewhere, where the filesystem knows of the mount point already. */
+void mount_move(struct mount *m, struct place covered, const char *path);
+/* Nothing covers that any more. */
+void mount_unmark(struct place covered);
 void mount_detach(struct mount *m);
 /* It is out of the tree (nothing covers anything any more), and goes when nobody uses it. */
 void mount_linger(struct mount *m);
@@ -212,8 +218,11 @@ int64_t mount_list(char *text, size_t bytes, bool info); /* info: as /proc/self/
 
 /* ---- binds (bind.c) --------------------------------------------------------- */
 
-/* Of the directory at r->walk.at, whose path in its filesystem is given, at r->first, which is `path`. Answers r. */
+/* Of what is at r->walk.at, whose path in its filesystem is given, at r->first, which is `path`: as mount_attach(). */
 void bind_make(struct request *r, const char *inside, int64_t bytes, const char *path);
+/* A mount that was in what the bind `top` shows, its mount point below that at `below`: there, too, and all that
+ * is mounted in it. False: too many mounts. */
+bool bind_below_too(const struct mount *top, const struct mount *m, const char *below);
 /* Somebody is in it, or about to be. */
 bool sessions_use_mount(uint32_t mount);
 bool places_use_mount(uint32_t mount);
@@ -318,6 +327,7 @@ struct request {
 	bool cancelled;         /* an operation that may wait for others is not to */
 	bool synced;            /* SYNC was begun */
 	bool opened;            /* SYNC: `magic` is the answer */
+	bool target_is_file;    /* mount: what is to be covered is no directory */
 	bool must_be_dir;       /* rename: a name was written with a slash behind it */
 	uint32_t resolve;       /* RESOLVE_*: what the walk may not do */
 	int32_t refusal;        /* the walk only checks: its success is this error */
@@ -422,6 +432,7 @@ void getcwd_called(struct request *r);
 void mountop_start(struct request *r);
 void mountop_walked(struct request *r);
 void mountop_called(struct request *r);
+void mountop_attached(struct request *r, const struct mount *m);
 void lock_start(struct request *r);
 void lock_called(struct request *r);
 void lock_session_closed(uint64_t session);     /* drops what it had */

@@ -105,7 +105,7 @@ def test_filesystem_dies_under_a_build(guest, tree, tmp_path, image, fsck):
     wanted += on_the_host(tree, tmp_path, 5, 100 * rounds)
     result = guest("(while :; do usleep $((RANDOM % 20 * 100000 + 100000)); /bin/svc kill minix >/dev/null; done) & "
                    f"mkdir /root/b; cd /root/b; sh /script; /tree /root 5 {100 * rounds}; kill $!; sync; /bin/svc status minix",
-                   image=image, file=[f"{tree}:/tree", f"{script}:/script"], timeout=600)
+                   image=image, file=[f"{tree}:/tree", f"{script}:/script"], timeout=600 if not SOAK else 2400)
     output, _, status = result.text.replace("\r", "").partition("name  ")
     assert output == wanted
     assert int(re.search(r"restarts *(\d+)", status)[1]) >= 2, status
@@ -217,6 +217,19 @@ grep ^/mnt /proc/xinim/cache | cut -d' ' -f1-3,5,7,9,11,13; sync; grep -c 'dirty
     assert b" 0 problems" in minixfs("check", second)
 
 
+def test_msync_of_one_file(guest, tmp_path):
+    """It is on the disk (looked at past the filesystem), and what is dirty elsewhere stays so, but for what is written every few seconds."""
+    subprocess.run(["make", "-s", "build/guest/msynced"], cwd=ROOT, check=True)
+    second = tmp_path / "second.img"
+    minixfs("mkfs", second, 16)
+    result = guest("""mount -t minix /dev/vdb /mnt; dirty() { grep "^$1 " /proc/xinim/cache | sed 's/.*dirty_pages //; s/ .*//'; }
+n=0; until [ $n = 30 ]; do n=$((n + 1)); echo $n >/root/x; echo $n >/mnt/other; /msynced /mnt/f one$n two$n >/tmp/out
+[ $(dirty /) -gt 0 ] && [ $(dirty /mnt) -gt 0 ] && break; done; echo $((n < 30)); cat /tmp/out; minixfs cat /dev/vdb /f | tr -s '\\000' ' '; echo; echo one$n two$n""",
+                   file=f"{ROOT}/build/guest/msynced:/msynced", qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2")
+    lines = result.text.splitlines()
+    assert lines[:2] == ["1", "msynced: ok"] and lines[2].split() == lines[3].split(), result.text
+
+
 def test_full_to_the_last_block(guest, image, fsck):
     result = guest("cd /root; dd if=/dev/zero of=a bs=64k 2>&1 | grep -c 'No space'; df / | tail -1 | tr -s ' ' | cut -d' ' -f4; "
                    "echo x >>b; echo still; cmp -n 1000000 a /dev/zero && rm a && echo y >c && cat c; sync", image=image)
@@ -292,6 +305,39 @@ mount --bind /bin/busybox /mnt 2>/dev/null || echo directory; mount --bind /nowh
                                    "ro", "ro", "ro", "ro", "x", "busy", "/e", "/", "e", "g",
                                    "/mnt/e:", "in", "/root/d/e:", "busybox", "none", "through",
                                    "two", "/mnt/e", "two", "e", "g", "p", "e", "g", "p", "none", "directory", "nowhere"], result.text
+    fsck(image)
+
+
+def test_binds_of_files(guest, image, fsck):
+    """A file in two places: written by either name, not removed, nothing below it; a device; a FIFO in what may only be read; deaths."""
+    result = guest("""cd /root; mkdir s t; echo one >s/f; echo two >g; mount --bind s/f g; cat g; echo more >>g; echo new >g; cat s/f
+rm g 2>/dev/null || echo busy; mv g h 2>/dev/null || echo busy; mv s/f g 2>/dev/null || echo busy; cat g/ 2>/dev/null || echo file
+[ -e g/x ] || echo none; (set -C; echo x >g) 2>/dev/null || echo exists; mount --bind s/f t 2>/dev/null || echo directory
+mount --bind s g 2>/dev/null || echo file; cut -d' ' -f4,5 /proc/self/mountinfo | grep /root; ln g other 2>/dev/null || echo link
+/bin/svc kill minix; echo kept >>g; /bin/svc kill vfs; cat s/f; cp /bin/busybox s/b; >busybox; mount --bind s/b busybox; ./busybox echo ran; umount busybox
+mount -o remount,ro,bind g; echo x 2>/dev/null >>g || echo ro; echo x >>s/f; umount g; cat g; rm g
+>null; mount --bind /dev/null null; echo gone >null; cat null; umount null; ls -l null | cut -c1-10
+mkfifo s/p; mount --bind s t; mount -o remount,ro,bind t; (echo through >t/p &); cat s/p; [ -w t/p ] && echo w; (>t/f) 2>/dev/null || echo ro
+(>t/none) 2>/dev/null || echo ro; (>t/no/ne) 2>/dev/null || echo path; cat t/f; umount t; cd /; sync""", image=image)
+    assert result.text.split() == ["one", "new", "busy", "busy", "busy", "file", "none", "exists", "directory", "file", "/root/s/f", "/root/g",
+                                   "new", "kept", "ran", "ro", "two", "-rw-r--r--", "through", "w", "ro", "ro", "path",
+                                   "new", "kept", "x"], result.text
+    fsck(image)
+
+
+def test_binds_of_trees_and_moves(guest, image, fsck):
+    """What is mounted in a directory is bound with it if that is asked for, wherever it lies; a mount goes elsewhere with all in it."""
+    result = guest("""cd /tmp; mkdir -p s/a/m s/b t u; mount -t tmpfs x s/a/m; mkdir s/a/m/n; mount -t tmpfs y s/a/m/n; echo deep >s/a/m/n/d
+mount -t tmpfs z s/b; echo beside >s/b/e; mount --bind s/a t; ls t/m; umount t; mount --rbind s/a t; cat t/m/n/d; echo $(ls t)
+grep -c ' /tmp/t' /proc/mounts; umount t 2>/dev/null || echo busy; umount -l t; ls t; mount --rbind s t; cat t/a/m/n/d t/b/e; umount -l t
+mkdir /root/r; mount --rbind / /root/r; cat /root/r/tmp/s/b/e; [ -c /root/r/dev/null ] && [ -d /root/r/proc/1 ] && echo all; umount -l /root/r
+mount --move s/a/m u; cat u/n/d; ls s/a/m; (cd u/n; pwd -P; cd ..; pwd -P); grep ' /tmp/' /proc/mounts | cut -d' ' -f1,2 | sort
+mount --move u u/n 2>/dev/null || echo loop; mount --move s t 2>/dev/null || echo none; mount --move u /nowhere 2>/dev/null || echo nowhere
+/bin/svc kill vfs; /bin/svc kill tmpfs; cat u/n/d; (cd u; mount --move /tmp/u /mnt; pwd -P); cat /mnt/n/d; ls u; umount /mnt/n; umount /mnt; ls /mnt
+umount s/b; cd /; rm -r /tmp/*; rmdir /root/r; sync""", image=image)
+    assert result.text.split() == ["deep", "m", "3", "busy", "deep", "beside", "beside", "all", "deep", "/tmp/u/n", "/tmp/u",
+                                   "x", "/tmp/u", "y", "/tmp/u/n", "z", "/tmp/s/b", "loop", "none", "nowhere",
+                                   "deep", "/mnt", "deep"], result.text
     fsck(image)
 
 
