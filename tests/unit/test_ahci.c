@@ -51,6 +51,13 @@ static void raise(struct model_port *p, uint32_t cause)
 	}
 }
 
+/* Once there is memory for it. */
+static void tell_signature(struct model_port *p)
+{
+	if (p->present && !p->never_ready && *reg(p, PORT_CMD) & PORT_CMD_FIS)
+		*reg(p, PORT_SIG) = PORT_SIG_ATA;
+}
+
 static void link_up(struct model_port *p)
 {
 	*reg(p, PORT_SSTS) = p->present ? 0x123 : 0;
@@ -61,8 +68,7 @@ static void link_up(struct model_port *p)
 	if (!p->present)
 		return;
 	*reg(p, PORT_SERR) |= PORT_SERR_EXCHANGED;
-	if (!p->never_ready && *reg(p, PORT_CMD) & PORT_CMD_FIS)
-		*reg(p, PORT_SIG) = PORT_SIG_ATA;
+	tell_signature(p);
 	p->resets++;
 }
 
@@ -117,6 +123,7 @@ static void port_store(struct model_port *p, uint32_t offset, uint32_t value)
 		if (value & PORT_CMD_FIS)
 			value |= PORT_CMD_FIS_RUNS;
 		*r = value;
+		tell_signature(p);
 		return;
 	}
 	*r = value;
@@ -129,6 +136,8 @@ void hba_write(uint32_t offset, uint32_t value)
 		if (value & HBA_GHC_RESET) {
 			adapter.resets++;
 			adapter.ghc = 0;
+			for (uint32_t i = 0; i < PORTS; i++)
+				link_up(&port[i]);
 		}
 	} else if (offset == HBA_IS) {
 		adapter.is &= ~value;
@@ -309,6 +318,7 @@ static void starts(void **state)
 	pass_ms(200);
 	assert_int_equal(adapter.handoff & (HBA_BOHC_BIOS | HBA_BOHC_OS), HBA_BOHC_OS);
 	assert_int_equal(adapter.resets, 1);
+	assert_int_equal(port[0].resets, 1); /* with the adapter */
 	client_open("sdb", POOL);
 	assert_int_equal(cl.answer.msg.status, -X_ENXIO);
 	client_open("sdc", POOL);

@@ -46,6 +46,7 @@ struct port {
 	enum port_state state;
 	uint64_t deadline_ns;      /* of the state */
 	uint32_t tries;            /* of bringing it up */
+	bool reset;                /* just now, with the adapter */
 	enum port_state halted_from;
 	uint32_t failed_slot;      /* HALTING: of a command that was not queued, or SLOTS */
 	/* memory the device reads and writes */

@@ -102,6 +102,8 @@ static void finish_reset(void)
 	hba_write(HBA_GHC, HBA_GHC_AHCI);
 	hba_write(HBA_IS, ~0u);
 	hba_write(HBA_GHC, HBA_GHC_AHCI | HBA_GHC_INTERRUPT);
+	for (uint32_t i = 0; i < hba.port_count; i++)
+		hba.ports[i].reset = true;
 	state = HBA_STATE_UP;
 	hba.up = true;
 }

@@ -135,6 +135,7 @@ static void begin(struct port *p)
 	}
 	port_stop_engine(p);
 	port_enter(p, PORT_STOPPING);
+	port_step(p); /* most stand */
 }
 
 void port_start(struct port *p)
@@ -158,7 +159,17 @@ static void step_waiting(struct port *p)
 		begin(p);
 }
 
-/* First ST and CR, then FRE and FR; a port that does not stop is reset all the same. */
+static void link_comes_up(struct port *p)
+{
+	p->reset = false;
+	port_write(p, PORT_SCTL, PORT_SCTL_NO_SLEEP);
+	port_enter(p, PORT_LINK);
+	port_step(p);
+}
+
+/* A port that the adapter's reset has just reset (10.4.3) is not reset again: a driver that is
+ * killed is back without a wait if its devices are.
+ * First ST and CR, then FRE and FR; a port that does not stop is reset all the same. */
 static void step_stopping(struct port *p)
 {
 	uint32_t command = port_read(p, PORT_CMD);
@@ -177,6 +188,10 @@ static void step_stopping(struct port *p)
 	port_write(p, PORT_IS, ~0u);
 	cmd_change(p, PORT_CMD_ICC_MASK | PORT_CMD_ATAPI, PORT_CMD_SPIN_UP | PORT_CMD_POWER | PORT_CMD_ICC_ACTIVE);
 	cmd_change(p, 0, PORT_CMD_FIS); /* before the device tells its signature */
+	if (p->reset) {
+		link_comes_up(p);
+		return;
+	}
 	port_write(p, PORT_SCTL, PORT_SCTL_COMRESET | PORT_SCTL_NO_SLEEP);
 	port_enter(p, PORT_COMRESET);
 }
@@ -185,8 +200,7 @@ static void step_comreset(struct port *p)
 {
 	if (server_now_ns < p->deadline_ns)
 		return;
-	port_write(p, PORT_SCTL, PORT_SCTL_NO_SLEEP);
-	port_enter(p, PORT_LINK);
+	link_comes_up(p);
 }
 
 static void step_link(struct port *p)
