@@ -101,10 +101,11 @@ static int life_errors(void)
 	return cmocka_run_group_tests_name(variant->name, tests, NULL, NULL);
 }
 
-/* The ATAPI drive at the second port has the disk's file, as far as 2048-byte blocks count it. */
-static void reads_a_medium(void **state)
+/* The ATAPI drives at the second and the third port have the beginning of the disk's file as their media. */
+static void reads_media(void **state)
 {
 	uint8_t wanted[8192];
+	uint64_t identity;
 
 	(void)state;
 	fill(wanted, sizeof(wanted), 5);
@@ -121,12 +122,20 @@ static void reads_a_medium(void **state)
 	assert_memory_equal(cl.data + 4096, wanted, 8192);
 	assert_int_equal(ask(BLOCK_READ, 512, 2048, 0), -X_EINVAL);
 	assert_int_equal(ask(BLOCK_WRITE, 0, 2048, 0), -X_EROFS);
+	identity = cl.answer.msg.a[6];
+	while (!blockdrv_serving(2)) {
+		device_wait();
+		iterate();
+	}
+	client_open("sdc", POOL);
+	assert_int_equal(cl.answer.msg.status, 0);
+	assert_true(cl.answer.msg.a[6] != identity); /* another serial number */
 	assert_true(machine_memory_untouched());
 }
 
-static int life_medium(void)
+static int life_media(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(comes_up), cmocka_unit_test(reads_a_medium) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(comes_up), cmocka_unit_test(reads_media) };
 
 	return cmocka_run_group_tests_name(variant->name, tests, NULL, NULL);
 }
@@ -135,6 +144,7 @@ static int life_medium(void)
 #define RAW FILE_NODE, "-blockdev", "driver=raw,node-name=d,file=file,discard=unmap"
 #define DISK "-device", "ide-hd,bus=ide.0,drive=d"
 
+#define MEDIUM(node) "-blockdev", "driver=raw,size=8388608,read-only=on,file.driver=file,file.filename=FILE,file.locking=off,node-name=" node
 #define ONCE(n, type, at) "inject-error." n ".event=none,inject-error." n ".iotype=" type ",inject-error." n ".sector=" at \
 	",inject-error." n ".once=on,"
 
@@ -152,8 +162,8 @@ static const struct variant variants[] = {
 		"inject-error.2.event=none,inject-error.2.iotype=write,inject-error.2.sector=800,"
 		"inject-error.3.event=none,inject-error.3.iotype=flush,inject-error.3.once=on,"
 		"inject-error.4.event=none,inject-error.4.iotype=flush,inject-error.4.once=on", DISK }, true, life_errors, 0, 0 },
-	{ "ahci, a medium", { RAW, DISK, "-blockdev", "driver=raw,node-name=cd,size=8388608,read-only=on,file.driver=file,"
-		"file.filename=FILE,file.locking=off", "-device", "ide-cd,bus=ide.1,drive=cd" }, true, life_medium, 0, 0 },
+	{ "ahci, two media", { RAW, DISK, MEDIUM("cd1"), "-device", "ide-cd,bus=ide.1,drive=cd1", MEDIUM("cd2"),
+		"-device", "ide-cd,bus=ide.2,drive=cd2" }, true, life_media, 0, 0 },
 };
 
 int main(void)

@@ -68,6 +68,7 @@ struct port {
 	/* the device */
 	bool atapi, lba48, ncq, trim;
 	uint32_t logical_bytes;
+	struct blockdrv_geometry identified; /* ATAPI: so far, between its two commands */
 	uint64_t nonce;            /* of the cache epoch: when it was plugged in */
 	bool cache_kept;           /* no sign of an exchange since the driver before us */
 	bool off;                  /* switched off by BLOCK_CONTROL ... */

@@ -262,8 +262,6 @@ static void serve(struct port *p, struct blockdrv_geometry *g)
 	blockdrv_ready(p->number, g);
 }
 
-static struct blockdrv_geometry pending_geometry; /* of the one port between its two commands */
-
 static void read_capacity(struct port *p)
 {
 	static const uint8_t packet[12] = { PACKET_READ_CAPACITY };
@@ -288,14 +286,14 @@ static void step_identify(struct port *p)
 	else if (!p->atapi)
 		serve(p, &g);
 	else {
-		pending_geometry = g;
+		p->identified = g;
 		read_capacity(p);
 	}
 }
 
 static void step_capacity(struct port *p)
 {
-	struct blockdrv_geometry g = pending_geometry;
+	struct blockdrv_geometry g = p->identified;
 
 	if (!p->internal_done) {
 		if (server_now_ns >= p->deadline_ns)
