@@ -528,6 +528,7 @@ static int64_t send_raw(struct sock *s, struct waiter *w, const ip_addr_t *ip)
 			raw_set_flags(s->pcb.raw, RAW_FLAGS_HDRINCL);
 		else
 			raw_clear_flags(s->pcb.raw, RAW_FLAGS_HDRINCL);
+		tcp_output_mss = 0;
 		err = raw_sendto(s->pcb.raw, p, ip);
 		n = err == ERR_OK ? n : send_errno(err);
 	}

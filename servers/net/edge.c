@@ -12,6 +12,7 @@
 #include "servers/net/net.h"
 
 #define ETHERNET 14u
+#define DONT_FRAGMENT 0x4000u
 #define TCP_FIN_FLAG 1u
 #define TCP_SYN_FLAG 2u
 #define TCP_PSH_FLAG 8u
@@ -158,6 +159,16 @@ static void note_headers(struct interface *i, const struct headers *h, const uin
 	memcpy(noted->head, head, h->payload);
 }
 
+/* Path MTU discovery (RFC 1191): a router on whose way out a segment is too long is to say so (icmp_error.c) instead of
+ * cutting it. Not where the way is narrower than what that is believed of. */
+static void forbid_cutting(uint8_t *ip)
+{
+	if (get16(ip + 6) & DONT_FRAGMENT)
+		return;
+	put16(ip + 6, get16(ip + 6) | DONT_FRAGMENT);
+	put16(ip + 10, (uint16_t)~checksum_add((uint16_t)~get16(ip + 10), DONT_FRAGMENT));
+}
+
 static uint32_t ip_headers(const struct headers *h) { return h->v6 ? 40u : 20u; }
 
 static err_t send_whole(struct interface *i, const struct pbuf *p, const struct headers *h, uint32_t gso_size)
@@ -287,16 +298,20 @@ err_t edge_output(struct netif *netif, struct pbuf *p)
 
 	packet_deliver(netif, p, true);
 	headers_parse(p, &h);
-	if (p->tot_len <= i->mtu + ETHERNET)
-		return send_whole(i, p, &h, 0);
 	if (h.protocol == L_IPPROTO_TCP && h.payload) {
 		size = i->mtu - (h.payload - h.l3);
 		if (tcp_output_mss && tcp_output_mss < size)
 			size = tcp_output_mss;
+		if (!h.v6 && tcp_output_mss > PATH_MTU_LEAST - 40)
+			forbid_cutting((uint8_t *)p->payload + h.l3);
+		if (p->tot_len <= h.payload + size)
+			return send_whole(i, p, &h, 0);
 		if ((i->info.features & (h.v6 ? NET_F_TX_TSO6 : NET_F_TX_TSO4)) && p->tot_len <= i->info.tx_packet_max)
 			return send_whole(i, p, &h, size);
 		return cut_tcp(i, p, &h, size);
 	}
+	if (p->tot_len <= i->mtu + ETHERNET)
+		return send_whole(i, p, &h, 0);
 	if (h.l4 && !h.v6)
 		return fragment(i, p, &h);
 	i->tx_dropped++;

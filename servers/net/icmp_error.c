@@ -4,16 +4,25 @@
  * no notice of them. The packet they quote names the socket. A connected UDP
  * socket hears of it by its next call; a TCP connection being made fails at
  * once, one that stands does not (RFC 1122, 4.2.3.9).
+ *
+ * That a segment was too long for the way (RFC 1191, RFC 8201) makes those of its
+ * connection shorter, if what is quoted is under way just now (RFC 5927, 7.2), and
+ * it is sent again at once. They do not grow again; other connections learn nothing.
  */
 #include "lib/c/string.h"
+#include "lwip/etharp.h"
 #include "lwip/ip.h"
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/ip6.h"
 #include "lwip/raw.h"
+#include "servers/net/bytes.h"
+#include "servers/net/lwip/hooks.h"
 #include "servers/net/net.h"
 
 #define QUOTE_BYTES 128u
+#define PATH_MTU_LEAST_6 1280u /* of any way (RFC 8200, 5) */
 
-struct quoted { uint8_t protocol; ip_addr_t source, destination; uint16_t source_port, destination_port; };
+struct quoted { uint8_t protocol; ip_addr_t source, destination; uint16_t source_port, destination_port; uint32_t sequence; bool has_sequence; };
 
 static int errno_of_code4(uint8_t type, uint8_t code)
 {
@@ -59,7 +68,47 @@ static bool parse_quote(const uint8_t *at, uint32_t bytes, bool v6, struct quote
 	}
 	q->source_port = (uint16_t)(at[header] << 8 | at[header + 1]);
 	q->destination_port = (uint16_t)(at[header + 2] << 8 | at[header + 3]);
+	q->has_sequence = bytes >= header + 8;
+	if (q->has_sequence)
+		q->sequence = get32(at + header + 4);
 	return true;
+}
+
+/* Bytes of the largest packet that the way takes; 0: this is about something else. */
+static uint32_t told_mtu(const uint8_t *icmp, bool v6)
+{
+	uint32_t mtu = v6 ? get32(icmp + 4) : get16(icmp + 6), least = v6 ? PATH_MTU_LEAST_6 : PATH_MTU_LEAST;
+
+	if (v6 ? icmp[0] != 2 : icmp[0] != 3 || icmp[1] != 4)
+		return 0;
+	return mtu > least ? mtu : least;
+}
+
+static bool is_under_way(const struct sock *s, const struct quoted *q)
+{
+	const struct tcp_pcb *pcb = s->pcb.tcp;
+
+	return s->in_use && s->kind == SOCKET_TCP && pcb && !s->listening && pcb->state >= ESTABLISHED &&
+	       q->protocol == L_IPPROTO_TCP && q->has_sequence && pcb->local_port == q->source_port &&
+	       pcb->remote_port == q->destination_port && ip_addr_cmp_zoneless(&pcb->remote_ip, &q->destination) &&
+	       ip_addr_cmp_zoneless(&pcb->local_ip, &q->source) && TCP_SEQ_GEQ(q->sequence, pcb->lastack) &&
+	       TCP_SEQ_LT(q->sequence, pcb->snd_nxt);
+}
+
+static void narrow(uint32_t mtu, const struct quoted *q, bool v6)
+{
+	for (struct sock *s = sockets; s < sockets + sockets_end; s++) {
+		uint32_t mss = mtu - (v6 ? 60 : 40);
+
+		if (!is_under_way(s, q))
+			continue;
+		if (mss < s->pcb.tcp->mss) {
+			s->pcb.tcp->mss = (u16_t)mss;
+			s->narrowed = true; /* not from inside lwIP's input */
+			sock_mark(s, 0);
+		}
+		return;
+	}
 }
 
 static bool is_about(const struct sock *s, const struct quoted *q)
@@ -88,6 +137,10 @@ static u8_t received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_ad
 	error = v6 ? errno_of_code6(bytes[0], bytes[1]) : errno_of_code4(bytes[0], bytes[1]);
 	if (!error || !parse_quote(bytes + 8, length - 8, v6, &q))
 		return 0;
+	if (told_mtu(bytes, v6) && q.protocol == L_IPPROTO_TCP) {
+		narrow(told_mtu(bytes, v6), &q, v6);
+		return 0;
+	}
 	for (uint32_t i = 0; i < sockets_end; i++) {
 		struct sock *s = &sockets[i];
 
@@ -100,6 +153,25 @@ static u8_t received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_ad
 		break;
 	}
 	return 0;
+}
+
+/* What ICMP would say, were there a router: nobody on the wire answers for the next hop's address. */
+void icmp_no_neighbour(struct sock *s)
+{
+	const ip_addr_t *to = &s->pcb.tcp->remote_ip;
+	struct netif *netif = IP_IS_V4(to) ? ip4_route_src(NULL, ip_2_ip4(to)) : NULL;
+	const ip4_addr_t *hop = ip_2_ip4(to), *found;
+	struct eth_addr *hardware;
+
+	if (!netif || !interface_of(netif)->client)
+		return;
+	if (!ip4_addr_netcmp(hop, netif_ip4_addr(netif), netif_ip4_netmask(netif)))
+		hop = hook_gateway(netif, hop);
+	if (etharp_find_addr(netif, hop, &hardware, &found) >= 0)
+		return;
+	s->error = X_EHOSTUNREACH;
+	s->refused = true;
+	sock_mark(s, X_READY_IN | X_READY_OUT | X_READY_ERR);
 }
 
 void icmp_errors_start(void)

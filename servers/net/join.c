@@ -11,7 +11,7 @@
  *        ^                  |                            |
  *        +---- the round ends, or something else of this stream arrives: delivered
  *
- * Only plain data segments are taken: IPv4 without options or fragments, no flags
+ * Only plain data segments are taken: IP without options, extensions or fragments, no flags
  * but ACK and PSH, right checksums. All else goes its own way, behind what is
  * held of its stream, so the order within a stream is kept. A joined packet has
  * the headers of its first segment, with the length, window and PSH of all; its
@@ -22,9 +22,9 @@
 #include "servers/net/net.h"
 
 #define ETHERNET   14u
-#define IP_BYTES   20u
-#define HEADERS    (ETHERNET + IP_BYTES)
-#define HEAD_MOST  (HEADERS + 60u)
+#define HEADERS    (ETHERNET + 20u) /* before TCP's, with IPv4 */
+#define HEADERS_6  (ETHERNET + 40u)
+#define HEAD_MOST  (HEADERS_6 + 60u)
 #define FLOWS      16u
 #define WORTH      256u            /* bytes of payload: less is not held back */
 #define JOINED_MOST (65535u - 80u) /* of payload */
@@ -34,7 +34,7 @@
 struct flow {
 	struct interface *interface; /* NULL: free */
 	uint8_t head[HEAD_MOST];
-	uint32_t head_bytes;
+	uint32_t l4, head_bytes; /* where TCP's header begins and ends */
 	struct chunk *chunk;     /* held; ours alone if joined */
 	const uint8_t *data;
 	uint32_t bytes, first_bytes, next_seq;
@@ -52,8 +52,10 @@ static void deliver(struct flow *f)
 
 	f->interface = NULL;
 	pending--;
-	if (f->joined)
+	if (f->joined && f->l4 == HEADERS)
 		finish_ip4(f->head + ETHERNET, f->head_bytes - ETHERNET + f->bytes);
+	else if (f->joined)
+		put16(f->head + ETHERNET + 4, f->head_bytes - HEADERS_6 + f->bytes);
 	ether_deliver_joined(i, f->head, f->head_bytes, f->chunk, f->data, f->bytes);
 }
 
@@ -65,11 +67,13 @@ void joins_deliver(void)
 }
 
 /* Of the same two ends. */
-static struct flow *find(const struct interface *i, const uint8_t *frame)
+static struct flow *find(const struct interface *i, const uint8_t *frame, uint32_t l4)
 {
+	uint32_t addresses = l4 == HEADERS ? 8 : 32;
+
 	for (struct flow *f = flows; pending && f < flows + FLOWS; f++)
-		if (f->interface == i && !memcmp(f->head + ETHERNET + 12, frame + ETHERNET + 12, 8) &&
-		    !memcmp(f->head + HEADERS, frame + HEADERS, 4))
+		if (f->interface == i && f->l4 == l4 && !memcmp(f->head + l4, frame + l4, 4) &&
+		    !memcmp(f->head + l4 - addresses, frame + l4 - addresses, addresses))
 			return f;
 	return NULL;
 }
@@ -83,36 +87,55 @@ static struct flow *free_flow(void)
 	return &flows[next_victim++ % FLOWS];
 }
 
-/* Bytes of all headers if the frame is one to be joined, else 0. */
-static uint32_t plain_segment(const uint8_t *b, uint32_t length, uint32_t *payload)
+/* Where the TCP header is; 0: there is none, or something before it. */
+static uint32_t tcp_at(const uint8_t *b, uint32_t length)
 {
-	uint32_t total = get16(b + ETHERNET + 2), head = HEADERS + (b[HEADERS + 12] >> 4) * 4u;
+	if (length >= HEADERS + 20 && get16(b + 12) == 0x0800 && b[ETHERNET + 9] == L_IPPROTO_TCP)
+		return HEADERS;
+	if (length >= HEADERS_6 + 20 && get16(b + 12) == 0x86dd && b[ETHERNET] >> 4 == 6 && b[ETHERNET + 6] == L_IPPROTO_TCP)
+		return HEADERS_6;
+	return 0;
+}
 
-	if (head < HEADERS + 20 || ETHERNET + total < head + WORTH || (b[HEADERS + 13] | PSH_FLAG) != (ACK_FLAG | PSH_FLAG) ||
-	    b[HEADERS + 12] & 15 || !ip4_is_plain(b + ETHERNET, length - ETHERNET))
+/* Bytes of all headers if the frame is one to be joined, else 0. */
+static uint32_t plain_segment(const uint8_t *b, uint32_t l4, uint32_t length, uint32_t *payload)
+{
+	const uint8_t *tcp = b + l4;
+	uint32_t head = l4 + (tcp[12] >> 4) * 4u;
+	uint32_t end = l4 == HEADERS ? ETHERNET + get16(b + ETHERNET + 2) : HEADERS_6 + get16(b + ETHERNET + 4);
+
+	if (head < l4 + 20 || end < head + WORTH || end > length || (tcp[13] | PSH_FLAG) != (ACK_FLAG | PSH_FLAG) || tcp[12] & 15 ||
+	    (l4 == HEADERS && !ip4_is_plain(b + ETHERNET, length - ETHERNET)))
 		return 0;
-	*payload = ETHERNET + total - head;
+	*payload = end - head;
 	return head;
 }
 
 /* What of the sum is not payload. */
-static uint16_t header_sum(const uint8_t *b, uint32_t head, uint32_t payload)
+static uint16_t header_sum(const uint8_t *b, uint32_t l4, uint32_t head, uint32_t payload)
 {
-	struct headers h = { .l3 = ETHERNET, .l4 = HEADERS, .protocol = L_IPPROTO_TCP };
+	struct headers h = { .l3 = ETHERNET, .l4 = (uint16_t)l4, .protocol = L_IPPROTO_TCP, .v6 = l4 == HEADERS_6 };
 
-	return checksum_add(pseudo_sum(b, &h, head - HEADERS + payload), checksum_of(b + HEADERS, (int)(head - HEADERS)));
+	return checksum_add(pseudo_sum(b, &h, head - l4 + payload), checksum_of(b + l4, (int)(head - l4)));
+}
+
+/* Class of service, hops, and what else stays the same of a way's packets. */
+static bool same_ip(const uint8_t *was, const uint8_t *b, uint32_t l4)
+{
+	if (l4 == HEADERS)
+		return b[ETHERNET + 1] == was[ETHERNET + 1] && b[ETHERNET + 8] == was[ETHERNET + 8] &&
+		       !((b[ETHERNET + 6] ^ was[ETHERNET + 6]) & 0x40);
+	return !memcmp(b + ETHERNET, was + ETHERNET, 4) && b[ETHERNET + 7] == was[ETHERNET + 7];
 }
 
 /* Headers that differ in nothing but lengths, identification, sequence, window, PSH and sums. */
 static bool follows(const struct flow *f, const uint8_t *b, uint32_t head, uint32_t payload)
 {
-	const uint8_t *was = f->head;
+	const uint8_t *was = f->head + f->l4, *tcp = b + f->l4;
 
-	return head == f->head_bytes && get32(b + HEADERS + 4) == f->next_seq && payload <= f->first_bytes &&
-	       f->bytes + payload <= JOINED_MOST && b[ETHERNET + 1] == was[ETHERNET + 1] &&
-	       b[ETHERNET + 8] == was[ETHERNET + 8] && !((b[ETHERNET + 6] ^ was[ETHERNET + 6]) & 0x40) &&
-	       !memcmp(b + HEADERS + 8, was + HEADERS + 8, 4) &&
-	       !memcmp(b + HEADERS + 20, was + HEADERS + 20, head - HEADERS - 20);
+	return head == f->head_bytes && get32(tcp + 4) == f->next_seq && payload <= f->first_bytes &&
+	       f->bytes + payload <= JOINED_MOST && same_ip(f->head, b, f->l4) && !memcmp(tcp + 8, was + 8, 4) &&
+	       !memcmp(tcp + 20, was + 20, head - f->l4 - 20);
 }
 
 /* Room for `payload` more in a chunk of ours; false: there is none to be had. */
@@ -141,6 +164,7 @@ static bool make_room(struct flow *f, uint32_t payload)
 
 static bool append(struct flow *f, const uint8_t *b, uint32_t head, uint32_t payload, bool verified)
 {
+	const uint8_t *tcp = b + f->l4;
 	uint8_t *to;
 
 	if (!follows(f, b, head, payload) || !make_room(f, payload))
@@ -148,32 +172,33 @@ static bool append(struct flow *f, const uint8_t *b, uint32_t head, uint32_t pay
 	to = f->chunk->data + f->bytes;
 	if (verified)
 		memcpy(to, b + head, payload);
-	else if (checksum_add(checksum_copy(to, b + head, payload), header_sum(b, head, payload)) != 0xffff)
+	else if (checksum_add(checksum_copy(to, b + head, payload), header_sum(b, f->l4, head, payload)) != 0xffff)
 		return false;
 	f->bytes += payload;
 	f->next_seq += payload;
-	f->head[HEADERS + 13] |= b[HEADERS + 13] & PSH_FLAG;
-	memcpy(f->head + HEADERS + 14, b + HEADERS + 14, 2);
-	if (b[HEADERS + 13] & PSH_FLAG || payload < f->first_bytes || f->bytes + payload > JOINED_MOST)
+	f->head[f->l4 + 13] |= tcp[13] & PSH_FLAG;
+	memcpy(f->head + f->l4 + 14, tcp + 14, 2);
+	if (tcp[13] & PSH_FLAG || payload < f->first_bytes || f->bytes + payload > JOINED_MOST)
 		deliver(f);
 	return true;
 }
 
-static void begin(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t head, uint32_t payload)
+static void begin(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t l4, uint32_t head, uint32_t payload)
 {
 	struct flow *f = free_flow();
 
 	memcpy(f->head, b, head);
 	f->interface = i;
+	f->l4 = l4;
 	f->head_bytes = head;
 	f->chunk = c;
 	chunk_hold(c);
 	f->data = b + head;
 	f->bytes = f->first_bytes = payload;
-	f->next_seq = get32(b + HEADERS + 4) + payload;
+	f->next_seq = get32(b + l4 + 4) + payload;
 	f->joined = false;
 	pending++;
-	if (b[HEADERS + 13] & PSH_FLAG)
+	if (b[l4 + 13] & PSH_FLAG)
 		deliver(f);
 }
 
@@ -181,19 +206,19 @@ static void begin(struct interface *i, struct chunk *c, const uint8_t *b, uint32
  * now, or delivered. False: it is to go its own way. */
 bool join_frame(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t length, bool verified)
 {
-	uint32_t head, payload;
+	uint32_t l4 = tcp_at(b, length), head, payload;
 	struct flow *f;
 
-	if (length < HEADERS + 20 || get16(b + 12) != 0x0800 || b[ETHERNET + 9] != L_IPPROTO_TCP)
+	if (!l4)
 		return false;
-	f = find(i, b);
-	head = plain_segment(b, length, &payload);
+	f = find(i, b, l4);
+	head = plain_segment(b, l4, length, &payload);
 	if (head && f && append(f, b, head, payload, verified))
 		return true;
 	if (f && f->interface)
 		deliver(f);
-	if (!head || (!verified && checksum_add(header_sum(b, head, payload), checksum_of(b + head, (int)payload)) != 0xffff))
+	if (!head || (!verified && checksum_add(header_sum(b, l4, head, payload), checksum_of(b + head, (int)payload)) != 0xffff))
 		return false;
-	begin(i, c, b, head, payload);
+	begin(i, c, b, l4, head, payload);
 	return true;
 }

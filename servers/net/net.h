@@ -143,7 +143,8 @@ struct sock {
 	uint32_t uid, gid;
 	union { struct tcp_pcb *tcp; struct udp_pcb *udp; struct raw_pcb *raw; } pcb;
 	bool bound, listening, connecting, connected, was_connected;
-	bool peer_fin, shut_read, shut_write, orphan, in_use, closed_pcb, refused, opened_window, late_success, ended;
+	bool peer_fin, shut_read, shut_write, orphan, in_use, closed_pcb, refused, opened_window, late_success, ended,
+	     narrowed;           /* TCP: the way is narrower than the segments under way */
 	bool ack_due;            /* data came in this iteration that is to be acknowledged at its end */
 	int error;               /* SO_ERROR */
 	/* receiving */
@@ -215,6 +216,7 @@ struct sock {
 	uint32_t sent_mark;      /* the end of what was sent when a segment came */
 	uint32_t retransmits;
 	uint32_t window_kept;    /* TCP: taken off rcv_wnd while one segment is looked at */
+	uint32_t window_owed;    /* TCP: not in rcv_wnd, for memory is short, or was when the program last read */
 	struct sack sack;
 };
 
@@ -280,6 +282,7 @@ void tcp_disconnect_socket(struct sock *s);
 
 void tcp_open_window(struct sock *s, uint32_t bytes); /* so much was taken of what has arrived */
 uint32_t tcp_window_limit(const struct sock *s);
+#define TCP_WINDOW_SHORT 32768u  /* bytes that a stream may have received and not read, however short memory is */
 
 /* flow_in.c */
 /* That the kernel says so counts from the next iteration on: what this one appends to a flow that did
@@ -322,8 +325,11 @@ extern uint16_t tcp_output_mss;  /* of the segment that is just being sent; 0: n
 /* tcp_loss.c */
 void tcp_timers(void);
 void tcp_recover(struct sock *s);
+void tcp_send_narrower(struct sock *s); /* what is under way, in segments of a lowered size */
 void tcp_take_window_back(struct sock *s);
 void tcp_prune(void);            /* forget what has arrived too early */
+extern struct tcp_counts { uint64_t refused, pruned, recoveries; } tcp_counts; /* segments not taken for want of
+	memory, connections whose early ones were forgotten, losses repaired by SACK */
 
 /* reopen.c */
 void reopen_index(void);         /* by a timer */
@@ -394,6 +400,8 @@ void control_note(struct arrival *a); /* from inside lwIP's input: of the packet
 
 /* icmp_error.c: what ICMP says of what we sent */
 void icmp_errors_start(void);
+void icmp_no_neighbour(struct sock *s); /* ends it if so: being connected, SYNs unanswered */
+#define PATH_MTU_LEAST 552u      /* of IPv4: who tells of less is not believed, as by Linux (ip-sysctl, min_pmtu) */
 
 /* multicast.c: the groups a socket is in; it leaves them when it is closed */
 int64_t multicast_option(struct sock *s, uint32_t level, uint32_t name, const uint8_t *value, uint32_t length);

@@ -45,6 +45,8 @@ uint32_t tcp_window_limit(const struct sock *s)
 {
 	uint32_t limit = s->receive_limit ? s->receive_limit : s->window;
 
+	if (s->window_owed && limit > TCP_WINDOW_SHORT)
+		limit = TCP_WINDOW_SHORT;
 	return limit < TCP_WND ? limit : TCP_WND;
 }
 
@@ -156,6 +158,10 @@ static void begin_connection(struct sock *s, struct tcp_pcb *pcb)
 	limit = tcp_window_limit(s);
 	if (limit > TCP_WND_MAX(pcb))
 		limit = TCP_WND_MAX(pcb);
+	if (limit > TCP_WINDOW_SHORT && !chunks_are_plenty(CHUNK_LARGE)) {
+		s->window_owed = limit - TCP_WINDOW_SHORT;
+		limit = TCP_WINDOW_SHORT;
+	}
 	pcb->rcv_wnd = pcb->rcv_ann_wnd = limit;
 	/* What a SYN can tell of lwIP's own, larger window; an edge once told would never be taken back. */
 	pcb->rcv_ann_right_edge = pcb->rcv_nxt + (limit < 0xffff ? limit : 0xffff);
@@ -420,19 +426,33 @@ static void grow_window(struct sock *s, uint32_t taken)
 	s->window *= 2;
 }
 
+/* What was read opens the window again, but while memory is short not further than what surely will be taken: what
+ * is refused the peer sends again by its time-outs, each twice as long as the one before. */
+static void give_window(struct sock *s, uint32_t bytes)
+{
+	uint32_t open = s->pcb.tcp->rcv_wnd + s->window_kept, room = UINT32_MAX;
+
+	bytes += s->window_owed;
+	if (memory_is_short())
+		room = open < TCP_WINDOW_SHORT ? TCP_WINDOW_SHORT - open : 0;
+	s->window_owed = bytes > room ? bytes - room : 0;
+	receive_space(s->pcb.tcp, bytes - s->window_owed);
+}
+
 /* Space given back is told to the peer when there is enough of it, of what the window can be: a
  * peer without window scaling (QEMU's user network) never sees more than 64 KiB. */
 void tcp_open_window(struct sock *s, uint32_t bytes)
 {
 	struct tcp_pcb *pcb = s->pcb.tcp;
-	uint32_t limit = tcp_window_limit(s), gain, step;
+	uint32_t limit, gain, step;
 
 	if (!pcb || s->listening || !bytes)
 		return;
 	s->read_ns = server_now_ns;
-	step = (limit < TCP_WND_MAX(pcb) ? limit : TCP_WND_MAX(pcb)) / 4;
-	receive_space(pcb, bytes);
+	give_window(s, bytes);
 	grow_window(s, bytes);
+	limit = tcp_window_limit(s);
+	step = (limit < TCP_WND_MAX(pcb) ? limit : TCP_WND_MAX(pcb)) / 4;
 	gain = pcb->rcv_nxt + pcb->rcv_ann_wnd - pcb->rcv_ann_right_edge;
 	if (step > 128u * 1024)
 		step = 128u * 1024;
@@ -742,6 +762,8 @@ void tcp_settle(struct sock *s)
 	int64_t status;
 
 	tcp_take_window_back(s);
+	if (s->narrowed)
+		tcp_send_narrower(s);
 	if (s->orphan) {
 		stream_out_settle(s);
 		if (!fin_rides(s))

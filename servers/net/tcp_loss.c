@@ -21,10 +21,10 @@
 
 #define RTO_LEAST_MS 200
 #define TICK_MS      (2 * TCP_TMR_INTERVAL)
+#define NO_NEIGHBOUR_TRIES 2u /* SYNs again, the second after 3 s: as long as Linux asks for a neighbour */
 #define TIME_WAIT_MOST 8192u
 #define OPTION_SACK 5u
 #define READS_NS        200000000u /* who has read within this time reads */
-#define KEPT_WHEN_SHORT 32768u /* bytes received and not read */
 
 /* In tcp_seg.flags, beside lwIP's TF_SEG_*. */
 #define SEGMENT_ARRIVED 0x40u
@@ -95,11 +95,11 @@ static bool is_over_its_share(const struct sock *s)
  * neither what came too early, nor what its reader has left lying about. */
 static bool too_much(const struct sock *s, const struct tcp_pcb *pcb, uint32_t seqno, uint32_t bytes)
 {
-	bool early = TCP_SEQ_GT(seqno, pcb->rcv_nxt), is_short = memory_is_short();
+	uint32_t early = TCP_SEQ_GT(seqno, pcb->rcv_nxt) ? seqno - pcb->rcv_nxt : 0;
 
-	if (!bytes || pcb->state < ESTABLISHED)
+	if (!bytes || pcb->state < ESTABLISHED || s->received_bytes + early <= TCP_WINDOW_SHORT)
 		return false;
-	return s->received_bytes > KEPT_WHEN_SHORT ? is_short || is_over_its_share(s) : is_short && early;
+	return memory_is_short() || (s->received_bytes > TCP_WINDOW_SHORT && is_over_its_share(s));
 }
 
 void tcp_take_window_back(struct sock *s)
@@ -109,11 +109,15 @@ void tcp_take_window_back(struct sock *s)
 	s->window_kept = 0;
 }
 
+struct tcp_counts tcp_counts;
+
 void tcp_prune(void)
 {
-	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
+		tcp_counts.pruned += pcb->ooseq != NULL;
 		if (pcb->ooseq)
 			tcp_free_ooseq(pcb);
+	}
 }
 
 int hook_tcp_input(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t option_bytes, u16_t first_bytes,
@@ -131,6 +135,7 @@ int hook_tcp_input(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t option_byt
 	tcp_take_window_back(s);
 	if (too_much(s, pcb, header->seqno, p->tot_len)) {
 		/* With no window lwIP looks at the acknowledgement only. */
+		tcp_counts.refused++;
 		s->window_kept = pcb->rcv_wnd;
 		pcb->rcv_wnd = 0;
 	} else if (out_of_window(pcb, header->seqno, p->tot_len)) {
@@ -234,6 +239,7 @@ static void enter(struct sock *s, struct tcp_pcb *pcb)
 	if (pcb->cwnd > pcb->ssthresh)
 		pcb->cwnd = pcb->ssthresh;
 	s->sack.recovering = true;
+	tcp_counts.recoveries++;
 	s->sack.recover = s->sack.again = pcb->snd_nxt;
 }
 
@@ -306,6 +312,13 @@ void tcp_recover(struct sock *s)
 
 /* ---- timers ---- */
 
+void tcp_send_narrower(struct sock *s)
+{
+	if (s->pcb.tcp && s->pcb.tcp->unacked)
+		tcp_rexmit_rto(s->pcb.tcp);
+	s->narrowed = false;
+}
+
 static void limit_time_wait(void)
 {
 	uint32_t count = 0;
@@ -330,6 +343,8 @@ void tcp_timers(void)
 			pcb->rto = RTO_LEAST_MS / TICK_MS;
 		if (owner(pcb) && (pcb->unsent || stream_out_is_due(owner(pcb))))
 			sock_mark(owner(pcb), 0);
+		if (owner(pcb) && pcb->state == SYN_SENT && pcb->nrtx >= NO_NEIGHBOUR_TRIES)
+			icmp_no_neighbour(owner(pcb));
 	}
 	limit_time_wait();
 	reopen_index();

@@ -210,6 +210,48 @@ static void put_resolv(struct text *t)
 	}
 }
 
+/* Bytes that the sockets of a kind hold of what they received, in pages as Linux counts them. */
+static uint64_t held_pages(enum sock_kind kind)
+{
+	uint64_t bytes = 0;
+
+	for (const struct sock *s = sockets; s < sockets + sockets_end; s++)
+		if (s->in_use && s->kind == kind)
+			bytes += kind == SOCKET_TCP ? s->held : s->received_bytes;
+	return (bytes + 4095) / 4096;
+}
+
+static uint32_t count_kind(enum sock_kind kind)
+{
+	uint32_t count = 0;
+
+	for (const struct sock *s = sockets; s < sockets + sockets_end; s++)
+		count += s->in_use && (kind == SOCKET_NONE || s->kind == kind);
+	return count;
+}
+
+static void put_sockstat(struct text *t)
+{
+	uint32_t orphans = 0, waiting = 0;
+
+	for (const struct sock *s = sockets; s < sockets + sockets_end; s++)
+		orphans += s->in_use && s->orphan;
+	for (const struct tcp_pcb *pcb = tcp_tw_pcbs; pcb; pcb = pcb->next)
+		waiting++;
+	put(t, "sockets: used %u\n", count_kind(SOCKET_NONE));
+	put(t, "TCP: inuse %u orphan %u tw %u alloc %u mem %llu\n", count_kind(SOCKET_TCP) - orphans, orphans, waiting,
+	    count_kind(SOCKET_TCP), (unsigned long long)held_pages(SOCKET_TCP));
+	put(t, "UDP: inuse %u mem %llu\n", count_kind(SOCKET_UDP), (unsigned long long)held_pages(SOCKET_UDP));
+	put(t, "RAW: inuse %u\n", count_kind(SOCKET_RAW));
+}
+
+/* Of Linux's counters those that we have, under its names. */
+static void put_netstat(struct text *t)
+{
+	put(t, "TcpExt: PruneCalled TCPRcvQDrop TCPSackRecovery\nTcpExt: %llu %llu %llu\n", (unsigned long long)tcp_counts.pruned,
+	    (unsigned long long)tcp_counts.refused, (unsigned long long)tcp_counts.recoveries);
+}
+
 int64_t text_read(uint32_t which, char *buffer, size_t size)
 {
 	struct text t = { buffer, buffer + size };
@@ -227,6 +269,8 @@ int64_t text_read(uint32_t which, char *buffer, size_t size)
 	case SOCK_TEXT_PACKET: put_packet_sockets(&t); break;
 	case SOCK_TEXT_IF_INET6: put_inet6(&t); break;
 	case SOCK_TEXT_RESOLV: put_resolv(&t); break;
+	case SOCK_TEXT_SOCKSTAT: put_sockstat(&t); break;
+	case SOCK_TEXT_NETSTAT: put_netstat(&t); break;
 	default: break;
 	}
 	return t.at - buffer;

@@ -84,6 +84,7 @@ static const struct node system_nodes[] = {
 	NET_FILE("dev", DEV), NET_FILE("route", ROUTE), NET_FILE("arp", ARP), NET_FILE("tcp", TCP),
 	NET_FILE("tcp6", TCP6), NET_FILE("udp", UDP), NET_FILE("udp6", UDP6), NET_FILE("raw", RAW),
 	NET_FILE("resolv", RESOLV), NET_FILE("raw6", RAW6), NET_FILE("if_inet6", IF_INET6), NET_FILE("packet", PACKET),
+	NET_FILE("sockstat", SOCKSTAT), NET_FILE("netstat", NETSTAT),
 	{ "unix", SYSTEM_NET, NODE_FILE, true, NULL, ASKED_UNIX, 0, NULL },
 };
 

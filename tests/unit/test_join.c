@@ -80,25 +80,37 @@ static uint16_t slow_sum(const uint8_t *p, uint32_t bytes)
 /* As edge.c has it, in the slow way. */
 uint16_t pseudo_sum(const uint8_t *frame, const struct headers *h, uint32_t bytes)
 {
-	uint8_t p[12];
+	uint32_t addresses = h->v6 ? 32 : 8;
+	uint8_t p[36];
 
-	memcpy(p, frame + h->l3 + 12, 8);
-	p[8] = 0;
-	p[9] = h->protocol;
-	p[10] = (uint8_t)(bytes >> 8);
-	p[11] = (uint8_t)bytes;
-	return slow_sum(p, 12);
+	memcpy(p, frame + h->l4 - addresses, addresses);
+	p[addresses] = 0;
+	p[addresses + 1] = h->protocol;
+	p[addresses + 2] = (uint8_t)(bytes >> 8);
+	p[addresses + 3] = (uint8_t)bytes;
+	return slow_sum(p, addresses + 4);
 }
 
 static uint8_t stream_byte(uint32_t seq) { return (uint8_t)(seq * 37 + (seq >> 8)); }
 
-static uint32_t make_frame(uint8_t *b, uint32_t seq, uint32_t payload, uint8_t flags)
+static bool v6; /* of the frames made */
+
+static void make_ip6(uint8_t *b, uint32_t payload)
 {
-	static const struct headers h = { .l3 = ETHERNET, .l4 = HEADERS, .protocol = L_IPPROTO_TCP };
+	put16(b + 12, 0x86dd);
+	b[ETHERNET] = 0x60;
+	put16(b + ETHERNET + 4, 20 + payload);
+	b[ETHERNET + 6] = L_IPPROTO_TCP;
+	b[ETHERNET + 7] = 64;
+	for (uint32_t i = 8; i < 40; i++)
+		b[ETHERNET + i] = (uint8_t)(i * 3);
+}
+
+static void make_ip4(uint8_t *b, uint32_t payload)
+{
 	uint16_t sum;
 
-	memset(b, 0, HEADERS + 20);
-	b[12] = 8;
+	put16(b + 12, 0x0800);
 	b[ETHERNET] = 0x45;
 	put16(b + ETHERNET + 2, 40 + payload);
 	b[ETHERNET + 8] = 64;
@@ -107,17 +119,27 @@ static uint32_t make_frame(uint8_t *b, uint32_t seq, uint32_t payload, uint8_t f
 	put32(b + ETHERNET + 16, 0x0a000902);
 	sum = (uint16_t)~slow_sum(b + ETHERNET, 20);
 	memcpy(b + ETHERNET + 10, &sum, 2);
-	put16(b + HEADERS, 5001);
-	put16(b + HEADERS + 2, 40000);
-	put32(b + HEADERS + 4, seq);
-	b[HEADERS + 12] = 0x50;
-	b[HEADERS + 13] = flags;
-	put16(b + HEADERS + 14, 1000);
+}
+
+static uint32_t make_frame(uint8_t *b, uint32_t seq, uint32_t payload, uint8_t flags)
+{
+	const struct headers h = { .l3 = ETHERNET, .l4 = v6 ? HEADERS_6 : HEADERS, .protocol = L_IPPROTO_TCP, .v6 = v6 };
+	uint8_t *tcp = b + h.l4;
+	uint16_t sum;
+
+	memset(b, 0, h.l4 + 20);
+	(v6 ? make_ip6 : make_ip4)(b, payload);
+	put16(tcp, 5001);
+	put16(tcp + 2, 40000);
+	put32(tcp + 4, seq);
+	tcp[12] = 0x50;
+	tcp[13] = flags;
+	put16(tcp + 14, 1000);
 	for (uint32_t i = 0; i < payload; i++)
-		b[HEADERS + 20 + i] = stream_byte(seq + i);
-	sum = (uint16_t)~checksum_add(pseudo_sum(b, &h, 20 + payload), slow_sum(b + HEADERS, 20 + payload));
-	memcpy(b + HEADERS + 16, &sum, 2);
-	return HEADERS + 20 + payload;
+		tcp[20 + i] = stream_byte(seq + i);
+	sum = (uint16_t)~checksum_add(pseudo_sum(b, &h, 20 + payload), slow_sum(tcp, 20 + payload));
+	memcpy(tcp + 16, &sum, 2);
+	return h.l4 + 20 + payload;
 }
 
 static struct interface interface;
@@ -149,7 +171,7 @@ static int begin_test(void **state)
 {
 	(void)state;
 	deliveries = delivered_bytes = 0;
-	no_chunks = false;
+	no_chunks = v6 = false;
 	plenty = true;
 	return 0;
 }
@@ -183,6 +205,33 @@ static void test_in_order(void **state)
 	assert_int_equal(get16(last_head + ETHERNET + 2), 40 + 10 * MSS + 300);
 	assert_int_equal(slow_sum(last_head + ETHERNET, 20), 0xffff);
 	assert_int_equal(last_head[HEADERS + 13], ACK_FLAG | PSH_FLAG);
+}
+
+static void test_in_order_6(void **state)
+{
+	uint8_t frame[2048];
+	uint32_t length;
+
+	(void)state;
+	v6 = true;
+	for (uint32_t n = 0; n < 10; n++)
+		assert_true(segment(1000 + n * MSS, MSS, ACK_FLAG));
+	length = make_frame(frame, 1000 + 10 * MSS, MSS, ACK_FLAG);
+	frame[ETHERNET + 7]--; /* one hop more: not of the same way */
+	assert_true(offer(frame, length));
+	assert_int_equal(deliveries, 1);
+	check_stream(1000, 10 * MSS);
+	assert_int_equal(get16(last_head + ETHERNET + 4), 20 + 10 * MSS);
+	assert_int_equal(last_head_bytes, HEADERS_6 + 20);
+	v6 = false; /* the same ports with IPv4 are another stream */
+	assert_true(segment(1000 + 11 * MSS, MSS, ACK_FLAG));
+	assert_int_equal(deliveries, 1);
+	v6 = true;
+	length = make_frame(frame, 1000 + 11 * MSS, MSS, ACK_FLAG);
+	frame[length - 1] ^= 1;
+	assert_false(offer(frame, length));
+	put16(frame + ETHERNET + 4, 3000); /* longer than what came */
+	assert_false(offer(frame, length));
 }
 
 static void test_most(void **state)
@@ -266,10 +315,12 @@ static void test_noise(void **state)
 	srand(1);
 	for (uint32_t n = 0; n < 20000; n++) {
 		uint32_t payload = (uint32_t)rand() % (MSS + 1);
-		uint32_t length = make_frame(frame, (uint32_t)rand() % 4 * MSS, payload, ACK_FLAG);
+		uint32_t length;
 
+		v6 = rand() % 2;
+		length = make_frame(frame, (uint32_t)rand() % 4 * MSS, payload, ACK_FLAG);
 		for (uint32_t flips = (uint32_t)rand() % 4; flips; flips--)
-			frame[(uint32_t)rand() % 60] = (uint8_t)rand();
+			frame[(uint32_t)rand() % 80] = (uint8_t)rand();
 		if (rand() % 4 == 0)
 			length = (uint32_t)rand() % (length + 1);
 		offer(frame, length);
@@ -303,6 +354,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_in_order, begin_test, end_test),
+		cmocka_unit_test_setup_teardown(test_in_order_6, begin_test, end_test),
 		cmocka_unit_test_setup_teardown(test_most, begin_test, end_test),
 		cmocka_unit_test_setup_teardown(test_gap_and_disorder, begin_test, end_test),
 		cmocka_unit_test_setup_teardown(test_bad_sum, begin_test, end_test),
