@@ -62,6 +62,9 @@ static const struct { uint32_t command; uint16_t bytes, flags; } old_style[] = {
 	{ 0x890b, 120, IN },  /* SIOCADDRT: struct rtentry */
 	{ 0x890c, 120, IN },  /* SIOCDELRT */
 	{ 0x8912, 16, BOTH }, /* SIOCGIFCONF: struct ifconf */
+	{ 0x8953, 68, IN },   /* SIOCDARP: struct arpreq */
+	{ 0x8954, 68, BOTH }, /* SIOCGARP */
+	{ 0x8955, 68, IN },   /* SIOCSARP */
 };
 
 struct ioctl_shape ioctl_shape(uint32_t command)

@@ -482,6 +482,8 @@ int64_t sock_setopt(struct sock *s, const struct x_in *in)
 	uint32_t level = (uint32_t)in->msg.a[0], name = (uint32_t)in->msg.a[1];
 	struct value v;
 
+	if (level == L_IPPROTO_IP && name == L_IP_MULTICAST_IF && s->kind == SOCKET_TCP)
+		return -X_EINVAL; /* whatever is given */
 	memset(&v, 0, sizeof(v));
 	v.length = in->win_count ? in->win[0].len : 0;
 	if (v.length > sizeof(v.bytes))

@@ -251,10 +251,6 @@ void unix_shutdown(struct unix_socket *s, const struct x_in *in)
 		out_status(in->id, -X_EINVAL);
 		return;
 	}
-	if (s->state != UNIX_CONNECTED && s->state != UNIX_LISTENING && unix_connects(s)) {
-		out_status(in->id, -X_ENOTCONN);
-		return;
-	}
 	s->shut_read |= how != 1;
 	s->shut_write |= how != 0;
 	if (s->shut_read)

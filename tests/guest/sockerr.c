@@ -6,11 +6,13 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -46,15 +48,6 @@ static socklen_t loopback(const struct kind *k, uint16_t port, struct sockaddr_s
 	return sizeof(*v6);
 }
 
-static uint16_t port_of(int fd)
-{
-	struct sockaddr_storage a;
-	socklen_t length = sizeof(a);
-
-	CHECK(getsockname(fd, (struct sockaddr *)&a, &length) == 0);
-	return ((struct sockaddr_in *)&a)->sin_port; /* at the same place in IPv6 */
-}
-
 /* A socket in that state, *other what it is connected to; -1: there is no such state. */
 static int make(const struct kind *k, enum state state, int *other)
 {
@@ -78,7 +71,8 @@ static int make(const struct kind *k, enum state state, int *other)
 	CHECK(bind(listener, (struct sockaddr *)&a, length) == 0);
 	if (k->type == SOCK_STREAM)
 		CHECK(listen(listener, 4) == 0);
-	length = loopback(k, port_of(listener), &a);
+	length = sizeof(a);
+	CHECK(getsockname(listener, (struct sockaddr *)&a, &length) == 0);
 	CHECK(connect(fd, (struct sockaddr *)&a, length) == 0);
 	*other = k->type == SOCK_STREAM ? accept(listener, NULL, NULL) : listener;
 	CHECK(*other >= 0);
@@ -275,11 +269,38 @@ static void all_options(void)
 				TELL("set nothing", setsockopt(fd, options[l].level, name, NULL, 0));
 				if (result)
 					continue;
+				TELL("set bad", setsockopt(fd, options[l].level, name, BAD, 16));
+				TELL("get bad", getsockopt(fd, options[l].level, name, BAD, &length));
+				TELL("get NULL", getsockopt(fd, options[l].level, name, &value, NULL));
 				length = (socklen_t)-1;
 				TELL("length -1", getsockopt(fd, options[l].level, name, &value, &length));
 			}
 			putchar('\n');
 		}
+		close(fd);
+	}
+}
+
+static void controls(void)
+{
+	static const unsigned long requests[] = { FIONREAD, TIOCOUTQ, SIOCATMARK, SIOCGIFCONF, SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFMTU,
+		SIOCGIFHWADDR, SIOCGIFINDEX, FIONBIO, 0x1234 };
+
+	for EACH(k, kinds) {
+		int other, fd = make(&kinds[k], FRESH, &other);
+
+		printf("%s ioctl:", kinds[k].name);
+		for EACH(r, requests) {
+			struct ifreq none = { .ifr_name = "none" };
+			char what[32];
+
+			snprintf(what, sizeof(what), "%lx bad", requests[r]);
+			TELL(what, ioctl(fd, requests[r], BAD));
+			snprintf(what, sizeof(what), "%lx none", requests[r]);
+			if (requests[r] != SIOCGIFCONF)
+				TELL(what, ioctl(fd, requests[r], &none));
+		}
+		putchar('\n');
 		close(fd);
 	}
 }
@@ -351,5 +372,6 @@ int main(void)
 	no_socket();
 	all_calls();
 	all_options();
+	controls();
 	return check_end("sockerr");
 }

@@ -397,6 +397,10 @@ static void options(void)
 	FAILS(getsockopt(s[0], SOL_SOCKET, 999, &value, &length), ENOPROTOOPT);
 	FAILS(getsockopt(s[0], 6, 1, &value, &length), EOPNOTSUPP);
 	FAILS(shutdown(s[0], 9), EINVAL);
+	int fresh = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK(shutdown(fresh, SHUT_RDWR) == 0); /* of none it is remembered */
+	FAILS(send(fresh, "x", 1, MSG_NOSIGNAL), EPIPE);
+	close(fresh);
 	close(s[0]);
 	close(s[1]);
 }

@@ -50,7 +50,8 @@ def test_busybox(guest, web, nic):
                  f"wget -q -O /tmp/file http://10.0.2.2:{port}/file; md5sum /tmp/file; arp -an; netstat -rn;"
                  f"wget -q -O /dev/null http://10.0.2.2:{port}/nothing || echo not found;"
                  "cat /proc/net/dev /proc/net/route /proc/net/arp /proc/net/if_inet6;"
-                 "udhcpc -i eth0 -n -q -t 5 -T 2 2>&1; ping -c 1 10.0.2.2",
+                 "udhcpc -i eth0 -n -q -t 5 -T 2 2>&1; ping -c 1 10.0.2.2;"
+                 "arp -s 10.0.2.77 02:00:00:00:00:77 && arp -an 10.0.2.77; arp -d 10.0.2.77 && arp -an 10.0.2.77",
                  nic=nic, net="user").text
     assert "inet addr:10.0.2.15  Bcast:10.0.2.255  Mask:255.255.255.0" in text
     assert "inet addr:127.0.0.1  Mask:255.0.0.0" in text
@@ -61,6 +62,7 @@ def test_busybox(guest, web, nic):
     assert "(10.0.2.2) at 52:55:0a:00:02:02 [ether]  on eth0" in text
     assert "0.0.0.0         10.0.2.2        0.0.0.0         UG" in text
     assert "not found" in text
+    assert text.count("(10.0.2.77) at 02:00:00:00:00:77 [ether]") == 1, text
 
 
 def fetch(port, path, tries=100):
