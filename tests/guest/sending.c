@@ -262,7 +262,7 @@ static void gone(bool shut)
 
 int main(void)
 {
-	alarm(50);
+	alarm(500);
 	ends();
 	mixed();
 	no_room();

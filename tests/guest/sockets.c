@@ -75,12 +75,25 @@ static int revents(int fd)
 	return p.revents;
 }
 
-/* Until it is so, for at most two seconds. */
+/* Until it is so, for at most twenty seconds. */
 static int reaches(int fd, int wanted)
 {
-	for (int i = 0; i < 200 && revents(fd) != wanted; i++)
+	for (int i = 0; i < 2000 && revents(fd) != wanted; i++)
 		usleep(10000);
 	return revents(fd);
+}
+
+/* Who listened there has closed: until it is so for who connects. */
+static void until_refused(const struct sockaddr_in *a)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	for (int i = 0; i < 2000 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0; i++) {
+		close(fd);
+		usleep(10000);
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+	}
+	close(fd);
 }
 
 static void making(void)
@@ -329,7 +342,7 @@ static void connecting(void)
 	CHECK(peer.sin_port == a.sin_port && peer.sin_addr.s_addr == a.sin_addr.s_addr);
 	close(fd);
 	close(l);
-	usleep(50000);
+	until_refused(&a);
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	TELL(connect(fd, (struct sockaddr *)&a, sizeof(a)));
 	printf("refused %x\n", revents(fd));
@@ -417,7 +430,8 @@ static void datagrams(void)
 	TELL(recv(a, big, sizeof(big), 0));
 	close(a);
 	TELL(write(b, "nobody", 6));
-	usleep(50000);
+	for (int i = 0; i < 2000 && !(revents(b) & POLLERR); i++)
+		usleep(10000);
 	printf("refused %x\n", revents(b));
 	TELL(write(b, "nobody", 6));
 	TELL(shutdown(b, SHUT_WR));

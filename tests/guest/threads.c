@@ -183,9 +183,14 @@ static void owner_dies(void)
 	munmap(m, 4096);
 }
 
-static void *hold(void *m)
+struct held { pthread_mutex_t m; volatile int held, child; };
+
+static void *hold(void *of)
 {
-	pthread_mutex_lock(m);
+	struct held *s = of;
+
+	pthread_mutex_lock(&s->m);
+	s->held = 1;
 	for (;;)
 		pause();
 	return NULL;
@@ -195,7 +200,7 @@ static void *hold(void *m)
  * waits for the child of its vfork. */
 static void owner_is_killed(void)
 {
-	struct { pthread_mutex_t m; volatile int held, child; } *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct held *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pthread_mutexattr_t attr;
 	int status;
 
@@ -211,7 +216,7 @@ static void owner_is_killed(void)
 		owner = fork();
 		if (owner == 0) {
 			if (how == 2)
-				pthread_create(&t, NULL, hold, &s->m);
+				pthread_create(&t, NULL, hold, s);
 			else
 				pthread_mutex_lock(&s->m);
 			if (how == 4 && vfork() == 0) {
@@ -220,6 +225,8 @@ static void owner_is_killed(void)
 				for (;;)
 					pause();
 			}
+			while (how == 2)
+				pause();
 			s->held = 1;
 			while (how == 1)
 				s->held = 1;
@@ -228,7 +235,6 @@ static void owner_is_killed(void)
 		}
 		while (!s->held)
 			usleep(1000);
-		usleep(how == 2 ? 20000 : 0);
 		waiter = fork();
 		if (waiter == 0)
 			_exit(pthread_mutex_lock(&s->m) == EOWNERDEAD ? 7 : 8);

@@ -13,12 +13,15 @@
 
 static volatile int got[64], count;
 static siginfo_t last;
+static int first_overrun; /* of the first counted */
 
 static void note(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;
 	(void)context;
 	last = *info;
+	if (count == 0)
+		first_overrun = info->si_overrun;
 	if (count < 64)
 		got[count++] = info->si_value.sival_int;
 }
@@ -120,16 +123,16 @@ static void masked_default_ignored(void)
 
 static void posix_timers(void)
 {
-	struct itimerspec soon = { { 0, 0 }, { 0, 20000000 } }, often = { { 0, 10000000 }, { 0, 1000000 } }, off = { 0 }, now;
+	struct itimerspec soon = { { 0, 0 }, { 0, 200000000 } }, often = { { 0, 10000000 }, { 0, 1000000 } }, off = { 0 }, now;
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 5, .sigev_value.sival_int = 77 };
-	struct timespec pause_for = { 2, 0 };
+	struct timespec pause_for = { 60, 0 };
 	timer_t t, u;
 
 	handle(SIGRTMIN + 5);
 	CHECK(timer_create(CLOCK_MONOTONIC, &event, &t) == 0);
 	count = 0;
 	CHECK(timer_settime(t, 0, &soon, NULL) == 0);
-	CHECK(timer_gettime(t, &now) == 0 && now.it_value.tv_nsec > 0 && now.it_value.tv_nsec <= 20000000);
+	CHECK(timer_gettime(t, &now) == 0 && now.it_value.tv_nsec > 0 && now.it_value.tv_nsec <= 200000000);
 	FAILS(nanosleep(&pause_for, NULL), EINTR);
 	CHECK(count == 1 && got[0] == 77 && last.si_code == SI_TIMER);
 	CHECK(timer_gettime(t, &now) == 0 && now.it_value.tv_sec == 0 && now.it_value.tv_nsec == 0);
@@ -139,7 +142,7 @@ static void posix_timers(void)
 	usleep(100000);
 	count = 0;
 	block(SIG_UNBLOCK, SIGRTMIN + 5);
-	CHECK(count >= 1 && count <= 3 && timer_getoverrun(t) >= 0);
+	CHECK(count >= 1 && first_overrun >= 5 && timer_getoverrun(t) >= 0);
 	usleep(30000);
 	CHECK(timer_settime(t, 0, &off, &now) == 0 && now.it_interval.tv_nsec == 10000000);
 	CHECK(timer_create(CLOCK_REALTIME, NULL, &u) == 0);

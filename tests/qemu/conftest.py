@@ -13,15 +13,22 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The guest's time is what its instructions take, 8 ns each, whatever else the host does.
 EXACT = {"smp": 1, "qemu": "-icount shift=3,sleep=off"}
+# The same, but while it has nothing to do its time is the host's, as its disk's is.
+STEADY = {"smp": 1, "qemu": "-icount shift=3,sleep=on"}
 sys.path.append(str(ROOT / "tools"))
 
 import bootarchive
 
 
+# How long a guest, or a program that talks to one, may take, in s: it ends what hangs. Ten times what the slowest needs on
+# a host that has nothing else to do, for hosts have.
+PATIENCE = 600
+
+
 class Guest:
     """One `./xinim exec`: options as keywords, e.g. smp=1, file="a:/b", iso=True, rootfs=True."""
 
-    def __call__(self, command, timeout=180, expect=0, **options):
+    def __call__(self, command, timeout=PATIENCE, expect=0, **options):
         arguments = [str(ROOT / "xinim"), "exec", "--timeout", str(timeout)]
         for key, value in options.items():
             for one in value if isinstance(value, list) else [value]:
@@ -32,6 +39,16 @@ class Guest:
         if expect is not None:
             assert result.returncode == expect, f"status {result.returncode}\n{result.text[-4000:]}\n{result.errors[-8000:]}"
         return result
+
+
+def soon(condition):
+    """For a guest's script: waits until the condition holds (for a minute of the guest's, what comes then tells)."""
+    return f"_n=0; until {condition} || [ $_n = 600 ]; do usleep 100000; _n=$((_n + 1)); done"
+
+
+def outages(service, count):
+    """A condition for soon(): the service was away so often, and is back."""
+    return f'/bin/svc status {service} 2>/dev/null | grep -q "^outages *{count} "'
 
 
 @pytest.fixture
@@ -52,7 +69,7 @@ def image(tmp_path, root):
     return path
 
 
-def console(*arguments, until=None, seconds=30, settle=0.5):
+def console(*arguments, until=None, seconds=PATIENCE, settle=0.5):
     """What `./xinim run` prints, until the pattern (and what follows within `settle` s) or the time-out."""
     text, deadline, seen = b"", time.monotonic() + seconds, False
     with subprocess.Popen([str(ROOT / "xinim"), "run", *map(str, arguments)], stdin=subprocess.PIPE,

@@ -5,7 +5,9 @@
  * A cable that loses frames: between a tap interface of the host and a guest
  * (QEMU's `-netdev dgram`, UNIX sockets OURS here and THEIRS there). Of the frames
  * from the guest that are longer than 200 bytes, PER_MILLE of 1,000 are lost, by a
- * generator that begins the same each time. Runs until it is killed.
+ * generator that begins the same each time. Each is told by the line `lost`, and each
+ * pause in which for SILENCE_MS nothing passes, either way, by `silence`. Runs until it
+ * is killed.
  */
 #include <fcntl.h>
 #include <linux/if.h>
@@ -19,6 +21,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define SILENCE_MS 150 /* less than the guest's least retransmission time-out (servers/net/tcp_loss.c) */
 
 static char frame[65536];
 
@@ -60,6 +64,12 @@ static int lost(ssize_t bytes, unsigned per_mille)
 	return bytes > 200 && (state >> 20) % 1000 < per_mille;
 }
 
+static void tell(const char *what)
+{
+	puts(what);
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
@@ -72,16 +82,20 @@ int main(int argc, char **argv)
 	wait[1] = (struct pollfd){ bind_unix(argv[2]), POLLIN, 0 };
 	strncpy(to.sun_path, argv[3], sizeof(to.sun_path) - 1);
 	per_mille = (unsigned)atoi(argv[4]);
-	puts("ready");
-	fflush(stdout);
+	tell("ready");
 	for (;;) {
 		ssize_t n;
 
-		poll(wait, 2, -1);
+		if (poll(wait, 2, SILENCE_MS) == 0) {
+			tell("silence");
+			poll(wait, 2, -1);
+		}
 		while ((n = read(wait[0].fd, frame, sizeof(frame))) > 0)
 			sendto(wait[1].fd, frame, (size_t)n, 0, (struct sockaddr *)&to, sizeof(to));
 		while ((n = recv(wait[1].fd, frame, sizeof(frame), 0)) > 0)
-			if (!lost(n, per_mille) && write(wait[0].fd, frame, (size_t)n) < 0)
+			if (lost(n, per_mille))
+				tell("lost");
+			else if (write(wait[0].fd, frame, (size_t)n) < 0)
 				continue; /* the interface is down: lost, too */
 	}
 }

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from conftest import PATIENCE
+
 HANDLE = re.compile(r"\] (\w+) +has ([\w.]+): (\w+), rights (0x[0-9a-f]+)")
 EVERYBODY = {("control", "event", "0x90"), ("port", "port", "0xf"), ("rs_event", "event", "0x20")}
 GIVEN = {"ioports": [("ioports", "ioports", "0x3c")], "irq": [("irq", "irq", "0x2c"), ("irq_event", "event", "0x90")],
@@ -57,7 +59,7 @@ def test_what_each_service_is_given(root, greedy_archive, spared):
     manifests = [path for top in ("servers", "fs", "drivers") for path in (root / top).glob("**/manifest")]
     expected = named(root, manifests)
     result = subprocess.run([root / "xinim", "exec", "--archive", greedy_archive(f"bin/{name}" for name in set(expected) - spared),
-                             "--log", "--timeout", "60", "--append", "greedy=look", "--nic", "virtio", "--qemu",
+                             "--log", "--timeout", str(PATIENCE), "--append", "greedy=look", "--nic", "virtio", "--qemu",
                              "-nic none -device e1000,romfile=", "--", "true"], cwd=root, capture_output=True, text=True, check=False)
     text, had = result.stdout + result.stderr, {}
     for service, handle, kind, rights in HANDLE.findall(text):

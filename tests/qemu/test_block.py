@@ -2,12 +2,12 @@
 """Disks as files: /dev/vdb, /dev/sdb, their partitions, and what becomes of them when drivers die."""
 import pathlib
 import re
-import socket
 import subprocess
-import threading
-import time
 
 import pytest
+
+from conftest import PATIENCE, outages, soon
+from test_cables import Monitor
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIB = 1 << 20
@@ -108,42 +108,19 @@ def test_virtio_features(guest, blockio, tmp_path, options):
         assert "no write cache" in text.partition("vdb")[2], text
 
 
-def test_disk_grows(guest, tmp_path):
+def test_disk_grows(root, tmp_path):
     """QEMU's block_resize, by a monitor of its own, while the disk is open."""
     path, monitor = tmp_path / "second.img", tmp_path / "monitor"
     with open(path, "wb") as stream:
         stream.truncate(32 * MIB)
-
-    def grow():
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                with socket.socket(socket.AF_UNIX) as line:
-                    line.connect(str(monitor))
-                    line.sendall(b'{"execute":"qmp_capabilities"}\n')
-                    time.sleep(0.2)
-                    line.sendall(b'{"execute":"block_resize","arguments":{"node-name":"second","size":67108864}}\n')
-                    time.sleep(1)
-                    if b"return" in line.recv(65536):
-                        grown.append(True)
-            except OSError:
-                pass
-            time.sleep(1)
-            if done:
-                return
-
-    grown, done = [], []
-    worker = threading.Thread(target=grow)
-    worker.start()
-    try:
-        text = guest("exec 3</dev/vdb; n=0; until [ $(blockdev --getsize64 /dev/vdb) = 67108864 ] || [ $n -gt 40 ]; do"
-                     " usleep 500000; n=$((n + 1)); done; dd if=/dev/vdb bs=1M skip=60 count=4 2>&1 >/dev/null | head -1;"
-                     " grep vdb /proc/partitions",
-                     qemu=f"-blockdev driver=file,node-name=second,filename={path} -device virtio-blk-pci,drive=second"
-                          f" -qmp unix:{monitor},server=on,wait=off").text
-    finally:
-        done.append(True)
-        worker.join()
+    command = ("exec 3</dev/vdb; blockdev --getsize64 /dev/vdb; " + soon("[ $(blockdev --getsize64 /dev/vdb) = 67108864 ]") +
+               "; dd if=/dev/vdb bs=1M skip=60 count=4 2>&1 >/dev/null | head -1; grep vdb /proc/partitions")
+    with subprocess.Popen([root / "xinim", "exec", "--timeout", str(PATIENCE), "--qemu",
+                           f"-blockdev driver=file,node-name=second,filename={path} -device virtio-blk-pci,drive=second"
+                           f" -qmp unix:{monitor},server=on,wait=off", "--", command], stdout=subprocess.PIPE, text=True) as guest:
+        assert guest.stdout.readline() == f"{32 * MIB}\n"
+        Monitor(monitor)("block_resize", **{"node-name": "second", "size": 64 * MIB})
+        text = guest.communicate()[0]
     assert "4+0 records in" in text and re.search(r"65536 vdb$", text, re.M), text
 
 
@@ -159,7 +136,7 @@ def test_driver_dies_while_the_disk_is_written_raw(guest, second, blockio):
     """The program sees no error, and not one wrong byte."""
     text = guest(f"""
         /blockio verify /dev/{second.name} 12 8 direct &
-        for i in 1 2 3 4 5 6 7 8 9 10; do usleep 700000; /bin/svc kill {second.driver}; done
+        for i in 1 2 3 4 5 6 7 8 9 10; do usleep 700000; /bin/svc kill {second.driver}; {soon(outages(second.driver, "$i"))}; done
         wait; /bin/svc status {second.driver}""", file=blockio, qemu=second.qemu()).text
     assert operations(text) > 100
     assert re.search(r"^restarts +10\b", text, re.M), text
@@ -227,7 +204,7 @@ def test_table_written_in_the_guest(guest, second):
     """fdisk's BLKRRPART: refused while a partition is open, else the nodes appear."""
     name = second.name
     text = guest(f"""
-        printf 'n\\np\\n1\\n2048\\n+4M\\nn\\np\\n2\\n\\n\\nw\\n' | fdisk /dev/{name} >/dev/null 2>&1; usleep 300000
+        printf 'n\\np\\n1\\n2048\\n+4M\\nn\\np\\n2\\n\\n\\nw\\n' | fdisk /dev/{name} >/dev/null 2>&1; {soon(f"[ -b /dev/{name}2 ]")}
         grep {name} /proc/partitions
         exec 3</dev/{name}2; blockdev --rereadpt /dev/{name}; echo busy $?; exec 3<&-
         blockdev --rereadpt /dev/{name}; echo free $?""", qemu=second.qemu()).text

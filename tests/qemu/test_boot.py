@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from conftest import PATIENCE
+
 
 @pytest.mark.parametrize("machine,smp", [("q35", 1), ("q35", 2), ("q35", 4), ("pc", 2)])
 def test_boots_to_a_shell(guest, machine, smp):
@@ -26,14 +28,14 @@ def test_timeout_has_its_own_status(guest):
 
 
 def run_xinim(root, *arguments):
-    return subprocess.run([str(root / "xinim"), *arguments], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([str(root / "xinim"), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_panic_has_its_own_status(root, tmp_path):
     """An archive without rs is a panic with a reason."""
     empty = tmp_path / "archive"
     subprocess.run([str(root / "build/tools/mkarchive"), str(empty), f"nothing={root / 'README.md'}"], check=True)
-    result = run_xinim(root, "exec", "--archive", str(empty), "--timeout", "30", "--", "true")
+    result = run_xinim(root, "exec", "--archive", str(empty), "--", "true")
     assert result.returncode == 125
     assert "bin/rs" in result.stderr
 
@@ -45,7 +47,7 @@ def test_panic_is_told_after_the_restart(root, tmp_path):
     with subprocess.Popen([os.environ.get("XINIM_QEMU", "qemu-system-x86_64"), "-M", "q35", "-m", "64", "-display", "none",
                            "-nodefaults", "-serial", f"file:{log}", "-accel", "tcg", "-cpu", "max", "-append", "panic=reboot",
                            "-kernel", str(root / "build/xinim.elf"), "-initrd", str(archive)]) as qemu:
-        deadline, text = time.monotonic() + 60, ""
+        deadline, text = time.monotonic() + PATIENCE, ""
         while "end of what was kept" not in text and time.monotonic() < deadline:
             time.sleep(0.2)
             text = log.read_text(errors="replace") if log.exists() else ""
@@ -59,7 +61,7 @@ def test_panic_is_told_after_the_restart(root, tmp_path):
 def test_rs_that_is_no_elf(root, tmp_path):
     archive = tmp_path / "archive"
     subprocess.run([str(root / "build/tools/mkarchive"), str(archive), f"bin/rs={root / 'README.md'}"], check=True)
-    result = run_xinim(root, "exec", "--archive", str(archive), "--timeout", "30", "--", "true")
+    result = run_xinim(root, "exec", "--archive", str(archive), "--", "true")
     assert result.returncode == 125
     assert "not an executable" in result.stderr
 
@@ -67,7 +69,7 @@ def test_rs_that_is_no_elf(root, tmp_path):
 def test_garbage_archive(root, tmp_path):
     archive = tmp_path / "archive"
     archive.write_bytes(bytes(range(256)) * 64)
-    result = run_xinim(root, "exec", "--archive", str(archive), "--timeout", "30", "--", "true")
+    result = run_xinim(root, "exec", "--archive", str(archive), "--", "true")
     assert result.returncode == 125
     assert "boot archive" in result.stderr
 

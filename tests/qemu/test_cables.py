@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+from conftest import PATIENCE
 from wire import Tap
 
 NICS = ["virtio", "e1000"]
@@ -37,7 +38,7 @@ class Monitor:
     """QEMU's QMP at a UNIX socket, as soon as there is one."""
 
     def __init__(self, path):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         self.socket = socket.socket(socket.AF_UNIX)
         while self.socket.connect_ex(str(path)):
             assert time.monotonic() < deadline, "QEMU has no monitor"
@@ -71,9 +72,9 @@ def test_pulled_under_traffic(root, web, tmp_path, nic):
     """Downloads go on when the cable is back, and the lease is asked for again."""
     port, digest = web
     monitor, capture = tmp_path / "qmp", tmp_path / "capture"
-    command = (UP.format("eth0") + "echo begin; for i in 1 2 3 4 5 6; do "
+    command = (UP.format("eth0") + f"echo begin; until wget -q -O /dev/null http://10.0.2.2:{port}/pulled 2>/dev/null; do "
                f"wget -q -O - http://10.0.2.2:{port}/file | md5sum; done; ifconfig eth0; echo end")
-    guest = subprocess.Popen([str(root / "xinim"), "exec", "--nic", nic, "--net", "user", "--timeout", "180", "--qemu",
+    guest = subprocess.Popen([str(root / "xinim"), "exec", "--nic", nic, "--net", "user", "--timeout", str(PATIENCE), "--qemu",
                               f"-qmp unix:{monitor},server=on,wait=off -object filter-dump,id=f0,netdev=net0,file={capture}",
                               "--", command], stdout=subprocess.PIPE, text=True)
     try:
@@ -85,10 +86,12 @@ def test_pulled_under_traffic(root, web, tmp_path, nic):
             qmp("set_link", name="net0", up=False)
             time.sleep(0.7)
             qmp("set_link", name="net0", up=True)
-        text, _ = guest.communicate(timeout=180)
+        (tmp_path / "pulled").touch()
+        text, _ = guest.communicate(timeout=PATIENCE)
     finally:
         guest.kill()
-    assert text.count(digest) == 6 and "inet addr:10.0.2.15" in text and "RUNNING" in text, text
+    sums = [line.split()[0] for line in text.splitlines() if line.endswith("  -")]
+    assert sums and set(sums) == {digest} and "inet addr:10.0.2.15" in text and "RUNNING" in text, text
     assert leases >= 1 and dhcp_requests(capture) > leases, "no lease was asked for when the cable was back"
 
 
@@ -170,15 +173,18 @@ def test_sending_under_loss(root, tmp_path):
             assert processes[-1].stdout.readline() in ("listens\n", "ready\n")
         result = subprocess.run([str(root / "xinim"), "exec", "--nic", "virtio", "--net",
                                  f"dgram:{tmp_path}/guest,{tmp_path}/host", "--append", "net.dhcp=off", "--file",
-                                 f"{bulk}:/root/bulk", "--timeout", "150", "--",
+                                 f"{bulk}:/root/bulk", "--timeout", str(PATIENCE), "--",
                                  "ifconfig eth0 10.0.9.2 netmask 255.255.255.0; /root/bulk send 10.0.9.1 5001 24"],
                                 capture_output=True, text=True, check=False)
         print(result.stdout)
         assert f"send: {24 << 20} bytes" in result.stdout, result.stdout + result.stderr
-        assert processes[0].wait(timeout=20) == 0, processes[0].stdout.read()
-        assert float(result.stdout.split(" Mbit/s")[0].split()[-1]) > 10, result.stdout
+        assert processes[0].wait(timeout=PATIENCE) == 0, processes[0].stdout.read()
+        processes[1].kill()
+        told = processes[1].communicate()[0].split()
+        silences = told[told.index("lost"):].count("silence")
+        assert told.count("lost") > 30 and silences < told.count("lost") / 2, (told.count("lost"), silences)
     finally:
         for process in processes:
             process.kill()
-            process.communicate()
+            process.wait()
         wire.close()

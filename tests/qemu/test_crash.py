@@ -111,7 +111,7 @@ def test_every_flush_is_a_whole_filesystem(image, tmp_path, device, between):
     text = console("--disk", "none", "--qemu",
                    f"-blockdev driver=file,node-name=d,filename={disk} -blockdev driver=file,node-name=l,filename={log} "
                    f"-blockdev driver=blklogwrites,node-name=logged,file=d,log=l -device {device}",
-                   until="XINIM-END", seconds=120, settle=3)
+                   until="XINIM-END", settle=60)
     assert "\nfinished" in text, text
     entries = list(log_entries(log))
     flushes = [i for i, (_, _, flags) in enumerate(entries) if flags & FLUSH]

@@ -9,6 +9,8 @@ import urllib.request
 
 import pytest
 
+from conftest import PATIENCE
+
 
 def free_port():
     with socket.socket() as probe:
@@ -20,18 +22,18 @@ class Page:
     def __init__(self, port):
         self.base = f"http://127.0.0.1:{port}"
 
-    def get(self, path, data=None):
-        with urllib.request.urlopen(self.base + path, data, timeout=20) as answer:
+    def get(self, path, data=None, timeout=PATIENCE):
+        with urllib.request.urlopen(self.base + path, data, timeout=timeout) as answer:
             return answer.read().decode()
 
     def services(self):
         return {service["name"]: service for service in json.loads(self.get("/cgi-bin/state"))["services"]}
 
-    def wait(self, seconds=60):
+    def wait(self, seconds=PATIENCE):
         deadline = time.monotonic() + seconds
         while True:
             try:
-                return self.get("/")
+                return self.get("/", timeout=20)
             except OSError:
                 assert time.monotonic() < deadline, "no page"
                 time.sleep(0.3)
@@ -44,7 +46,7 @@ def page(root):
 
     def start(command, *options):
         port = free_port()
-        guests.append(subprocess.Popen([str(root / "xinim"), "exec", "--forward", f"{port}:80", *options, "--", command],
+        guests.append(subprocess.Popen([str(root / "xinim"), "exec", "--timeout", str(PATIENCE), "--forward", f"{port}:80", *options, "--", command],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         return Page(port)
 
@@ -55,12 +57,12 @@ def page(root):
 
 
 def test_goes_on(page):
-    page = page("sleep 100", "--append", "demo")
+    page = page("sleep 10000", "--append", "demo")
     assert "<title>XINIM</title>" in page.wait()
     victims = ["virtio_net", "net", "vfs", "pm", "minix", "virtio_blk"]
     for name in victims:
         assert page.get("/cgi-bin/act", f"kill {name}\n".encode()) == "done\n"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while page.services()[name]["restarts"] == 0:
             assert time.monotonic() < deadline, name
             time.sleep(0.2)
@@ -73,7 +75,7 @@ def test_goes_on(page):
 
 
 def test_no_buttons_without_demo(page):
-    page = page("httpd -p 80 -h /www; sleep 60")
+    page = page("httpd -p 80 -h /www; sleep 10000")
     page.wait()
     with pytest.raises(urllib.error.HTTPError) as error:
         page.get("/cgi-bin/act", b"kill vfs\n")

@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from conftest import PATIENCE
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import docs  # noqa: E402
@@ -26,7 +28,7 @@ SVC = [code for code in CODE if re.fullmatch(r"svc (list|tree|log|stats|help|(st
 
 @pytest.mark.parametrize("command", EXEC)
 def test_exec(command):
-    result = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout or "--log" in command or "--trace" in command, "it says nothing"
 
@@ -47,10 +49,10 @@ def test_gdb_session():
     socket.unlink(missing_ok=True)
     with subprocess.Popen([ROOT / "xinim", "run", "--gdb"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as guest:
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE
             while not socket.exists() and time.monotonic() < deadline:
                 time.sleep(0.1)
-            text = subprocess.run(shlex.split(start), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+            text = subprocess.run(shlex.split(start), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
                                   input="\n".join(line.removeprefix("(gdb) ") for line in lines) + "\nkill\n").stdout
         finally:
             guest.terminate()

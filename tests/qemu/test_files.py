@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT, minixfs
+from conftest import PATIENCE, ROOT, minixfs
 
 SOAK = int(os.environ.get("XINIM_SOAK", "0"))  # for longer runs: how many seeds
 
@@ -19,7 +19,7 @@ def tree():
 
 
 def on_the_host(tree, path, seed, operations, *more):
-    return subprocess.run([tree, path, *map(str, (seed, operations, *more))], capture_output=True, text=True, timeout=120, check=True).stdout
+    return subprocess.run([tree, path, *map(str, (seed, operations, *more))], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
 
 
 def old_image(tmp_path, root, version, names, block_size=1024):
@@ -35,7 +35,7 @@ def test_same_operations_everywhere(guest, tree, tmp_path, image, fsck, seed):
     """Names, links, renames, truncations, holes and mappings, by several processes."""
     operations = 300 if not SOAK else 2000
     wanted = on_the_host(tree, tmp_path, seed, operations)
-    result = guest(f"/tree /root {seed} {operations}; /tree /tmp {seed} {operations}; sync", image=image, file=f"{tree}:/tree", timeout=600)
+    result = guest(f"/tree /root {seed} {operations}; /tree /tmp {seed} {operations}; sync", image=image, file=f"{tree}:/tree")
     assert result.text.replace("\r", "") == wanted + wanted
     fsck(image)
 
@@ -45,7 +45,7 @@ def test_with_little_memory_and_a_dying_driver(guest, tree, tmp_path, image, fsc
     wanted = on_the_host(tree, tmp_path, 7, 200)
     result = guest("(while :; do sleep 1; /bin/svc kill virtio_blk >/dev/null; done) & cat /bin/busybox >/root/x; "
                    "/tree /root 7 200; kill $!; cmp /bin/busybox /root/x; sync", image=image, file=f"{tree}:/tree",
-                   mem=96, append="cache=2", timeout=300)
+                   mem=96, append="cache=2")
     assert result.text.replace("\r", "") == wanted
     fsck(image)
 
@@ -70,7 +70,7 @@ def test_writes_from_mappings_while_memory_is_short(guest, tmp_path, image, fsck
 (n=0; while :; do n=$((n + 7)); for s in minix minix.1; do /bin/svc inject $s entry $((n %% 40 + 1)); usleep 150000; /bin/svc kill $s
 usleep 50000; done; done >/dev/null 2>&1) & deaths=$!
 /crosswise /root/a /mnt/b 2500 %d; kill $deaths; sync; md5sum </root/a; md5sum </mnt/b; cd /; umount /mnt; /bin/svc status minix | grep warm""" %
-                 (3 if not SOAK else 50), image=image, file=f"{ROOT}/build/guest/crosswise:/crosswise", mem=64, timeout=600,
+                 (3 if not SOAK else 50), image=image, file=f"{ROOT}/build/guest/crosswise:/crosswise", mem=64,
                  qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2").text
     lines = text.replace("\r", "").splitlines()
     assert lines[0] == "all right" and lines[1] == lines[2], text
@@ -105,7 +105,7 @@ def test_filesystem_dies_under_a_build(guest, tree, tmp_path, image, fsck):
     wanted += on_the_host(tree, tmp_path, 5, 100 * rounds)
     result = guest("(while :; do usleep $((RANDOM % 20 * 100000 + 100000)); /bin/svc kill minix >/dev/null; done) & "
                    f"mkdir /root/b; cd /root/b; sh /script; /tree /root 5 {100 * rounds}; kill $!; sync; /bin/svc status minix",
-                   image=image, file=[f"{tree}:/tree", f"{script}:/script"], timeout=600 if not SOAK else 2400)
+                   image=image, file=[f"{tree}:/tree", f"{script}:/script"], timeout=PATIENCE if not SOAK else 2400)
     output, _, status = result.text.replace("\r", "").partition("name  ")
     assert output == wanted
     assert int(re.search(r"restarts *(\d+)", status)[1]) >= 2, status
@@ -115,7 +115,7 @@ def test_filesystem_dies_under_a_build(guest, tree, tmp_path, image, fsck):
 @pytest.mark.parametrize("version, names", [(1, 30), (2, 30)])
 def test_same_operations_on_old_versions(guest, tree, tmp_path, root, fsck, version, names):
     path = old_image(tmp_path, root, version, names)
-    result = guest(f"/tree /root 9 200 3 {names}; sync", image=path, file=f"{tree}:/tree", timeout=300)
+    result = guest(f"/tree /root 9 200 3 {names}; sync", image=path, file=f"{tree}:/tree")
     assert result.text.replace("\r", "") == on_the_host(tree, tmp_path, 9, 200, 3, names)
     fsck(path)
 
@@ -151,7 +151,7 @@ def test_blocks_of_several_pages(guest, tree, tmp_path, block_size):
     result = guest(f"""mount -t minix /dev/vdb /mnt; cd /mnt; /tree /mnt {' '.join(map(str, arguments))}; {ENDS}
 dd if=/dev/zero of=full bs=64k 2>&1 | grep -c 'No space'; (echo x >>a) 2>/dev/null; cmp -n 1000000 full /dev/zero && rm full
 find . -type f | sort | xargs md5sum >/tmp/before; cd /; umount /mnt; mount -t minix /dev/vdb /mnt; cd /mnt
-find . -type f | sort | xargs md5sum | cmp - /tmp/before && echo same; cd /; umount /mnt""", file=f"{tree}:/tree", timeout=300,
+find . -type f | sort | xargs md5sum | cmp - /tmp/before && echo same; cd /; umount /mnt""", file=f"{tree}:/tree",
                    qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2")
     text = result.text.replace("\r", "")
     assert text == on_the_host(tree, tmp_path, *arguments) + wanted + "1\nsame\n"

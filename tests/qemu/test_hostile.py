@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from conftest import PATIENCE
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
 import gauges  # noqa: E402
 
@@ -70,7 +72,7 @@ hostile {seconds}; gauge; hostile {seconds}; gauge; {alive}
 def test_hostile_programs(guest, program):
     """Scenario i: opens without end, deadlines of a microsecond, a thousand threads, cycles of passed descriptors, spinners."""
     seconds = 120 if os.environ.get("XINIM_SOAK") else 2
-    text = guest(HOSTILE.format(seconds=seconds, alive=ALIVE), file=program("hostile"), timeout=600).text.replace("\r", "")
+    text = guest(HOSTILE.format(seconds=seconds, alive=ALIVE), file=program("hostile")).text.replace("\r", "")
     print(re.findall("^p99.*|^.* opens,.*", text, re.M))
     parts = [gauges.parse(part.partition("END")[0]) for part in text.split("GAUGE\n")[1:]]
     assert text.count("hostile: ok") == 2 and len(parts) == 2, text
@@ -82,14 +84,14 @@ def test_hostile_programs(guest, program):
 # ---- system calls
 
 def test_wild_linux_calls(guest, program):
-    result = guest("wild; " + ALIVE, file=program("wild"), timeout=300)
+    result = guest("wild; " + ALIVE, file=program("wild"))
     assert "wild: all numbers survived" in result.text and "wild: ok" in result.text, result.text
     assert_alive(result.text)
 
 
 def test_unknown_call_is_logged_once(guest, program):
     """wild makes each call 30 times, in a process of its own: one line for each number."""
-    result = guest("wild >/dev/null; svc log -k | grep 'not implemented'", file=program("wild"), timeout=300)
+    result = guest("wild >/dev/null; svc log -k | grep 'not implemented'", file=program("wild"))
     numbers = re.findall(r"wild: system call (\d+) \(\w+\) not implemented", result.text)
     assert len(numbers) > 50 and "450" in numbers, result.text
     assert len(numbers) == len(set(numbers)), result.text
@@ -102,7 +104,7 @@ def test_wild_native_calls(guest, root, archive, smp, seed):
     path = archive({"bin/fuzz": "build/bin/fuzz", "manifest/fuzz": "tests/native/fuzz/manifest"})
     result = guest("n=0; until svc log -k | grep -q 'fuzz .*done: [5-9]'; do sleep 1; n=$((n + 1)); [ $n -lt 150 ] || break; done; "
                    "svc log -k | grep -a 'fuzz .*done\\|fuzz.*exception'; " + ALIVE, archive=path, smp=smp,
-                   append=f"fuzz=500000 seed={seed}", qemu="-device virtio-rng-pci", timeout=240)
+                   append=f"fuzz=500000 seed={seed}", qemu="-device virtio-rng-pci")
     assert re.search(r"fuzz +done: 5\d\d\d\d\d calls", result.text), result.text
     assert_alive(result.text)
 
@@ -134,7 +136,7 @@ def test_broken_manifests(guest, root, tmp_path, archive):
             changes[f"bin/{name}"] = "build/bin/devmgr"
     # --log shows what the console had on stderr
     result = subprocess.run([str(root / "xinim"), "exec", "--log", "--archive", str(archive(changes)), "--", ALIVE],
-                            capture_output=True, timeout=180, check=False)
+                            capture_output=True, timeout=PATIENCE, check=False)
     console, text = result.stderr.decode(errors="replace"), result.stdout.decode(errors="replace")
     assert result.returncode == 0, text + console
     for name, (_, pattern) in BROKEN.items():
@@ -145,6 +147,6 @@ def test_broken_manifests(guest, root, tmp_path, archive):
 def test_missing_server_is_told(root, archive):
     """No vfs: no shell, but a reason."""
     result = subprocess.run([str(root / "xinim"), "exec", "--archive", str(archive({"bin/vfs": None})), "--", "true"],
-                            capture_output=True, timeout=120, check=False)
+                            capture_output=True, timeout=PATIENCE, check=False)
     assert result.returncode == 127
     assert b"XINIM: vfs is not there" in result.stderr and b"no shell" in result.stderr, result.stderr.decode()

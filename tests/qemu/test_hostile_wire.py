@@ -11,6 +11,8 @@ import subprocess
 import time
 
 import pytest
+
+from conftest import PATIENCE
 from wire import Tap, HOST_MAC, BROADCAST
 
 pytestmark = pytest.mark.skipif(not Tap.possible(), reason="needs root and /dev/net/tun for a tap of its own")
@@ -143,7 +145,7 @@ class Guest:
         self.wire, self.content = wire, os.urandom(1 << 20)
         (tmp_path / "page").write_bytes(self.content)
         files = {"end": "touch /tmp/end; echo ok", "svc": "/bin/svc status net"}
-        arguments = [str(root / "xinim"), "exec", "--nic", nic, "--net", wire.option, "--timeout", "240",
+        arguments = [str(root / "xinim"), "exec", "--nic", nic, "--net", wire.option, "--timeout", str(PATIENCE * (SOAK + 1)),
                      "--file", f"{tmp_path}/page:/home/user/page"]
         for name, body in files.items():
             path = tmp_path / name
@@ -178,7 +180,7 @@ class Guest:
 
     def end(self):
         self.http("/cgi-bin/end")
-        text = self.process.communicate(timeout=60)[0]
+        text = self.process.communicate(timeout=PATIENCE)[0]
         assert self.process.returncode == 0, text
         return text
 

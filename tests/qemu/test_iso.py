@@ -18,7 +18,7 @@ def test_written_to_a_disk(root, tmp_path):
     subprocess.run(["cp", "--sparse=always", str(root / "build/xinim.iso"), str(disk)], check=True)
     text = console("--uefi", "--disk", "none", "--mem", "512", "--qemu",
                    f"-drive if=none,id=disk,format=raw,file={disk} -device virtio-blk-pci,drive=disk,bootindex=0",
-                   until=":/# ", seconds=120)
+                   until=":/# ")
     assert "vda4: MINIX V3" in text
     assert ":/# " in text
 

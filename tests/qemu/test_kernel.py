@@ -5,13 +5,14 @@ import subprocess
 
 import pytest
 
+from conftest import PATIENCE
+
 
 @pytest.mark.parametrize("smp", [1, 2])
 def test_busy_loops_do_not_starve_others(guest, smp):
     """As many endless loops as CPUs: what wakes on a busy CPU still gets its turn."""
     loops = "(while :; do :; done)& " * smp
-    result = guest(f"{loops} for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.01; done; echo done; kill $(jobs -p)",
-                   smp=smp, timeout=60)
+    result = guest(f"{loops} for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.01; done; echo done; kill $(jobs -p)", smp=smp)
     assert "done\n" in result.text
 
 
@@ -24,7 +25,7 @@ def instead_of_rs(root, tmp_path, name, smp, memory):
                     "-accel", "tcg,thread=multi", "-cpu", "max",
                     "-append", f"seed={smp}", "-kernel", str(root / "build/xinim.elf"),
                     "-initrd", str(root / f"build/{name}.archive")],
-                   timeout=120, check=True)
+                   timeout=PATIENCE, check=True)
     return log.read_text(errors="replace")
 
 

@@ -2,6 +2,7 @@
 """Network drivers, without the network stack: tests/native/netecho is at the
 guest's end of the cable (in place of `net`), this file at the other."""
 import json
+import select
 import socket
 import struct
 import subprocess
@@ -9,6 +10,7 @@ import time
 
 import bootarchive
 import pytest
+from conftest import PATIENCE, outages, soon
 from wire import Echo, Tap, Wire, order, pattern, HOST_MAC, BROADCAST
 
 NICS = ["virtio", "e1000", "e1000e"]
@@ -45,10 +47,10 @@ def start(root, archive, tmp_path):
     """start(nic, command) boots a guest that runs the command; gives its wire, netecho and process."""
     running = []
 
-    def begin(nic, command="sleep 300", tap=False, **options):
+    def begin(nic, command="sleep 10000", tap=False, **options):
         wire = Tap() if tap else Wire(tmp_path)
         arguments = [str(root / "xinim"), "exec", "--archive", str(archive), "--nic", nic, "--net", wire.option,
-                     "--append", f"netecho={DRIVER[nic]}", "--timeout", "300"]
+                     "--append", f"netecho={DRIVER[nic]}", "--timeout", str(2 * PATIENCE)]
         for key, value in options.items():
             arguments += [f"--{key}", *([] if value is True else [str(value)])]
         process = subprocess.Popen(wire.command([*arguments, "--", command]), stdout=subprocess.PIPE,
@@ -56,7 +58,7 @@ def start(root, archive, tmp_path):
         running.append((wire, process))
         echo = Echo(wire)
         echo.process = process
-        echo.stats(timeout=120)
+        echo.stats(timeout=PATIENCE)
         return wire, echo
 
     yield begin
@@ -66,7 +68,7 @@ def start(root, archive, tmp_path):
         wire.close()
 
 
-def answer(wire, right, timeout=5):
+def answer(wire, right, timeout=PATIENCE):
     """The next frame that is `right`."""
     until = time.monotonic() + timeout
     while (left := until - time.monotonic()) > 0:
@@ -129,12 +131,11 @@ def test_filter(start, nic):
     def heard(to):
         before = echo.stats()["sunk"]
         wire.send(order(b"X", to=to, payload=bytes(60)))
-        time.sleep(0.3)
-        return echo.stats()["sunk"] - before
+        return echo.stats()["sunk"] - before  # asked behind it, on the same wire
 
     def configure(mode=0, addresses=b""):
         wire.send(order(b"C", to=echo.mac, count=len(addresses) // 6, size=mode, payload=addresses))
-        time.sleep(1.5)  # e1000 in QEMU: deaf for a second after a change of RCTL
+        echo.driver()  # what its driver is asked behind the order it answers when that is done
 
     other = bytes.fromhex("020000000977")
     configure()
@@ -167,7 +168,7 @@ def test_link(start, nic, tmp_path):
     """The cable is pulled and put back; then everything works as before."""
     monitor = tmp_path / "qmp"
     command = ("for what in down up; do n=0; until svc log -k | grep 'netecho  *link' | tail -1 | grep -q \"link $what\"; "
-               "do sleep 1; n=$((n + 1)); [ $n -lt 60 ] || break; done; echo $what; done; sleep 300")
+               "do sleep 1; n=$((n + 1)); [ $n -lt 60 ] || break; done; echo $what; done; sleep 10000")
     wire, echo = start(nic, command, qemu=f"-qmp unix:{monitor},server=on,wait=off")
     qmp(monitor, "set_link", name="net0", up=False)
     assert echo.process.stdout.readline() == b"down\n"
@@ -197,21 +198,25 @@ def stream(wire, echo, seconds, window=48):
                     wire.send(entry[0])
                     entry[1] = now
                     again += 1
-        assert now < end + 60, f"{len(out)} frames never came back"
+        assert now < end + PATIENCE, f"{len(out)} frames never came back"
     return number, again
 
 
 @pytest.mark.parametrize("nic", NICS)
 def test_killed(start, nic):
     """The driver killed every 100 ms under a stream; then made to hang, fault and exit."""
-    kills = (f"n=0; while [ $n -lt 40 ]; do svc kill {DRIVER[nic]} >/dev/null; usleep 100000; n=$((n + 1)); done; "
-             f"for how in hang exception exit; do svc inject {DRIVER[nic]} $how; sleep 2; done; echo done; sleep 300")
+    again = soon(outages(DRIVER[nic], "$n"))
+    kills = (f"n=0; while [ $n -lt 40 ]; do svc kill {DRIVER[nic]} >/dev/null; n=$((n + 1)); {again}; usleep 100000; done; "
+             f"for how in hang exception exit; do svc inject {DRIVER[nic]} $how; n=$((n + 1)); {again}; done; echo done; sleep 10000")
     wire, echo = start(nic, kills)
-    frames, again = stream(wire, echo, 14)
+    frames = again = 0
+    while not select.select([echo.process.stdout], [], [], 0)[0] or frames < 1000:
+        sent, sent_again = stream(wire, echo, 2)
+        frames, again = frames + sent, again + sent_again
+    assert echo.process.stdout.readline() == b"done\n"
     counts = echo.stats()
     print(nic, frames, "frames,", again, "sent again,", counts["reopened"], "sessions more")
-    assert counts["bad"] == 0 and counts["reopened"] >= 10 and frames > 1000
-    assert echo.process.stdout.readline() == b"done\n"
+    assert counts["bad"] == 0 and counts["reopened"] >= 10
     before = echo.stats()["reopened"]
     echo_all_sizes(wire, echo)
     assert echo.stats()["reopened"] == before
@@ -220,9 +225,10 @@ def test_killed(start, nic):
 @pytest.mark.parametrize("options", [["packed=on"], ["packed=on", "event_idx=off", "indirect_desc=off"], ["indirect_desc=off"]])
 def test_virtio_rings(start, options):
     """The kinds of rings a virtio device may offer, the driver killed now and then."""
-    wire, echo = start("virtio", "n=0; while [ $n -lt 6 ]; do usleep 400000; svc kill virtio_net; n=$((n + 1)); done; sleep 300",
+    wire, echo = start("virtio", "n=0; while [ $n -lt 6 ]; do usleep 400000; svc kill virtio_net; n=$((n + 1)); " +
+                       soon(outages("virtio_net", "$n")) + "; done; sleep 10000",
                        qemu=" ".join(f"-global virtio-net-pci.{option}" for option in options))
-    frames, counts, deadline = 0, echo.stats(), time.monotonic() + 90
+    frames, counts, deadline = 0, echo.stats(), time.monotonic() + PATIENCE
     while counts["reopened"] < 3 or frames < 500:
         assert time.monotonic() < deadline, counts
         frames += stream(wire, echo, 1)[0]
@@ -261,7 +267,7 @@ def test_offloads(start, nic):
         for number in range(burst, burst + 4):
             frames, length = [], 0
             while length < size:
-                header, frame = wire.receive_whole(5)
+                header, frame = wire.receive_whole(PATIENCE)
                 assert frame is not None, f"packet {number}: {length} bytes came"
                 if frame[12:14] == b"\x08\x00" and frame[23] == 6:
                     frames.append(frame)
@@ -325,15 +331,15 @@ def test_connections(root, nic):
                "md5sum /tmp/f; P=; for i in 1 2 3 4; do "
                "while [ ! -e /tmp/enough ]; do cat /tmp/f; done | nc 10.0.9.1 500$i & P=\"$P $!\"; "
                "(nc 10.0.9.1 600$i </dev/null | md5sum) & P=\"$P $!\"; done; "
-               f"for i in 1 2 3 4 5 6 7 8; do usleep 200000; svc kill {DRIVER[nic]} >/dev/null; done; "
+               f"for i in 1 2 3 4 5 6 7 8; do usleep 200000; svc kill {DRIVER[nic]} >/dev/null; {soon(outages(DRIVER[nic], '$i'))}; done; "
                "touch /tmp/enough; nc 10.0.9.1 7001 </dev/null; wait $P; svc status " + DRIVER[nic])
     try:
         for _ in range(9):
             server.stdout.readline()  # that all listen
         result = subprocess.run(wire.command([str(root / "xinim"), "exec", "--nic", nic, "--net", wire.option,
-                                              "--timeout", "200", "--", command]), capture_output=True, text=True, check=False)
+                                              "--timeout", str(PATIENCE), "--", command]), capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
-        text = server.communicate(timeout=20)[0].split("\n")
+        text = server.communicate(timeout=PATIENCE)[0].split("\n")
         block = result.stdout.split()[0]
         assert {line for line in text if line.startswith("block")} == {f"block {block}"}, (text, result.stdout)
         assert text.count("in whole") == 4, (text, result.stdout)
@@ -341,7 +347,7 @@ def test_connections(root, nic):
         received = [line.split()[0] for line in result.stdout.splitlines() if line.endswith("  -")]
         assert len(sent) == 4 and sorted(sent) == sorted(received), (text, result.stdout)
         restarts = int(next(line for line in result.stdout.splitlines() if line.startswith("restarts")).split()[1])
-        assert restarts > 3, result.stdout
+        assert restarts == 8, result.stdout
     finally:
         server.kill()
         server.communicate()
@@ -363,13 +369,13 @@ def test_bulk(root, nic):
         command = ("ifconfig eth0 10.0.9.2 netmask 255.255.255.0; for how in send:5001 receive:5002; do "
                    "/root/bulk ${how%:*} 10.0.9.1 ${how#*:} 160; done; cat /proc/net/tcp")
         result = subprocess.run(wire.command([str(root / "xinim"), "exec", "--nic", nic, "--net", wire.option, "--append",
-                                              "net.dhcp=off", "--file", f"{bulk}:/root/bulk", "--timeout", "150", "--",
+                                              "net.dhcp=off", "--file", f"{bulk}:/root/bulk", "--timeout", str(PATIENCE), "--",
                                               command]), capture_output=True, text=True, check=False)
         print(result.stdout)
         for how in ("send", "receive"):
             assert f"{how}: {160 << 20} bytes" in result.stdout, result.stdout + result.stderr
         for end in ends:
-            assert end.wait(timeout=20) == 0, end.stdout.read()
+            assert end.wait(timeout=PATIENCE) == 0, end.stdout.read()
     finally:
         for end in ends:
             end.kill()

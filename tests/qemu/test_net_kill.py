@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+from conftest import PATIENCE
 from wire import Tap
 
 pytestmark = pytest.mark.skipif(not Tap.possible(), reason="needs root and /dev/net/tun for a tap of its own")
@@ -28,7 +29,7 @@ def streams(root, nic, disturb, seconds, count=8, **options):
                    f"/root/streams run 10.0.9.1 5001 {count} {seconds}; echo status $?; touch /tmp/end; wait; "
                    f"/bin/svc status net; /bin/svc status {DRIVER[nic]}; /bin/svc log -k | tail -30")
         arguments = [str(root / "xinim"), "exec", "--nic", nic, "--net", wire.option, "--append", "net.dhcp=off",
-                     "--file", f"{program}:/root/streams", "--timeout", str(240 + seconds)]
+                     "--file", f"{program}:/root/streams", "--timeout", str(PATIENCE + seconds)]
         for key, value in options.items():
             arguments += [f"--{key}", *([] if value is True else [str(value)])]
         result = subprocess.run(wire.command([*arguments, "--", command]), capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import EXACT
+from conftest import EXACT, PATIENCE, soon
 
 NICS = ["virtio", "e1000"]
 
@@ -102,7 +102,7 @@ def test_forward(guest, tmp_path):
                  "while [ ! -e /tmp/end ] && [ $i -lt 600 ]; do i=$((i+1)); usleep 200000;"
                  "  [ $((i % 4)) = 1 ] && /bin/svc kill net; [ $((i % 4)) = 3 ] && /bin/svc kill virtio_net; done >/dev/null;"
                  "/bin/svc status net", forward=f"{port}:80", file=[f"{tmp_path}/page:/root/page", f"{script}:/root/end"]).text
-    asking.join(timeout=60)
+    asking.join(timeout=PATIENCE)
     assert [len(data) for data in got] == [len(content)] * 6
     assert all(data == content for data in got)
     assert "incarnation  1" in text, "net did not keep its state"
@@ -131,14 +131,14 @@ def test_net_killed_under_streams(guest, tmp_path):
 
 
 STORM = r"""
-[ $1 = local ] || ifconfig eth0 | grep -q 10.0.2. || sleep 3
+[ $1 = local ] || UP
 /root/storm "$@" & p=$!; k=0
 while kill -0 $p 2>/dev/null; do
   k=$((k+1)); usleep $((50000 + k * 7919 % 100 * 1000))
   if [ $((k % 2)) = 0 ] || [ $DRIVER = none ]; then /bin/svc kill net; else /bin/svc kill $DRIVER; fi
 done >/dev/null
 wait $p; /bin/svc status net
-"""
+""".replace("UP", "{ " + soon("ifconfig eth0 | grep -q 10.0.2.") + "; }")
 
 
 @pytest.mark.parametrize("driver", ["none", "virtio_net", "e1000"])
@@ -148,7 +148,7 @@ def test_every_byte(guest, root, tmp_path, driver):
     subprocess.run(["make", "-s", "build/guest/storm"], cwd=root, check=True)
     (tmp_path / "storm.sh").write_text(STORM)
     seconds = 600 if os.environ.get("XINIM_SOAK") else 6
-    options = {"file": [f"{root}/build/guest/storm:/root/storm", f"{tmp_path}/storm.sh:/root/storm.sh"], "timeout": seconds + 170}
+    options = {"file": [f"{root}/build/guest/storm:/root/storm", f"{tmp_path}/storm.sh:/root/storm.sh"], "timeout": seconds + PATIENCE}
     if driver == "none":
         text = guest(f"DRIVER=none sh /root/storm.sh local 6 {seconds} {os.getpid()}", **options).text
     else:
@@ -216,7 +216,7 @@ def test_short_connections_leak_nothing(guest, root):
     what happens to be on its way (calls in its port's queue are in pages of the kernel's)."""
     subprocess.run(["make", "-s", "build/guest/connections"], cwd=root, check=True)
     count = 50000 if os.environ.get("XINIM_SOAK") else 3000
-    text = guest(f"for i in 1 2; do /program {count}; svc status net; done", timeout=600,
+    text = guest(f"for i in 1 2; do /program {count}; svc status net; done",
                  file=f"{root}/build/guest/connections:/program").text
     memory = [int(line.split()[1]) for line in text.splitlines() if line.startswith("memory")]
     assert text.count("connections: ok") == 2 and text.count("restarts     0") == 2, text

@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from conftest import PATIENCE
+
 SOAK_DIR = pathlib.Path(__file__).resolve().parents[1] / "soak"
 sys.path.insert(0, str(SOAK_DIR))
 SPEC = importlib.util.spec_from_file_location("campaign_nonsense", SOAK_DIR / "campaigns/nonsense.py")
@@ -31,7 +33,7 @@ def answers(guest, root, tmp_path):
         (tmp_path / "check").write_text(NONSENSE.CHECK, encoding="ascii")
         script = "".join(f"/root/nonsense {s} {first + i} {first + i + count - 1} {seconds} /root/work /root/check\n"
                          for i, s in enumerate(services))
-        return guest(script + "/bin/svc stats; /bin/svc log", net="user", timeout=120 + len(services) * count * 20,
+        return guest(script + "/bin/svc stats; /bin/svc log", net="user", timeout=PATIENCE + len(services) * count * 20,
                      file=[f"{root}/build/guest/nonsense:/root/nonsense", f"{tmp_path}/work:/root/work",
                            f"{tmp_path}/check:/root/check"], **options).text
     return run

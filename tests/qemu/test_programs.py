@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import minixfs
+from conftest import PATIENCE, minixfs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Named one by one: the others (bomb, hungry) would do to the host what they are
@@ -32,7 +32,7 @@ def build(name):
 def test_same_as_on_the_host(guest, tmp_path, name):
     program = build(name)
     # In a session of its own, as in the guest: in a container the caller's may lie outside and have no number.
-    host = subprocess.run([program], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    host = subprocess.run([program], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
                           check=False, start_new_session=True)
     assert host.returncode == 0, host.stdout
     result = guest("cd /tmp; /program | cat; svc list", file=f"{program}:/program")
@@ -47,7 +47,7 @@ def test_core_file_has_all_threads(guest, image, tmp_path):
     guest("ulimit -c unlimited; cd /root; /program fail; sync", image=image, file=f"{program}:/program")
     core.write_bytes(minixfs("cat", image, "/root/core"))
     text = subprocess.run(["gdb", "-q", "-batch", "-nx", "-ex", "thread apply all backtrace", program, core],
-                          capture_output=True, text=True, timeout=60, check=True).stdout
+                          capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     threads = re.split(r"^Thread ", text, flags=re.M)[1:]
     assert len(threads) == 3, text
     for function in ("fail_with_threads", "compute", "pause"):

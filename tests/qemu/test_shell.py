@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from conftest import PATIENCE
+
 SCRIPTS = {
     "files": """
         mkdir w; cd w; umask 022
@@ -141,7 +143,7 @@ def test_same_as_on_the_host(guest, tmp_path, name):
     applets = tmp_path / "applets"
     applets.mkdir()
     subprocess.run(["/bin/busybox", "--install", "-s", str(applets)], check=True)
-    host = subprocess.run(["/bin/busybox", "sh", str(path)], cwd=work, capture_output=True, timeout=120, check=False,
+    host = subprocess.run(["/bin/busybox", "sh", str(path)], cwd=work, capture_output=True, timeout=PATIENCE, check=False,
                           stdin=subprocess.DEVNULL, env={"PATH": str(applets), "HOME": "/root"},
                           preexec_fn=default_sigint)
     # Through a pipe: programs print differently on a terminal.

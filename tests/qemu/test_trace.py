@@ -3,13 +3,15 @@
 import re
 import subprocess
 
+from conftest import PATIENCE, soon
+
 LINE = re.compile(r" *\d+\.\d{6}  (\S+) (->|<-) (\S+) +(.*)")
 
 
 def trace(root, option, command, *options):
     """The command's output, and the trace as (caller, arrow, server, text)."""
-    result = subprocess.run([root / "xinim", "exec", "--timeout", "120", option, *options, "--", command], capture_output=True,
-                            text=True, timeout=180, check=True)
+    result = subprocess.run([root / "xinim", "exec", "--timeout", str(PATIENCE), option, *options, "--", command], capture_output=True,
+                            text=True, timeout=PATIENCE + 60, check=True)
     lines = result.stderr.replace("\r", "").splitlines()
     matches = [LINE.fullmatch(line) for line in lines]
     assert lines and all(matches), result.stderr
@@ -40,7 +42,8 @@ def test_bulk_needs_no_calls(root):
     """128 MiB over a connection, in blocks of 128 KiB: after a beginning, while the window grows, neither end calls net for its
     data (but for small remainders, which are not left in the pool): of 1,024 writes, and as many reads or more."""
     subprocess.run(["make", "-s", "build/guest/bulk"], cwd=root, check=True)
-    output, calls = trace(root, "--trace=net", "/root/bulk take 127.0.0.1 5001 128 & sleep 1; /root/bulk send 127.0.0.1 5001 128; wait",
+    output, calls = trace(root, "--trace=net", "/root/bulk take 127.0.0.1 5001 128 & " +
+                          soon("grep -q ' 0100007F:1389 .* 0A ' /proc/net/tcp") + "; /root/bulk send 127.0.0.1 5001 128; wait",
                           "--file", f"{root}/build/guest/bulk:/root/bulk")
     assert f"send: {128 << 20} bytes" in output and f"take: {128 << 20} bytes" in output, output
     for what in ("FILE_WRITE", "FILE_READ"):

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from conftest import soon
+
 # A shell works with pipelines, background jobs and exit statuses while servers are killed at short intervals.
 SESSION = """
 killers=
@@ -26,9 +28,8 @@ done
 wait $job || echo WRONG job
 [ $(wc -l </root/job) = {rounds} ] || echo WRONG lines $(wc -l </root/job)
 wait $sleeper || echo WRONG sleeper
-kill $killers
-usleep 500000
-for s in {services}; do /bin/svc status $s; done
+kill $killers; usleep 500000 # the last order may be on its way
+for s in {services}; do """ + soon('/bin/svc status $s | grep -q "^state *running"') + """; /bin/svc status $s; done
 /bin/svc log -k | grep -E "VERIFIER|cold|hangs"
 echo done $i
 """
@@ -152,7 +153,7 @@ def test_ladder(guest, root, archive):
     subprocess.run(["make", "-s", "build/bin/mock", "build/bin/mockcli"], cwd=root, check=True)
     files = {f"bin/{name}": "build/bin/" + name for name in ("mock", "mockcli")}
     files |= {f"manifest/{name}": f"tests/native/{name}/manifest" for name in ("mock", "mockcli")}
-    text = guest(LADDER, archive=archive(files), timeout=150).text
+    text = guest(LADDER, archive=archive(files)).text
     assert "WRONG" not in text and text.count("mockcli    ok:") == 11 and "mockcli    done" in text, text
     assert text.count("killed it twice: failed") == 3 and "state is unsound" in text and "cold restart: it says so itself" in text, text
     assert restarted(text, "mock") >= 9, text # eight of the ladder; of those before it more or less, as soon as there is a shell

@@ -10,6 +10,8 @@ import time
 import urllib.error
 import urllib.request
 
+from conftest import PATIENCE
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = ["chromium", "chromium-driver", "fonts-dejavu-core"]
 
@@ -36,7 +38,7 @@ class Browser:
         if dark:
             arguments.append("--blink-settings=preferredColorScheme=0")
         self.session = None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while self.session is None:
             try:
                 answer = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}})
@@ -49,7 +51,7 @@ class Browser:
     def ask(self, method, path, body=None):
         request = urllib.request.Request(self.base + path, json.dumps(body).encode() if body is not None else None,
                                          {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)["value"]
 
     def __enter__(self):
@@ -88,7 +90,7 @@ class Browser:
     def screenshot(self, path):
         path.write_bytes(base64.b64decode(self.command("GET", "/screenshot")))
 
-    def wait(self, condition, seconds=60):
+    def wait(self, condition, seconds=PATIENCE):
         """Until the JavaScript expression is true; its value."""
         deadline = time.monotonic() + seconds
         while not (value := self.script(f"return {condition}")):

@@ -16,6 +16,8 @@ import struct
 import subprocess
 import time
 
+from conftest import PATIENCE
+
 HOST_MAC = bytes.fromhex("020000000901")
 BROADCAST = b"\xff" * 6
 TYPE_ORDER = 0x88B5
@@ -44,7 +46,7 @@ class Wire:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self.socket.bind(str(self.ours))
-        self.socket.settimeout(20)  # a guest that takes nothing
+        self.socket.settimeout(PATIENCE)  # a guest that takes nothing
         self.option = f"dgram:{self.theirs},{self.ours}"
 
     def send(self, frame):
@@ -146,26 +148,27 @@ class Echo:
         self.tag = 0
         self.mac = None
 
-    def stats(self, timeout=30.0):
+    def stats(self, timeout=PATIENCE):
         """netecho's counts."""
         words = self.ask(b"S", timeout).split()
         return {key: int(value) for key, value in zip(words[::2], words[1::2])}
 
-    def driver(self, timeout=30.0):
+    def driver(self, timeout=PATIENCE):
         """The driver's counts, by name; rx and tx of the second line are left out."""
         words = self.ask(b"D", timeout).splitlines()[2].split()
         return {key: int(value) for key, value in zip(words[::2], words[1::2])}
 
     def ask(self, code, timeout):
         """Asks until there is an answer; its text."""
-        deadline = time.monotonic() + timeout
+        deadline, tags = time.monotonic() + timeout, set()
         while time.monotonic() < deadline:
             self.tag = self.tag % 200 + 1
+            tags.add(self.tag)
             self.wire.send(order(code, flag=bytes([self.tag])))
             until = time.monotonic() + 0.5
             while (left := until - time.monotonic()) > 0:
                 frame = self.wire.receive(left)
-                if frame and frame[12:14] == b"\x88\xb5" and frame[14:16] == code + bytes([self.tag]):
+                if frame and frame[12:15] == b"\x88\xb5" + code and frame[15] in tags:
                     self.mac = frame[6:12]
                     return frame[16:].rstrip(b"\0").decode()
         raise AssertionError("netecho does not answer")
