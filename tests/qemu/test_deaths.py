@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import EXACT, PATIENCE
+from conftest import EXACT, PATIENCE, STEADY
 from test_interactive import ESCAPE, PROMPT, Console
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
@@ -161,7 +161,7 @@ def test_several_die_at_the_same_instant(guest, root, image, fsck, killer, tmp_p
 def test_dies_again_while_it_recovers(guest, killer, name):
     """A second order up to 3 ms behind the first: it is back as soon, and a warm one with its state."""
     rounds = 200 if LONG else 25
-    text = campaign(guest, killer(name, rounds, ways="twice"))
+    text = campaign(guest, killer(name, rounds, ways="twice"), **STEADY)
     worst = [int(us) for us in re.findall(rf"{name} twice: {rounds} deaths, .* worst (\d+) us", text)]
     assert len(worst) == 2 and max(worst) < 900000, text
     assert "cold" not in re.sub("coldmock", "", text), text

@@ -177,8 +177,8 @@ def test_disk_driver_remembers(guest):
     """A disk's scheduler and counts outlive its driver; a cold restart by svc discards them."""
     text = guest("""blkctl vda scheduler fair; cat /bin/busybox >/dev/null; dd if=/dev/vda of=/dev/null bs=64k count=64 2>/dev/null
         sleep 2; echo FILE; grep -E "^(read|scheduler)" /proc/xinim/block
-        /bin/svc kill virtio_blk; sleep 1; echo FILE; grep -E "^(read|scheduler)" /proc/xinim/block
-        /bin/svc kill virtio_blk cold; sleep 1; echo FILE; grep -E "^(read|scheduler)" /proc/xinim/block; /bin/svc log 30""").text
+        /bin/svc kill virtio_blk; """ + soon(away("virtio_blk", 1)) + """; echo FILE; grep -E "^(read|scheduler)" /proc/xinim/block
+        /bin/svc kill virtio_blk cold; """ + soon(away("virtio_blk", 2)) + """; echo FILE; grep -E "^(read|scheduler)" /proc/xinim/block; /bin/svc log 30""").text
     before, after, cold = text.split("FILE")[1:]
     count = [int(re.search(r"^read +(\d+) operations", part, re.M)[1]) for part in (before, after, cold)]
     assert count[1] >= count[0] > 60 and count[2] < count[0], text

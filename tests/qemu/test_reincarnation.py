@@ -12,7 +12,9 @@ DISK = """
 set -e
 dd if=/dev/urandom of=/root/a bs=65536 count=16 2>/dev/null
 sum=$(sha256sum </root/a)
-/bin/svc kill virtio_blk; usleep 300000
+handles() {{ /bin/svc status rs | grep "^handles"; }}
+/bin/svc kill virtio_blk
+""" + soon(outages("virtio_blk", 1)) + "; " + soon('{{ was=$(handles); sleep 1; [ "$(handles)" = "$was" ]; }}') + """
 /bin/svc status rs
 n=0
 while [ $n -lt {rounds} ]; do
@@ -24,8 +26,7 @@ while [ $n -lt {rounds} ]; do
 done
 until /bin/svc status virtio_blk | grep -q "^state *running"; do usleep 20000; done
 /bin/svc inject rs verify # and with it what is left of `entry` has struck, or never will
-usleep 500000
-sync
+""" + soon('[ "$(handles)" = "$was" ]') + """; usleep 500000; sync
 [ "$(sha256sum </root/a)" = "$sum" ] || {{ echo WRONG; exit 1; }}
 /bin/svc status rs
 /bin/svc status virtio_blk
