@@ -15,7 +15,7 @@ work() { # NUMBER: every second check
 		mkdir $n
 		cd $n || exit
 		printf '== %s\n' "$line"
-		timeout -k 1 60 bash -c "$line" </dev/null >"../output$1" 2>&1
+		timeout -k 1 300 bash -c "$line" </dev/null >"../output$1" 2>&1
 		status=$?
 		cat -v "../output$1"
 		printf -- '-> %s\n' $status

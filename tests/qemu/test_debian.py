@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from conftest import PATIENCE
+
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKS, RUNNER = HERE / "debian_checks.txt", HERE / "debian_checks.sh"
 
@@ -28,13 +30,13 @@ def rootfs(root):
 def on_the_host(rootfs, tmp_path):
     environment = {"PATH": f"{rootfs}/usr/bin:{rootfs}/usr/sbin", "LD_LIBRARY_PATH": f"{rootfs}/usr/lib/x86_64-linux-gnu"}
     result = subprocess.run([rootfs / "usr/bin/bash", RUNNER, CHECKS, tmp_path], env=environment, capture_output=True,
-                            stdin=subprocess.DEVNULL, text=True, timeout=600, check=True, start_new_session=True)
+                            stdin=subprocess.DEVNULL, text=True, timeout=2 * PATIENCE, check=True, start_new_session=True)
     return outputs(result.stdout)
 
 
 def test_same_as_on_the_host(guest, rootfs, tmp_path):
     want = on_the_host(rootfs, tmp_path)
-    result = guest("mkdir /tmp/checks; bash /checks.sh /checks /tmp/checks", rootfs=True, timeout=900,
+    result = guest("mkdir /tmp/checks; bash /checks.sh /checks /tmp/checks", rootfs=True, timeout=2 * PATIENCE,
                    file=[f"{RUNNER}:/checks.sh", f"{CHECKS}:/checks"])
     got = outputs(result.text)
     different = [f"== {command}\n{got.get(command)}\n   on the host:\n{output}"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import PATIENCE
+from conftest import PATIENCE, soon
 
 SCRIPTS = {
     "files": """
@@ -153,7 +153,8 @@ def test_same_as_on_the_host(guest, tmp_path, name):
 
 def test_processes_by_name(guest):
     """Not on the host: there are others' processes of that name."""
-    result = guest("sleep 30 & sleep 30 & usleep 200000; pidof sleep | wc -w; killall sleep; wait; pidof sleep; echo $?")
+    result = guest("sleep 1000 & sleep 1000 & " + soon("[ $(pidof sleep | wc -w) = 2 ]") +
+                   "; pidof sleep | wc -w; killall sleep; wait; pidof sleep; echo $?")
     assert result.text.split() == ["2", "1"], result.text
 
 
