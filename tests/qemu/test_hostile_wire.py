@@ -218,7 +218,9 @@ def test_hostile(start, nic):
         status = guest.status()
         memory.append(kib(status))
         assert status["warm"].split()[1] == "0," and status["restarts"].split()[1] == "0", status
-    assert memory[-1] <= memory[2] + 1024, memory
+    deadline = time.monotonic() + PATIENCE
+    while (now := kib(guest.status())) > memory[2] + 1024: # some of what came may wait yet
+        assert time.monotonic() < deadline, (memory, now)
     # A tiny segment size, and a window that is shut for three seconds.
     assert guest.http("/page", options="s.setsockopt(6, 2, 88)") == guest.content
     assert guest.http("/page", options="s.setsockopt(1, 8, 2048)  # RCVBUF") == guest.content
