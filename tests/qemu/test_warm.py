@@ -135,15 +135,21 @@ def test_filesystem_dies_at_any_entry(guest, image, fsck):
     fsck(image)
 
 
-# Waits in steps, for the host may be slow, until the client is done.
+# Both anew, for what was started with the system may be done before there is a shell. Waits in steps, for the host may be
+# slow, until the client is done.
 LADDER = """
+said() { /bin/svc log -k | awk '/mockcli +ready/ { all = "" } { all = all $0 "\\n" } END { printf "%s", all }'; }
+/bin/svc stop mockcli; /bin/svc stop mock; """ + soon('/bin/svc status mock | grep -q "^state *dead"') + """
+/bin/svc start mock; """ + soon('/bin/svc status mock | grep -q "^state *running"') + """
+was=$(/bin/svc log -k | grep -c "mockcli *ready"); /bin/svc start mockcli
+""" + soon('[ $(/bin/svc log -k | grep -c "mockcli *ready") -gt $was ]') + """
 n=0
-while ! /bin/svc log -k | grep -q "mockcli .*additions"; do
+while ! said | grep -q "mockcli .*additions"; do
     /bin/svc inject mock entry $((n = n % 29 + 1)); usleep 10000
 done
 /bin/svc inject mock entry 100000000
-until /bin/svc log -k | grep -Eq "mockcli +(done$|addition)"; do usleep 200000; done
-/bin/svc log -k | grep -E "mock"
+until said | grep -Eq "mockcli +(done$|addition)"; do usleep 200000; done
+said | grep -E "mock"
 /bin/svc status mock
 """
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mockcli: additions until the system is eight seconds old, each answered with one more than the one before,
+ * mockcli: additions for five seconds, each answered with one more than the one before,
  * while the test has mock die; then the steps of the ladder. One call at a time.
  */
 #include "lib/ipc/server.h"
 #include "tests/native/mock/mock.h"
 
-#define ADDING_NS 8000000000ull
+#define ADDING_NS 5000000000ull
 #define DISARM_NS 3000000000ull /* for the test to take back its last order to die */
 
 static const struct step { uint32_t op; int32_t status; int64_t counter; const char *name; } steps[] = {
@@ -24,7 +24,7 @@ static const struct step { uint32_t op; int32_t status; int64_t counter; const c
 };
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
 
-static uint64_t expected, additions;
+static uint64_t begin_ns, expected, additions;
 static bool added;
 static uint32_t step;
 static struct server_timer pause;
@@ -42,7 +42,9 @@ static void answered(void *ctx, const struct x_in *reply)
 				   reply->msg.status, (unsigned long long)reply->msg.a[0]);
 		expected++;
 		additions++;
-		added = server_now_ns > ADDING_NS;
+		if (!begin_ns)
+			begin_ns = server_now_ns;
+		added = server_now_ns > begin_ns + ADDING_NS;
 		if (!added) {
 			next();
 			return;
