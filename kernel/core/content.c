@@ -13,6 +13,8 @@
 
 #define PAGE_SHIFT   12
 #define RECLAIM_SCAN 256u /* pages looked at for each that is wanted, at most */
+#define FILES_SHARE  8u    /* of the memory: more than that of files goes though it is in use */
+#define MAPPED_SCAN  8192u /* pages and mappings looked at, at most, when mapped ones go */
 
 static struct list paged_objects = { &paged_objects, &paged_objects };
 
@@ -342,5 +344,57 @@ uint64_t memory_reclaim(uint64_t want, const struct account *of)
 		seen += 15;
 	}
 	rest = freed > 0 || of != NULL ? 0 : 64;
+	return freed;
+}
+
+bool memory_files_are_many(void)
+{
+	uint64_t pages = 0;
+
+	list_for_each(m, &paged_objects, struct memory, reclaim_link)
+		pages += m->resident - m->dirty;
+	return pages > frame_total() / FILES_SHARE;
+}
+
+/* Out of all mappings that need not have it; it goes if these alone kept it. */
+static bool take_mapped_page(struct memory *m, uint64_t index, uint64_t *slot, uint64_t *seen)
+{
+	if (*slot & (PAGE_DIRTY | PAGE_PINS) || m->pager == NULL)
+		return false;
+	list_for_each(r, &m->mappings, struct region, mapping_link) {
+		if (mapped_at(r, index) != 0 && !(r->flags & (X_MAP_WIRED | X_MAP_LOCKED)))
+			unmap_pages(r, index, index + 1);
+		++*seen;
+	}
+	if (frame_refs(*slot & ~PAGE_STATE) != 1)
+		return false;
+	drop_page(m, slot);
+	return true;
+}
+
+/* One after the other, the oldest first: which of them are in use is not known. */
+uint64_t memory_reclaim_mapped(uint64_t want)
+{
+	static uint32_t rest; /* calls to go before trying anew, when there was nothing */
+	uint64_t freed = 0;
+
+	if (rest > 0) {
+		rest--;
+		return 0;
+	}
+	for (uint64_t seen = 0; seen < MAPPED_SCAN && freed < want && !list_empty(&paged_objects); seen++) {
+		struct memory *m = list_first(&paged_objects, struct memory, reclaim_link);
+		uint64_t *slot = memory_next(m, &m->mapped_clock);
+
+		if (slot != NULL) {
+			freed += take_mapped_page(m, m->mapped_clock++, slot, &seen);
+			continue;
+		}
+		m->mapped_clock = 0;
+		list_remove(&m->reclaim_link);
+		list_push_back(&paged_objects, &m->reclaim_link);
+		seen += 15;
+	}
+	rest = freed > 0 ? 0 : 16;
 	return freed;
 }

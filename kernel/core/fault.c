@@ -408,6 +408,8 @@ static int wait_for_page(struct region *r, uint64_t va, uint32_t access)
 	int error;
 
 	object_ref(&m->obj); /* the region may go meanwhile */
+	if (frames_low() && memory_files_are_many()) /* pages of files for others of them */
+		(void)memory_reclaim_mapped(2 * PAGE_CLUSTER);
 	error = memory_page(m, index, &p);
 	if (error == 0)
 		frame_unref(p);

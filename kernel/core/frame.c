@@ -197,12 +197,17 @@ paddr_t frame_alloc_run(uint64_t count, uint64_t align, uint32_t flags)
 	return base;
 }
 
+bool frames_low(void)
+{
+	return frame_free_count() < total_pages / LOW_SHARE;
+}
+
 paddr_t frame_alloc(uint32_t flags)
 {
 	uint32_t pfn;
 	paddr_t p;
 
-	if (frame_reclaim && frame_free_count() < total_pages / LOW_SHARE)
+	if (frame_reclaim && frames_low())
 		frame_reclaim(RECLAIM_PAGES, NULL);
 	if (zeroed.count > 0 && flags == FRAME_ZERO) {
 		pfn = zeroed.pfn[--zeroed.count];

@@ -38,6 +38,7 @@ void frame_unref_zeroed(paddr_t p);                    /* the last reference to 
 uint32_t frame_refs(paddr_t p);
 bool frame_is_ram(paddr_t p);                          /* usable RAM or the boot archive */
 uint64_t frame_total(void), frame_free_count(void);
+bool frames_low(void); /* few are free */
 /* Called when few are free, or there is no room in account `of` (else NULL): frames given back. */
 extern uint64_t (*frame_reclaim)(uint64_t want, const struct account *of);
 
@@ -97,7 +98,7 @@ struct memory {
 	uint64_t dirty;           /* pages */
 	uint64_t read_ns, written_ns;
 	bool ask_writes;          /* X_CONTENT_ASK */
-	uint64_t clock;           /* where reclaim goes on */
+	uint64_t clock, mapped_clock; /* where reclaim goes on */
 	struct list dirty_link;   /* port->dirty while dirty > 0 */
 	struct list reclaim_link; /* all paged objects */
 	struct list mappings;     /* struct region.mapping_link */
@@ -142,6 +143,9 @@ struct span;
 int content_hold(struct memory *m, uint64_t offset, uint64_t bytes, bool write, uint64_t state, struct span *s);
 /* Takes back about `want` pages; returns how many. */
 uint64_t memory_reclaim(uint64_t want, const struct account *of);
+/* The same of pages whether they are mapped or not: for who keeps no entry of a page table in mind. */
+uint64_t memory_reclaim_mapped(uint64_t want);
+bool memory_files_are_many(void); /* so many clean pages that they are to go first */
 /*
  * Asked of a pager, not yet supplied. Allocated by memory.c, which gives it to
  * the port by port_post_page (item_link) and frees it, unlinking it from the

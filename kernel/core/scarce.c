@@ -62,6 +62,8 @@ int memory_shortage(void)
 
 	if (memory_reclaim(RECLAIM_PAGES, NULL) > 0)
 		return 0;
+	if (memory_files_are_many() && memory_reclaim_mapped(RECLAIM_PAGES) > 0)
+		return 0;
 	for (uint32_t i = 0; i < PAUSES_MAX; i++) {
 		struct process *p = largest_program();
 		int err;

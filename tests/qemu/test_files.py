@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Filesystems: the same random operations everywhere, files in memory, old versions, full disks."""
 import os
+import random
 import re
 import struct
 import subprocess
@@ -59,6 +60,19 @@ cmp -n 73400320 a /dev/zero && cp a b && cmp a b && echo same; sync; /bin/svc li
                    image=image, archive=archive({"manifest/minix": manifest}), timeout=300)
     assert result.text.split() == ["73400320", "73400320", "same", "running", "0"], result.text
     fsck(image)
+
+
+def test_mapping_of_more_than_the_memory(guest, tmp_path):
+    """Pages that are mapped are taken back for others, and for a program that asks for memory; nobody ends for it."""
+    subprocess.run(["make", "-s", "build/guest/mapped"], cwd=ROOT, check=True)
+    big, second = tmp_path / "big", tmp_path / "second.img"
+    big.write_bytes(random.Random(1).randbytes(50 << 20))
+    minixfs("mkfs", second, 64)
+    minixfs("add", second, big, "/big")
+    wanted = subprocess.run([ROOT / "build/guest/mapped", big, "3", "8"], capture_output=True, text=True, check=True).stdout
+    result = guest("mount -t minix /dev/vdb /mnt; /mapped /mnt/big 3 8; cd /; umount /mnt", mem=48, file=f"{ROOT}/build/guest/mapped:/mapped",
+                   qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2", timeout=300)
+    assert result.text == wanted, result.text
 
 
 def test_writes_from_mappings_while_memory_is_short(guest, tmp_path, image, fsck):

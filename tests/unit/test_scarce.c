@@ -23,12 +23,20 @@ static struct thread me;
 static uint64_t free_pages;
 static bool memory_comes_back;
 static struct process *killed;
+static uint64_t files;
 
 struct thread *current(void) { return &me; }
 uint64_t frame_total(void) { return TOTAL; }
 uint64_t frame_free_count(void) { return free_pages; }
 uint64_t arch_time_ns(void) { return 0; }
 uint64_t memory_reclaim(uint64_t want, const struct account *of) { (void)want, (void)of; return 0; }
+uint64_t memory_reclaim_mapped(uint64_t want)
+{
+	files -= want;
+	free_pages += want;
+	return want;
+}
+bool memory_files_are_many(void) { return files > TOTAL / 8; }
 void klog(const char *fmt, ...) { (void)fmt; }
 
 void process_kill(struct process *p, uint32_t death, int status)
@@ -65,6 +73,7 @@ static int setup(void **state)
 	free_pages = RESERVE - 1;
 	memory_comes_back = true;
 	killed = NULL;
+	files = TOTAL / 8;
 	return 0;
 }
 
@@ -74,6 +83,15 @@ static void the_largest_program_ends(void **state)
 	assert_int_equal(memory_shortage(), 0);
 	assert_ptr_equal(killed, &processes[2]);
 	assert_false(memory_denied());
+}
+
+static void many_files_go_first(void **state)
+{
+	files = TOTAL / 8 + 1;
+	assert_int_equal(memory_shortage(), 0);
+	assert_null(killed);
+	assert_int_equal(memory_shortage(), 0); /* few are left */
+	assert_ptr_equal(killed, &processes[2]);
 }
 
 static void the_largest_itself_gets_an_error(void **state)
@@ -117,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(the_largest_program_ends, setup),
+		cmocka_unit_test_setup(many_files_go_first, setup),
 		cmocka_unit_test_setup(the_largest_itself_gets_an_error, setup),
 		cmocka_unit_test_setup(what_is_not_mapped_counts, setup),
 		cmocka_unit_test_setup(only_one_ends_at_a_time, setup),

@@ -40,7 +40,7 @@ static uint64_t va_of(unsigned page)
 	return BASE + page * (uint64_t)PAGE_SIZE;
 }
 
-/* ---- the pager: page i of object 1 holds 500 + i ---- */
+/* ---- the pager: page i of object 1 holds 500 + i, or what was written ---- */
 
 static int supply(struct waitq *q)
 {
@@ -50,7 +50,7 @@ static int supply(struct waitq *q)
 	(void)q;
 	assert_false(list_empty(&pager->pages));
 	for (uint64_t i = 0; i < r->bytes / PAGE_SIZE; i++)
-		buffer[i][0] = 500 + (uint32_t)(r->offset / PAGE_SIZE + i);
+		buffer[i][0] = r->offset / PAGE_SIZE + i < PAGES ? object_values[1][r->offset / PAGE_SIZE + i] : 0;
 	list_remove(&r->item_link);
 	assert_int_equal(memory_supply(objects[1], r->offset, (uint64_t)buffer, r->bytes, X_SUPPLY_BACKED), 0);
 	return 0;
@@ -335,6 +335,19 @@ static void op_move(unsigned s, unsigned first, unsigned n)
 	memcpy(&model[s][to], moved, new_n * sizeof(moved[0]));
 }
 
+static uint64_t taken_back;
+
+/* All that was written is stored, then memory is short. */
+static void op_take_back(unsigned n)
+{
+	static uint8_t stored[PAGE_SIZE];
+	struct x_dirty d = { .addr = (uintptr_t)stored, .len = PAGE_SIZE };
+
+	while (content_clean(objects[1], &d) > 0)
+		content_control(objects[1], X_CONTENT_STORED, d.offset, PAGE_SIZE);
+	taken_back += memory_reclaim_mapped(n);
+}
+
 static void step(void)
 {
 	unsigned s = (unsigned)rand() % SPACES;
@@ -353,6 +366,7 @@ static void step(void)
 	case 11: op_copy(s, first); break;
 	case 12: op_clone(s); break;
 	case 13: op_move(s, first, n); break;
+	case 14: op_take_back(n); break;
 	default: op_write(s, first); break;
 	}
 }
@@ -405,10 +419,12 @@ static int teardown(void **state)
 static void test_model(void **state)
 {
 	(void)state;
+	taken_back = 0;
 	for (unsigned i = 0; i < 20000; i++) {
 		step();
 		check_all();
 	}
+	assert_true(taken_back > 10);
 }
 
 /* ---- single cases ---- */
@@ -419,6 +435,28 @@ static int64_t map(struct space *s, uint64_t addr, uint64_t len, uint32_t prot, 
 	struct x_mem_map m = { .addr = addr, .len = len, .prot = prot, .flags = flags, .offset = offset };
 
 	return space_map(s, &m, mem);
+}
+
+/* Pages of files that are mapped: clean ones go, but for those that are locked, or somebody is about to use. */
+static void test_reclaim_of_mapped(void **state)
+{
+	struct space *s = spaces[0];
+	uint64_t addr = (uint64_t)map(s, 0, 8 * PAGE_SIZE, R | W, 0, objects[1], 0);
+	uint64_t resident, taken = 0;
+	paddr_t pin;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(space_fault(s, addr + i * PAGE_SIZE, i == 3 ? FAULT_WRITE : 0), 0);
+	assert_int_equal(space_pin(s, addr + 5 * PAGE_SIZE, PAGE_SIZE, false, &pin), PAGE_SIZE);
+	assert_int_equal(space_advise(s, addr, 2 * PAGE_SIZE, X_MAP_LOCKED, 0), 0);
+	resident = objects[1]->resident;
+	for (unsigned i = 0; i < 20; i++) /* it may not look, if there was nothing lately */
+		taken += memory_reclaim_mapped(300);
+	assert_int_equal(taken, 4 + resident - 8);
+	assert_int_equal(s->resident_pages, 3);
+	frame_unref(pin);
+	assert_int_equal(space_fault(s, addr + 6 * PAGE_SIZE, 0), 0);
 }
 
 static void test_placement(void **state)
@@ -929,7 +967,7 @@ int main(void)
 		TEST(test_model), TEST(test_placement), TEST(test_personality_range), TEST(test_rights),
 		TEST(test_stack), TEST(test_pin_and_fork), TEST(test_lent), TEST(test_clone_copies_what_was_written),
 		TEST(test_sole_owner_keeps_its_frame),
-		TEST(test_fault_around), TEST(test_wired), TEST(test_no_memory_for_tables),
+		TEST(test_fault_around), TEST(test_reclaim_of_mapped), TEST(test_wired), TEST(test_no_memory_for_tables),
 		TEST(test_while_waiting), TEST(test_while_away), TEST(test_limits),
 		TEST(test_physical), TEST(test_identify_and_query),
 	};
