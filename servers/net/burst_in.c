@@ -9,7 +9,8 @@
  *        ^                                         |      an address that changes: it might go elsewhere now
  *        +-----------------------------------------+
  *
- * What is in any way special goes its usual way, as all does while somebody watches packets, or a raw socket is
+ * What finds no room in the socket ends here, before anything is done with it: else what is thrown away would take
+ * the time that its reader needs. What is in any way special goes its usual way, as all does while somebody watches packets, or a raw socket is
  * open, and after a death of ours, when packets come one by one (server_careful()).
  */
 #include "lib/c/string.h"
@@ -26,6 +27,7 @@ static struct {
 	struct sock *s;          /* NULL: nothing is known */
 	struct interface *from;
 	uint8_t ends[12];        /* addresses, then ports: as in the packet */
+	uint64_t full_ns;        /* the iteration in which the socket had no room: asking anew is a system call */
 } known;
 
 void burst_in_forget(void) { known.s = NULL; }
@@ -39,6 +41,7 @@ void burst_in_note(struct sock *s)
 	if (ip_current_is_v6() || IPH_HL(ip) != 5 || !ip4_addr_cmp(ip4_current_dest_addr(), netif_ip4_addr(netif)))
 		return;
 	known.s = s;
+	known.full_ns = 0;
 	known.from = interface_of(netif);
 	memcpy(known.ends, &ip->src, sizeof(known.ends)); /* the ports follow: no options */
 }
@@ -48,9 +51,20 @@ static bool is_next(const uint8_t *b, uint32_t length)
 	uint32_t total = get16(b + ETHERNET + 2);
 
 	return get16(b + 12) == ETHTYPE_IP && b[ETHERNET + 9] == L_IPPROTO_UDP &&
-	       !memcmp(b + ETHERNET + 12, known.ends, sizeof(known.ends)) && !memcmp(b, known.from->netif.hwaddr, 6) &&
+	       !__builtin_memcmp(b + ETHERNET + 12, known.ends, sizeof(known.ends)) &&
+	       !__builtin_memcmp(b, known.from->netif.hwaddr, 6) &&
 	       total >= HEAD - ETHERNET && get16(b + UDP + 4) == total - (UDP - ETHERNET) &&
 	       ip4_is_plain(b + ETHERNET, length - ETHERNET);
+}
+
+static bool has_room(struct sock *s, uint32_t bytes)
+{
+	if (known.full_ns == server_now_ns)
+		return false;
+	if (datagram_has_room(s, bytes))
+		return true;
+	known.full_ns = server_now_ns;
+	return false;
 }
 
 /* Into the socket's chunk; NULL: no room, or the sum is wrong, and nothing has changed. */
@@ -82,8 +96,10 @@ bool burst_in_frame(struct interface *i, const uint8_t *b, uint32_t length, bool
 	struct pbuf *p;
 
 	if (!s || i != known.from || !i->up || length < HEAD || !s->flow_in || s->flow_stopping || s->shut_read || packet_is_watched() ||
-	    raw_sockets || server_careful() || !is_next(b, length) || !datagram_has_room(s, get16(b + UDP + 4)))
+	    raw_sockets || server_careful() || !is_next(b, length))
 		return false;
+	if (!has_room(s, get16(b + UDP + 4)))
+		return true;
 	p = copy_summed(s, b, get16(b + UDP + 4) - 8u, verified);
 	d = p ? packet_line_up(s, p) : NULL;
 	if (!d)

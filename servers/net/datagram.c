@@ -36,15 +36,18 @@ static struct pbuf *compact(struct pbuf *p)
 	return copy;
 }
 
+static bool would_fit(const struct sock *s, uint32_t bytes)
+{
+	return s->received_count < QUEUED_MAX && s->received_bytes + bytes <= s->receive_limit;
+}
+
 /* Of those that the kernel gives out some may have been taken meanwhile. */
 bool datagram_has_room(struct sock *s, uint32_t bytes)
 {
-	for (uint32_t tries = 0; tries < 2; tries++) {
-		if (s->received_count < QUEUED_MAX && s->received_bytes + bytes <= s->receive_limit)
-			return true;
-		flow_sync(s);
-	}
-	return false;
+	if (would_fit(s, bytes))
+		return true;
+	flow_sync(s);
+	return would_fit(s, bytes);
 }
 
 /* What a packet keeps from others. A chunk that several lie in, one behind the other, counts for the first of them. */

@@ -19,7 +19,8 @@
 #define LENGTH  (HEAD + PAYLOAD)
 
 struct ip_globals ip_data;
-uint32_t raw_sockets;
+uint32_t raw_sockets, asked;
+uint64_t server_now_ns = 1;
 static bool watched, careful, full;
 static uint8_t room[2048];
 static uint32_t filled, freed;
@@ -30,7 +31,13 @@ static struct interface interface, other_interface;
 
 bool packet_is_watched(void) { return watched; }
 bool server_careful(void) { return careful; }
-bool datagram_has_room(struct sock *s, uint32_t bytes) { return s == &sock && bytes && !full; }
+
+bool datagram_has_room(struct sock *s, uint32_t bytes)
+{
+	asked++;
+	return s == &sock && bytes && !full;
+}
+
 struct interface *interface_of(struct netif *netif) { return (struct interface *)(void *)netif; }
 uint32_t interface_index(const struct interface *i) { return i == &interface ? 2 : 3; }
 
@@ -204,7 +211,7 @@ static void test_special(void **state)
 
 static void test_reasons(void **state)
 {
-	bool *const reasons[] = { &watched, &careful, &full, &sock.flow_stopping, &sock.shut_read };
+	bool *const reasons[] = { &watched, &careful, &sock.flow_stopping, &sock.shut_read };
 	uint8_t b[LENGTH];
 
 	(void)state;
@@ -223,6 +230,28 @@ static void test_reasons(void **state)
 	sock.flow_in = true;
 	burst_in_forget();
 	assert_false(offer(b, true));
+}
+
+/* What has no room ends here, and nobody is asked again in the same iteration. */
+static void test_full(void **state)
+{
+	uint8_t b[LENGTH];
+
+	(void)state;
+	make(b);
+	full = true;
+	asked = 0;
+	server_now_ns++;
+	for (uint32_t i = 0; i < 3; i++)
+		assert_true(offer(b, false));
+	assert_int_equal(asked, 1);
+	assert_int_equal(filled, 0);
+	assert_int_equal(interface.delivered, 0);
+	full = false;
+	server_now_ns++;
+	assert_true(offer(b, false));
+	assert_int_equal(filled, PAYLOAD);
+	assert_int_equal(interface.delivered, 1);
 }
 
 /* To all, or to an address that is ours no more: not learned. */
@@ -245,6 +274,7 @@ int main(void)
 		cmocka_unit_test_setup(test_sums, begin),
 		cmocka_unit_test_setup(test_special, begin),
 		cmocka_unit_test_setup(test_reasons, begin),
+		cmocka_unit_test_setup(test_full, begin),
 		cmocka_unit_test_setup(test_learns_its_own_only, begin),
 	};
 
