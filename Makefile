@@ -72,7 +72,7 @@ $(BUILD)/xinim.elf: $(KERNEL_OBJ) $(KERNEL_LD) $(KERNEL_HOT) tools/ksyms.py
 	@$(KERNEL_LINK) $(KERNEL_OBJ) $(BUILD)/ksyms2.o -o $@
 
 # ---------------------------------------------------------------- user space
-USER_CFLAGS := -std=gnu11 -g $(REPRODUCIBLE) -O2 -ffreestanding -fno-pic -fno-stack-protector -fno-omit-frame-pointer \
+USER_CFLAGS := -std=gnu11 -g $(REPRODUCIBLE) -O2 -ffreestanding -mgeneral-regs-only -fno-pic -fno-stack-protector -fno-omit-frame-pointer \
 	-fno-asynchronous-unwind-tables $(WARN) $(INCLUDE)
 LIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(wildcard lib/*/*.c lib/*/*.S))
 LIBXINIM := $(BUILD)/libxinim.a

@@ -7,68 +7,31 @@
 #include "span.h"
 #include "trace.h"
 
-static uint64_t next_call_id = 1;
+uint64_t next_call_id = 1;
+struct call *kept_calls[CALLS_KEPT + 1]; /* the last is never used */
+uint32_t kept_count;
 
-static struct list *call_bucket(struct port *p, uint64_t id)
-{
-	return &p->open_calls[id % CALL_BUCKETS];
-}
-
-struct call *port_find_call(struct port *p, uint64_t id)
-{
-	list_for_each(c, call_bucket(p, id), struct call, open_link)
-		if (c->id == id)
-			return c;
-	return NULL;
-}
-
-/* A few ended calls are kept for the next ones: the heap costs more than the
- * rest of a call's making and end. Tests build with none, to see what is used
- * after its end. */
-#ifndef CALLS_KEPT
-#define CALLS_KEPT 32u
-#endif
-static struct call *kept[CALLS_KEPT + 1]; /* the last is never used */
-static uint32_t kept_count;
-
-static void call_give_back(struct call *c)
-{
-	if (kept_count + 1 < ARRAY_SIZE(kept))
-		kept[kept_count++] = c;
-	else
-		kfree(c);
-}
-
-static struct call *call_make(void)
+struct call *call_make(void)
 {
 	struct call *c = kmalloc_for(&kernel_account, sizeof(*c)); /* others use it after us */
 
 	if (!c)
 		return NULL;
-	memset(c, 0, offsetof(struct call, state));
+	memset(c, 0, offsetof(struct call, win));
 	list_init(&c->item.link);
 	list_init(&c->cancel_item.link);
 	list_init(&c->reply_item.link);
 	list_init(&c->open_link);
 	list_init(&c->origin_link);
-	waitq_init(&c->done);
-	c->item.kind = X_IN_CALL;
+	c->item.kind = c->kind = X_IN_CALL;
 	c->cancel_item.kind = X_IN_CANCEL;
 	c->reply_item.kind = X_IN_REPLY;
 	return c;
 }
 
-struct call *call_create(void)
+struct call *port_find_call(struct port *p, uint64_t id)
 {
-	struct call *c = kept_count ? kept[--kept_count] : call_make();
-
-	if (!c)
-		return NULL;
-	c->item.behind = false;
-	clear_words(&c->state, offsetof(struct call, msg) - offsetof(struct call, state));
-	c->id = next_call_id++;
-	c->account = current_process()->obj.koid;
-	return c;
+	return call_find(p, id);
 }
 
 /* A device that still uses the window gets its frames. */
@@ -84,7 +47,7 @@ static void window_pass_on(struct call_window *w)
 	dma->frames = dma->inline_frames;
 }
 
-static void call_close_windows(struct call *c)
+void call_close_windows(struct call *c)
 {
 	for (uint32_t i = 0; i < c->win_count; i++) {
 		struct call_window *w = &c->win[i];
@@ -100,6 +63,7 @@ static void call_close_windows(struct call *c)
 		w->frame_count = 0;
 		w->len = 0;
 	}
+	clear_words(c->in.win, sizeof(c->in.win));
 }
 
 /* Dropping a handle may end a port or a process, and with it other calls, this
@@ -118,29 +82,17 @@ void call_drop_handles(struct call *c)
 }
 
 /* Lets the next user of the object's cursor go on. */
-static void call_release_cursor(struct call *c)
+void call_release_cursor(struct call *c)
 {
-	if (c->record->cursor_user != c)
-		return;
 	c->record->cursor_user = NULL;
 	waitq_wake_all(&c->record->cursor_wait, 0);
-}
-
-void call_leave_port(struct call *c)
-{
-	port_unqueue(c->port, &c->item);
-	port_unqueue(c->port, &c->cancel_item);
-	if (!list_empty(&c->open_link)) {
-		list_remove(&c->open_link);
-		c->port->open_count--;
-	}
 }
 
 /* With the answer the server has no part in it any more. */
 void call_leave_server(struct call *c)
 {
 	call_leave_port(c);
-	if (c->record)
+	if (c->record && c->record->cursor_user == c)
 		call_release_cursor(c);
 	if (c->win_count)
 		call_close_windows(c);
@@ -160,16 +112,12 @@ void call_free(struct call *c)
 	if (c->origin) {
 		c->origin->started_count--;
 		object_unref(&c->origin->obj);
+		c->origin = NULL;
 	}
-	if (c->record)
-		handle_drop((struct handle){ .object = &c->record->obj });
-	if (c->port)
-		object_unref(&c->port->obj);
-	if (c->via)
-		object_unref(&c->via->obj);
 	if (c->payer)
 		account_sub_kernel(c->payer, sizeof(*c));
-	call_give_back(c);
+	c->payer = NULL;
+	call_end(c);
 }
 
 int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count)
@@ -187,7 +135,7 @@ int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count)
 		c->win_count = i + 1;
 		if (win[i].len > X_WINDOW_MAX || (win[i].flags & ~(X_WIN_READ | X_WIN_WRITE)))
 			return -X_EINVAL;
-		w->flags = win[i].flags;
+		w->flags = c->in.win[i].flags = win[i].flags;
 		if (win[i].len == 0)
 			continue;
 		w->page_offset = win[i].addr & (PAGE_SIZE - 1);
@@ -201,6 +149,7 @@ int call_pin_windows(struct call *c, const struct x_window *win, uint32_t count)
 		}
 		pinned = space_pin(space, win[i].addr, win[i].len, w->flags & X_WIN_WRITE, w->frames);
 		w->len = MIN(pinned, win[i].len);
+		c->in.win[i].len = w->len;
 		if (w->len)
 			w->frame_count = (w->page_offset + w->len + PAGE_SIZE - 1) / PAGE_SIZE;
 	}
@@ -226,43 +175,6 @@ int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, boo
 		c->handle_count = i + 1;
 	}
 	return 0;
-}
-
-int call_target(struct call *c, uint32_t h)
-{
-	struct handle *held = handle_slot(&current_process()->handles, h);
-
-	if (!held)
-		return -X_EBADF;
-	if (held->object->type != X_TYPE_OBJECT && held->object->type != X_TYPE_PORT)
-		return -X_EWRONGTYPE;
-	if (!(held->rights & X_R_CALL))
-		return -X_ERIGHTS;
-	if (held->object->type == X_TYPE_OBJECT) {
-		struct record *r = container_of(held->object, struct record, obj);
-
-		if (!r->port)
-			return -X_ESTALE_HANDLE;
-		c->record = r;
-		c->port = r->port;
-		handle_hold(&r->obj, 0);
-	} else {
-		c->port = container_of(held->object, struct port, obj);
-	}
-	object_ref(&c->port->obj);
-	if (c->record && c->record->route)
-		route_take(c);
-	return 0;
-}
-
-/* Pinning and waiting may have blocked since call_target(). */
-int call_target_gone(struct call *c)
-{
-	if (c->record && !c->record->port)
-		return -X_ESTALE_HANDLE;
-	if (route_is_stale(c))
-		route_leave(c);
-	return c->port->reader_handles ? 0 : -X_EDEAD;
 }
 
 void port_queue_quietly(struct port *p, struct item *i)
@@ -345,7 +257,7 @@ void call_orphan(struct call *c)
 	}
 	c->orphan = true;
 	call_close_windows(c);
-	if (c->record)
+	if (c->record && c->record->cursor_user == c)
 		call_release_cursor(c);
 	/* The notice may have been delivered before: then nothing else ends it. */
 	if (list_empty(&c->cancel_item.link))
@@ -394,18 +306,12 @@ void call_cancel_started(struct port *origin, uint64_t cookie)
 	}
 }
 
-/* File I/O is not: programs take no EINTR from a disk. */
-static bool is_interruptible(const struct call *c)
-{
-	return (c->flags & X_CALL_INTERRUPTIBLE) && !(c->record && (c->record->flags & X_MINT_CURSOR));
-}
-
 /* Wait for our turn at the object's cursor (like Linux's f_pos lock). */
-static int call_acquire_cursor(struct call *c, uint64_t deadline)
+int call_acquire_cursor(struct call *c, uint64_t deadline)
 {
 	while (c->record->cursor_user) {
 		int err = thread_wait(&c->record->cursor_wait, deadline,
-				      is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0);
+				      call_is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0);
 
 		if (err)
 			return err;
@@ -423,10 +329,9 @@ static int call_acquire_cursor(struct call *c, uint64_t deadline)
  * answered with -X_EINTR by the server. A deadline ends a call that was not
  * taken, and hurries one that was. Only death leaves a taken call behind.
  */
-static int call_wait(struct call *c, uint64_t deadline)
+int call_await(struct call *c, uint64_t deadline, bool handed_over)
 {
-	uint32_t flags = is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0;
-	bool handed_over = fast_call(c, deadline, flags);
+	uint32_t flags = call_is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0;
 
 	if (!handed_over) {
 		call_line_up(c);
@@ -435,7 +340,7 @@ static int call_wait(struct call *c, uint64_t deadline)
 		current()->leaving = false;
 	}
 	while (c->state != CALL_DONE) {
-		int err = handed_over ? current()->wait_result : thread_wait(&c->done, deadline, flags);
+		int err = handed_over ? current()->wait_result : thread_wait(NULL, deadline, flags);
 
 		handed_over = false;
 		if (c->state == CALL_DONE)
@@ -462,104 +367,65 @@ static int call_wait(struct call *c, uint64_t deadline)
 }
 
 /* Hand the answer's handles to the caller; all or none. */
-static void call_receive_handles(struct call *c, struct x_call *user)
+static void call_receive_handles(struct call *c, const struct call_head *head, uint32_t *slots, uint32_t *count)
 {
-	user->handle_count = 0;
+	*count = 0;
 	for (uint32_t i = 0; i < c->handle_count; i++) {
 		int64_t slot;
 
-		c->handles[i].cloexec = !!(user->flags & X_CALL_CLOEXEC);
-		slot = handle_install(current_process(), c->handles[i], user->recv_min, user->recv_end);
+		c->handles[i].cloexec = !!(head->flags & X_CALL_CLOEXEC);
+		slot = handle_install(current_process(), c->handles[i], head->recv_min, head->recv_end);
 		if (slot < 0) {
 			for (uint32_t k = 0; k < i; k++) {
 				struct handle h;
 
-				if (!handle_remove(current_process(), user->handles[k], &h))
+				if (!handle_remove(current_process(), slots[k], &h))
 					handle_drop(h);
 			}
 			for (uint32_t k = i; k < c->handle_count; k++)
 				handle_drop(c->handles[k]);
 			c->handle_count = 0;
-			user->handle_count = 0;
+			*count = 0;
 			c->msg.status = slot;
 			return;
 		}
-		user->handles[i] = slot;
-		user->handle_count = i + 1;
+		slots[i] = slot;
+		*count = i + 1;
 	}
 	c->handle_count = 0;
 }
 
-static int call_prepare(struct call *c, uint32_t h, struct x_call *user)
+/* What follows the message in the caller's struct x_call, when handles were sent or come. */
+int call_return_handles(struct call *c, uint64_t user_call, const struct call_head *head)
 {
-	int err = call_target(c, h);
+	struct x_call user;
 
-	if (!err && user->win_count)
-		err = call_pin_windows(c, user->win, user->win_count);
-	if (!err && (user->flags & X_CALL_CURSOR) && c->record && (c->record->flags & X_MINT_CURSOR))
-		err = call_acquire_cursor(c, user->deadline_ns);
-	if (!err)
-		err = call_target_gone(c);
-	if (!err && user->handle_count)
-		err = call_take_handles(c, user->handles, user->handle_count, user->flags & X_CALL_MOVE);
-	return err;
-}
-
-/* All but the message, as far as it counts. */
-static int call_read(uint64_t from, struct x_call *c)
-{
-	const uint64_t rest = offsetof(struct x_call, win_count);
-
-	if (copy_from_user(&c->win_count, from + rest, sizeof(*c) - rest))
+	if (copy_from_user(user.handles, user_call + offsetof(struct x_call, handles), sizeof(user.handles))) {
+		call_drop_handles(c);
 		return -X_EFAULT;
-	if (c->win_count > X_MAX_WINDOWS || c->handle_count > X_MAX_HANDLES)
-		return -X_EINVAL;
-	if (c->win_count && copy_from_user(c->win, from + offsetof(struct x_call, win),
-					   c->win_count * sizeof(c->win[0])))
-		return -X_EFAULT;
-	if (c->handle_count && copy_from_user(c->handles, from + offsetof(struct x_call, handles),
-					      sizeof(c->handles)))
-		return -X_EFAULT;
-	return 0;
-}
-
-int64_t sys_call(uint32_t h, uint64_t user_call)
-{
-	struct x_call user; /* windows and handles only if there are any */
-	struct call *c;
-	uint32_t sent;
-	int64_t err = call_read(user_call, &user);
-
-	if (err)
-		return err;
-	sent = user.handle_count;
-	c = call_create();
-	if (!c)
-		return -X_ENOMEM;
-	c->flags = user.flags;
-	err = copy_from_user(&c->msg, user_call, sizeof(c->msg));
-	if (!err)
-		err = call_prepare(c, h, &user);
-	if (err) {
-		call_free(c);
-		return err;
 	}
-	c->thread = current();
-	trace_call(c);
-	err = call_wait(c, user.deadline_ns);
-	if (err)
-		return err;
-	user.handle_count = 0;
-	if (c->handle_count)
-		call_receive_handles(c, &user);
-	err = copy_to_user(user_call, &c->msg, sizeof(c->msg));
-	if (!err && (sent || user.handle_count))
-		err = copy_to_user(user_call + offsetof(struct x_call, handles), user.handles,
-				   offsetof(struct x_call, flags) - offsetof(struct x_call, handles));
-	if (!err)
-		err = c->msg.status;
-	call_free(c);
-	return err;
+	user.win_count = head->win_count;
+	call_receive_handles(c, head, user.handles, &user.handle_count);
+	return copy_to_user(user_call + offsetof(struct x_call, handles), user.handles,
+			    offsetof(struct x_call, flags) - offsetof(struct x_call, handles));
+}
+
+int call_give_windows(struct call *c, uint64_t user_call, uint32_t count)
+{
+	struct x_window win[X_MAX_WINDOWS];
+
+	if (copy_from_user(win, user_call + offsetof(struct x_call, win), count * sizeof(win[0])))
+		return -X_EFAULT;
+	return call_pin_windows(c, win, count);
+}
+
+int call_give_handles(struct call *c, uint64_t user_call, const struct call_head *head)
+{
+	uint32_t slots[X_MAX_HANDLES];
+
+	if (copy_from_user(slots, user_call + offsetof(struct x_call, handles), sizeof(slots)))
+		return -X_EFAULT;
+	return call_take_handles(c, slots, head->handle_count, head->flags & X_CALL_MOVE);
 }
 
 /* Room for len bytes at offset in the window: the part of it that exists. */

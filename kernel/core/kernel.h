@@ -102,19 +102,58 @@ void tlb_service(void);              /* carry out a shoot-down asked of this CPU
 
 /* ---- user memory: 0 or -X_EFAULT. May fault pages in and so may block: hold
  * references, not assumptions, across them. Only the current space. ---- */
+static inline bool user_range(uint64_t addr, size_t n) { return n <= X_USER_MAX && addr <= X_USER_MAX - n; }
 #ifdef FAKE_USER_COPY
 int copy_from_user(void *dst, uint64_t src, size_t n);
 int copy_to_user(uint64_t dst, const void *src, size_t n);
+bool user_try_copy(void *dst, const void *src, size_t n);
+bool user_try_message(struct x_msg *dst, uint64_t src);
 #else
 int64_t user_replace(uint32_t *word, uint32_t old, uint32_t new); /* arch */
 int user_copy(void *dst, const void *src, size_t n); /* arch */
 static inline int copy_from_user(void *dst, uint64_t src, size_t n)
 {
-	return n <= X_USER_MAX && src <= X_USER_MAX - n ? user_copy(dst, (const void *)src, n) : -X_EFAULT;
+	return user_range(src, n) ? user_copy(dst, (const void *)src, n) : -X_EFAULT;
 }
 static inline int copy_to_user(uint64_t dst, const void *src, size_t n)
 {
-	return n <= X_USER_MAX && dst <= X_USER_MAX - n ? user_copy((void *)dst, src, n) : -X_EFAULT;
+	return user_range(dst, n) ? user_copy((void *)dst, src, n) : -X_EFAULT;
+}
+
+/*
+ * Few words, as many as the compiler knows, from or to user memory in user_range(), without a
+ * call and without ever blocking: false if it is not there as it is (then copy_*_user(), which
+ * settles that). The macros are the sites' entries in tables of trap.c and cpu.c.
+ */
+#define SMAP_INSTRUCTION(name) "771: " name "\n.pushsection .smap_sites, \"a\"\n.quad 771b\n.popsection\n"
+#define USER_TRY ".pushsection .user_tries, \"a\"\n.quad 772b, 773b, %l[missing]\n.popsection\n"
+
+static inline __attribute__((always_inline)) bool user_try_copy(void *dst, const void *src, size_t n)
+{
+	__asm__ goto(SMAP_INSTRUCTION("stac") "772:\n"
+		".set offset_, 0\n.rept %c[words]\nmovq offset_(%[s]), %%rax\nmovq %%rax, offset_(%[d])\n"
+		".set offset_, offset_ + 8\n.endr\n773:\n" SMAP_INSTRUCTION("clac") USER_TRY
+		: : [d] "r"(dst), [s] "r"(src), [words] "i"(n / 8) : "rax", "memory" : missing);
+	return true;
+missing:
+	__asm__ volatile(SMAP_INSTRUCTION("clac") : : : "memory");
+	return false;
+}
+
+/* A message, all of it or nothing: *dst is as it was if this is false. */
+static inline bool user_try_message(struct x_msg *dst, uint64_t src)
+{
+	__asm__ goto(SMAP_INSTRUCTION("stac") "772:\n"
+		"movq (%[s]), %%rax\nmovq 8(%[s]), %%rcx\nmovq 16(%[s]), %%rdx\nmovq 24(%[s]), %%rsi\n"
+		"movq 32(%[s]), %%r8\nmovq 40(%[s]), %%r9\nmovq 48(%[s]), %%r10\nmovq 56(%[s]), %%r11\n773:\n"
+		"movq %%rax, (%[d])\nmovq %%rcx, 8(%[d])\nmovq %%rdx, 16(%[d])\nmovq %%rsi, 24(%[d])\n"
+		"movq %%r8, 32(%[d])\nmovq %%r9, 40(%[d])\nmovq %%r10, 48(%[d])\nmovq %%r11, 56(%[d])\n"
+		SMAP_INSTRUCTION("clac") USER_TRY
+		: : [d] "r"(dst), [s] "r"(src) : "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory" : missing);
+	return true;
+missing:
+	__asm__ volatile(SMAP_INSTRUCTION("clac") : : : "memory");
+	return false;
 }
 #endif
 

@@ -504,20 +504,10 @@ static void drop_spare_calls(struct list *spare)
 		call_free(list_first(spare, struct call, origin_link));
 }
 
-void port_commit_point(struct port *p)
-{
-	p->epoch++;
-	p->iteration_ns = 0;
-	if (current_process()->loop_port == p->obj.koid) {
-		current_process()->commits++;
-		current_process()->commit_ran_ns = current_process()->ran_ns;
-	}
-}
-
 #define FEW_OUT 4u
 
 /* Check all, then apply all: nothing of a malformed outbox takes effect. */
-static int commit(struct port *p, struct x_commit *c)
+int port_commit(struct port *p, struct x_commit *c)
 {
 	struct list spare; /* calls for what the outbox starts, by origin_link */
 	struct x_out few[FEW_OUT]; /* a long outbox is read again */
@@ -581,26 +571,11 @@ static int deliver_handles(struct call *c, struct x_in *in)
 	return 0;
 }
 
-static bool deliver_call(struct port *p, struct call *c, struct x_in *in)
+static bool deliver_call(struct call *c, struct x_in *in)
 {
-	in->id = c->id;
-	in->object = c->via ? c->via->id : c->record ? c->record->id : 0;
-	in->cursor = c->record ? c->record->cursor : 0;
-	in->status_flags = c->record ? c->record->status_flags : 0;
+	call_tell(c, arch_time_ns());
+	*in = c->in;
 	in->handle_count = 0;
-	in->account = c->account;
-	in->msg = c->msg;
-	clear_words(in->win, sizeof(in->win));
-	clear_words(in->handles, sizeof(in->handles));
-	in->win_count = c->win_count;
-	for (uint32_t i = 0; i < c->win_count; i++) {
-		in->win[i].len = c->win[i].len;
-		in->win[i].flags = c->win[i].flags;
-	}
-	c->state = CALL_TAKEN;
-	c->taken_ns = arch_time_ns();
-	list_push_back(&p->open_calls[c->id % CALL_BUCKETS], &c->open_link);
-	p->open_count++;
 	if (c->handle_count && deliver_handles(c, in)) {
 		call_fail(c, -X_EMFILE);
 		return false;
@@ -626,11 +601,10 @@ static bool deliver_item(struct port *p, struct item *it, struct x_in *in)
 		return false;
 	}
 	port_unqueue(p, it);
+	if (it->kind == X_IN_CALL)
+		return deliver_call(container_of(it, struct call, item), in);
 	it->delivered = true;
 	list_push_back(&p->delivered, &it->link);
-	in->kind = it->kind;
-	if (it->kind == X_IN_CALL) /* fills all of it */
-		return deliver_call(p, container_of(it, struct call, item), in);
 	memset(in, 0, sizeof(*in));
 	in->kind = it->kind;
 	switch (it->kind) {
@@ -694,7 +668,7 @@ static struct item *next_item(const struct port *p)
 
 #define BEHIND_MAX 8u /* of one batch: who comes to the front meanwhile waits for those */
 
-static int64_t receive(struct port *p, const struct x_commit *c)
+int64_t port_receive(struct port *p, const struct x_commit *c)
 {
 	uint32_t n = 0, behind = 0;
 
@@ -718,52 +692,5 @@ static int64_t receive(struct port *p, const struct x_commit *c)
 		n++;
 		p->received++;
 	}
-	return n;
-}
-
-int64_t sys_commit_receive(uint32_t port_handle, uint64_t user_commit)
-{
-	int waited = 0;
-	struct process *me = current_process();
-	struct handle *h = handle_slot(&me->handles, port_handle);
-	struct object *o;
-	struct x_commit c;
-	struct port *p;
-	int64_t n = 0;
-
-	if (!h || h->object->type != X_TYPE_PORT || !(h->rights & X_R_RECEIVE))
-		return !h ? -X_EBADF : h->object->type != X_TYPE_PORT ? -X_EWRONGTYPE : -X_ERIGHTS;
-	o = h->object;
-	object_ref(o);
-	p = container_of(o, struct port, obj);
-	p->reader = me->obj.koid;
-	if (!me->loop_port)
-		me->loop_port = p->obj.koid;
-	if (copy_from_user(&c, user_commit, offsetof(struct x_commit, epoch))) {
-		object_unref(o);
-		return -X_EFAULT;
-	}
-	c.out_error = 0;
-	c.out_error_at = 0;
-	if (c.out_count > X_MAX_OUT || c.in_max > X_MAX_BATCH)
-		n = -X_EINVAL;
-	else if (!fast_commit(p, &c, &waited))
-		n = commit(p, &c);
-	while (n == 0 && c.in_max && !waited) {
-		n = receive(p, &c);
-		if (n == 0)
-			waited = c.deadline_ns ? thread_wait(&p->receivers, c.deadline_ns, WAIT_INTERRUPTIBLE | WAIT_AT_PORT) : -X_ETIMEDOUT;
-	}
-	if (n == 0 && waited == -X_EINTR && (current_process()->flags & X_PROC_LINUX)) /* services do not ask for it */
-		n = -X_EINTR;
-	/* The deadline passing also begins an iteration: timers are run in it. */
-	c.now_ns = arch_time_ns();
-	if (n >= 0)
-		p->iteration_ns = c.now_ns;
-	c.epoch = p->epoch;
-	object_unref(o);
-	if (copy_to_user(user_commit + offsetof(struct x_commit, epoch), &c.epoch,
-			 sizeof(c) - offsetof(struct x_commit, epoch)))
-		return -X_EFAULT;
 	return n;
 }

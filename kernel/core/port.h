@@ -116,13 +116,11 @@ struct call {
 	struct item item, cancel_item, reply_item;
 	struct list open_link;    /* port->open_calls while TAKEN */
 	struct list origin_link;  /* port->started */
-	struct waitq done;        /* where the caller waits */
-	/* Cleared by call_create(), down to msg: */
+	/* Down to win: set for every call, or 0 in one that is kept (call_end()). */
 	uint32_t state, flags;
 	bool cancelled, orphan;
 	bool tried;               /* taken by one who died of something: not for the next incarnation */
-	uint32_t win_count, handle_count;
-	uint64_t id, cookie, account, taken_ns;
+	uint64_t cookie, taken_ns;
 	uint64_t lent_to;         /* koid of the device that the windows `lent` (bits) are lent to */
 	uint64_t lent;
 	struct port *port;        /* referenced */
@@ -131,11 +129,21 @@ struct call {
 	struct thread *thread;    /* waiting caller, or NULL */
 	struct port *origin;      /* started call: where the reply goes (referenced) */
 	struct account *payer;    /* started call: charged to this one */
-	/* Not cleared: filled by the caller, and as they are counted. */
-	struct x_msg msg;         /* request, then answer */
+	union {                   /* as its server gets it: call_tell() sees to the rest of it */
+		struct x_in in;
+		struct {
+			uint32_t kind, win_count;
+			uint64_t id, object, cursor;
+			uint32_t status_flags, handle_count;
+			uint64_t account;
+			struct x_msg msg; /* request, then answer */
+		};
+	};
 	struct call_window win[X_MAX_WINDOWS];
 	struct handle handles[X_MAX_HANDLES];
 };
+
+_Static_assert(offsetof(struct call, msg) == offsetof(struct call, in.msg), "struct call is laid out as struct x_in");
 
 void port_init(void);
 int port_create(struct port **out);

@@ -163,7 +163,7 @@ int thread_create(struct process *p, const struct x_thread_create *c, const stru
 		regs.rdi = c->arg;
 	}
 	err = sanitise_regs(&regs);
-	if (!err && (c->fs_base >= X_USER_MAX || c->upcall_stack > X_USER_MAX))
+	if (!err && (c->fs_base >= (p->flags & X_PROC_LINUX ? X_USER_MAX : 1) || c->upcall_stack > X_USER_MAX))
 		err = -X_EINVAL;
 	if (!err)
 		err = thread_create_with(p, c, &regs, NULL, out);
@@ -705,6 +705,6 @@ uint64_t process_cpu_ns(const struct process *p)
 	uint64_t ns = p->user_ns + p->system_ns, now = arch_time_ns();
 
 	list_for_each(t, &p->threads, struct thread, process_link)
-		ns += t->system_ns + (t->state == THREAD_RUNNING ? now - t->switched_in_ns : 0);
+		ns += t->system_ns + (t->state == THREAD_RUNNING ? now - t->judged_ns : 0);
 	return ns;
 }

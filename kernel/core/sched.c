@@ -94,24 +94,13 @@ static void timer_rearm(void)
 	}
 }
 
-/* No piece counts for more than two slices: if the timer did not come in between,
- * it was the machine under us that stood still, not the thread that ran. */
-static void judge(struct thread *t, uint64_t now)
-{
-	uint64_t ran = MIN(now - t->judged_ns, 2 * this_cpu()->rq->slice_ns);
-
-	t->process->ran_ns += ran;
-	t->burst_ns = t->state == THREAD_BLOCKED ? 0 : t->burst_ns + ran;
-	t->judged_ns = now;
-}
-
 void sched_tick(void)
 {
 	struct cpu *cpu = this_cpu();
 	struct thread *t = cpu->current;
 
 	cpu->rq->armed_ns = X_FOREVER;
-	judge(t, arch_time_ns());
+	judge(cpu, t, arch_time_ns());
 	process_watch(t->process);
 	timers_expire();
 	if (t != &cpu->rq->idle && arch_time_ns() >= t->slice_end_ns) {
@@ -259,7 +248,7 @@ static void end_long_slice(struct cpu *c)
 {
 	uint64_t now = arch_time_ns();
 
-	judge(c->current, now);
+	judge(c, c->current, now);
 	c->rq->slice_ns = SLICE_NS;
 	c->current->slice_end_ns = MIN(c->current->slice_end_ns, now + SLICE_NS);
 	timer_rearm();
@@ -361,7 +350,7 @@ static struct thread *pick_next(struct cpu *cpu, uint64_t now)
 	return t ? t : &cpu->rq->idle;
 }
 
-static void free_dead(struct cpu *cpu)
+void sched_free_dead(struct cpu *cpu)
 {
 	struct thread *t = cpu->rq->dead;
 
@@ -369,20 +358,6 @@ static void free_dead(struct cpu *cpu)
 		return;
 	cpu->rq->dead = NULL;
 	thread_free(t);
-}
-
-static void account_switch(struct cpu *cpu, struct thread *prev, struct thread *next, uint64_t now)
-{
-	prev->system_ns += now - prev->switched_in_ns;
-	judge(prev, now);
-	next->switched_in_ns = next->judged_ns = now;
-	cpu->switches++;
-	next->process->switches += prev->process != next->process;
-	if (prev->state == THREAD_DEAD) {
-		KASSERT(!cpu->rq->dead);
-		cpu->rq->dead = prev;
-	}
-	cpu->current = next;
 }
 
 void schedule(void)
@@ -393,7 +368,7 @@ void schedule(void)
 	uint64_t now = arch_time_ns();
 
 	if (q->dead)
-		free_dead(cpu);
+		sched_free_dead(cpu);
 	cpu->need_resched = false;
 	if (next && q->count == 1 && prev->state != THREAD_RUNNING) { /* see leave_cpu_to() */
 		q->next = NULL;
@@ -401,12 +376,12 @@ void schedule(void)
 		next->slice_end_ns = prev->slice_end_ns;
 	} else {
 		if (q->slice_ns > SLICE_NS) {
-			judge(prev, now);
+			judge(cpu, prev, now);
 			q->slice_ns = SLICE_NS;
 		}
 		queue_next(q);
 		if (prev->state == THREAD_RUNNING && prev != &q->idle) {
-			judge(prev, now);
+			judge(cpu, prev, now);
 			prev->rank = rank_of(prev);
 			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev));
 		}
@@ -418,6 +393,10 @@ void schedule(void)
 	next->state = THREAD_RUNNING;
 	if (next != prev)
 		account_switch(cpu, prev, next, now);
+	if (prev->state == THREAD_DEAD) {
+		KASSERT(!q->dead);
+		q->dead = prev;
+	}
 	/* Before the switch: a new thread does not come back here. */
 	if (q->armed_ns > next->slice_end_ns || !list_empty(&q->timers))
 		timer_rearm();
@@ -462,7 +441,7 @@ void sched_start_cpu(void)
 		schedule();
 		if (cpu->need_resched || cpu->rq->count)
 			continue;
-		free_dead(cpu);
+		sched_free_dead(cpu);
 		cpu->idle = true;
 		start = arch_time_ns();
 		kernel_unlock();
@@ -474,25 +453,6 @@ void sched_start_cpu(void)
 }
 
 /* ------------------------------------------------------------------ waiting */
-
-static inline void block_on(struct thread *t, struct waitq *q, uint32_t flags)
-{
-	t->wait_flags = flags;
-	t->wait_result = 0;
-	t->waiting_on = q;
-	if (q)
-		list_push_back(&q->threads, &t->wait_link);
-	t->state = THREAD_BLOCKED;
-}
-
-static inline void unblock(struct thread *t, int result)
-{
-	list_remove(&t->wait_link);
-	if (!list_empty(&t->timer_link))
-		list_remove(&t->timer_link);
-	t->waiting_on = NULL;
-	t->wait_result = result;
-}
 
 int thread_wait(struct waitq *q, uint64_t deadline, uint32_t flags)
 {
@@ -514,25 +474,10 @@ int thread_wait(struct waitq *q, uint64_t deadline, uint32_t flags)
 	return t->wait_result;
 }
 
-int thread_hand_over(struct waitq *q, uint64_t deadline, uint32_t flags, struct thread *to)
+void sched_start_timer(struct thread *t, uint64_t deadline)
 {
-	struct cpu *cpu = this_cpu();
-	struct thread *t = cpu->current;
-
-	if (deadline != X_FOREVER)
-		timer_insert(t, deadline);
-	block_on(t, q, flags);
-	unblock(to, 0);
-	to->state = THREAD_RUNNING;
-	to->cpu = cpu->id;
-	to->slice_end_ns = t->slice_end_ns;
-	account_switch(cpu, t, to, arch_time_ns());
-	if (cpu->rq->dead)
-		free_dead(cpu);
-	if (deadline < cpu->rq->armed_ns)
-		timer_rearm();
-	arch_switch(t, to);
-	return t->wait_result;
+	timer_insert(t, deadline);
+	timer_rearm();
 }
 
 void thread_wake(struct thread *t, int result)

@@ -40,11 +40,75 @@ static inline bool thread_may_wait(const struct thread *t, uint32_t flags)
 	return !t->killed && !((flags & WAIT_INTERRUPTIBLE) && thread_notifications(t));
 }
 
+/* ---- pieces of a wait and of a switch; others than sched.c go by thread_hand_over() ---- */
+
+static inline void block_on(struct thread *t, struct waitq *q, uint32_t flags)
+{
+	t->wait_flags = flags;
+	t->waiting_on = q;
+	if (q)
+		list_push_back(&q->threads, &t->wait_link);
+	t->state = THREAD_BLOCKED;
+}
+
+static inline void unblock(struct thread *t, int result)
+{
+	if (t->waiting_on)
+		list_remove(&t->wait_link);
+	if (!list_empty(&t->timer_link))
+		list_remove(&t->timer_link);
+	t->waiting_on = NULL;
+	t->wait_result = result;
+}
+
+/* No piece counts for more than two slices: if the timer did not come in between,
+ * it was the machine under us that stood still, not the thread that ran. */
+static inline void judge(struct cpu *cpu, struct thread *t, uint64_t now)
+{
+	uint64_t ran = now - t->judged_ns, most = 2 * cpu->rq->slice_ns;
+
+	t->system_ns += ran;
+	if (ran > most)
+		ran = most;
+	t->process->ran_ns += ran;
+	t->burst_ns = t->state == THREAD_BLOCKED ? 0 : t->burst_ns + ran;
+	t->judged_ns = now;
+}
+
+static inline void account_switch(struct cpu *cpu, struct thread *prev, struct thread *next, uint64_t now)
+{
+	judge(cpu, prev, now);
+	next->judged_ns = now;
+	cpu->switches++;
+	next->process->switches += prev->process != next->process;
+	cpu->current = next;
+}
+
+void sched_free_dead(struct cpu *cpu);                          /* who left its stack for good */
+void sched_start_timer(struct thread *t, uint64_t deadline_ns); /* t is blocked on this CPU */
+
 /*
  * thread_wait(), with the CPU going at once to `to`, which is blocked and is
  * woken with result 0. Both questions above have been answered with yes, and the
  * deadline is not over. The rest of the time slice goes along.
  */
-int thread_hand_over(struct waitq *q, uint64_t deadline, uint32_t flags, struct thread *to);
+static inline int thread_hand_over(struct waitq *q, uint64_t deadline, uint32_t flags, struct thread *to, uint64_t now)
+{
+	struct cpu *cpu = this_cpu();
+	struct thread *t = cpu->current;
+
+	block_on(t, q, flags);
+	unblock(to, 0);
+	account_switch(cpu, t, to, now);
+	to->state = THREAD_RUNNING;
+	to->cpu = cpu->id;
+	to->slice_end_ns = t->slice_end_ns;
+	if (cpu->rq->dead)
+		sched_free_dead(cpu);
+	if (deadline != X_FOREVER)
+		sched_start_timer(t, deadline);
+	arch_switch(t, to);
+	return t->wait_result;
+}
 
 #endif

@@ -287,7 +287,7 @@ int64_t call_thread_exit(const struct args *a)
 
 int64_t call_thread_set_fs(const struct args *a)
 {
-	if (a->a >= X_USER_MAX)
+	if (a->a >= X_USER_MAX || !(current_process()->flags & X_PROC_LINUX))
 		return -X_EPERM;
 	current()->fs_base = a->a;
 	arch_set_fs_base(a->a);

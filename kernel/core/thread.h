@@ -58,8 +58,9 @@ struct thread {
 	uint64_t robust_list;       /* user address, 0: none */
 
 	uint64_t fs_base, gs_base;
-	uint64_t user_ns, system_ns, switched_in_ns;
-	uint64_t judged_ns;         /* until when its running is in process->ran_ns */
+	uint64_t user_ns, system_ns;
+	uint64_t judged_ns;         /* until when its running is counted */
+	uint64_t handed;            /* id of the call that it was woken with, already taken for it; or 0 */
 	void *kstack;
 	struct account *account;    /* its process's, when that is no more, too */
 };

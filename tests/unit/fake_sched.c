@@ -191,6 +191,19 @@ int copy_to_user(uint64_t dst, const void *src, size_t n)
 	return 0;
 }
 
+bool user_try_copy(void *dst, const void *src, size_t n)
+{
+	if (fake_blocking && fake_random(8) == 0)
+		return false;
+	memcpy(dst, src, n);
+	return true;
+}
+
+bool user_try_message(struct x_msg *dst, uint64_t src)
+{
+	return src >= X_USER_MIN && user_try_copy(dst, (const void *)src, sizeof(*dst));
+}
+
 static uint32_t frame_index(paddr_t p)
 {
 	KASSERT(p >= (uint64_t)fake_arena && p < (uint64_t)fake_arena + ARENA_PAGES * PAGE_SIZE);

@@ -508,11 +508,12 @@ static void root_reset(void)
 	object_unref(o);
 }
 
-/* Going back to the queue: to be delivered again, by the port's next reader. */
+/* Going back to the queue: to be delivered again, by the port's next reader. One that nobody has
+ * seen was just being copied out (-X_EFAULT) when its reader was killed. */
 static void forget_deliveries(struct port *p)
 {
 	list_for_each(it, &p->delivered, struct item, link) {
-		if (it->kind == X_IN_CALL)
+		if (it->kind == X_IN_CALL && delivered[container_of(it, struct call, item)->id])
 			delivered[container_of(it, struct call, item)->id]--;
 		if (it->kind == X_IN_REPLY)
 			cookies[container_of(it, struct call, reply_item)->cookie] = STARTED;

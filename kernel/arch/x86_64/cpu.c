@@ -5,9 +5,10 @@
  *
  * FPU: state is saved whenever a thread that has some is switched out, so that
  * any CPU can load it later; it is not loaded again if the registers still
- * hold it. Threads of Linux processes always have FPU state. Threads of native
- * processes, most of which never compute with it, get theirs at first use:
- * until then CR0.TS is set while they run, and their switches cost nothing.
+ * hold it. Threads of Linux processes always have FPU state, and bases of FS and GS.
+ * Threads of native processes, most of which never compute with it, get FPU state at first
+ * use: until then CR0.TS is set while they run. They have no bases at all (if one
+ * sets them, the next may find them set). So their switches need neither.
  */
 #include <xinim/syscall.h>
 #include "x86.h"
@@ -171,17 +172,18 @@ void cpu_init(struct cpu *c)
 		*(uint32_t *)(initial_fpu + 24) = 0x1f80; /* MXCSR */
 	}
 	fpu_restore(initial_fpu);
+	a->holds = OWN_FPU;
 	a->timer_armed_ns = UINT64_MAX;
 	a->loaded_pt = read_cr3();
 }
 
 /* ------------------------------------------------------------------ FPU */
 
-static inline void set_ts(struct cpu_arch *a, bool on)
+static void set_ts(struct cpu_arch *a, bool on)
 {
-	if (a->ts_set == on)
+	if (!(a->holds & OWN_FPU) == on)
 		return;
-	a->ts_set = on;
+	a->holds ^= OWN_FPU;
 	if (on)
 		write_cr0(read_cr0() | 8);
 	else
@@ -210,16 +212,16 @@ static void fpu_load(struct cpu *c, struct arch_thread *t)
 
 void fpu_first_use(struct thread *t)
 {
-	t->arch->fpu_used = true;
+	t->arch->own |= OWN_FPU;
 	fpu_load(this_cpu(), t->arch);
 }
 
 void arch_thread_copy_fpu(struct thread *to, struct thread *from)
 {
-	if (from == this_cpu()->current && from->arch->fpu_used)
+	if (from == this_cpu()->current && (from->arch->own & OWN_FPU))
 		fpu_save(from->arch);
 	memcpy(to->arch->fpu, from->arch->fpu, FPU_BYTES);
-	to->arch->fpu_used |= from->arch->fpu_used;
+	to->arch->own |= from->arch->own & OWN_FPU;
 	to->arch->fpu_cpu = FPU_NOWHERE;
 }
 
@@ -227,7 +229,7 @@ void arch_thread_reset_fpu(struct thread *t)
 {
 	memcpy(t->arch->fpu, initial_fpu, FPU_BYTES);
 	t->arch->fpu_cpu = FPU_NOWHERE;
-	if (t == this_cpu()->current && t->arch->fpu_used)
+	if (t == this_cpu()->current && (t->arch->own & OWN_FPU))
 		fpu_load(this_cpu(), t->arch);
 }
 
@@ -245,7 +247,7 @@ int arch_thread_init(struct thread *t, void (*fn)(struct thread *t))
 	memcpy(a->fpu, initial_fpu, FPU_BYTES);
 	a->fpu_cpu = FPU_NOWHERE;
 	a->on_stack = false;
-	a->fpu_used = t->process && (t->process->flags & X_PROC_LINUX);
+	a->own = t->process->flags & X_PROC_LINUX ? OWN_FPU | OWN_BASES : 0;
 	a->native_base = a->upcall = 0;
 	a->native_end = UINT64_MAX;
 	t->arch = a;
@@ -301,14 +303,38 @@ static void save_bases(struct thread *t)
 }
 
 /* Both are canonical: checked where they came from a program, or read from the CPU. */
-static void load_bases(const struct thread *t)
+static void load_bases(uint64_t fs_base, uint64_t gs_base)
 {
 	if (have_fsgsbase) {
 		__asm__ volatile("wrfsbase %0\n\tswapgs\n\twrgsbase %1\n\tswapgs"
-				 : : "r"(t->fs_base), "r"(t->gs_base));
+				 : : "r"(fs_base), "r"(gs_base));
 	} else {
-		wrmsr(MSR_FS_BASE, t->fs_base);
-		wrmsr(MSR_KERNEL_GS_BASE, t->gs_base);
+		wrmsr(MSR_FS_BASE, fs_base);
+		wrmsr(MSR_KERNEL_GS_BASE, gs_base);
+	}
+}
+
+static void save_own(struct thread *t)
+{
+	if (t->arch->own & OWN_FPU)
+		fpu_save(t->arch);
+	if (t->arch->own & OWN_BASES)
+		save_bases(t);
+}
+
+/* Its own, or nobody's. */
+static void load_own(struct cpu *c, struct cpu_arch *a, struct thread *t)
+{
+	if (t->arch->own & OWN_FPU)
+		fpu_load(c, t->arch);
+	else
+		set_ts(a, true);
+	if (t->arch->own & OWN_BASES) {
+		load_bases(t->fs_base, t->gs_base);
+		a->holds |= OWN_BASES;
+	} else if (a->holds & OWN_BASES) {
+		load_bases(0, 0);
+		a->holds &= ~OWN_BASES;
 	}
 }
 
@@ -351,24 +377,19 @@ static inline bool enter_space(struct cpu *c, struct cpu_arch *a, struct space *
 	return stale;
 }
 
-static inline void give_up_lock(void)
+static inline void table_left(struct cpu_arch *a)
 {
-	if (cpus_online > 1)
-		kernel_unlock_inline();
-}
-
-void arch_switched(void);
-/* A thread's first step on its own stack again, or for the first time. */
-void arch_switched(void)
-{
-	struct cpu_arch *a;
-
-	if (cpus_online > 1)
-		kernel_lock_inline();
-	a = cpu_arch(this_cpu());
 	if (__builtin_expect(a->left_is_orphan, false) && a->leaving_pt)
 		pt_free_orphan(this_cpu());
 	a->leaving_pt = 0;
+}
+
+void arch_switched(void);
+/* With other CPUs, a thread's first step on its own stack again, or for the first time. */
+void arch_switched(void)
+{
+	kernel_lock_inline();
+	table_left(cpu_arch(this_cpu()));
 }
 
 /*
@@ -385,34 +406,30 @@ void arch_switch(struct thread *prev, struct thread *next)
 {
 	struct cpu *c = this_cpu();
 	struct cpu_arch *a = cpu_arch(c);
+	struct arch_thread *from = prev->arch, *to = next->arch;
 	struct space *space = next->process->space;
-	bool load = false;
+	bool load = false, others = cpus_online > 1;
 
-	if (prev->process->space) {
-		if (prev->arch->fpu_used)
-			fpu_save(prev->arch);
-		save_bases(prev);
-	}
+	if (from->own)
+		save_own(prev);
 	if (space)
 		load = enter_space(c, a, space);
 	else if (c->space)
 		c->space->cpus_active &= ~(1ull << c->id);
-	c->kernel_rsp = a->tss.rsp[0] = (uint64_t)next->arch;
-	prev->arch->on_stack = true;
-	give_up_lock();
+	c->kernel_rsp = a->tss.rsp[0] = (uint64_t)to;
+	if (others) {
+		from->on_stack = true;
+		kernel_unlock_inline();
+	}
 	if (load)
 		write_cr3(a->loaded_pt);
-	if (space) {
-		if (next->arch->fpu_used)
-			fpu_load(c, next->arch);
-		else
-			set_ts(a, true);
-		load_bases(next);
-	}
-	if (__builtin_expect(__atomic_load_n(&next->arch->on_stack, __ATOMIC_ACQUIRE), false))
-		wait_until_clear(&next->arch->on_stack);
-	switch_stacks(&prev->arch->rsp, next->arch->rsp, &prev->arch->on_stack);
-	arch_switched();
+	if (space && (to->own | a->holds))
+		load_own(c, a, next);
+	if (!others)
+		table_left(a);
+	else if (__builtin_expect(__atomic_load_n(&to->on_stack, __ATOMIC_ACQUIRE), false))
+		wait_until_clear(&to->on_stack);
+	switch_stacks(&from->rsp, to->rsp, &from->on_stack);
 }
 
 void arch_idle_wait(void)

@@ -40,6 +40,13 @@
 	xorl %ebp, %ebp
 	.endm
 
+/* From `begin` to `end` user memory that is not there as it is makes the CPU go on at `missing`. */
+	.macro USER_TRY begin, end, missing
+	.pushsection .user_tries, "a"
+	.quad \begin, \end, \missing
+	.popsection
+	.endm
+
 	.text
 /* ---- system calls ---- */
 	.globl syscall_entry
@@ -55,7 +62,24 @@ syscall_entry:
 	subq $(FRAME_SIZE + 16), %rsp
 	PUSH_REGISTERS %rcx, %r11, %gs:CPU_SCRATCH_RSP
 	call arch_syscall
-	/* fall through */
+	testb %al, %al
+	jz exit_to_user
+	/* Nothing has changed the registers: those that C preserves (but rbp, which was
+	 * cleared to end backtraces) are as they came, rip and
+	 * rflags are what syscall gave (canonical: the last page of user space is never mapped). */
+	movq 0(%rsp), %rax
+	movq 24(%rsp), %rdx
+	movq 32(%rsp), %rsi
+	movq 40(%rsp), %rdi
+	movq 48(%rsp), %rbp
+	movq 64(%rsp), %r8
+	movq 72(%rsp), %r9
+	movq 80(%rsp), %r10
+	movq 128(%rsp), %rcx
+	movq 136(%rsp), %r11
+	movq 56(%rsp), %rsp
+	swapgs
+	sysretq
 
 /* rsp = the thread's struct x_regs; kernel lock given up. */
 exit_to_user:
@@ -129,7 +153,7 @@ restore_and_iret:
  * has something sends an interrupt, which comes when this is over. Where the block can't be
  * written as it is, all is done again the general way, so what is used here is saved.
  */
-	.globl upcall_begin, upcall_end, upcall_general
+	USER_TRY upcall_begin, upcall_end, upcall_general
 upcall:
 	pushq %rdi
 	pushq %rsi
@@ -269,7 +293,7 @@ nmi_entry:
 
 /* ---- threads ---- */
 /* void switch_stacks(uint64_t *save_rsp, uint64_t rsp, bool *on_stack): cleared when the old
- * one has been left. */
+ * one has been left. With other CPUs the first step on the new one is to take the lock. */
 	.globl switch_stacks
 	.balign 16
 switch_stacks:
@@ -288,12 +312,13 @@ switch_stacks:
 	popq %r12
 	popq %rbp
 	popq %rbx
+	cmpl $1, cpus_online(%rip)
+	ja arch_switched
 	ret
 
 /* First switch to a thread: rbx = thread, r12 = its function, rsp = its x_regs. */
 	.globl thread_start
 thread_start:
-	call arch_switched
 	movq %rbx, %rdi
 	call *%r12
 	movq %rsp, %rdi

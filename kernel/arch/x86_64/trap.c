@@ -8,7 +8,7 @@
 #include "vtd.h"
 #include "x86.h"
 
-void arch_syscall(struct x_regs *regs);
+bool arch_syscall(struct x_regs *regs);
 void arch_upcall(struct x_regs *regs);
 void arch_leave(struct x_regs *regs);
 void arch_trap(struct x_regs *regs);
@@ -29,20 +29,28 @@ static inline void return_to_user(struct x_regs *regs)
 		thread_return_to_user(regs);
 }
 
-/* A native one; what is on the way out may be asked without the lock here too. */
-void arch_syscall(struct x_regs *regs)
+/* A native one; what is on the way out may be asked without the lock here too. False: all
+ * registers are to be loaded, as they may have changed. */
+bool arch_syscall(struct x_regs *regs)
 {
+	bool resumed = regs->rax == X_SYS_resume;
+
 	if (regs->rax < 64 && SYSCALLS_UNLOCKED >> regs->rax & 1) {
 		trap_syscall(regs);
 		if (may_leave())
-			return;
+			return true;
 		kernel_lock_inline();
 	} else {
 		kernel_lock_inline();
 		trap_syscall(regs);
+		if (may_leave()) {
+			kernel_unlock_inline();
+			return !resumed;
+		}
 	}
-	return_to_user(regs);
+	thread_return_to_user(regs);
 	kernel_unlock_inline();
+	return false;
 }
 
 /* A program's, for which there is more to do than trap.S did. */
@@ -74,17 +82,21 @@ static bool in_user_copy(uint64_t rip)
 	return rip >= (uint64_t)user_copy_begin && rip < (uint64_t)user_copy_end;
 }
 
-static bool in_upcall(uint64_t rip)
+/* Where to go on if it is one that only tries; or 0. */
+static uint64_t user_try_missing(uint64_t rip)
 {
-	return rip >= (uint64_t)upcall_begin && rip < (uint64_t)upcall_end;
+	for (const struct user_try *t = user_tries; t < user_tries_end; t++)
+		if (rip >= t->begin && rip < t->end)
+			return t->missing;
+	return 0;
 }
 
 static void kernel_exception(struct x_regs *regs, const struct trap_frame *f, uint64_t address)
 {
 	const char *name = exception_names[f->vector];
 
-	if (f->vector == VECTOR_PAGE && address < X_USER_MAX && in_upcall(regs->rip)) {
-		regs->rip = (uint64_t)upcall_general;
+	if (f->vector == VECTOR_PAGE && address < X_USER_MAX && !in_user_copy(regs->rip) && user_try_missing(regs->rip)) {
+		regs->rip = user_try_missing(regs->rip);
 		return;
 	}
 	if (f->vector == VECTOR_PAGE && address < X_USER_MAX && in_user_copy(regs->rip)) {
@@ -112,7 +124,7 @@ static void exception(struct x_regs *regs, const struct trap_frame *f)
 		kernel_exception(regs, f, address);
 		return;
 	}
-	if (f->vector == VECTOR_NO_FPU && !t->arch->fpu_used) {
+	if (f->vector == VECTOR_NO_FPU && !(t->arch->own & OWN_FPU)) {
 		fpu_first_use(t);
 		return;
 	}

@@ -134,6 +134,9 @@ struct tss {
 #define FPU_NOWHERE UINT32_MAX
 #define FPU_BYTES 832 /* of x87, SSE and AVX: SDM volume 1, 13.4 */
 #define XCR0_STATE 7  /* these three */
+/* What native threads mostly have not. */
+#define OWN_FPU   1u /* without it CR0.TS is set while the thread runs */
+#define OWN_BASES 2u /* of FS and GS: programs' threads; without it they are 0 */
 /* At the top of the kernel stack, whose page each switch needs anyway; the frames are below it. */
 struct arch_thread {
 	uint8_t fpu[FPU_BYTES] __attribute__((aligned(64))); /* FXSAVE or XSAVE image */
@@ -143,7 +146,7 @@ struct arch_thread {
 	uint64_t native_base, native_end, upcall, entry;
 	uint64_t rsp;       /* while not running: its kernel stack pointer */
 	uint32_t fpu_cpu;   /* CPU that loaded its state last */
-	bool fpu_used;      /* owns FPU state; false: CR0.TS is set while it runs */
+	uint8_t own;        /* OWN_*: state of its own, saved when it is switched out */
 	bool on_stack;      /* a CPU has not left its stack yet: arch_switch() */
 };
 
@@ -151,7 +154,7 @@ struct cpu_arch {
 	uint64_t gdt[10];
 	struct tss tss;
 	struct arch_thread *fpu_owner; /* whose state the FPU registers hold */
-	bool ts_set;
+	uint8_t holds;                 /* OWN_*: of which there may be somebody's in the registers */
 	paddr_t loaded_pt;             /* what CR3 holds, or is about to */
 	paddr_t leaving_pt;            /* what it may still hold then; else 0 */
 	bool left_is_orphan;           /* one of the two; pt_destroy() was asked to free it */
@@ -203,7 +206,8 @@ static inline void mmio_write32(volatile void *p, uint32_t v) { *(volatile uint3
 extern char kernel_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
 	kernel_end[], boot_stack_guard[];
 extern char trap_stubs[], syscall_entry[], thread_start[], user_copy_begin[], user_copy_end[],
-	user_copy_fault[], upcall_begin[], upcall_end[], upcall_general[];
+	user_copy_fault[];
+extern struct user_try { uint64_t begin, end, missing; } user_tries[], user_tries_end[]; /* USER_TRY */
 extern uint64_t boot_pml4[512], boot_pdpt[512];
 extern char ap_trampoline[], ap_trampoline_end[];
 extern volatile bool panicking;      /* read by the NMI entry: stop here */
@@ -221,7 +225,7 @@ void read_loader_info(uint64_t info_paddr, uint32_t loader_magic);
 /* ---- cpu.c ---- */
 extern bool have_fsgsbase, have_x2apic;
 void cpu_init(struct cpu *c);        /* GDT, TSS, IDT, control registers, MSRs */
-void fpu_first_use(struct thread *t);/* #NM; precondition: !fpu_used */
+void fpu_first_use(struct thread *t);/* #NM; precondition: it has no OWN_FPU */
 
 /* ---- paging.c ---- */
 extern paddr_t kernel_pml4;
@@ -240,7 +244,7 @@ static inline bool kernel_try_lock(void)
 }
 static inline void kernel_lock_inline(void)
 {
-	if (!kernel_try_lock())
+	if (__builtin_expect(__atomic_exchange_n(&the_kernel_lock.held, 1, __ATOMIC_ACQUIRE), 0))
 		kernel_lock_contended();
 }
 static inline void kernel_unlock_inline(void)
