@@ -477,7 +477,7 @@ struct x_thread_create {
 	uint32_t process;      /* X_SELF or a process handle */
 	uint32_t flags;
 	uint64_t entry, stack, arg; /* rip, rsp, rdi */
-	uint64_t fs_base;
+	uint64_t fs_base;      /* of a program; native threads have none: 0 */
 	uint64_t upcall_stack;     /* top; 0: thread has no personality */
 	uint64_t thread_word;
 	uint64_t mask;         /* initial notification mask */

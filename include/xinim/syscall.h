@@ -226,6 +226,7 @@ static inline int64_t x_thread_exit(uint32_t *clear) { return X_CALL1(thread_exi
 /* From now on the calling thread's list of held futexes (struct x_robust_list at `list`, 0: none) is
  * released when it ends, whatever ends it. owner 0: it is released now, and none is kept. */
 static inline int64_t x_thread_robust(uint64_t list, uint32_t owner) { return X_CALL2(thread_robust, list, owner); }
+/* A program's; -X_EPERM for others. */
 static inline int64_t x_thread_set_fs(uint64_t base) { return X_CALL1(thread_set_fs, base); }
 
 /* ---- notifications ---- */

@@ -177,19 +177,11 @@ int handle_lookup(uint32_t slot, struct handle *out)
 
 struct object *handle_get(uint32_t slot, uint32_t type, uint32_t rights, int *err)
 {
-	struct handle *h = handle_slot(&current_process()->handles, slot);
+	struct object *o = handle_borrow(&current_process()->handles, slot, type, rights, err);
 
-	*err = 0;
-	if (!h)
-		*err = -X_EBADF;
-	else if (type != X_TYPE_NONE && h->object->type != type)
-		*err = -X_EWRONGTYPE;
-	else if ((h->rights & rights) != rights)
-		*err = -X_ERIGHTS;
-	if (*err)
-		return NULL;
-	object_ref(h->object);
-	return h->object;
+	if (o)
+		object_ref(o);
+	return o;
 }
 
 void handle_table_close_all(struct process *p)

@@ -104,6 +104,15 @@ static inline struct handle *handle_slot(struct handle_table *t, uint32_t slot)
 		slot -= X_SLOT_FD_END;
 	return slot < p->size && p->slots[slot].object ? &p->slots[slot] : NULL;
 }
+/* The object, if it has the type (X_TYPE_NONE: any) and all rights, or NULL with the error; good as long. */
+static inline struct object *handle_borrow(struct handle_table *t, uint32_t slot, uint32_t type, uint32_t rights, int *err)
+{
+	const struct handle *h = handle_slot(t, slot);
+
+	*err = !h ? -X_EBADF : type != X_TYPE_NONE && h->object->type != type ? -X_EWRONGTYPE :
+	       (h->rights & rights) != rights ? -X_ERIGHTS : 0;
+	return *err ? NULL : h->object;
+}
 /* Slot by slot, those in use; the body may change the table. */
 static inline struct handle *handle_after(struct handle_table *t, uint32_t *slot)
 {

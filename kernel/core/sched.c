@@ -150,6 +150,15 @@ static void pull(struct run_queue *q, struct thread *t)
 	t->process->threads_in_front -= t->rank == X_BAND_PROGRAM;
 }
 
+static void queue_next(struct run_queue *q)
+{
+	if (!q->next)
+		return;
+	push(q, q->next);
+	q->next = NULL;
+}
+
+/* The only one to wait for its waker's CPU is past the queues, for that one will mostly block soon. */
 static void enqueue(struct thread *t, uint32_t cpu)
 {
 	struct run_queue *q = queue_of(cpu);
@@ -157,7 +166,12 @@ static void enqueue(struct thread *t, uint32_t cpu)
 
 	t->state = THREAD_READY;
 	t->cpu = cpu;
-	push(q, t);
+	if (!q->count && c == this_cpu()) {
+		q->next = t;
+	} else {
+		queue_next(q);
+		push(q, t);
+	}
 	q->count++;
 	if (c->current == &q->idle || q->slice_ns > SLICE_NS || (c->current->rank > t->rank && arch_time_ns() >= q->kept_until_ns)) {
 		c->need_resched = true;
@@ -278,14 +292,6 @@ static bool leave_cpu_to(struct thread *t)
 	return true;
 }
 
-static void queue_next(struct run_queue *q)
-{
-	if (!q->next)
-		return;
-	push(q, q->next);
-	q->next = NULL;
-}
-
 static struct thread *dequeue_rank(struct run_queue *q, uint32_t rank, uint32_t cpu)
 {
 	list_for_each(t, &q->ready[rank], struct thread, run_link) {
@@ -379,12 +385,12 @@ void schedule(void)
 			judge(cpu, prev, now);
 			q->slice_ns = SLICE_NS;
 		}
-		queue_next(q);
 		if (prev->state == THREAD_RUNNING && prev != &q->idle) {
 			judge(cpu, prev, now);
 			prev->rank = rank_of(prev);
 			enqueue(prev, may_run_on(prev, cpu->id) ? cpu->id : choose_cpu(prev));
 		}
+		queue_next(q);
 		cpu->need_resched = false;
 		next = pick_next(cpu, now);
 		next->slice_end_ns = now < q->kept_until_ns ? q->kept_until_ns : now + SLICE_NS;

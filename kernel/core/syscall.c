@@ -123,28 +123,24 @@ int64_t call_event_create(const struct args *a)
 int64_t call_event_signal(const struct args *a)
 {
 	int err;
-	struct object *o = handle_get(a->a, X_TYPE_EVENT, X_R_WRITE, &err);
+	struct object *o = handle_borrow(&current_process()->handles, a->a, X_TYPE_EVENT, X_R_WRITE, &err);
 
-	if (!o)
-		return err;
-	event_signal(o, a->b);
-	object_unref(o);
-	return 0;
+	if (o)
+		event_signal(o, a->b);
+	return err;
 }
 
 int64_t call_event_take(const struct args *a)
 {
 	int err;
-	struct object *o = handle_get(a->a, X_TYPE_EVENT, X_R_READ, &err);
-	struct event *e;
+	struct object *o = handle_borrow(&current_process()->handles, a->a, X_TYPE_EVENT, X_R_READ, &err);
+	struct event *e = container_of(o, struct event, obj);
 	uint64_t taken;
 
 	if (!o)
 		return err;
-	e = container_of(o, struct event, obj);
 	taken = e->bits & a->b;
 	e->bits &= ~taken;
-	object_unref(o);
 	return taken;
 }
 

@@ -24,6 +24,11 @@ struct list *watchers_of(struct object *o)
 	return &container_of(o, struct record, obj)->watchers;
 }
 
+static bool may_be_waited_for(const struct object *o)
+{
+	return o->type == X_TYPE_OBJECT || o->type == X_TYPE_EVENT || o->type == X_TYPE_WAITSET;
+}
+
 uint32_t ready_of(struct object *o, uint32_t mask)
 {
 	if (o->type == X_TYPE_EVENT)
@@ -57,8 +62,7 @@ static int waited_begin(struct waited *w, const struct x_wait_item *items, uint3
 		if (items[i].handle == X_NO_HANDLE)
 			continue;
 		w[i].object = handle_get(items[i].handle, X_TYPE_NONE, X_R_WAIT, &err);
-		if (w[i].object && w[i].object->type != X_TYPE_OBJECT && w[i].object->type != X_TYPE_EVENT &&
-		    w[i].object->type != X_TYPE_WAITSET) {
+		if (w[i].object && !may_be_waited_for(w[i].object)) {
 			object_unref(w[i].object);
 			w[i].object = NULL;
 			err = -X_EWRONGTYPE;
@@ -107,7 +111,32 @@ static int64_t wait_items(struct waited *w, struct x_wait_item *items, uint32_t 
 	return ready;
 }
 
-int64_t sys_wait(uint64_t user_items, uint32_t count, uint64_t deadline, uint64_t user_mask)
+/* Most wait for one thing. */
+static int64_t wait_for_one(struct x_wait_item *item, uint64_t deadline)
+{
+	int err;
+	struct object *o = handle_borrow(&current_process()->handles, item->handle, X_TYPE_NONE, X_R_WAIT, &err);
+	struct watch watch = { .thread = current() };
+
+	if (!o)
+		return err;
+	if (!may_be_waited_for(o))
+		return -X_EWRONGTYPE;
+	item->ready = ready_of(o, item->mask);
+	if (item->ready || deadline == 0)
+		return item->ready != 0;
+	object_ref(o);
+	list_push_back(watchers_of(o), &watch.link);
+	do {
+		err = thread_wait(NULL, deadline, WAIT_INTERRUPTIBLE);
+		item->ready = ready_of(o, item->mask);
+	} while (!err && !item->ready);
+	list_remove(&watch.link);
+	object_unref(o);
+	return err && err != -X_ETIMEDOUT ? err : item->ready != 0;
+}
+
+static int64_t sys_wait_for_several(uint64_t user_items, uint32_t count, uint64_t deadline, uint64_t user_mask)
 {
 	struct waited few[WAIT_ON_STACK], *w = few;
 	struct x_wait_item few_items[WAIT_ON_STACK], *items = few_items;
@@ -140,6 +169,21 @@ out:
 		kfree(w);
 	if (items != few_items)
 		kfree(items);
+	return result;
+}
+
+int64_t sys_wait(uint64_t user_items, uint32_t count, uint64_t deadline, uint64_t user_mask)
+{
+	struct x_wait_item item;
+	int64_t result;
+
+	if (count != 1 || user_mask || !user_range(user_items, sizeof(item)) ||
+	    !user_try_copy(&item, (const void *)user_items, sizeof(item)) || item.handle == X_NO_HANDLE)
+		return sys_wait_for_several(user_items, count, deadline, user_mask);
+	result = wait_for_one(&item, deadline);
+	if (result >= 0 && !user_try_copy((void *)user_items, &item, sizeof(item)) &&
+	    copy_to_user(user_items, &item, sizeof(item)))
+		result = -X_EFAULT;
 	return result;
 }
 

@@ -513,8 +513,12 @@ static void root_reset(void)
 static void forget_deliveries(struct port *p)
 {
 	list_for_each(it, &p->delivered, struct item, link) {
-		if (it->kind == X_IN_CALL && delivered[container_of(it, struct call, item)->id])
-			delivered[container_of(it, struct call, item)->id]--;
+		if (it->kind == X_IN_CALL) {
+			uint64_t id = container_of(it, struct call, item)->id;
+
+			delivered[id] -= delivered[id] != 0;
+			delivered_at[id] = 0;
+		}
 		if (it->kind == X_IN_REPLY)
 			cookies[container_of(it, struct call, reply_item)->cookie] = STARTED;
 		counts_again++;
