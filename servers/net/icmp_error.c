@@ -128,6 +128,7 @@ static u8_t received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_ad
 	uint8_t bytes[QUOTE_BYTES];
 	uint32_t length = pbuf_copy_partial(p, bytes, sizeof(bytes), header);
 	struct quoted q;
+	uint32_t mtu;
 	int error;
 
 	(void)arg;
@@ -137,8 +138,9 @@ static u8_t received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_ad
 	error = v6 ? errno_of_code6(bytes[0], bytes[1]) : errno_of_code4(bytes[0], bytes[1]);
 	if (!error || !parse_quote(bytes + 8, length - 8, v6, &q))
 		return 0;
-	if (told_mtu(bytes, v6) && q.protocol == L_IPPROTO_TCP) {
-		narrow(told_mtu(bytes, v6), &q, v6);
+	mtu = told_mtu(bytes, v6);
+	if (mtu && q.protocol == L_IPPROTO_TCP) {
+		narrow(mtu, &q, v6);
 		return 0;
 	}
 	for (uint32_t i = 0; i < sockets_end; i++) {

@@ -227,4 +227,15 @@ static bool run_variant(const struct variant *v, uint32_t device, uint32_t funct
 	return right;
 }
 
+/* One after the other, until one is not right; the driver's device is at this function. main()'s result. */
+static int run_variants(const struct variant *list, size_t count, uint32_t device, uint32_t function)
+{
+	bool right = true;
+
+	suite_init();
+	for (size_t i = 0; right && i < count; i++)
+		right = run_variant(&list[i], device, function);
+	return right ? 0 : 1;
+}
+
 #endif

@@ -110,11 +110,6 @@ static const struct variant variants[] = {
 
 int main(void)
 {
-	bool right = true;
-
-	suite_init();
 	accesses_max = 400;
-	for (uint32_t i = 0; right && i < sizeof(variants) / sizeof(variants[0]); i++)
-		right = run_variant(&variants[i], 2, 0);
-	return right ? 0 : 1;
+	return run_variants(variants, sizeof(variants) / sizeof(variants[0]), 2, 0);
 }

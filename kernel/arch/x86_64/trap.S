@@ -40,6 +40,21 @@
 	xorl %ebp, %ebp
 	.endm
 
+/* To user mode from a struct x_regs at rsp; rcx and r11 hold rip and rflags, and what C preserves, but rbp, is as it is to be. */
+	.macro SYSRET_RESTORED
+	movq 0(%rsp), %rax
+	movq 24(%rsp), %rdx
+	movq 32(%rsp), %rsi
+	movq 40(%rsp), %rdi
+	movq 48(%rsp), %rbp
+	movq 64(%rsp), %r8
+	movq 72(%rsp), %r9
+	movq 80(%rsp), %r10
+	movq 56(%rsp), %rsp
+	swapgs
+	sysretq
+	.endm
+
 /* From `begin` to `end` user memory that is not there as it is makes the CPU go on at `missing`. */
 	.macro USER_TRY begin, end, missing
 	.pushsection .user_tries, "a"
@@ -67,19 +82,9 @@ syscall_entry:
 	/* Nothing has changed the registers: those that C preserves (but rbp, which was
 	 * cleared to end backtraces) are as they came, rip and
 	 * rflags are what syscall gave (canonical: the last page of user space is never mapped). */
-	movq 0(%rsp), %rax
-	movq 24(%rsp), %rdx
-	movq 32(%rsp), %rsi
-	movq 40(%rsp), %rdi
-	movq 48(%rsp), %rbp
-	movq 64(%rsp), %r8
-	movq 72(%rsp), %r9
-	movq 80(%rsp), %r10
 	movq 128(%rsp), %rcx
 	movq 136(%rsp), %r11
-	movq 56(%rsp), %rsp
-	swapgs
-	sysretq
+	SYSRET_RESTORED
 
 /* rsp = the thread's struct x_regs; kernel lock given up. */
 exit_to_user:
@@ -96,22 +101,12 @@ exit_to_user:
 	movq %rcx, %rax
 	shrq $47, %rax
 	jnz 1f
-	movq 0(%rsp), %rax
 	movq 8(%rsp), %rbx
-	movq 24(%rsp), %rdx
-	movq 32(%rsp), %rsi
-	movq 40(%rsp), %rdi
-	movq 48(%rsp), %rbp
-	movq 64(%rsp), %r8
-	movq 72(%rsp), %r9
-	movq 80(%rsp), %r10
 	movq 96(%rsp), %r12
 	movq 104(%rsp), %r13
 	movq 112(%rsp), %r14
 	movq 120(%rsp), %r15
-	movq 56(%rsp), %rsp
-	swapgs
-	sysretq
+	SYSRET_RESTORED
 
 1:	/* iretq would fault in the kernel on a non-canonical rip: make it a kernel
 	 * address, so that the user faults. */
