@@ -3,6 +3,9 @@
  * Receiving: buffers out through RX_POST, packets in through RX_DONE.
  */
 #include "lib/netcli/internal.h"
+#include "lib/region/region.h"
+
+#define REAP_AT_ONCE 64u
 
 void ncli_receive_init(struct net_client *c)
 {
@@ -99,13 +102,15 @@ static struct net_meta meta_of(const struct net_rx_done *e)
  * it is posted again. */
 static const char *take_whole(struct net_client *c, const struct net_rx_done *e)
 {
-	struct net_piece piece = c->rx[e->id].buffer;
+	const struct net_piece *buffer = &c->rx[e->id].buffer;
+	struct net_piece piece = {
+		.pool = buffer->pool, .offset = buffer->offset + e->offset_bytes, .length = e->length_bytes,
+		.cookie = buffer->cookie,
+	};
 	struct net_meta meta = meta_of(e);
 
 	if (!ncli_meta_check_received(&meta, e->length_bytes, c->info.features))
 		return "impossible metadata";
-	piece.offset += e->offset_bytes;
-	piece.length = e->length_bytes;
 	if (!c->ops->received(c->ctx, &piece, 1, &meta))
 		slot_free(c, e->id);
 	else if (c->state == CLIENT_UP && ncli_receive_push(c, e->id))
@@ -142,22 +147,25 @@ static const char *take(struct net_client *c, const struct net_rx_done *e)
 	return NULL;
 }
 
+/* What is left of those that were popped when the session ends is as lost as what the driver still had. */
 uint32_t ncli_receive_reap(struct net_client *c, uint32_t budget)
 {
+	static REGION_SCRATCH struct net_rx_done entries[REAP_AT_ONCE];
 	enum client_state state = c->state;
-	struct net_rx_done entry;
 	const char *why = NULL;
 	uint32_t taken = 0;
 	int got = 0;
 
-	while (taken < budget && c->state == state) {
-		got = ring_pop(&c->rx_done, &entry);
+	while (taken < budget && c->state == state && !why) {
+		uint32_t room = budget - taken;
+
+		got = ring_pop_many(&c->rx_done, entries, room < REAP_AT_ONCE ? room : REAP_AT_ONCE);
 		if (got <= 0)
 			break;
-		why = take(c, &entry);
-		if (why)
-			break;
-		taken++;
+		for (int i = 0; i < got && c->state == state && !why; i++) {
+			why = take(c, &entries[i]);
+			taken += !why;
+		}
 	}
 	if (got < 0)
 		why = "an impossible index of RX_DONE";

@@ -96,15 +96,25 @@ int ring_available(struct ring *r)
 
 int ring_pop(struct ring *r, void *entry)
 {
+	return ring_pop_many(r, entry, 1);
+}
+
+int ring_pop_many(struct ring *r, void *entries, uint32_t most)
+{
+	uint32_t count, until_wrap = r->count - (r->mine & (r->count - 1));
+
 	if (r->mine == r->peer) {
 		int available = ring_available(r);
 
 		if (available <= 0)
 			return available;
 	}
-	memcpy(entry, slot(r, r->mine), r->entry_bytes);
-	r->mine++;
-	return 1;
+	count = r->peer - r->mine;
+	count = count < most ? count : most;
+	count = count < until_wrap ? count : until_wrap; /* what lies in one run */
+	memcpy(entries, slot(r, r->mine), (size_t)count * r->entry_bytes);
+	r->mine += count;
+	return (int)count;
 }
 
 bool ring_release(struct ring *r)

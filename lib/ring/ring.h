@@ -74,6 +74,8 @@ bool ring_arm_producer(struct ring *r);
 int ring_available(struct ring *r);
 /* Copy out one entry. 1, 0 (empty), -X_EPROTO. The slot stays ours until released. */
 int ring_pop(struct ring *r, void *entry);
+/* Copy out some that lie behind each other, at most `most` (not 0): how many, 0 (empty), -X_EPROTO. */
+int ring_pop_many(struct ring *r, void *entries, uint32_t most);
 /* Give all popped slots back. true: the producer wants to be notified. */
 bool ring_release(struct ring *r);
 /* Ask for a notification at the next publish; true: there are entries already. */

@@ -2,7 +2,7 @@
 /*
  * Joining of TCP segments that arrive one by one, before lwIP sees them: what
  * devices do that have NET_F_RX_GSO, for those that don't. Segments of a stream
- * that follow each other in one round of ether_poll() become one packet of up to
+ * that follow each other in one poll of the drivers become one packet of up to
  * 64 KiB; its payload is copied together into one chunk (summed on the way, where
  * the device has not), which frees the receive buffers and makes one copy to the
  * program of many.
@@ -16,8 +16,12 @@
  * held of its stream, so the order within a stream is kept. A joined packet has
  * the headers of its first segment, with the length, window and PSH of all; its
  * TCP checksum is that of the first and is not looked at again.
+ *
+ * All of it is over before the iteration is, so nothing of it is lasting state, or logged: an
+ * iteration that is done over begins without any (joins_begin()).
  */
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "servers/net/bytes.h"
 #include "servers/net/net.h"
 
@@ -37,14 +41,20 @@ struct flow {
 	uint32_t l4, head_bytes; /* where TCP's header begins and ends */
 	struct chunk *chunk;     /* held; ours alone if joined */
 	const uint8_t *data;
-	uint32_t bytes, first_bytes, next_seq;
+	uint32_t bytes, first_bytes, first_seq;
 	bool joined;
 };
 
-static struct flow flows[FLOWS];
-static uint32_t pending, next_victim;
+static REGION_SCRATCH struct flow flows[FLOWS];
+static REGION_SCRATCH uint32_t pending, next_victim;
 
-bool joins_pending(void) { return pending != 0; }
+/* What an iteration that did not end has left is of no stream. */
+void joins_begin(void)
+{
+	for (struct flow *f = flows; f < flows + FLOWS; f++)
+		f->interface = NULL;
+	pending = 0;
+}
 
 static void deliver(struct flow *f)
 {
@@ -59,11 +69,14 @@ static void deliver(struct flow *f)
 	ether_deliver_joined(i, f->head, f->head_bytes, f->chunk, f->data, f->bytes);
 }
 
-void joins_deliver(void)
+bool joins_deliver(void)
 {
+	bool any = pending != 0;
+
 	for (struct flow *f = flows; pending && f < flows + FLOWS; f++)
 		if (f->interface)
 			deliver(f);
+	return any;
 }
 
 /* Of the same two ends. */
@@ -72,7 +85,7 @@ static struct flow *find(const struct interface *i, const uint8_t *frame, uint32
 	uint32_t addresses = l4 == HEADERS ? 8 : 32;
 
 	for (struct flow *f = flows; pending && f < flows + FLOWS; f++)
-		if (f->interface == i && f->l4 == l4 && !memcmp(f->head + l4, frame + l4, 4) &&
+		if (f->interface == i && f->l4 == l4 && !__builtin_memcmp(f->head + l4, frame + l4, 4) &&
 		    !memcmp(f->head + l4 - addresses, frame + l4 - addresses, addresses))
 			return f;
 	return NULL;
@@ -133,8 +146,8 @@ static bool follows(const struct flow *f, const uint8_t *b, uint32_t head, uint3
 {
 	const uint8_t *was = f->head + f->l4, *tcp = b + f->l4;
 
-	return head == f->head_bytes && get32(tcp + 4) == f->next_seq && payload <= f->first_bytes &&
-	       f->bytes + payload <= JOINED_MOST && same_ip(f->head, b, f->l4) && !memcmp(tcp + 8, was + 8, 4) &&
+	return head == f->head_bytes && get32(tcp + 4) == f->first_seq + f->bytes && payload <= f->first_bytes &&
+	       f->bytes + payload <= JOINED_MOST && same_ip(f->head, b, f->l4) && !__builtin_memcmp(tcp + 8, was + 8, 4) &&
 	       !memcmp(tcp + 20, was + 20, head - f->l4 - 20);
 }
 
@@ -175,9 +188,8 @@ static bool append(struct flow *f, const uint8_t *b, uint32_t head, uint32_t pay
 	else if (checksum_add(checksum_copy(to, b + head, payload), header_sum(b, f->l4, head, payload)) != 0xffff)
 		return false;
 	f->bytes += payload;
-	f->next_seq += payload;
 	f->head[f->l4 + 13] |= tcp[13] & PSH_FLAG;
-	memcpy(f->head + f->l4 + 14, tcp + 14, 2);
+	__builtin_memcpy(f->head + f->l4 + 14, tcp + 14, 2);
 	if (tcp[13] & PSH_FLAG || payload < f->first_bytes || f->bytes + payload > JOINED_MOST)
 		deliver(f);
 	return true;
@@ -195,7 +207,7 @@ static void begin(struct interface *i, struct chunk *c, const uint8_t *b, uint32
 	chunk_hold(c);
 	f->data = b + head;
 	f->bytes = f->first_bytes = payload;
-	f->next_seq = get32(b + l4 + 4) + payload;
+	f->first_seq = get32(b + l4 + 4);
 	f->joined = false;
 	pending++;
 	if (b[l4 + 13] & PSH_FLAG)

@@ -68,6 +68,7 @@ static void batch_end(void)
 	bool more = true;
 
 	pool_iteration_begins();
+	joins_begin();
 	datagram_flows_begin();
 	for (uint32_t round = 0; round < ROUNDS && more; round++) {
 		more = ether_poll();
@@ -82,9 +83,10 @@ static void batch_end(void)
 		flows_sync();
 	sockets_settle();
 	net_batch_end();
-	pool_iteration_ends();
 	/* What drivers had finished may have been seen only at the very end. */
-	if (more || may_go || joins_pending() || sockets_unsettled() || datagram_flows_wait() || (pool_is_short() && pool_has_given_back())) {
+	more |= joins_deliver();
+	pool_iteration_ends();
+	if (more || may_go || sockets_unsettled() || datagram_flows_wait() || (pool_is_short() && pool_has_given_back())) {
 		again_timer.fn = again;
 		timer_set(&again_timer, server_now_ns);
 	}

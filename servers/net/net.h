@@ -460,8 +460,8 @@ void ether_deliver_joined(struct interface *i, const uint8_t *head, uint32_t hea
 
 /* join.c */
 bool join_frame(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t length, bool verified);
-void joins_deliver(void);
-bool joins_pending(void);
+void joins_begin(void);          /* an iteration */
+bool joins_deliver(void);        /* what is held; false: nothing was */
 
 /* edge.c, frame.c: packets out */
 #define FRAME_HEAD_MOST 192u
