@@ -62,6 +62,32 @@ static void fill_and_drain(void **state)
 	}
 }
 
+static void many_at_once(void **state)
+{
+	uint32_t v[COUNT + 1], got;
+
+	(void)state;
+	start_at(UINT32_MAX - 2);
+	assert_int_equal(ring_pop_many(&c, v, COUNT), 0);
+	for (uint32_t round = 0; round < 5; round++) {
+		for (uint32_t i = 0; i < COUNT - 1; i++)
+			assert_int_equal(ring_push(&p, &i), 0);
+		ring_publish(&p);
+		assert_int_equal(ring_pop_many(&c, v, 2), 2);
+		for (got = 2; got < COUNT - 1;) { /* in one or two runs */
+			int n = ring_pop_many(&c, v + got, COUNT);
+
+			assert_true(n > 0);
+			got += (uint32_t)n;
+		}
+		assert_int_equal(got, COUNT - 1);
+		for (uint32_t i = 0; i < COUNT - 1; i++)
+			assert_int_equal(v[i], i);
+		assert_int_equal(ring_pop_many(&c, v, COUNT), 0);
+		ring_release(&c);
+	}
+}
+
 static void lying_producer(void **state)
 {
 	uint32_t v = 1;
@@ -169,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(fill_and_drain, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(lying_producer, setup, teardown),
 		cmocka_unit_test_setup_teardown(lying_consumer, setup, teardown),
 		cmocka_unit_test_setup_teardown(suppression, setup, teardown),
