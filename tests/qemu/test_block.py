@@ -124,6 +124,41 @@ def test_disk_grows(root, tmp_path):
     assert "4+0 records in" in text and re.search(r"65536 vdb$", text, re.M), text
 
 
+def test_media_come_and_go(root, tmp_path):
+    """An ATAPI drive that is empty at the start: media put in, taken out, and exchanged under an open file and a driver that dies."""
+    monitor, discs = tmp_path / "monitor", [tmp_path / "first.iso", tmp_path / "other.iso"]
+    for number, disc in enumerate(discs):
+        disc.write_bytes(bytes([number + 65]) * (number + 1) * MIB)
+    first = soon("[ \"$(head -c 3 /dev/sdc 2>/dev/null)\" = AAA ]")
+    command = (f"head -c 3 /dev/sdc || echo EMPTY; {first}; cat /dev/sdc | tr -d A | wc -c; exec 3</dev/sdc; echo FIRST; " +
+               soon("! head -c 3 /dev/sdc") + "; echo OUT; " +
+               soon("[ \"$(head -c 3 /dev/sdc 2>/dev/null)\" = BBB ]") + "; blockdev --getsize64 /dev/sdc; svc kill ahci; "
+               "cat /dev/sdc | tr -d B | wc -c; grep sdc /proc/partitions; echo OTHER; " + first + "; echo BACK")
+    with subprocess.Popen([root / "xinim", "exec", "--timeout", str(PATIENCE), "--qemu",
+                           f"-device ide-cd,bus=ide.2,id=drive -qmp unix:{monitor},server=on,wait=off", "--", f"({command}) 2>&1"],
+                          stdout=subprocess.PIPE, text=True) as guest:
+        lines = []
+
+        def until(word):
+            while not lines or word not in lines[-1]:
+                lines.append(guest.stdout.readline())
+                assert lines[-1], "".join(lines)
+
+        until("EMPTY")
+        qmp = Monitor(monitor)
+        qmp("blockdev-change-medium", id="drive", filename=str(discs[0]), format="raw")
+        until("FIRST")
+        assert lines[-2] == "0\n", lines
+        qmp("eject", id="drive")
+        until("OUT")
+        qmp("blockdev-change-medium", id="drive", filename=str(discs[1]), format="raw")
+        until("OTHER")
+        assert lines[-4] == f"{2 * MIB}\n" and lines[-3] == "0\n" and re.search(r"2048 sdc$", lines[-2], re.M), lines
+        qmp("blockdev-change-medium", id="drive", filename=str(discs[0]), format="raw")
+        until("BACK")
+        guest.communicate()
+
+
 @pytest.mark.parametrize("scheduler", ["deadline", "fair"])
 def test_other_schedulers(guest, second, blockio, scheduler):
     text = guest(f"/blockio verify /dev/{second.name} 3 16 direct; grep -A 5 ^{second.name}$ /proc/xinim/block",

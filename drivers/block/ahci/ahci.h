@@ -27,7 +27,8 @@ enum port_state {
 	PORT_LINK,        /* until communication is up */
 	PORT_SIGNATURE,   /* until the device is not busy and has told what it is */
 	PORT_IDENTIFY,    /* IDENTIFY is under way */
-	PORT_CAPACITY,    /* ATAPI: READ CAPACITY is under way */
+	PORT_CAPACITY,    /* ATAPI: READ CAPACITY is under way; also of a drive that serves */
+	PORT_NO_MEDIUM,   /* ATAPI: the drive is empty; asked again every second */
 	PORT_READY,
 	PORT_HALTING,     /* after an error: ST is 0, until the engine stands */
 };
@@ -49,6 +50,8 @@ struct port {
 	bool reset;                /* just now, with the adapter */
 	enum port_state halted_from;
 	uint32_t failed_slot;      /* HALTING: of a command that was not queued, or SLOTS */
+	enum port_state looked_from; /* CAPACITY: IDENTIFY, NO_MEDIUM or READY */
+	uint32_t sense_key;        /* HALTING, ATAPI: what the command failed with */
 	/* memory the device reads and writes */
 	struct dma_buffer memory;
 	struct ahci_header *list;
@@ -68,7 +71,7 @@ struct port {
 	/* the device */
 	bool atapi, lba48, ncq, trim;
 	uint32_t logical_bytes;
-	struct blockdrv_geometry identified; /* ATAPI: so far, between its two commands */
+	struct blockdrv_geometry identified; /* ATAPI: of the drive; with the medium's size, while it serves */
 	uint64_t nonce;            /* of the cache epoch: when it was plugged in */
 	bool cache_kept;           /* no sign of an exchange since the driver before us */
 	bool off;                  /* switched off by BLOCK_CONTROL ... */
@@ -109,6 +112,7 @@ void port_stop_engine(struct port *p);      /* ST to 0; it stands a little later
 bool port_engine_stands(const struct port *p);
 void port_run(struct port *p);              /* ST to 1 */
 bool port_waits(const struct port *p);
+void port_medium_gone(struct port *p);      /* ATAPI: the drive serves no more until there is one */
 int port_control(struct port *p, const char *command);
 
 /* command.c */

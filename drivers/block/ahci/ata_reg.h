@@ -59,5 +59,9 @@ enum ata_identify_word {
 /* ATAPI */
 #define PACKET_READ_CAPACITY 0x25u
 #define PACKET_READ_12       0xa8u
+/* The upper half of the error register is the sense key (SPC-3, 4.5.6) */
+#define SENSE_KEY(task_file)   ((task_file) >> 12 & 0xf)
+#define SENSE_NOT_READY        0x2u
+#define SENSE_UNIT_ATTENTION   0x6u
 
 #endif

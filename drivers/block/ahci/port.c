@@ -16,29 +16,32 @@
 #define IDENTIFY_TIMEOUT_NS  (5000 * MS)
 #define TRIES_MAX            3u
 #define CAPACITY_TRIES_MAX   4u           /* the first ones may only say that the medium changed */
+#define MEDIA_NS             (1000 * MS)  /* between two looks at drives with removable media */
 
 #define INTERRUPTS (PORT_INT_D2H | PORT_INT_PIO | PORT_INT_SDB | PORT_INT_UNKNOWN | PORT_INT_CONNECT | PORT_INT_PHY | \
 		    PORT_INT_OVERFLOW | PORT_INT_NONFATAL | PORT_INT_FATAL | PORT_INT_BUS_DATA | PORT_INT_BUS | \
 		    PORT_INT_TASKFILE)
+
+static void look_at_media(void *ctx);
+static struct server_timer media = { .fn = look_at_media };
 
 void port_enter(struct port *p, enum port_state state)
 {
 	static const uint64_t timeouts[] = {
 		[PORT_STOPPING] = ENGINE_TIMEOUT_NS, [PORT_COMRESET] = COMRESET_NS, [PORT_LINK] = LINK_TIMEOUT_NS,
 		[PORT_SIGNATURE] = SIGNATURE_TIMEOUT_NS, [PORT_IDENTIFY] = IDENTIFY_TIMEOUT_NS,
-		[PORT_CAPACITY] = IDENTIFY_TIMEOUT_NS, [PORT_HALTING] = ENGINE_TIMEOUT_NS,
+		[PORT_CAPACITY] = IDENTIFY_TIMEOUT_NS, [PORT_NO_MEDIUM] = 0, [PORT_HALTING] = ENGINE_TIMEOUT_NS,
 	};
 
 	p->state = state;
-	p->deadline_ns = state == PORT_ABSENT || state == PORT_WAITING || state == PORT_READY
-			 ? UINT64_MAX : server_now_ns + timeouts[state];
+	p->deadline_ns = timeouts[state] ? server_now_ns + timeouts[state] : UINT64_MAX;
 	if (port_waits(p))
 		ahci_wake();
 }
 
 bool port_waits(const struct port *p)
 {
-	return p->off || (p->state != PORT_ABSENT && p->state != PORT_READY);
+	return p->off || (p->state != PORT_ABSENT && p->state != PORT_NO_MEDIUM && p->state != PORT_READY);
 }
 
 static void cmd_change(const struct port *p, uint32_t clear, uint32_t set)
@@ -287,29 +290,86 @@ static void step_identify(struct port *p)
 		serve(p, &g);
 	else {
 		p->identified = g;
+		p->looked_from = PORT_IDENTIFY;
+		if (!media.deadline_ns)
+			timer_set(&media, server_now_ns + MEDIA_NS);
 		read_capacity(p);
 	}
 }
 
-static void step_capacity(struct port *p)
+void port_medium_gone(struct port *p)
+{
+	server_log("%s: no medium, or another", blockdrv_name(p->number));
+	command_forget_all(p);
+	port_enter(p, PORT_NO_MEDIUM);
+	blockdrv_gone(p->number);
+}
+
+/* Of a drive that is being brought up: the first answers may only say that the medium is new. */
+static void capacity_known(struct port *p)
 {
 	struct blockdrv_geometry g = p->identified;
 
+	if (p->internal_failed && ++p->tries < CAPACITY_TRIES_MAX) {
+		read_capacity(p);
+	} else if (!p->internal_failed && identify_capacity(p, &g)) {
+		p->identified = g;
+		serve(p, &g);
+	} else {
+		port_medium_gone(p);
+	}
+}
+
+/* An empty drive that has a medium now is brought up like one that was plugged in. */
+static void medium_looked_for(struct port *p)
+{
+	port_enter(p, PORT_NO_MEDIUM);
+	if (!p->internal_failed || p->sense_key == SENSE_UNIT_ATTENTION)
+		blockdrv_plugged(p->number);
+}
+
+/* A drive that serves. */
+static void medium_looked_at(struct port *p)
+{
+	struct blockdrv_geometry g = p->identified;
+
+	if (!p->internal_failed && identify_capacity(p, &g) && g.size_bytes == p->identified.size_bytes)
+		port_enter(p, PORT_READY);
+	else
+		port_medium_gone(p);
+}
+
+static void step_capacity(struct port *p)
+{
 	if (!p->internal_done) {
 		if (server_now_ns >= p->deadline_ns)
 			retry_or_leave(p, "no answer to READ CAPACITY");
 		return;
 	}
-	if (p->internal_failed && ++p->tries < CAPACITY_TRIES_MAX) {
-		read_capacity(p);
+	p->internal_done = false;
+	if (p->looked_from == PORT_READY)
+		medium_looked_at(p);
+	else if (p->looked_from == PORT_NO_MEDIUM)
+		medium_looked_for(p);
+	else
+		capacity_known(p);
+}
+
+static void look_at_medium(struct port *p)
+{
+	if (!p->atapi || p->off || p->issued || p->fresh || (p->state != PORT_READY && p->state != PORT_NO_MEDIUM))
 		return;
-	}
-	if (p->internal_failed || !identify_capacity(p, &g)) {
-		server_log("%s: no medium", blockdrv_name(p->number));
-		absent(p);
-		return;
-	}
-	serve(p, &g);
+	p->looked_from = p->state;
+	read_capacity(p);
+}
+
+/* A drive tells of a change only if asked. One with commands under way is being asked. */
+static void look_at_media(void *ctx)
+{
+	(void)ctx;
+	for (uint32_t i = 0; i < hba.port_count; i++)
+		look_at_medium(&hba.ports[i]);
+	timer_set(&media, server_now_ns + MEDIA_NS);
 }
 
 static void step_halting(struct port *p)

@@ -14,6 +14,8 @@
  *             After it all are done again one by one, not as NCQ commands, so that
  *             the next error names its command, and NCQ begins again when as
  *             many were good
+ *   ATAPI     a sense key that tells of a medium taken out or exchanged: requests
+ *             under way are for the old one, and fail
  *   link or bus error, or the device stays busy: everything from COMRESET on
  */
 #include "drivers/block/ahci/ahci.h"
@@ -29,8 +31,11 @@ void recover_begin(struct port *p, uint32_t interrupts)
 	command_take(p);
 	p->halted_from = p->state;
 	p->failed_slot = p->queued ? SLOTS : PORT_CMD_SLOT(command);
-	server_log("%s: error, interrupt 0x%08x task file 0x%04x SError 0x%08x, %u commands", blockdrv_name(p->number),
-		   interrupts, task & 0xffff, port_read(p, PORT_SERR), __builtin_popcount(p->issued));
+	p->sense_key = SENSE_KEY(task);
+	if (p->state == PORT_READY || !p->atapi) /* an empty drive is asked again and again */
+		server_log("%s: error, interrupt 0x%08x task file 0x%04x SError 0x%08x, %u commands",
+			   blockdrv_name(p->number), interrupts, task & 0xffff, port_read(p, PORT_SERR),
+			   __builtin_popcount(p->issued));
 	if (interrupts & FATAL) {
 		if (p->halted_from == PORT_READY)
 			blockdrv_broken(p->number, "link or bus error");
@@ -83,4 +88,6 @@ void recover_halted(struct port *p)
 	port_run(p);
 	/* Commands of the bringing up are looked after there. */
 	port_enter(p, p->halted_from);
+	if (p->atapi && p->state == PORT_READY && (p->sense_key == SENSE_NOT_READY || p->sense_key == SENSE_UNIT_ATTENTION))
+		port_medium_gone(p);
 }
