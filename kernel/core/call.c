@@ -4,6 +4,7 @@
  */
 #include "call.h"
 #include "resource.h"
+#include "sched.h"
 #include "span.h"
 #include "trace.h"
 
@@ -215,6 +216,12 @@ void port_queue(struct port *p, struct item *i)
 	port_queue_quietly(p, i);
 	if (receiver)
 		thread_wake(receiver, 0);
+}
+
+void port_queue_later(struct port *p, struct item *i)
+{
+	port_queue_quietly(p, i);
+	sched_wake_later(p);
 }
 
 /* Ask the server to answer soon. The notice queues behind the call itself, so

@@ -113,6 +113,7 @@ void call_cancel_started(struct port *origin, uint64_t cookie);
 void call_drop_handles(struct call *c);
 void port_queue(struct port *p, struct item *i); /* a call: see call_line_up() */
 void port_queue_quietly(struct port *p, struct item *i); /* the receiver goes on waiting */
+void port_queue_later(struct port *p, struct item *i);   /* until we make way, or for a moment: sched_wake_later() */
 /* Or from what is delivered; harmless if on neither. */
 static inline void port_unqueue(struct port *p, struct item *i)
 {

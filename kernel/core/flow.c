@@ -147,12 +147,19 @@ void flows_destroy(struct record *r)
 
 /* ---- the server's side ---- */
 
+#define LITTLE_BYTES 16384u
+
+/* A little that a stream is to send waits for what comes with it: more of it, or its end. */
 static void flow_tell(struct flow *f)
 {
 	struct record *r = told_as(f);
+	uint64_t untold = f->taken + f->bytes - f->told;
 
-	if (r && list_empty(&f->item.link) &&
-	    (f->stop_untold || (!is_pipe(f) && f->taken + f->bytes - f->told >= f->tell)))
+	if (!r || !list_empty(&f->item.link) || (!f->stop_untold && (is_pipe(f) || untold < f->tell)))
+		return;
+	if (f->which == X_FLOW_OUT && untold < LITTLE_BYTES)
+		port_queue_later(r->port, &f->item);
+	else
 		port_queue(r->port, &f->item);
 }
 

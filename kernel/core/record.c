@@ -40,7 +40,7 @@ static void record_unhandled(struct object *o)
 	if (r->flags & X_MINT_QUIET)
 		port_queue_quietly(r->port, &r->closure);
 	else
-		port_queue(r->port, &r->closure);
+		port_queue_later(r->port, &r->closure);
 }
 
 static void record_leave_port(struct record *r)

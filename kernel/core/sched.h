@@ -19,6 +19,8 @@ struct run_queue {
 	struct list timers;         /* struct thread.timer_link, earliest first */
 	uint64_t slice_ns;          /* of the running thread */
 	uint64_t armed_ns;          /* what this CPU's timer is set to, FOREVER: off */
+	struct port *owed;          /* referenced: its reader is to be woken, at owed_ns at the latest; or NULL */
+	uint64_t owed_ns;
 	struct thread idle;
 	struct thread *dead;        /* left its stack for good; to be freed */
 };
@@ -33,6 +35,9 @@ static inline bool sched_may_hand_over(const struct thread *t)
 
 /* Threads that wait for a CPU; without the lock, so nearly. */
 uint32_t sched_waiting(void);
+
+/* Something lies in this port that need not be looked at before the running thread makes way, or for a moment. */
+void sched_wake_later(struct port *p);
 
 /* What thread_wait() asks first. */
 static inline bool thread_may_wait(const struct thread *t, uint32_t flags)

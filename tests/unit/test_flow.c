@@ -502,6 +502,58 @@ static void piping(struct thread *t)
 	left--;
 }
 
+/* ---- what waits for more of it ---- */
+
+static uint64_t served;     /* bytes that the server knows of */
+static uint32_t iterations; /* of the server's, in which it heard of some */
+
+static void serve_writer(void)
+{
+	struct x_out o = entry(X_FLOW_OUT, 0, 1);
+	struct x_in in;
+
+	assert_int_equal(sys_flow_set(port_slot, 7, X_FLOW_OUT, memory, 0), 0);
+	add(&o, 0, PAGE_SIZE);
+	assert_int_equal(commit(&o, 1, NULL, 0), 0);
+	while (served < 11) {
+		struct x_commit c = { .in = (uint64_t)&in, .in_max = 1, .deadline_ns = X_FOREVER };
+
+		assert_int_equal(sys_commit_receive(port_slot, (uint64_t)&c), 1);
+		if (in.kind != X_IN_FLOW || in.msg.op != X_FLOW_OUT)
+			continue;
+		served = in.msg.a[1];
+		iterations++;
+	}
+}
+
+static void write_little(void)
+{
+	int64_t n;
+
+	while ((n = put("hello", 5)) != 5) {
+		assert_true(n == -X_EWAIT || n == -X_EAGAIN);
+		fake_user_mode();
+	}
+	assert_int_equal(put("there", 5), 5);
+	assert_int_equal(served, 0);
+	while (!served) /* it is told once we wait, and of both */
+		thread_wait(NULL, fake_now + 1000000, 0);
+	assert_true(served == 10 && iterations == 1);
+	assert_int_equal(put("!", 1), 1);
+	for (uint32_t i = 0; i < 1000 && served < 11; i++) /* and soon, if we do not */
+		fake_user_mode();
+	assert_true(served == 11 && iterations == 2);
+}
+
+static void little(struct thread *t)
+{
+	if (t->id == 1)
+		serve_writer();
+	else
+		write_little();
+	left--;
+}
+
 /* ---- the test ---- */
 
 static void user(struct thread *t)
@@ -600,9 +652,19 @@ static void test_pipe(void **state)
 	}
 }
 
+static void test_little(void **state)
+{
+	(void)state;
+	fake_blocking = 0;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		served = iterations = 0;
+		world(little, 2, seed);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_steps), cmocka_unit_test(test_deaths), cmocka_unit_test(test_pipe) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_steps), cmocka_unit_test(test_little), cmocka_unit_test(test_deaths), cmocka_unit_test(test_pipe) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
