@@ -498,18 +498,19 @@ static int64_t move_datagram(struct flow *f, uint64_t buf, uint64_t len, uint64_
 
 static int64_t move_piped(struct flow *f, uint32_t way, uint64_t buf, uint64_t len)
 {
-	uint64_t *at = way == WRITES ? &f->appended : &f->taken, held = f->appended - f->taken, done = 0;
+	uint64_t *at = way == WRITES ? &f->appended : &f->taken, done = 0;
 
-	len = MIN(len, way == WRITES ? f->size - held : held);
+	/* Who gets less than it wanted must have left the pipe full, or empty: it may wait for a change now. */
 	while (done < len) {
-		uint64_t from = *at % f->size, part = MIN(len - done, f->size - from);
-		int64_t n = stream_transfer(f->memory, buf + done, part, f->offset + from, way == WRITES);
+		uint64_t held = f->appended - f->taken, from = *at % f->size;
+		uint64_t part = MIN(MIN(len - done, way == WRITES ? f->size - held : held), f->size - from);
+		int64_t n = part ? stream_transfer(f->memory, buf + done, part, f->offset + from, way == WRITES) : 0;
 
 		if (n < 0)
 			return done ? (int64_t)done : n;
 		done += (uint64_t)n;
 		*at += (uint64_t)n;
-		if ((uint64_t)n < part)
+		if (!n || (uint64_t)n < part)
 			break;
 	}
 	if (is_empty(f) && f->busy == 1u << READS) /* the next bytes go where caches are warm */
@@ -546,15 +547,13 @@ static int64_t await(struct record *r, struct flow *f, uint32_t op, uint64_t len
 }
 
 /* Those at the other end of a pipe can go on, maybe. */
-static void tell_other_end(struct flow *f, uint32_t way, bool had_room)
+static void tell_other_end(struct flow *f, uint32_t way)
 {
-	bool room = is_ready(f, WRITES, X_PIPE_ATOMIC);
-
 	if (way == WRITES) {
 		set_ready(f->record, X_READY_IN);
 		wake_for(f, READS);
-	} else if (room) {
-		set_ready(f->writer, had_room ? 0 : X_READY_OUT);
+	} else if (is_ready(f, WRITES, X_PIPE_ATOMIC)) {
+		set_ready(f->writer, 0);
 		wake_for(f, WRITES);
 	}
 }
@@ -574,8 +573,6 @@ int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uin
 	held = handle_hold(&r->obj, 0); /* as calls do: its closure comes behind us */
 	n = await(r, f, op, len);
 	if (!n) {
-		bool had_room = is_ready(f, WRITES, X_PIPE_ATOMIC);
-
 		f->busy |= 1u << way;
 		n = f->which & X_FLOW_DATAGRAM ? move_datagram(f, buf, len, from) :
 		    is_pipe(f) ? move_piped(f, way, buf, MIN(len, X_STREAM_MAX)) : move_stream(f, buf, MIN(len, X_STREAM_MAX));
@@ -586,7 +583,7 @@ int64_t flow_move(struct record *r, uint32_t op, uint64_t buf, uint64_t len, uin
 			record_set_ready(r, 0, 0, 0);
 		wake_for(f, way);
 		if (is_pipe(f))
-			tell_other_end(f, way, had_room);
+			tell_other_end(f, way);
 		flow_tell(f);
 	}
 	handle_drop(held);

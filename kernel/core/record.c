@@ -82,9 +82,11 @@ static const struct object_ops record_ops = {
 
 void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse)
 {
-	pulse |= levels & mask & ~r->ready; /* becoming ready is a change, too */
+	uint32_t was = r->ready;
+
 	r->own_ready = (r->own_ready & ~mask) | (levels & mask);
 	r->ready = r->own_ready | flows_ready(r);
+	pulse |= r->ready & ~was; /* becoming ready is a change, too */
 	for (uint32_t bits = pulse % (1u << ARRAY_SIZE(r->pulses)); bits; bits &= bits - 1)
 		r->pulses[__builtin_ctz(bits)]++;
 	if ((levels & mask) | pulse) {

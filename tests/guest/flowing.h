@@ -4,12 +4,16 @@
 #define GUEST_FLOWING_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A number, or what errno says. */
@@ -72,6 +76,46 @@ static inline void edges(int reads, int writes)
 	printf("edges %d %d %d %d\n", n[0], n[1], n[2], n[3]);
 	read(reads, text, sizeof(text));
 	close(ep);
+}
+
+/* A child reads 4 MiB with large reads, while we write pieces of `bytes`, each time after a wait for room:
+ * a reader and a writer inside the kernel at once must not leave the writer waiting. False: it waited in vain. */
+static inline bool room_comes(int reads, int writes, size_t bytes, uint32_t events)
+{
+	static uint8_t buffer[1 << 16];
+	struct epoll_event e = { .events = events }, got;
+	size_t total = 4 << 20, done = 0;
+	int ep = epoll_create1(0);
+	pid_t child = fork();
+
+	if (child == 0) {
+		for (ssize_t n; done < total && (n = read(reads, buffer, sizeof(buffer))) > 0; done += (size_t)n)
+			check_bytes(buffer, (size_t)n, done);
+		_exit(0);
+	}
+	fcntl(writes, F_SETFL, fcntl(writes, F_GETFL) | O_NONBLOCK);
+	epoll_ctl(ep, EPOLL_CTL_ADD, writes, &e);
+	while (done < total) {
+		size_t part = bytes < total - done ? bytes : total - done;
+		ssize_t n;
+
+		fill_bytes(buffer, part, done);
+		n = write(writes, buffer, part);
+		done += n > 0 ? (size_t)n : 0;
+		/* Who is told of changes waits when there was less room than it wanted, others each time. */
+		if ((!(events & EPOLLET) || n < (ssize_t)part) && epoll_wait(ep, &got, 1, 60000) <= 0)
+			break;
+	}
+	kill(child, done < total ? SIGKILL : 0);
+	close(ep);
+	wait(NULL);
+	return done == total;
+}
+
+static inline void waits_for_room(int reads, int writes)
+{
+	printf("room for 512 comes: %d\n", room_comes(reads, writes, 512, EPOLLOUT));
+	printf("room for 60,000 comes: %d\n", room_comes(reads, writes, 60000, EPOLLOUT | EPOLLET));
 }
 
 #endif

@@ -156,5 +156,6 @@ int main(int argc, char **argv)
 	odd_ends();
 	fresh(0);
 	edges(r, w);
+	waits_for_room(r, w);
 	return stream(2000);
 }

@@ -231,6 +231,7 @@ int main(int argc, char **argv)
 		odd_ends();
 		fresh(0);
 		edges(b, a);
+		waits_for_room(b, a);
 	}
 	streams(argc > 1 ? 1000 * atol(argv[1]) : 1000, false);
 	streams(argc > 1 ? 1000 * atol(argv[1]) : 1000, true);
