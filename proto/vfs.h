@@ -58,7 +58,8 @@ enum vfs_op {
 	VFSCTL_CREDS,     /* a[0] session, a[1] fsuid | fsgid<<32, a[2] ruid | rgid<<32, win0 (read): groups u32[] */
 	VFSCTL_EXEC,      /* a[0] session, win0 path, win1 (write): struct file_attr; checks X_OK and
 	                     that it is a regular file -> handle[0]: file object open for reading.
-	                     With handle[0] and an empty path: the same about that open file, no handle */
+	                     With handle[0] and an empty path: the same about that open file; no
+	                     handle if it has no name */
 	VFSCTL_MOUNTS,    /* a[0] VFS_MOUNTS_*, win0 (write): text of /proc/mounts, mountinfo, net/unix -> length */
 	VFSCTL_READY,     /* answered when the root filesystem is mounted (or failed: error) */
 	VFSCTL_NAME_OF,   /* handle[0] an open file, win0 (write): its path, or what it is, as

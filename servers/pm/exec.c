@@ -191,12 +191,11 @@ static int opened(struct exec *e, const struct x_in *reply)
 {
 	struct exec_image *i = image_now(e);
 
-	if (i->file != X_NO_HANDLE) {
-		/* vfs has looked at it */
-	} else if (reply->handle_count == 0) {
-		return -X_EPROTO;
-	} else {
+	if (reply->handle_count) {
+		out_close(i->file); /* it was given: this one keeps others from writing, too */
 		i->file = in_take(reply, 0);
+	} else if (i->file == X_NO_HANDLE) {
+		return -X_EPROTO;
 	}
 	start_read(e, EXEC_HEADER, 0, e->header, sizeof(e->header));
 	return 0;

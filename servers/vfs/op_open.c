@@ -157,9 +157,18 @@ static bool may_run(const struct request *r, const struct mount *m, struct file_
 	       creds_allow(&r->who, attr->mode, attr->uid, attr->gid, 1);
 }
 
+static void open_program(struct request *r, struct mount *m, uint64_t inode)
+{
+	struct fs_call *call = request_prepare(r, m, FS_OPEN, inode);
+
+	call->who = &creds_root;
+	call->a[3] = F_O_RDONLY | F_O_RUN;
+	request_call(r, EXEC_OPEN);
+}
+
 void exec_walked(struct request *r)
 {
-	struct fs_call *call = &r->call;
+	const struct fs_call *call = &r->call;
 	struct file_attr attr;
 	struct place p = walk_place(r);
 
@@ -178,24 +187,28 @@ void exec_walked(struct request *r)
 		return;
 	}
 	memcpy(r->data, &attr, sizeof(attr));
-	call = request_prepare(r, &mounts[p.mount], FS_OPEN, p.inode);
-	call->who = &creds_root;
-	call->a[3] = F_O_RDONLY | F_O_RUN;
-	request_call(r, EXEC_OPEN);
+	open_program(r, &mounts[p.mount], p.inode);
 }
 
-/* The program was given by descriptor. */
+/* The program was given by descriptor. One that has no name (memfd_create) is read by that: Linux
+ * does not take who made it for a writer. */
 static void exec_stated(struct request *r)
 {
 	struct file_attr attr;
+	struct mount *m;
 
 	memcpy(&attr, r->data, sizeof(attr));
-	if (r->call.status >= 0 && !may_run(r, mount_by_id(attr.dev), &attr))
+	m = mount_by_id(attr.dev);
+	if (r->call.status >= 0 && !may_run(r, m, &attr))
 		r->call.status = -X_EACCES;
-	if (r->call.status < 0)
+	if (r->call.status < 0) {
 		request_finish(r, r->call.status);
-	else
+	} else if (m && attr.nlink) {
+		memcpy(r->data, &attr, sizeof(attr)); /* without the bits that mean nothing */
+		open_program(r, m, attr.ino);
+	} else {
 		request_finish_data(r, 1, &attr, sizeof(attr), 0);
+	}
 }
 
 void exec_called(struct request *r)

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/msg.h>
 #include <sys/stat.h>
@@ -139,6 +140,43 @@ static void by_descriptor(void)
 	unlink("file");
 }
 
+static void copy_file(const char *from, const char *to)
+{
+	static char text[65536];
+	int source = open(from, O_RDONLY), target = open(to, O_CREAT | O_WRONLY | O_TRUNC, 0700);
+	ssize_t n;
+
+	while ((n = read(source, text, sizeof(text))) > 0)
+		CHECK(write(target, text, (size_t)n) == n);
+	CHECK(n == 0 && close(source) == 0 && close(target) == 0);
+}
+
+/* Nobody writes to a program while it runs, also if it was given by descriptor; nor is one run that is written to. */
+static void written_while_run(void)
+{
+	char *argv[] = { "sleep", "1000", NULL }, c;
+	int fd, began[2], status;
+	pid_t pid;
+
+	copy_file("/bin/busybox", "program");
+	CHECK(pipe2(began, O_CLOEXEC) == 0);
+	pid = fork();
+	if (pid == 0) {
+		syscall(SYS_execveat, open("program", O_RDONLY | O_CLOEXEC), "", argv, NULL, AT_EMPTY_PATH);
+		_exit(9);
+	}
+	close(began[1]);
+	CHECK(read(began[0], &c, 1) == 0); /* it closed at exec */
+	close(began[0]);
+	FAILS(open("program", O_WRONLY), ETXTBSY);
+	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+	fd = open("program", O_RDWR);
+	CHECK(fd >= 0);
+	FAILS(syscall(SYS_execveat, fd, "", argv, NULL, AT_EMPTY_PATH), ETXTBSY);
+	close(fd);
+	unlink("program");
+}
+
 static void messages_copied(void)
 {
 	struct { long type; char text[8]; } m = { 1, "one" };
@@ -165,6 +203,7 @@ int main(void)
 	exchanged();
 	walks_limited();
 	by_descriptor();
+	written_while_run();
 	messages_copied();
 	rmdir("d");
 	CHECK(chdir("..") == 0);

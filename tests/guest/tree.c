@@ -57,6 +57,13 @@ static long note(long result)
 	return result;
 }
 
+/* A new descriptor: which one it is depends on what the program was started with. */
+static int opened(int fd)
+{
+	note(fd < 0 ? -1 : 0);
+	return fd;
+}
+
 static void say(const char *format, ...)
 {
 	va_list arguments;
@@ -111,7 +118,7 @@ static uint32_t fill(void)
 static void write_some(void)
 {
 	static const int flags[] = { O_WRONLY, O_RDWR | O_CREAT, O_WRONLY | O_APPEND, O_RDWR };
-	int which = (int)below(4), fd = (int)note(open(name(), flags[which], 0644));
+	int which = (int)below(4), fd = opened(open(name(), flags[which], 0644));
 	uint32_t at = offset(), length = fill();
 
 	if (fd < 0)
@@ -127,7 +134,7 @@ static void write_some(void)
 
 static void read_some(void)
 {
-	int fd = (int)note(open(name(), O_RDONLY));
+	int fd = opened(open(name(), O_RDONLY));
 	uint32_t at = offset(), length = below(4) ? below(9000) : below(100000);
 	long n;
 
@@ -142,7 +149,7 @@ static void read_some(void)
 
 static void map_some(void)
 {
-	int fd = (int)note(open(name(), O_RDWR)), private = !below(4);
+	int fd = opened(open(name(), O_RDWR)), private = !below(4);
 	struct stat st;
 	unsigned char *m;
 
@@ -176,7 +183,7 @@ static void resize(void)
 		note(truncate(name(), size));
 		return;
 	}
-	fd = (int)note(open(name(), below(5) ? O_WRONLY : O_RDONLY));
+	fd = opened(open(name(), below(5) ? O_WRONLY : O_RDONLY));
 	if (fd >= 0) {
 		note(ftruncate(fd, size));
 		close(fd);
@@ -185,7 +192,7 @@ static void resize(void)
 
 static void punch(void)
 {
-	int fd = (int)note(open(name(), O_RDWR));
+	int fd = opened(open(name(), O_RDWR));
 	uint32_t at = offset(), length = 1 + below(90000);
 
 	if (fd < 0)
@@ -210,7 +217,7 @@ static void keep_open(void)
 		kept[slot] = -1;
 		return;
 	}
-	kept[slot] = (int)note(open(path, O_RDWR));
+	kept[slot] = opened(open(path, O_RDWR));
 	if (kept[slot] >= 0)
 		note(unlink(path));
 }
@@ -223,7 +230,7 @@ static void names_(uint32_t what)
 
 	switch (what) {
 	case 0:
-		n = note(open(name(), O_CREAT | O_EXCL | O_WRONLY, 0600));
+		n = opened(open(name(), O_CREAT | O_EXCL | O_WRONLY, 0600));
 		if (n >= 0)
 			close((int)n);
 		break;
