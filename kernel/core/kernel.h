@@ -87,8 +87,11 @@ __attribute__((noreturn, format(printf, 1, 2))) void panic(const char *fmt, ...)
 #define KASSERT(c) do { if (__builtin_expect(!(c), 0)) panic("assertion failed: %s at %s:%d", #c, __FILE__, __LINE__); } while (0)
 
 /* ---- the kernel lock (arch: spinning answers TLB shootdowns) ---- */
-void kernel_lock(void);
-void kernel_unlock(void);
+void kernel_lock(void);      /* for this CPU alone */
+void kernel_unlock(void);    /* from either side */
+/* From the shared side, if we are on that, to the exclusive one. Others may have had it in
+ * between: what was looked up before is to be looked up again. */
+void kernel_exclusive(void);
 /* In the middle of something long: a CPU that waits for the lock has its turn. */
 void kernel_lock_breathe(void);
 /* Work on so many bytes is done without the lock between these two, if it is
@@ -101,7 +104,8 @@ void kernel_return(bool left);
 void tlb_service(void);              /* carry out a shoot-down asked of this CPU */
 
 /* ---- user memory: 0 or -X_EFAULT. May fault pages in and so may block: hold
- * references, not assumptions, across them. Only the current space. ---- */
+ * references, not assumptions, across them. Only the current space. On the shared side of the
+ * kernel lock it never blocks: what is not there as it is is -X_EFAULT, too. ---- */
 static inline bool user_range(uint64_t addr, size_t n) { return n <= X_USER_MAX && addr <= X_USER_MAX - n; }
 #ifdef FAKE_USER_COPY
 int copy_from_user(void *dst, uint64_t src, size_t n);

@@ -23,6 +23,7 @@ void object_init(struct object *o, uint32_t type, const struct object_ops *ops)
 
 void object_destroy(struct object *o)
 {
+	KASSERT(!this_cpu()->sharing);
 	unbind(o);
 	object_counts[o->type]--;
 	o->ops->destroy(o);

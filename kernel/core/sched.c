@@ -288,7 +288,7 @@ static uint32_t choose_cpu(const struct thread *t)
 
 void sched_make_ready(struct thread *t)
 {
-	KASSERT(t->state != THREAD_READY && t->state != THREAD_RUNNING);
+	KASSERT(t->state != THREAD_READY && t->state != THREAD_RUNNING && !this_cpu()->sharing);
 	t->rank = rank_of(t);
 	enqueue(t, choose_cpu(t));
 }
@@ -409,6 +409,7 @@ void schedule(void)
 	struct thread *prev = cpu->current, *next;
 	uint64_t now = arch_time_ns();
 
+	KASSERT(!cpu->sharing);
 	if (q->owed) {
 		prev->leaving = prev->state != THREAD_RUNNING;
 		wake_owed(q);

@@ -7,6 +7,7 @@
  */
 #include "port.h"
 #include "span.h"
+#include "kernel/arch/x86_64/arch.h"
 
 #define PAGE_SHIFT  12
 #define AHEAD_PAGES 32u /* between a sequential reader and what is asked for */
@@ -131,25 +132,115 @@ static int64_t stream_write(struct memory *m, uint64_t buf, uint64_t len, uint64
 	return stream_transfer(m, buf, len, offset, true);
 }
 
+/* What a handle names, and, unless NULL, the content that the operation may be done on without its server. */
+static struct record *stream_find(uint32_t h, uint32_t op, bool cursor, struct memory **m)
+{
+	const struct handle *held = handle_slot(&current_process()->handles, h);
+	const struct record *of;
+	struct record *r;
+
+	if (!held || held->object->type != X_TYPE_OBJECT || !(held->rights & X_R_CALL))
+		return NULL;
+	r = container_of(held->object, struct record, obj);
+	of = r->origin ? r->origin : r;
+	*m = of->stream;
+	if (cursor && (!*m || (op & X_STREAM_FLOW)))
+		*m = NULL;
+	else if (!*m || !r->port || !(of->stream_flags & op) || (cursor && r->cursor_user) ||
+		 ((op & X_STREAM_WRITE) && (r->status_flags & of->stream_refuse)))
+		return NULL;
+	return r;
+}
+
+/*
+ * With the kernel lock shared, what needs nobody: the pages are there on both sides, and
+ * are to be written to already. Neither tree nor page nor object can go meanwhile; what others
+ * who share it change is the cursor, which one has at a time, and what is a hint.
+ */
+#define SHARED_BYTES (4u * PAGE_SIZE) /* who wants the lock alone waits for so many at most */
+
+static bool copy_shared(const struct memory *m, uint64_t buf, uint64_t len, uint64_t offset, bool write)
+{
+	uint64_t pages = 0;
+
+	for (uint64_t done = 0, part; done < len; done += part, pages++) {
+		uint64_t at = offset + done, *slot = memory_slot(m, at >> PAGE_SHIFT);
+		char *page;
+
+		if (!slot || (write && (~*slot & (PAGE_BACKED | PAGE_DIRTY))))
+			return false;
+		part = MIN(PAGE_SIZE - at % PAGE_SIZE, len - done);
+		page = (char *)phys_to_virt(*slot & ~PAGE_STATE) + at % PAGE_SIZE;
+		if (write ? copy_from_user(page, buf + done, part) : copy_to_user(buf + done, page, part))
+			return false;
+		if (!(*slot & PAGE_USED))
+			*slot |= PAGE_USED; /* all who share do the same, and nobody else is here */
+	}
+	__atomic_fetch_add(&m->pager->page_hits, pages, __ATOMIC_RELAXED);
+	this_cpu()->moved_bytes += len;
+	return true;
+}
+
+/* What comes next is there, or not to be asked for. */
+static bool needs_no_more(const struct record *r, const struct memory *m, uint64_t from, uint64_t to)
+{
+	uint64_t ahead = (to >> PAGE_SHIFT) + AHEAD_PAGES;
+
+	return from != r->stream_next || ahead >= m->pages || memory_slot(m, ahead);
+}
+
+/* The bytes, or -X_EWAIT: nothing has changed, it is to be done exclusively. */
+static int64_t stream_shared(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+{
+	bool cursor = offset < 0, write = op & X_STREAM_WRITE, done;
+	const void *nobody = NULL;
+	struct memory *m;
+	struct record *r = stream_find(h, op, cursor, &m);
+
+	if (!r || !m || !m->pager || len > SHARED_BYTES || (write && m->ask_writes))
+		return -X_EWAIT;
+	if (cursor && !__atomic_compare_exchange_n(&r->cursor_user, &nobody, current(), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return -X_EWAIT;
+	if (cursor)
+		offset = (int64_t)r->cursor;
+	if (!write)
+		len = (uint64_t)offset < m->content ? MIN(len, m->content - (uint64_t)offset) : 0;
+	done = !write ? needs_no_more(r, m, (uint64_t)offset, (uint64_t)offset + len) :
+			len <= m->content && (uint64_t)offset <= m->content - len;
+	done = done && copy_shared(m, buf, len, (uint64_t)offset, write);
+	if (done && len) {
+		if (write)
+			m->written_ns = arch_time_ns();
+		else if (!m->read_ns)
+			m->read_ns = arch_time_ns();
+		if (!write)
+			r->stream_next = (uint64_t)offset + len;
+		if (cursor)
+			r->cursor = (uint64_t)offset + len;
+	}
+	if (cursor) /* nobody has begun to wait for it: that is done exclusively */
+		__atomic_store_n(&r->cursor_user, NULL, __ATOMIC_RELEASE);
+	return done ? (int64_t)len : -X_EWAIT;
+}
+
 int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, uint64_t from)
 {
 	bool cursor = offset < 0;
-	const struct handle *held = handle_slot(&current_process()->handles, h);
-	const struct record *of;
 	struct record *r;
 	struct memory *m;
 	int64_t n;
 
-	if (!held || held->object->type != X_TYPE_OBJECT || !(held->rights & X_R_CALL))
+	if (this_cpu()->sharing) {
+		n = stream_shared(h, op, buf, len, offset);
+		if (n != -X_EWAIT)
+			return n;
+		kernel_exclusive();
+	}
+	r = stream_find(h, op, cursor, &m);
+	if (!r)
 		return -X_EWAIT; /* the call says why */
-	r = container_of(held->object, struct record, obj);
-	of = r->origin ? r->origin : r;
-	m = of->stream;
-	if (cursor && (!m || (op & X_STREAM_FLOW)))
+	if (!m)
 		return flow_move(r, op, buf, len, from);
-	if (!m || !r->port || !(of->stream_flags & op) || (cursor && r->cursor_user) ||
-	    ((op & X_STREAM_WRITE) && (r->status_flags & of->stream_refuse)))
-		return -X_EWAIT;
 	len = MIN(len, X_STREAM_MAX);
 	object_ref(&r->obj);
 	object_ref(&m->obj);

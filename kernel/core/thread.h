@@ -159,6 +159,8 @@ extern struct process process_none; /* of idle threads and of threads that have 
 void kernel_main(void) __attribute__((noreturn)); /* CPU 0, after arch set up */
 /* Native calls that look at nothing that others change, and change nothing of theirs: without the lock. */
 #define SYSCALLS_UNLOCKED (1ull << X_SYS_null | 1ull << X_SYS_clock | 1ull << X_SYS_yield)
+/* Begin on the shared side of the kernel lock. */
+static inline bool syscall_may_share(uint64_t number) { return number == X_SYS_stream; }
 struct args;
 typedef int64_t (*syscall_fn)(const struct args *a);
 extern const syscall_fn syscall_table[X_SYSCALL_COUNT];

@@ -41,3 +41,11 @@ def test_hoard(root, tmp_path, smp):
     """Who makes things without end is refused, its neighbours are not, and all comes back (tests/native/hoard)."""
     text = instead_of_rs(root, tmp_path, "hoard", smp, 64)
     assert "hoard ok\n" in text, text[-4000:]
+
+
+@pytest.mark.parametrize("smp", [1, 2, 4])
+def test_read_together(guest, root, smp):
+    """Many read one open file at one cursor: each byte once, though pages become dirty, and the buffers' pages go."""
+    subprocess.run(["make", "-s", "build/guest/together"], cwd=root, check=True)
+    result = guest("/together /root/x 6 20", smp=smp, file=f"{root}/build/guest/together:/together")
+    assert "together: ok" in result.text, result.text[-4000:]

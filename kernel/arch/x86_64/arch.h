@@ -19,6 +19,7 @@ struct cpu {                      /* at gs:0 in kernel mode */
 	uint64_t scratch_rsp;     /* syscall entry: user rsp */
 	uint32_t id, apic_id;
 	bool online, idle, need_resched;
+	bool sharing;             /* has the kernel lock together with others: docs/locking.md */
 	struct space *space;      /* whose page table is loaded; NULL: kernel's own */
 	uint64_t space_generation;
 	struct run_queue *rq;     /* sched.c */

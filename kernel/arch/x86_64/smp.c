@@ -9,8 +9,8 @@
  * Why that ends, by what a marked CPU may be doing (interrupts are on only in
  * user mode and in the idle wait):
  *   - in user mode: takes the interrupt, which needs no lock;
- *   - spinning for the kernel lock: serves the mark in the loop. The asker
- *     sees `spinning`, which cannot end before it unlocks, and sends nothing;
+ *   - spinning for the kernel lock, or to share it: serves the mark in the loop. The
+ *     asker sees `spinning`, which cannot end before it unlocks, and sends nothing;
  *   - on its way between user mode and the lock, or copying without it: comes
  *     to one of the above soon, for there it waits for nothing and nobody, and
  *     looks at the mark itself after each page;
@@ -21,8 +21,8 @@
  *     and the generation, advanced under the lock, tells it on return.
  * Pausing (for changes of the memory map) goes the same way: a paused CPU waits
  * in the same places, with no access to any device under way.
- * A CPU that owns the lock is the asker itself. So nobody waits for one who
- * waits for him.
+ * A CPU that owns the lock is the asker itself, and none shares it then. So nobody
+ * waits for one who waits for him.
  */
 #include "vtd.h"
 #include "x86.h"
@@ -48,25 +48,86 @@ static void stop_here(void)
 		__asm__ volatile("cli\n\thlt");
 }
 
-void kernel_lock_contended(void)
+static uint64_t wait_begins(void)
+{
+	__atomic_fetch_add(&lock_waiters, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu_arch(this_cpu())->spinning, true, __ATOMIC_SEQ_CST);
+	return arch_time_ns();
+}
+
+static void wait_ends(uint64_t start)
 {
 	struct cpu *c = this_cpu();
-	struct cpu_arch *a = cpu_arch(c);
-	uint64_t start = arch_time_ns();
 
-	__atomic_fetch_add(&lock_waiters, 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&a->spinning, true, __ATOMIC_SEQ_CST);
-	for (uint32_t spins = 0; !kernel_try_lock(); spins++) {
-		tlb_service();
-		if (panicking)
-			stop_here();
-		if (spins % 64 == 63) /* expensive in emulation */
-			cpu_pause();
-	}
-	__atomic_store_n(&a->spinning, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&cpu_arch(c)->spinning, false, __ATOMIC_RELEASE);
 	__atomic_fetch_sub(&lock_waiters, 1, __ATOMIC_RELAXED);
 	c->lock_waits++;
 	c->lock_wait_ns += arch_time_ns() - start;
+}
+
+static void wait_a_little(uint32_t spins)
+{
+	tlb_service();
+	if (panicking)
+		stop_here();
+	if (spins % 64 == 63) /* expensive in emulation */
+		cpu_pause();
+}
+
+void kernel_lock_contended(void)
+{
+	uint64_t start = wait_begins();
+
+	for (uint32_t spins = 0; !kernel_try_lock(); spins++)
+		wait_a_little(spins);
+	wait_ends(start);
+	kernel_wait_for_sharers();
+}
+
+#define SHARE_TRIES 4u /* then alone: who does that again and again can't keep us out for ever */
+
+void kernel_share_contended(void)
+{
+	struct cpu *c = this_cpu();
+	uint32_t spins = 0, tries = 0;
+	uint64_t start;
+
+	__atomic_store_n(&c->sharing, false, __ATOMIC_RELEASE);
+	start = wait_begins();
+	while (!c->sharing && tries < SHARE_TRIES) {
+		if (__atomic_load_n(&the_kernel_lock.held, __ATOMIC_ACQUIRE)) {
+			wait_a_little(spins++);
+			continue;
+		}
+		(void)__atomic_exchange_n(&c->sharing, true, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&the_kernel_lock.held, __ATOMIC_ACQUIRE)) {
+			__atomic_store_n(&c->sharing, false, __ATOMIC_RELEASE);
+			tries++;
+		}
+	}
+	wait_ends(start);
+	if (!c->sharing)
+		kernel_lock_inline();
+}
+
+/* We have `held`, so none comes; those who share it wait for nobody. */
+void kernel_wait_for_sharers(void)
+{
+	for (uint32_t i = 0; i < cpu_count; i++)
+		for (uint32_t spins = 0; __atomic_load_n(&cpus[i].sharing, __ATOMIC_ACQUIRE); spins++) {
+			if (panicking)
+				stop_here();
+			if (spins % 64 == 63)
+				cpu_pause();
+		}
+}
+
+void kernel_exclusive(void)
+{
+	if (!this_cpu()->sharing)
+		return;
+	kernel_unlock_inline();
+	kernel_lock_inline();
 }
 
 void wait_until_clear(const bool *flag)
@@ -145,6 +206,7 @@ void tlb_flush(struct space *s, uint64_t start, uint64_t end)
 {
 	struct cpu *self = this_cpu();
 
+	KASSERT(!self->sharing);
 	start = ALIGN_DOWN(start, PAGE_SIZE);
 	end = ALIGN_UP(end, PAGE_SIZE);
 	s->tlb_generation++;

@@ -41,12 +41,16 @@ bool arch_syscall(struct x_regs *regs)
 			return true;
 		kernel_lock_inline();
 	} else {
-		kernel_lock_inline();
+		if (syscall_may_share(regs->rax))
+			kernel_share_inline();
+		else
+			kernel_lock_inline();
 		trap_syscall(regs);
 		if (may_leave()) {
 			kernel_unlock_inline();
 			return !resumed;
 		}
+		kernel_exclusive();
 	}
 	thread_return_to_user(regs);
 	kernel_unlock_inline();
@@ -102,6 +106,10 @@ static void kernel_exception(struct x_regs *regs, const struct trap_frame *f, ui
 	if (f->vector == VECTOR_PAGE && address < X_USER_MAX && in_user_copy(regs->rip)) {
 		bool away = current()->away;
 
+		if (this_cpu()->sharing) { /* who asked goes on exclusively */
+			regs->rip = (uint64_t)user_copy_fault;
+			return;
+		}
 		kernel_return(away);
 		if (!trap_exception(regs, VECTOR_PAGE, f->error, address, false))
 			regs->rip = (uint64_t)user_copy_fault;

@@ -237,19 +237,37 @@ bool peek64(paddr_t pt, uint64_t va, uint64_t *value); /* without faulting; RAM 
 /* ---- smp.c ---- */
 extern struct kernel_lock { uint32_t held; } __attribute__((aligned(64))) the_kernel_lock;
 void kernel_lock_contended(void);
+void kernel_share_contended(void);
+void kernel_wait_for_sharers(void);
 static inline bool kernel_try_lock(void)
 {
 	return !__atomic_load_n(&the_kernel_lock.held, __ATOMIC_RELAXED) &&
-	       !__atomic_exchange_n(&the_kernel_lock.held, 1, __ATOMIC_ACQUIRE);
+	       !__atomic_exchange_n(&the_kernel_lock.held, 1, __ATOMIC_SEQ_CST);
 }
+/* Each side says first that it is there and looks at the other's word then, with a full
+ * barrier in between: one of the two sees the other. */
 static inline void kernel_lock_inline(void)
 {
-	if (__builtin_expect(__atomic_exchange_n(&the_kernel_lock.held, 1, __ATOMIC_ACQUIRE), 0))
+	if (__builtin_expect(__atomic_exchange_n(&the_kernel_lock.held, 1, __ATOMIC_SEQ_CST), 0))
 		kernel_lock_contended();
+	else if (cpu_count > 1)
+		kernel_wait_for_sharers();
+}
+/* Or exclusively, if others come in between again and again. */
+static inline void kernel_share_inline(void)
+{
+	(void)__atomic_exchange_n(&this_cpu()->sharing, true, __ATOMIC_SEQ_CST);
+	if (__builtin_expect(__atomic_load_n(&the_kernel_lock.held, __ATOMIC_ACQUIRE), 0))
+		kernel_share_contended();
 }
 static inline void kernel_unlock_inline(void)
 {
-	__atomic_store_n(&the_kernel_lock.held, 0, __ATOMIC_RELEASE);
+	struct cpu *c = this_cpu();
+
+	if (c->sharing)
+		__atomic_store_n(&c->sharing, false, __ATOMIC_RELEASE);
+	else
+		__atomic_store_n(&the_kernel_lock.held, 0, __ATOMIC_RELEASE);
 }
 void wait_until_clear(const bool *flag); /* another CPU clears it soon, with no lock */
 void smp_start(void);
