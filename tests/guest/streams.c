@@ -9,7 +9,8 @@
  * SECONDS and expects the other end's end, in good order, after its own. `run` also
  * listens, at PORT + 1: the other end connects there again and again and asks for
  * an answer. Prints the bytes of each way; fails at the first wrong byte, at a
- * connection that ends early, and where nothing at all moves for STALL_S.
+ * connection that ends early, and where nothing at all moves for STALL_S, which is more than Linux ever waits before it
+ * sends again (TCP_RTO_MAX, 120 s).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 1100, STALL_S = 60, BLOCK = 64 << 10, ASK_MS = 50 };
+enum { CONNECTIONS = 1100, STALL_S = 150, BLOCK = 64 << 10, ASK_MS = 50 };
 enum kind { FREE, LISTENER, STREAM, QUESTION };
 
 static struct connection {

@@ -220,7 +220,7 @@ def test_short_connections_leak_nothing(guest, root):
     text = guest("memory() { /bin/svc status net | sed -n 's/^memory *\\([0-9]*\\).*/\\1/p'; }\n"
                  f"/program {count}; was=$(memory); /program {count}; " + soon("{ now=$(memory); [ $now -le $((was + 64)) ]; }") +
                  "; svc status net; echo held $was $now",
-                 file=f"{root}/build/guest/connections:/program").text
+                 file=f"{root}/build/guest/connections:/program", timeout=PATIENCE + count // 10).text
     was, now = map(int, re.search(r"^held (\d+) (\d+)", text, re.M).groups())
     assert text.count("connections: ok") == 2 and text.count("restarts     0") == 1, text
     assert now <= was + 64, text  # 22 bytes for each connection
