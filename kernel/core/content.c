@@ -322,13 +322,14 @@ static bool reclaim_page(struct memory *m, uint64_t *slot)
 uint64_t memory_reclaim(uint64_t want, const struct account *of)
 {
 	static uint32_t rest; /* allocations to go before trying anew, when there was nothing */
-	uint64_t freed = 0;
+	/* Who has no other memory to get is given it if there is a page to be had: the second time round none is spared. */
+	uint64_t most = want * RECLAIM_SCAN + (of ? 2 * of->used / PAGE_SIZE : 0), freed = 0;
 
 	if (rest > 0 && want < RECLAIM_SCAN && of == NULL) {
 		rest--;
 		return 0;
 	}
-	for (uint64_t seen = 0; seen < want * RECLAIM_SCAN && freed < want && !list_empty(&paged_objects); seen++) {
+	for (uint64_t seen = 0; seen < most && freed < want && !list_empty(&paged_objects); seen++) {
 		struct memory *m = list_first(&paged_objects, struct memory, reclaim_link);
 		bool his = of == NULL || m->account == of;
 		uint64_t *slot = his ? memory_next(m, &m->clock) : NULL;
