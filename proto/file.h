@@ -40,7 +40,7 @@ enum file_op {
 	FILE_MMAP,         /* -> handle[0]: memory object of the file's pages (READ, and EXEC but for F_O_NOEXEC), a[0] size */
 	FILE_STATFS,       /* win0 (write): struct file_statfs */
 	FILE_IDENT,        /* directories: -> a[0] mount id, a[1] inode; else -X_ENOTDIR */
-	FILE_SIZE,         /* -> a[0] size in bytes; -X_ESPIPE if it has none */
+	FILE_SIZE,         /* -> a[0] size in bytes; -X_ESPIPE if it has none. What has one and no cursor (/dev/null) is always at 0 */
 	FILE_TRUNCATE,     /* a[0] new size; needs the object open for writing */
 	FILE_SEEK,         /* a[0] offset, a[1] 0 to data, 1 to a hole, as lseek(2) finds them -> a[0] where; -X_ENXIO */
 	FILE_ALLOCATE,     /* a[0] FALLOC_*, a[1] offset, a[2] bytes, as fallocate(2) has them; needs the

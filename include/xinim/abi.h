@@ -545,6 +545,8 @@ struct x_proc_info {
 	uint64_t death_ns;      /* when its death began; of one reset since: its last */
 	uint64_t peak_pages;    /* the most that resident_pages ever was, of any program that it ran */
 	uint64_t limit;         /* of `charged` (x_proc_limit), UINT64_MAX: none */
+	uint64_t pending, ignored, caught; /* notifications: of the process, and as it said (x_notify_ignore) */
+	uint64_t thread_pending, mask; /* the same of its first thread */
 };
 
 /* --------------------------------------------------------------------- devices */

@@ -236,7 +236,9 @@ static inline int64_t x_notify_post(x_handle_t proc, uint32_t thread, uint64_t b
 static inline int64_t x_notify_mask(uint64_t mask, uint64_t *pending) { return X_CALL2(notify_mask, mask, pending); }
 /* Take over pending bits of the thread, or else of the process: 1 if any was pending. */
 static inline int64_t x_notify_take(uint64_t bits) { return X_CALL1(notify_take, bits); }
-static inline int64_t x_notify_ignore(uint64_t set) { return X_CALL1(notify_ignore, set); }
+/* `set` is dropped when it is posted. `ignored` and `caught` are only told (x_proc_info): what of it the program
+ * ignores by its own will, and what it has handlers for. */
+static inline int64_t x_notify_ignore(uint64_t set, uint64_t ignored, uint64_t caught) { return X_CALL3(notify_ignore, set, ignored, caught); }
 /* taken: pending bits that the personality took over. -X_EAGAIN, and nothing
  * changes, if one of them is not pending any more (another thread was first). */
 static inline int64_t x_resume(struct x_upcall *frame, uint64_t taken) { return X_CALL2(resume, frame, taken); }

@@ -654,6 +654,8 @@ int64_t sys_proc_fork(uint64_t user_fork)
 		child->space = space;
 		child->personality = parent->personality;
 		child->ignore = parent->ignore;
+		child->told_ignored = parent->told_ignored;
+		child->told_caught = parent->told_caught;
 		child->background = parent->background;
 		child->account->limit = parent->account->limit;
 		err = handle_table_clone_fds(parent, child);

@@ -176,6 +176,13 @@ int64_t call_proc_info(const struct args *a)
 	i.charged = p->account->used;
 	i.charged_kernel = p->account->kernel;
 	i.limit = p->account->limit;
+	i.pending = p->pending;
+	i.ignored = p->told_ignored;
+	i.caught = p->told_caught;
+	if (!list_empty(&p->threads)) {
+		i.thread_pending = list_first(&p->threads, struct thread, process_link)->pending;
+		i.mask = list_first(&p->threads, struct thread, process_link)->mask;
+	}
 	i.handles = p->handles.used;
 	i.vector = p->vector;
 	i.fault_rip = p->fault_regs.rip;
@@ -325,10 +332,13 @@ int64_t call_notify_take(const struct args *a)
 int64_t call_notify_ignore(const struct args *a)
 {
 	struct process *p = current_process();
+	uint64_t dropped = a->a & ~p->ignore; /* what was ignored and is pending is masked: it may be waited for */
 
 	p->ignore = a->a;
-	p->pending &= ~a->a;
+	p->told_ignored = a->b;
+	p->told_caught = a->c;
+	p->pending &= ~dropped;
 	list_for_each(t, &p->threads, struct thread, process_link)
-		t->pending &= ~a->a;
+		t->pending &= ~dropped;
 	return 0;
 }

@@ -89,6 +89,7 @@ struct process {
 	struct x_personality personality;
 	struct list calls;          /* struct call.caller_link: calls it has under way */
 	/* for x_proc_info */
+	uint64_t told_ignored, told_caught;
 	uint32_t death, vector;
 	int status;
 	uint64_t fault_address, fault_error, fault_backtrace[16];

@@ -377,8 +377,10 @@ int64_t linux_lseek(struct sys *s)
 	cursor = x_object_ctl((x_handle_t)fd, X_OBJ_GET_CURSOR, 0);
 	if (cursor == -X_EWRONGTYPE)
 		return 0; /* an epoll */
+	if (cursor == -X_ESPIPE)
+		return whence > SEEK_HOLE ? -X_EINVAL : fd_size(fd, &size) ? -X_ESPIPE : 0;
 	if (cursor < 0)
-		return linux_error(cursor); /* -X_ESPIPE, -X_EBADF */
+		return linux_error(cursor);
 	error = whence == SEEK_END ? fd_size(fd, &size)
 	      : whence == SEEK_DATA || whence == SEEK_HOLE ? seek_data(fd, whence == SEEK_HOLE, &offset) : 0;
 	if (error)

@@ -93,6 +93,7 @@ struct pers_process {
 	uint64_t slot_mapped[PERS_STACK_SLOTS / 64]; /* [L] */
 	struct linux_sigaction actions[SIGNAL_MAX + 1]; /* [L] to write */
 	uint64_t ignore;         /* [L] as given to x_notify_ignore */
+	uint64_t ignored, caught; /* [L] by actions: SIG_IGN, a handler */
 	uint64_t brk;            /* [L] as the program sees it */
 	uint64_t capabilities[3], capable_uid; /* capset, kept only; of which effective uid, + 1 */
 	uint64_t timer_slack_ns; /* of the maker, kept only: difference to the default */

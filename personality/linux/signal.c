@@ -23,7 +23,23 @@ static uint64_t ignored_by(uint32_t sig, uint64_t handler)
 
 void signals_ignore(uint64_t set)
 {
-	x_notify_ignore(is_traced() ? 0 : set);
+	x_notify_ignore(is_traced() ? 0 : set, process.ignored, process.caught);
+}
+
+/* [L] What the kernel is to know of a signal's action. */
+static void set_action(uint32_t sig, uint64_t handler)
+{
+	uint64_t bit = signal_bit(sig);
+	uint64_t ignore = (process.ignore & ~bit) | ignored_by(sig, handler);
+	uint64_t ignored = (process.ignored & ~bit) | (handler == SIG_IGN ? bit : 0);
+	uint64_t caught = (process.caught & ~bit) | (handler > SIG_IGN ? bit : 0);
+
+	if (ignore == process.ignore && ignored == process.ignored && caught == process.caught)
+		return;
+	process.ignore = ignore;
+	process.ignored = ignored;
+	process.caught = caught;
+	signals_ignore(ignore);
 }
 
 void signals_start(const struct pers_start *start)
@@ -33,8 +49,9 @@ void signals_start(const struct pers_start *start)
 	for (uint32_t sig = 1; sig <= SIGNAL_MAX; sig++)
 		if (start->ignore & signal_bit(sig) & ~UNMASKABLE) {
 			process.actions[sig].handler = SIG_IGN;
-			ignore |= signal_bit(sig);
+			process.ignored |= signal_bit(sig);
 		}
+	ignore |= process.ignored;
 	process.ignore = ignore;
 	signals_ignore(ignore);
 }
@@ -174,6 +191,7 @@ static bool enter_handler(struct pers_thread *t, struct x_upcall *frame,
 	if (action.flags & SA_RESETHAND) {
 		process_lock();
 		process.actions[sig].handler = SIG_DFL;
+		set_action(sig, SIG_DFL);
 		process_unlock();
 	}
 	return true;
@@ -335,13 +353,10 @@ int64_t linux_rt_sigaction(struct sys *s)
 	if (s->a[1]) {
 		new.mask &= ~UNMASKABLE;
 		process.actions[sig] = new;
-		ignore = (process.ignore & ~signal_bit(sig)) | ignored_by(sig, new.handler);
-		if (ignore != process.ignore) {
-			process.ignore = ignore;
-			signals_ignore(ignore);
-			if (sig >= SIGRTMIN)
-				call_pm(&c, PM_SIGFLUSH, signal_bit(sig), 0, 0, 0);
-		}
+		ignore = process.ignore;
+		set_action(sig, new.handler);
+		if (process.ignore != ignore && sig >= SIGRTMIN)
+			call_pm(&c, PM_SIGFLUSH, signal_bit(sig), 0, 0, 0);
 	}
 	process_unlock();
 	if (s->a[1] && sig == SIGCHLD)

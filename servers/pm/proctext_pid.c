@@ -191,8 +191,9 @@ void text_pid_status(struct text *t, const struct proc *p, uint64_t reader)
 	if (p->state != PROC_ZOMBIE)
 		add_memory(t, p, &info);
 	text_add(t, "Threads:\t%u\n", info.threads ? info.threads : 1);
-	text_add(t, "SigQ:\t0/0\nSigPnd:\t%016x\nShdPnd:\t%016x\nSigBlk:\t%016x\nSigIgn:\t%016x\n"
-		 "SigCgt:\t%016x\n", 0u, 0u, 0u, 0u, 0u);
+	text_add(t, "SigQ:\t%llu/%llu\n", (ull)signals_queued(p), (ull)p->rlimit[RLIMIT_SIGPENDING].soft);
+	text_add(t, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
+		 (ull)info.thread_pending, (ull)info.pending, (ull)info.mask, (ull)info.ignored, (ull)info.caught);
 	text_add(t, "CapInh:\t%016x\nCapPrm:\t%s\nCapEff:\t%s\nCapBnd:\t%s\nCapAmb:\t%016x\n", 0u, caps,
 		 caps, "000001ffffffffff", 0u);
 	text_add(t, "NoNewPrivs:\t0\nSeccomp:\t0\nCpus_allowed:\tff\nCpus_allowed_list:\t0-7\n");

@@ -211,6 +211,7 @@ void device_call(const struct x_in *in)
 	case FILE_WRITE: status = mode == F_O_RDONLY ? -X_EBADF : device_write(in, d->device); break;
 	case FILE_STAT: status = device_stat(in, d->rdev); break;
 	case FILE_IOCTL: status = device_ioctl(in, d->device); break;
+	case FILE_SIZE: status = 0; break;
 	default: status = file_default(in->msg.op); break;
 	}
 	in_close_handles(in);

@@ -185,6 +185,8 @@ static void devices(void)
 	close(fd);
 	fd = open("/dev/full", O_WRONLY);
 	FAILS(write(fd, "x", 1), ENOSPC);
+	CHECK(lseek(fd, 5, SEEK_SET) == 0 && lseek(fd, -9, SEEK_CUR) == 0 && lseek(fd, 3, SEEK_END) == 0); /* always at 0 */
+	FAILS(lseek(fd, 0, 99), EINVAL);
 	close(fd);
 }
 

@@ -230,6 +230,51 @@ static void once(void)
 	FAILS(kill(999999, 0), ESRCH);
 }
 
+/* The process's signals as /proc tells them. */
+static void tell(const char *when)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[200];
+
+	printf("%s:", when);
+	while (fgets(line, sizeof(line), f))
+		if ((!strncmp(line, "Sig", 3) && line[3] != 'Q') || !strncmp(line, "ShdPnd", 6))
+			printf(" %.7s%s", line, strtok(line + 7, "\n"));
+	puts("");
+	fclose(f);
+}
+
+static void told(void)
+{
+	struct timespec now = { 0 };
+	sigset_t held, one;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGUSR1);
+	sigaddset(&held, SIGWINCH);
+	tell("at first");
+	set(SIGPIPE, SIG_IGN, 0);
+	set(SIGUSR1, handler, 0);
+	set(SIGUSR2, handler, SA_RESETHAND);
+	sigprocmask(SIG_BLOCK, &held, NULL);
+	kill(getpid(), SIGUSR1);
+	raise(SIGUSR1);
+	raise(SIGUSR2);
+	kill(getpid(), SIGWINCH);
+	tell("pending");
+	set(SIGHUP, SIG_IGN, 0); /* SIGWINCH, ignored by default, stays to be waited for */
+	sigemptyset(&one);
+	sigaddset(&one, SIGWINCH);
+	CHECK(sigtimedwait(&one, NULL, &now) == SIGWINCH);
+	set(SIGUSR1, SIG_IGN, 0);
+	tell("dropped");
+	if (fork() == 0) {
+		tell("a child");
+		exit(0);
+	}
+	wait(NULL);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -242,5 +287,6 @@ int main(void)
 	defaults();
 	stop_and_continue();
 	once();
+	told();
 	return check_end("signals");
 }

@@ -240,7 +240,7 @@ int64_t x_thread_set_fs(uint64_t base) { (void)base; return 0; }
 int64_t x_notify_post(x_handle_t p, uint32_t t, uint64_t bits) { (void)p; (void)t; fake.posted |= bits; return 0; }
 int64_t x_notify_mask(uint64_t mask, uint64_t *pending) { (void)mask; *pending = fake.pending; return 0; }
 int64_t x_notify_take(uint64_t bits) { (void)bits; return 1; }
-int64_t x_notify_ignore(uint64_t set) { fake.ignore = set; return 0; }
+int64_t x_notify_ignore(uint64_t set, uint64_t ignored, uint64_t caught) { fake.ignore = set; (void)ignored, (void)caught; return 0; }
 int64_t x_futex_wait(uint32_t *w, uint32_t e, uint64_t d, uint32_t b) { (void)w; (void)e; (void)d; (void)b; return fake.futex_result; }
 int64_t x_futex_wake(uint32_t *w, uint32_t c, uint32_t b, uint32_t *w2, uint32_t r) { (void)w; (void)c; (void)b; (void)w2; (void)r; return fake.wake_result; }
 int64_t x_yield(void) { return 0; }

@@ -48,7 +48,7 @@ int64_t x_thread_set_fs(uint64_t base);
 int64_t x_notify_post(x_handle_t proc, uint32_t thread, uint64_t bits);
 int64_t x_notify_mask(uint64_t mask, uint64_t *pending);
 int64_t x_notify_take(uint64_t bits);
-int64_t x_notify_ignore(uint64_t set);
+int64_t x_notify_ignore(uint64_t set, uint64_t ignored, uint64_t caught);
 int64_t x_resume(struct x_upcall *frame, uint64_t taken);
 int64_t x_futex_wait(uint32_t *word, uint32_t expected, uint64_t deadline_ns, uint32_t bitset);
 int64_t x_futex_wake(uint32_t *word, uint32_t count, uint32_t bitset, uint32_t *word2, uint32_t requeue);

@@ -58,7 +58,7 @@ static const char *const signature[X_SYSCALL_COUNT] = {
 	[X_SYS_proc_create] = "hpff", [X_SYS_proc_grant] = "ohff", [X_SYS_proc_fork] = "s",
 	[X_SYS_proc_exec] = "s", [X_SYS_proc_kill] = "of", [X_SYS_proc_suspend] = "of",
 	[X_SYS_proc_info] = "hp", [X_SYS_thread_create] = "s", [X_SYS_thread_set_fs] = "n",
-	[X_SYS_notify_post] = "hfn", [X_SYS_notify_mask] = "np", [X_SYS_notify_ignore] = "n",
+	[X_SYS_notify_post] = "hfn", [X_SYS_notify_mask] = "np", [X_SYS_notify_ignore] = "nnn",
 	[X_SYS_resume] = "wn", [X_SYS_futex_wait] = "pfdf", [X_SYS_futex_wake] = "pffpf", [X_SYS_yield] = "",
 	[X_SYS_log_write] = "wl", [X_SYS_log_read] = "nplp", [X_SYS_system] = "hfn", [X_SYS_system_info] = "p",
 	[X_SYS_device_create] = "s", [X_SYS_device_map] = "hfnl", [X_SYS_device_config] = "hnffn",
