@@ -215,6 +215,9 @@ static void test_lseek(void **state)
 	assert_int_equal(RUN(NR_lseek, 3, -7, SEEK_SET, 0), -X_EINVAL);
 	assert_int_equal(RUN(NR_lseek, 3, 0, 9, 0), -X_EINVAL);
 	fake.cursor = -X_ESPIPE;
+	assert_int_equal(RUN(NR_lseek, 3, 5, SEEK_SET, 0), 0); /* what has a size all the same is always at its beginning */
+	assert_int_equal(RUN(NR_lseek, 3, 0, 9, 0), -X_EINVAL);
+	answer = -X_ESPIPE;
 	assert_int_equal(RUN(NR_lseek, 3, 0, SEEK_CUR, 0), -X_ESPIPE);
 }
 
