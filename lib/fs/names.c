@@ -58,9 +58,9 @@ static int make_inode(struct fsys *fs, const struct fsys_caller *who,
 	return 0;
 }
 
-/* DIR may get NAME, which isn't there yet. */
+/* DIR may get NAME, which isn't there yet, for a directory or something else. */
 static int check_new_name(struct fsys *fs, const struct fsys_caller *who,
-			  uint32_t dir_ino, struct fsys_name name,
+			  uint32_t dir_ino, struct fsys_name name, bool is_dir,
 			  struct fsys_node **dir)
 {
 	uint32_t ino, slot_bytes;
@@ -73,6 +73,8 @@ static int check_new_name(struct fsys *fs, const struct fsys_caller *who,
 	status = dir_lookup(fs, *dir, name, &ino, &slot_bytes);
 	if (status != -X_ENOENT)
 		return status ? status : -X_EEXIST;
+	if (name.must_be_dir && !is_dir)
+		return -X_ENOENT;
 	if (fsys_limits(fs)->read_only)
 		return -X_EROFS;
 	return access_may_create(*dir, who);
@@ -85,8 +87,6 @@ static int make_named(struct fsys *fs, const struct fsys_caller *who,
 {
 	int status = 0;
 
-	if (name.must_be_dir && !FSYS_ISDIR(mode))
-		return -X_ENOENT;
 	if (FSYS_ISDIR(mode) && dir->link_count >= fsys_limits(fs)->link_max)
 		return -X_EMLINK;
 	status = make_inode(fs, who, dir, mode, ip);
@@ -101,7 +101,7 @@ static int make(struct fsys *fs, const struct fsys_caller *who,
 		uint32_t dir_ino, struct fsys_name name, uint32_t mode,
 		struct fsys_node **dir, struct fsys_node **ip)
 {
-	int status = check_new_name(fs, who, dir_ino, name, dir);
+	int status = check_new_name(fs, who, dir_ino, name, FSYS_ISDIR(mode), dir);
 
 	return status ? status : make_named(fs, who, *dir, name, mode, ip);
 }
@@ -236,7 +236,7 @@ static int make_node(struct fsys *fs, const struct fsys_caller *who,
 	default:
 		return -X_EINVAL;
 	}
-	status = check_new_name(fs, who, dir_ino, name, &dir);
+	status = check_new_name(fs, who, dir_ino, name, false, &dir);
 	if (!status && FSYS_ISDEV(mode) && who->uid != 0)
 		status = -X_EPERM;
 	if (!status)
@@ -291,14 +291,12 @@ static int link_name(struct fsys *fs, const struct fsys_caller *who,
 		     struct fsys_name name)
 {
 	struct fsys_node *dir, *ip;
-	int status = check_new_name(fs, who, dir_ino, name, &dir);
+	int status = check_new_name(fs, who, dir_ino, name, false, &dir);
 
 	if (!status)
 		status = inode_get(fs, target_ino, &ip);
 	if (status)
 		return status;
-	if (name.must_be_dir)
-		return -X_ENOENT;
 	if (FSYS_ISDIR(ip->mode))
 		return -X_EPERM;
 	if (!ip->link_count && !ip->linkable)

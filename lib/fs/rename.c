@@ -53,56 +53,71 @@ static int is_above(struct fsys *fs, uint32_t ancestor, uint32_t ino,
 	return fsys_damaged(fs, "directories form a circle");
 }
 
-/* No directory may come to lie in itself. */
+/* Both names, of which the new one need not be there but to be exchanged. */
+static int find_both(struct fsys *fs, const struct fsys_caller *who,
+		     struct side *from, struct side *to, uint32_t flags)
+{
+	int status = find_side(fs, who, from);
+
+	if (status)
+		return status;
+	status = find_side(fs, who, to);
+	if (status == -X_ENOENT && !(flags & FSYS_RENAME_EXCHANGE)) {
+		to->ip = NULL;
+		return 0;
+	}
+	return status;
+}
+
+/* What follows from what the names are, and the slashes behind them. */
+static int check_names(const struct side *from, const struct side *to, uint32_t flags)
+{
+	bool exchange = flags & FSYS_RENAME_EXCHANGE;
+
+	if (flags & FSYS_RENAME_NOREPLACE && to->ip)
+		return -X_EEXIST;
+	if (exchange && to->name.must_be_dir && !FSYS_ISDIR(to->ip->mode))
+		return -X_ENOTDIR;
+	if (!FSYS_ISDIR(from->ip->mode) &&
+	    (from->name.must_be_dir || (to->name.must_be_dir && !exchange)))
+		return -X_ENOTDIR;
+	return 0;
+}
+
+/* No directory may come to lie in itself. Both names are found, and so again afterwards. */
 static int check_loop(struct fsys *fs, const struct fsys_caller *who,
 		      struct side *from, struct side *to, uint32_t flags)
 {
-	uint32_t from_dir_ino = from->dir->ino, to_dir_ino = to->dir->ino;
+	uint32_t from_dir_ino = from->dir->ino, to_dir_ino = to->dir->ino, ino = from->ip->ino;
+	uint32_t target_dir_ino = to->ip && FSYS_ISDIR(to->ip->mode) ? to->ip->ino : 0;
 	bool above = false;
-	uint32_t ino;
-	int status;
+	int status = 0;
 
 	if (from_dir_ino == to_dir_ino)
 		return 0;
-	status = find_side(fs, who, from);
-	if (status)
-		return status;
-	ino = from->ip->ino;
 	if (FSYS_ISDIR(from->ip->mode))
 		status = is_above(fs, ino, to_dir_ino, &above);
 	if (!status && above)
-		status = -X_EINVAL;
-	if (!status)
-		status = inode_get_dir(fs, to_dir_ino, &to->dir);
-	if (!status) {
-		status = find_side(fs, who, to);
-		if (status == -X_ENOENT)
-			status = 0;
-		else if (!status && FSYS_ISDIR(to->ip->mode))
-			status = is_above(fs, to->ip->ino, from_dir_ino, &above);
-	}
+		return -X_EINVAL;
+	if (!status && target_dir_ino)
+		status = is_above(fs, target_dir_ino, from_dir_ino, &above);
 	if (!status && above)
-		status = flags & FSYS_RENAME_EXCHANGE ? -X_EINVAL : -X_ENOTEMPTY;
+		return flags & FSYS_RENAME_EXCHANGE ? -X_EINVAL : -X_ENOTEMPTY;
 	/* is_above() may have let them go. */
 	if (!status)
 		status = inode_get_dir(fs, from_dir_ino, &from->dir);
 	if (!status)
 		status = inode_get_dir(fs, to_dir_ino, &to->dir);
-	return status;
+	return status ? status : find_both(fs, who, from, to, flags);
 }
 
 /* Both names looked up; 0, or what forbids the renaming. Linux's order. */
 static int check_rename(struct fsys *fs, const struct fsys_caller *who,
-			const struct side *from, const struct side *to,
-			uint32_t flags)
+			const struct side *from, const struct side *to)
 {
 	bool is_dir = FSYS_ISDIR(from->ip->mode);
 	int status;
 
-	if (flags & FSYS_RENAME_NOREPLACE && to->ip)
-		return -X_EEXIST;
-	if (fsys_limits(fs)->read_only)
-		return -X_EROFS;
 	status = access_may_delete(from->dir, from->ip, who, is_dir);
 	if (status)
 		return status;
@@ -112,10 +127,10 @@ static int check_rename(struct fsys *fs, const struct fsys_caller *who,
 		return status;
 	if (!is_dir || from->dir == to->dir)
 		return 0;
-	if (!to->ip && to->dir->link_count >= fsys_limits(fs)->link_max)
+	status = access_check(from->ip, who, FSYS_W); /* its ".." will change */
+	if (!status && !to->ip && to->dir->link_count >= fsys_limits(fs)->link_max)
 		return -X_EMLINK;
-	/* Its ".." will change. */
-	return access_check(from->ip, who, FSYS_W);
+	return status;
 }
 
 static int remove_target(struct fsys *fs, const struct side *to,
@@ -167,14 +182,12 @@ static int move_dot_dot(struct fsys *fs, const struct side *from,
 static int exchange(struct fsys *fs, const struct fsys_caller *who, struct side *from, struct side *to)
 {
 	struct side *sides[2] = { from, to };
-	int status = fsys_limits(fs)->read_only ? -X_EROFS : 0, i;
+	int status = 0, i;
 
 	for (i = 0; i < 2 && !status; i++) {
 		struct side *a = sides[i], *b = sides[!i];
 		bool is_dir = FSYS_ISDIR(a->ip->mode);
 
-		if (!is_dir && a->name.must_be_dir)
-			return -X_ENOTDIR;
 		status = access_may_delete(a->dir, a->ip, who, is_dir);
 		if (status || !is_dir || a->dir == b->dir)
 			continue;
@@ -199,27 +212,19 @@ static int rename_within(struct fsys *fs, const struct fsys_caller *who,
 			 struct side *from, struct side *to, uint32_t flags)
 {
 	uint64_t now = who->time_ns;
-	int status = check_loop(fs, who, from, to, flags);
+	int status = find_both(fs, who, from, to, flags);
 
 	if (!status)
-		status = find_side(fs, who, from);
+		status = check_names(from, to, flags);
+	if (!status)
+		status = check_loop(fs, who, from, to, flags);
 	if (status)
 		return status;
-	status = find_side(fs, who, to);
-	if (status && status != -X_ENOENT)
-		return status;
-	if (status && flags & FSYS_RENAME_EXCHANGE)
-		return status;
-	if (status)
-		to->ip = NULL;
-	if (flags & FSYS_RENAME_EXCHANGE)
-		return to->ip == from->ip ? 0 : exchange(fs, who, from, to);
-	if (!FSYS_ISDIR(from->ip->mode) &&
-	    (from->name.must_be_dir || to->name.must_be_dir))
-		return -X_ENOTDIR;
-	if (to->ip == from->ip && !(flags & FSYS_RENAME_NOREPLACE))
+	if (to->ip == from->ip)
 		return 0;       /* two names of one file: nothing to do */
-	status = check_rename(fs, who, from, to, flags);
+	if (flags & FSYS_RENAME_EXCHANGE)
+		return exchange(fs, who, from, to);
+	status = check_rename(fs, who, from, to);
 	if (!status)
 		status = op_modify_inode(fs, from->ip);
 	if (status)
@@ -262,6 +267,8 @@ int fsys_rename(struct fsys *fs, const struct fsys_caller *who,
 		status = -X_EBUSY;
 	if (!status && is_special(new_name))
 		status = flags & FSYS_RENAME_NOREPLACE ? -X_EEXIST : -X_EBUSY;
+	if (!status && fsys_limits(fs)->read_only)
+		status = -X_EROFS;
 	if (!status)
 		status = rename_within(fs, who, &from, &to, flags);
 	return op_end(fs, status);

@@ -50,7 +50,7 @@ static void begin(struct request *r, const struct x_in *in)
 	region_fill(&r->first, offsetof(struct request, held_count) - offsetof(struct request, first));
 	region_put(&r->in, in, sizeof(r->in));
 	r->phase = r->retries = r->stage = 0;
-	r->cancelled = r->synced = r->opened = r->must_be_dir = false;
+	r->cancelled = r->synced = r->opened = false;
 	r->refusal = 0;
 	r->held_count = r->name_bytes = r->data_bytes = 0;
 }

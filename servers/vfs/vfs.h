@@ -328,7 +328,6 @@ struct request {
 	bool synced;            /* SYNC was begun */
 	bool opened;            /* SYNC: `magic` is the answer */
 	bool target_is_file;    /* mount: what is to be covered is no directory */
-	bool must_be_dir;       /* rename: a name was written with a slash behind it */
 	uint32_t resolve;       /* RESOLVE_*: what the walk may not do */
 	int32_t refusal;        /* the walk only checks: its success is this error */
 	uint64_t freed_epoch;   /* FREE: server_epoch() when it became so */
@@ -347,7 +346,7 @@ struct request {
 	struct place held[3];   /* dropped at the end */
 	uint32_t held_count;
 	uint32_t name_bytes, data_bytes;
-	char name[FS_NAME_MAX + 1];
+	char name[FS_NAME_MAX + 1]; /* the last for a slash or NUL */
 	/* Windows, in which structures come back. */
 	_Alignas(8) char path[BUFFER_BYTES + 8];
 	_Alignas(8) char text[BUFFER_BYTES];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What newer calls do with names: RENAME_EXCHANGE, openat2's limits of a walk,
+ * What newer calls do with names: RENAME_EXCHANGE, which error is told first, openat2's limits of a walk,
  * fchmodat2, links and programs by O_PATH descriptor.
  */
 #define _GNU_SOURCE
@@ -59,6 +59,79 @@ static void exchanged(void)
 	FAILS(renameat2_("e/sub", "e", EXCHANGE), EINVAL);
 	FAILS(renameat2_("a", "e", EXCHANGE | 1), EINVAL);
 	CHECK(unlink("e/sub") == 0 && rmdir("e") == 0 && rmdir("a") == 0 && unlink("d/b") == 0);
+}
+
+/* Slashes behind names, last names that are none, and which of several errors is told. */
+static void told_first(void)
+{
+	struct stat here, root;
+	char longest[4200];
+	int of_root;
+
+	CHECK(stat(".", &here) == 0 && stat("/", &root) == 0);
+	of_root = here.st_dev == root.st_dev ? EBUSY : EXDEV;
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = 0;
+	put("f", "F");
+	put("d/g", "G");
+	CHECK(mkdir("e", 0755) == 0 && mkdir("e/sub", 0755) == 0 && symlink("e", "to_e") == 0);
+	CHECK(renameat2_("f", "e/", EXCHANGE) == 0 && holds("e", "F"));
+	FAILS(renameat2_("f", "e/", EXCHANGE), ENOTDIR);
+	FAILS(renameat2_("e/", "f", EXCHANGE), ENOTDIR);
+	CHECK(renameat2_("e", "f/", EXCHANGE) == 0 && holds("f", "F"));
+	FAILS(renameat2_("e", "to_e/", EXCHANGE), ENOTDIR);
+	FAILS(renameat2_("e", "e/sub/missing", EXCHANGE), ENOENT);
+	FAILS(renameat2_("missing/", "f/", EXCHANGE), ENOENT);
+	FAILS(renameat2_("f/", "missing", EXCHANGE), ENOENT);
+	FAILS(renameat2_("f/", "d/g/", EXCHANGE), ENOTDIR);
+
+	FAILS(renameat2_("f/", "e", 1), EEXIST);
+	FAILS(renameat2_("f", "d/g/", 1), EEXIST);
+	FAILS(renameat2_("e", "e/sub", 1), EEXIST);
+	FAILS(renameat2_("e/sub", "e", 1), EEXIST);
+	FAILS(renameat2_("f", "f", 1), EEXIST);
+	FAILS(renameat2_("f", "e/.", 1), EEXIST);
+	FAILS(renameat2_("e/..", "e/.", 1), EBUSY);
+	FAILS(renameat2_("missing", "f", 1), ENOENT);
+	FAILS(renameat2_("f/", "new", 1), ENOTDIR);
+	FAILS(renameat2_("e", "e/sub/new", 1), EINVAL);
+
+	FAILS(rename("f", "new/"), ENOTDIR);
+	FAILS(rename("f/", "missing/new"), ENOENT);
+	FAILS(rename("f/", "d/g/."), ENOTDIR);
+	FAILS(rename("e/sub", "e"), ENOTEMPTY);
+	FAILS(rename("f", "d/"), ENOTDIR);
+	FAILS(rename("f", "d"), EISDIR);
+	FAILS(rename("d", "f"), ENOTDIR);
+	FAILS(rename("missing", "e/.."), EBUSY);
+	FAILS(rename("e/.", "missing/new"), ENOENT);
+	FAILS(rename("e/.", "/proc/new"), EXDEV);
+	FAILS(rename("missing", "/proc/new"), EXDEV);
+	FAILS(rename("/", "new"), of_root);
+	FAILS(rename("f", "/"), of_root);
+	FAILS(rename("missing/f", ""), ENOENT);
+	FAILS(rename("", longest), ENOENT);
+	FAILS(rename("f", longest), ENAMETOOLONG);
+	FAILS(rename("to_e/", "new"), ENOTDIR);
+	CHECK(rename("e/sub/", "e/new/") == 0 && rename("e/new///", "e/sub///") == 0);
+
+	FAILS(link("e", "f"), EEXIST);
+	FAILS(link("e", "new"), EPERM);
+	FAILS(link("e", "new/"), ENOENT);
+	FAILS(link("e", "missing/new"), ENOENT);
+	FAILS(link("f", "d/g/"), EEXIST);
+	FAILS(link("f", "e/"), EEXIST);
+	FAILS(link("f", "e/.."), EEXIST);
+	FAILS(link("f/", "e"), ENOTDIR);
+	FAILS(link("f", "/proc/version"), EEXIST);
+	FAILS(link("f", "/dev/null/"), EEXIST);
+	FAILS(link("f", "/dev/names_new"), EXDEV);
+	FAILS(link("f", "/dev/names_new/"), ENOENT);
+	FAILS(link("e", "/dev/names_new"), EXDEV);
+	FAILS(mknod("f/", S_IFIFO | 0600, 0), EEXIST);
+	FAILS(mknod("new/", S_IFIFO | 0600, 0), ENOENT);
+	FAILS(symlink("f", "new/"), ENOENT);
+	CHECK(unlink("to_e") == 0 && unlink("f") == 0 && unlink("d/g") == 0 && rmdir("e/sub") == 0 && rmdir("e") == 0);
 }
 
 static int resolve(int dir, const char *path, uint64_t flags, uint64_t limits)
@@ -201,6 +274,7 @@ int main(void)
 {
 	CHECK(mkdir("names", 0755) == 0 && chdir("names") == 0 && mkdir("d", 0755) == 0);
 	exchanged();
+	told_first();
 	walks_limited();
 	by_descriptor();
 	written_while_run();

@@ -212,6 +212,10 @@ static int fs_name_op(struct fs *fs, const struct x_out *o, struct x_msg *m)
 	}
 	if (w.child)
 		return -X_EEXIST;
+	if (o->msg.op == FS_LINK && ((char *)o->win[0].addr)[o->win[0].len - 1] == '/')
+		return -X_ENOENT;
+	if (o->msg.op == FS_LINK && (mode & F_S_IFMT) == F_S_IFDIR)
+		return -X_EPERM;
 	i = add(fs, w.inode, name, mode);
 	if (o->msg.op == FS_SYMLINK)
 		memcpy(fs->node[i].link, (void *)o->win[1].addr, o->win[1].len);
@@ -220,20 +224,34 @@ static int fs_name_op(struct fs *fs, const struct x_out *o, struct x_msg *m)
 	return 0;
 }
 
+/* Of a name that may have a slash behind it. */
+static uint64_t plain_bytes(const struct x_window *w, bool *slash)
+{
+	const char *text = (const char *)w->addr;
+
+	*slash = text[w->len - 1] == '/';
+	assert_null(memchr(text, '/', w->len - *slash));
+	return w->len - *slash;
+}
+
 static int fs_rename(struct fs *fs, const struct x_out *o)
 {
-	uint64_t from = child(fs, o->msg.a[0], (char *)o->win[0].addr, o->win[0].len);
-	uint64_t to = child(fs, o->msg.a[3], (char *)o->win[1].addr, o->win[1].len);
+	bool old_slash, new_slash;
+	uint64_t old_bytes = plain_bytes(&o->win[0], &old_slash), new_bytes = plain_bytes(&o->win[1], &new_slash);
+	uint64_t from = child(fs, o->msg.a[0], (char *)o->win[0].addr, old_bytes);
+	uint64_t to = child(fs, o->msg.a[3], (char *)o->win[1].addr, new_bytes);
 
 	assert_true(fs->node[o->msg.a[0]].holds > 0 && fs->node[o->msg.a[3]].holds > 0);
-	assert_null(memchr((char *)o->win[0].addr, '/', o->win[0].len));
-	assert_null(memchr((char *)o->win[1].addr, '/', o->win[1].len));
 	if (!from)
 		return -X_ENOENT;
+	if (to && o->msg.a[4] & 1)
+		return -X_EEXIST;
+	if ((old_slash || new_slash) && (fs->node[from].mode & F_S_IFMT) != F_S_IFDIR)
+		return -X_ENOTDIR;
 	if (to)
 		fs->node[to].used = false;
 	memset(fs->node[from].name, 0, 64);
-	memcpy(fs->node[from].name, (char *)o->win[1].addr, o->win[1].len);
+	memcpy(fs->node[from].name, (char *)o->win[1].addr, new_bytes);
 	fs->node[from].parent = o->msg.a[3];
 	return 0;
 }
@@ -890,8 +908,12 @@ static void test_rename(void **state)
 	assert_int_equal(two(VFS_RENAME, "/etc/free", "/proc/free", 0), -X_EXDEV);
 	assert_int_equal(two(VFS_RENAME, "/etc/free", "/dev/null", 0), -X_EXDEV);
 	assert_int_equal(two(VFS_RENAME, "/etc/.", "/x", 0), -X_EBUSY);
-	assert_int_equal(two(VFS_RENAME, "/etc", "/x/..", 0), -X_EBUSY);
+	assert_int_equal(two(VFS_RENAME, "/etc", "/home/..", 0), -X_EBUSY);
 	assert_int_equal(two(VFS_RENAME, "/", "/x", 0), -X_EBUSY);
+	assert_int_equal(two(VFS_RENAME, "/etc/..", "/proc/x", 0), -X_EXDEV);
+	assert_int_equal(two(VFS_RENAME, "/etc/..", "/nope/x", 0), -X_ENOENT);
+	assert_int_equal(two(VFS_RENAME, "/etc/free", "/etc/.", 1), -X_EEXIST);
+	assert_int_equal(two(VFS_RENAME, "/etc/free/", "/etc/user2", 1), -X_EEXIST);
 	assert_int_equal(two(VFS_RENAME, "/etc/free", "/nope/x", 0), -X_ENOENT);
 	assert_int_equal(two(VFS_RENAME, "/etc/free", "", 0), -X_ENOENT);
 	assert_int_equal(two(VFS_RENAME, "/etc/free", "/etc/x", 4), -X_EINVAL);
@@ -911,7 +933,11 @@ static void test_link(void **state)
 	assert_int_equal(two(VFS_LINK, "/etc", "/home/d", 0), -X_EPERM);
 	assert_int_equal(two(VFS_LINK, "/etc/passwd", "/home/new/", 0), -X_ENOENT);
 	assert_int_equal(two(VFS_LINK, "/etc/passwd", "/home/..", 0), -X_EEXIST);
+	assert_int_equal(two(VFS_LINK, "/etc/passwd", "/home/hard/", 0), -X_EEXIST);
+	assert_int_equal(two(VFS_LINK, "/etc", "/nope/d", 0), -X_ENOENT);
 	assert_int_equal(two(VFS_LINK, "/etc/passwd", "/proc/x", 0), -X_EXDEV);
+	assert_int_equal(two(VFS_LINK, "/etc/passwd", "/proc/self/", 0), -X_EEXIST);
+	assert_int_equal(two(VFS_LINK, "/etc/passwd", "/proc/x/", 0), -X_ENOENT);
 	assert_int_equal(two(VFS_LINK, "/home/sym", "/home/l1", 0), 0);
 	assert_true(is_link(&disk, child(&disk, home, "l1", 2)));
 	assert_int_equal(two(VFS_LINK, "/home/sym", "/home/l2", 1), 0);
