@@ -45,8 +45,10 @@ struct unix_socket *unix_new(uint8_t type, uint64_t account)
 		else
 			same += s->account == account;
 	}
-	if (!fresh || same >= UNIX_PER_ACCOUNT)
+	if (!fresh || same >= UNIX_PER_ACCOUNT) {
+		unix_cycles_hurry();
 		return NULL;
+	}
 	*fresh = (struct unix_socket){
 		.id = object_id(KIND_UNIX, next_serial++ * UNIX_MAX + (uint64_t)(fresh - unix_sockets)),
 		.state = UNIX_NEW, .type = type, .account = account, .ring.capacity = UNIX_BUFFER,

@@ -165,6 +165,7 @@ struct unix_record *unix_record_at(uint16_t index);             /* NULL for 0 */
 
 /* ---- unix_cycles.c ---- */
 void unix_cycles_expect(void); /* descriptors came to a queue */
+void unix_cycles_hurry(void);  /* no more sockets can be made */
 
 /* ---- unix_recv.c ---- */
 void unix_recv(struct unix_socket *s, const struct x_in *in);

@@ -4,13 +4,15 @@
  * then closed. No closure ever comes of them. After Linux's unix_gc(): from those that
  * somebody holds (more handles than lie in queues, or uses of another kind) all are
  * marked that can still be received; what the others' queues hold is let go, and they
- * end by their closures. It is looked for a while after a socket was sent.
+ * end by their closures. It is looked for a while after a socket was sent, and sooner if a
+ * program may have no more: perhaps it has them no longer.
  */
 
 #include "servers/vfs/unix.h"
 #include "lib/region/region.h"
 
 #define LOOK_NS 2000000000ull
+#define SHORT_NS  50000000ull /* when one was refused; not at once, since each look takes a millisecond */
 #define SOON_NS   20000000ull /* when there was something: perhaps there is more */
 #define DROP_MOST 128u /* descriptors, in one item */
 
@@ -140,6 +142,12 @@ static void due(void *ctx)
 	armed = again_ns != 0;
 	if (armed)
 		timer_set(&look, again_ns);
+}
+
+void unix_cycles_hurry(void)
+{
+	if (armed && look.deadline_ns > server_now_ns + SHORT_NS)
+		timer_set(&look, server_now_ns + SHORT_NS);
 }
 
 void unix_cycles_expect(void)
