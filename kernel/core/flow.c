@@ -518,6 +518,11 @@ static int64_t move_piped(struct flow *f, uint32_t way, uint64_t buf, uint64_t l
 	return (int64_t)done;
 }
 
+static bool may_move(const struct record *r, const struct flow *f, uint32_t way, uint64_t len)
+{
+	return !(f->mode & X_FLOW_STOP) && r->port && !(f->busy & 1u << way) && is_ready(f, way, len);
+}
+
 /* Until there is something to move, and nobody else does: 0. */
 static int64_t await(struct record *r, struct flow *f, uint32_t op, uint64_t len)
 {
@@ -525,16 +530,12 @@ static int64_t await(struct record *r, struct flow *f, uint32_t op, uint64_t len
 	uint32_t way = op & X_STREAM_WRITE ? WRITES : READS;
 	uint64_t deadline = 0;
 
-	for (;;) {
+	while (!may_move(r, f, way, len)) {
 		bool busy = f->busy & 1u << way;
 		int err;
 
-		if ((f->mode & X_FLOW_STOP) || !r->port)
-			break;
-		if (!busy && is_ready(f, way, len))
-			return 0;
-		if (!busy && (f->mode & X_FLOW_LAST))
-			break;
+		if ((f->mode & X_FLOW_STOP) || !r->port || (!busy && (f->mode & X_FLOW_LAST)))
+			return op & X_STREAM_GOES_ON ? -X_EAGAIN : -X_EWAIT;
 		if (!busy && nowait)
 			return -X_EAGAIN;
 		if (!deadline)
@@ -543,7 +544,7 @@ static int64_t await(struct record *r, struct flow *f, uint32_t op, uint64_t len
 		if (err)
 			return err == -X_ETIMEDOUT ? -X_EAGAIN : err;
 	}
-	return op & X_STREAM_GOES_ON ? -X_EAGAIN : -X_EWAIT;
+	return 0;
 }
 
 /* Those at the other end of a pipe can go on, maybe. */
@@ -553,7 +554,8 @@ static void tell_other_end(struct flow *f, uint32_t way)
 		set_ready(f->record, X_READY_IN);
 		wake_for(f, READS);
 	} else if (is_ready(f, WRITES, X_PIPE_ATOMIC)) {
-		set_ready(f->writer, 0);
+		if (f->writer && !(f->writer->ready & X_READY_OUT))
+			set_ready(f->writer, 0);
 		wake_for(f, WRITES);
 	}
 }

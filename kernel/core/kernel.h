@@ -88,10 +88,11 @@ __attribute__((noreturn, format(printf, 1, 2))) void panic(const char *fmt, ...)
 
 /* ---- the kernel lock (arch: spinning answers TLB shootdowns) ---- */
 void kernel_lock(void);      /* for this CPU alone */
-void kernel_unlock(void);    /* from either side */
-/* From the shared side, if we are on that, to the exclusive one. Others may have had it in
- * between: what was looked up before is to be looked up again. */
-void kernel_exclusive(void);
+void kernel_unlock(void);
+/* From the shared side, if we are on that, to the exclusive one. False: others have had it in
+ * between, and what was looked up before is to be looked up again. True: they have not, and only
+ * what is changed on the shared side may have changed. */
+bool kernel_exclusive(void);
 /* In the middle of something long: a CPU that waits for the lock has its turn. */
 void kernel_lock_breathe(void);
 /* Work on so many bytes is done without the lock between these two, if it is

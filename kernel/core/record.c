@@ -80,19 +80,24 @@ static const struct object_ops record_ops = {
 	.unhandled = record_unhandled, .destroy = record_destroy,
 };
 
+static void tell_watchers(struct record *r, uint32_t pulse)
+{
+	for (uint32_t bits = pulse % (1u << ARRAY_SIZE(r->pulses)); bits; bits &= bits - 1)
+		r->pulses[__builtin_ctz(bits)]++;
+	watchers_wake(&r->watchers);
+	binding_post(&r->obj, r->ready);
+}
+
 void record_set_ready(struct record *r, uint32_t mask, uint32_t levels, uint32_t pulse)
 {
 	uint32_t was = r->ready;
 
-	r->own_ready = (r->own_ready & ~mask) | (levels & mask);
+	levels &= mask;
+	r->own_ready = (r->own_ready & ~mask) | levels;
 	r->ready = r->own_ready | flows_ready(r);
 	pulse |= r->ready & ~was; /* becoming ready is a change, too */
-	for (uint32_t bits = pulse % (1u << ARRAY_SIZE(r->pulses)); bits; bits &= bits - 1)
-		r->pulses[__builtin_ctz(bits)]++;
-	if ((levels & mask) | pulse) {
-		watchers_wake(&r->watchers);
-		binding_post(&r->obj, r->ready);
-	}
+	if (levels | pulse)
+		tell_watchers(r, pulse);
 }
 
 #define RECORD_RIGHTS (X_R_CALL | X_R_DUP | X_R_TRANSFER | X_R_WAIT)

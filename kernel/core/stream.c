@@ -86,10 +86,26 @@ static int hold_pages(struct memory *m, uint64_t index, bool write, struct span 
 	return 0;
 }
 
+static int copy_little(paddr_t frame, uint64_t buf, uint64_t len, uint64_t offset, bool write)
+{
+	char *at = (char *)phys_to_virt(frame) + offset % PAGE_SIZE;
+	int err;
+
+	frame_ref(frame); /* the copy may block */
+	err = write ? copy_from_user(at, buf, len) : copy_to_user(buf, at, len);
+	frame_unref(frame);
+	return err;
+}
+
 int64_t stream_transfer(struct memory *m, uint64_t buf, uint64_t len, uint64_t offset, bool write)
 {
+	const uint64_t *slot = NULL;
 	uint64_t done = 0;
 
+	if (len < LEAVE_BYTES && offset % PAGE_SIZE + len <= PAGE_SIZE && !(m->flags & X_MEM_PAGED))
+		slot = memory_slot(m, offset >> PAGE_SHIFT);
+	if (slot)
+		return copy_little(*slot & ~PAGE_STATE, buf, len, offset, write) ? -X_EFAULT : (int64_t)len;
 	while (done < len) {
 		struct span s;
 		int err;
@@ -146,8 +162,7 @@ static struct record *stream_find(uint32_t h, uint32_t op, bool cursor, struct m
 	*m = of->stream;
 	if (cursor && (!*m || (op & X_STREAM_FLOW)))
 		*m = NULL;
-	else if (!*m || !r->port || !(of->stream_flags & op) || (cursor && r->cursor_user) ||
-		 ((op & X_STREAM_WRITE) && (r->status_flags & of->stream_refuse)))
+	else if (!*m || !r->port || !(of->stream_flags & op) || ((op & X_STREAM_WRITE) && (r->status_flags & of->stream_refuse)))
 		return NULL;
 	return r;
 }
@@ -190,14 +205,12 @@ static bool needs_no_more(const struct record *r, const struct memory *m, uint64
 }
 
 /* The bytes, or -X_EWAIT: nothing has changed, it is to be done exclusively. */
-static int64_t stream_shared(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
+static int64_t stream_shared(struct record *r, struct memory *m, uint32_t op, uint64_t buf, uint64_t len, int64_t offset)
 {
 	bool cursor = offset < 0, write = op & X_STREAM_WRITE, done;
 	const void *nobody = NULL;
-	struct memory *m;
-	struct record *r = stream_find(h, op, cursor, &m);
 
-	if (!r || !m || !m->pager || len > SHARED_BYTES || (write && m->ask_writes))
+	if (!m->pager || len > SHARED_BYTES || (write && m->ask_writes))
 		return -X_EWAIT;
 	if (cursor && !__atomic_compare_exchange_n(&r->cursor_user, &nobody, current(), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return -X_EWAIT;
@@ -226,21 +239,24 @@ static int64_t stream_shared(uint32_t h, uint32_t op, uint64_t buf, uint64_t len
 int64_t sys_stream(uint32_t h, uint32_t op, uint64_t buf, uint64_t len, int64_t offset, uint64_t from)
 {
 	bool cursor = offset < 0;
-	struct record *r;
 	struct memory *m;
+	struct record *r;
 	int64_t n;
 
-	if (this_cpu()->sharing) {
-		n = stream_shared(h, op, buf, len, offset);
-		if (n != -X_EWAIT)
-			return n;
-		kernel_exclusive();
-	}
-	r = stream_find(h, op, cursor, &m);
-	if (!r)
-		return -X_EWAIT; /* the call says why */
+	do {
+		r = stream_find(h, op, cursor, &m);
+		if (!r)
+			return -X_EWAIT; /* the call says why */
+		if (m && this_cpu()->sharing) {
+			n = stream_shared(r, m, op, buf, len, offset);
+			if (n != -X_EWAIT)
+				return n;
+		}
+	} while (!kernel_exclusive());
 	if (!m)
 		return flow_move(r, op, buf, len, from);
+	if (cursor && r->cursor_user)
+		return -X_EWAIT;
 	len = MIN(len, X_STREAM_MAX);
 	object_ref(&r->obj);
 	object_ref(&m->obj);

@@ -165,9 +165,9 @@ static inline bool syscall_may_share(uint64_t number) { return number == X_SYS_s
 struct args;
 typedef int64_t (*syscall_fn)(const struct args *a);
 extern const syscall_fn syscall_table[X_SYSCALL_COUNT];
-static inline void trap_syscall(struct x_regs *regs)
+static inline void trap_syscall(struct x_regs *regs, uint64_t number)
 {
-	regs->rax = (uint64_t)(regs->rax < X_SYSCALL_COUNT ? syscall_table[regs->rax]((const struct args *)regs) : -X_ENOSYS);
+	regs->rax = (uint64_t)(number < X_SYSCALL_COUNT ? syscall_table[number]((const struct args *)regs) : -X_ENOSYS);
 }
 bool syscall_may_defer(uint64_t number); /* X_OUT_DO */
 int64_t syscall_deferred(uint64_t number, const uint64_t *args);

@@ -364,7 +364,11 @@ void arch_thread_upcalls(struct thread *t, uint64_t block) { (void)t; (void)bloc
 uint32_t arch_backtrace(const struct x_regs *r, uint64_t *out, uint32_t max) { (void)r; (void)out; (void)max; return 0; }
 void kernel_lock(void) { }
 void kernel_unlock(void) { }
-void kernel_exclusive(void) { this_cpu()->sharing = false; }
+bool kernel_exclusive(void)
+{
+	this_cpu()->sharing = false;
+	return true;
+}
 void tlb_service(void) { }
 
 /* The other CPUs go on meanwhile. */

@@ -122,12 +122,22 @@ void kernel_wait_for_sharers(void)
 		}
 }
 
-void kernel_exclusive(void)
+/* Who has `held` waits for us as long as we share, so if it is free nobody has been alone since we
+ * began; and once it is ours nobody will be before us. */
+bool kernel_exclusive(void)
 {
-	if (!this_cpu()->sharing)
-		return;
-	kernel_unlock_inline();
-	kernel_lock_inline();
+	struct cpu *c = this_cpu();
+	bool undisturbed;
+
+	if (!c->sharing)
+		return true;
+	undisturbed = !__atomic_exchange_n(&the_kernel_lock.held, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->sharing, false, __ATOMIC_RELEASE);
+	if (!undisturbed)
+		kernel_lock_inline();
+	else if (cpu_count > 1)
+		kernel_wait_for_sharers();
+	return undisturbed;
 }
 
 void wait_until_clear(const bool *flag)

@@ -29,32 +29,53 @@ static inline void return_to_user(struct x_regs *regs)
 		thread_return_to_user(regs);
 }
 
-/* A native one; what is on the way out may be asked without the lock here too. False: all
+/* Native ones; what is on the way out may be asked without the lock here too. False: all
  * registers are to be loaded, as they may have changed. */
-bool arch_syscall(struct x_regs *regs)
+static inline bool unlocked_syscall(struct x_regs *regs, uint64_t number)
 {
-	bool resumed = regs->rax == X_SYS_resume;
+	trap_syscall(regs, number);
+	if (may_leave())
+		return true;
+	kernel_lock_inline();
+	thread_return_to_user(regs);
+	kernel_unlock_inline();
+	return false;
+}
 
-	if (regs->rax < 64 && SYSCALLS_UNLOCKED >> regs->rax & 1) {
-		trap_syscall(regs);
-		if (may_leave())
-			return true;
-		kernel_lock_inline();
-	} else {
-		if (syscall_may_share(regs->rax))
-			kernel_share_inline();
-		else
-			kernel_lock_inline();
-		trap_syscall(regs);
-		if (may_leave()) {
-			kernel_unlock_inline();
-			return !resumed;
-		}
-		kernel_exclusive();
+static inline bool sharing_syscall(struct x_regs *regs, uint64_t number)
+{
+	kernel_share_inline();
+	trap_syscall(regs, number);
+	if (may_leave()) {
+		kernel_unlock_either();
+		return true;
+	}
+	(void)kernel_exclusive();
+	thread_return_to_user(regs);
+	kernel_unlock_inline();
+	return false;
+}
+
+static inline bool locked_syscall(struct x_regs *regs, uint64_t number)
+{
+	kernel_lock_inline();
+	trap_syscall(regs, number);
+	if (may_leave()) {
+		kernel_unlock_inline();
+		return number != X_SYS_resume;
 	}
 	thread_return_to_user(regs);
 	kernel_unlock_inline();
 	return false;
+}
+
+bool arch_syscall(struct x_regs *regs)
+{
+	uint64_t number = regs->rax;
+
+	if (number >= 64) /* in two parts: all below exist */
+		return syscall_may_share(number) ? sharing_syscall(regs, number) : locked_syscall(regs, number);
+	return SYSCALLS_UNLOCKED >> number & 1 ? unlocked_syscall(regs, number) : locked_syscall(regs, number);
 }
 
 /* A program's, for which there is more to do than trap.S did. */

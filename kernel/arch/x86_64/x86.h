@@ -262,12 +262,16 @@ static inline void kernel_share_inline(void)
 }
 static inline void kernel_unlock_inline(void)
 {
+	__atomic_store_n(&the_kernel_lock.held, 0, __ATOMIC_RELEASE);
+}
+static inline void kernel_unlock_either(void) /* of its sides, whichever we are on */
+{
 	struct cpu *c = this_cpu();
 
 	if (c->sharing)
 		__atomic_store_n(&c->sharing, false, __ATOMIC_RELEASE);
 	else
-		__atomic_store_n(&the_kernel_lock.held, 0, __ATOMIC_RELEASE);
+		kernel_unlock_inline();
 }
 void wait_until_clear(const bool *flag); /* another CPU clears it soon, with no lock */
 void smp_start(void);
