@@ -413,7 +413,7 @@ static void receive_call(struct sock *s, const struct x_in *in, uint32_t flags)
 	int64_t status;
 
 	w->flags = flags | (in_nonblocking(in) ? L_MSG_DONTWAIT : 0);
-	if (in->msg.op == FILE_READ && !w->total && s->kind != SOCKET_TCP) { /* read(2) takes nothing then, recv(2) does */
+	if (in->msg.op == FILE_READ && !w->total) { /* read(2) takes nothing then, recv(2) does */
 		out_status(in->id, 0);
 		return;
 	}

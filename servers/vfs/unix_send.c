@@ -189,6 +189,10 @@ void unix_send_to(struct unix_socket *s, const struct x_in *in, struct unix_sock
 		m.bytes += window[i] = in_window(in, i, X_WIN_READ);
 	if (!status && rights_count(m.rights) > UNIX_RIGHTS_PER_MESSAGE)
 		status = -X_EINVAL;
+	if (!status && !m.bytes && !m.rights && s->type == TYPE_STREAM) { /* the kernel has no answer to that, either */
+		out_status(in->id, 0);
+		return;
+	}
 	if (!status && !m.rights && unix_by_kernel(to, in))
 		return;
 	if (!status && to->flow != UNIX_BY_CALL)

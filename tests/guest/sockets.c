@@ -512,6 +512,9 @@ static void stream(void)
 	int fds[2], status;
 
 	connected_pair(fds);
+	for (int i = 0; i < 50; i++)
+		CHECK(write(fds[0], "four", 4) == 4 && read(fds[1], block, 4) == 4);
+	CHECK(write(fds[0], block, 0) == 0 && read(fds[1], block, 0) == 0); /* nothing is asked for, nothing waited for */
 	for (size_t i = 0; i < sizeof(block); i++)
 		block[i] = (unsigned char)(i * 7 + i / 251);
 	if (fork() == 0) {

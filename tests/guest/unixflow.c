@@ -134,6 +134,9 @@ static void odd_ends(void)
 	b = dup(0);
 
 	fresh(0);
+	printf("nothing: %s", said(send(a, text, 0, MSG_DONTWAIT)));
+	printf(", %s", said(write(a, text, 0)));
+	printf(", %s\n", said(read(b, text, 0)));
 	printf("bad: %s", said(write(a, (void *)8, 10)));
 	write(a, "good", 4);
 	printf(", %s", said(read(b, (void *)8, 10)));
