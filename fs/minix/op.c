@@ -187,12 +187,18 @@ static void commit_inode(struct fsys *fs, const struct minix_undo_record *record
 	const struct fsys_node *old =
 		(const void *)(undo_bytes + record->saved_offset);
 	uint32_t per_block = fs->block_size / fs->inode_bytes;
+	void *slot = record->buf->frame + (ip->ino - 1) % per_block * fs->inode_bytes;
+	uint8_t before[sizeof(struct minix_inode_disk)];
 
 	fs->reap_count += inode_needs_reap(ip);
 	fs->reap_idle &= !inode_needs_reap(ip);
 	fs->reap_count -= inode_needs_reap(old);
-	inode_encode(fs, ip, record->buf->frame + (ip->ino - 1) % per_block * fs->inode_bytes);
-	cache_mark_dirty(&fs->cache, record->buf);
+	/* The disk knows whole seconds: a write in place mostly changes nothing that it keeps, and
+	 * costs the fsync after it no second block. */
+	memcpy(before, slot, fs->inode_bytes);
+	inode_encode(fs, ip, slot);
+	if (memcmp(before, slot, fs->inode_bytes))
+		cache_mark_dirty(&fs->cache, record->buf);
 }
 
 static void commit(struct fsys *fs)

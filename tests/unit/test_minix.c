@@ -650,6 +650,20 @@ static void test_sync_means_on_disk(void **state)
 	assert_image_clean();
 }
 
+static void test_inode_of_the_same_bytes_is_not_written(void **state)
+{
+	struct cache_sync sync = { 0 };
+	uint32_t f = make_file(1, "f");
+
+	(void)state;
+	assert_int_equal(write_file(f, 0, "hello", 5), 5);
+	assert_int_equal(RUN(minix_sync(FS, &sync)), 0);
+	assert_int_equal(write_file(f, 0, "HELLO", 5), 5);
+	assert_int_equal(FS->cache.dirty.count, 0);
+	assert_int_equal(write_file(f, 0, "HELLO!", 6), 6);
+	assert_true(FS->cache.dirty.count > 0);
+}
+
 static void test_lost_device_cache(void **state)
 {
 	struct cache_sync sync = { 0 };
@@ -665,7 +679,7 @@ static void test_lost_device_cache(void **state)
 	assert_int_equal(RUN(minix_sync(FS, &sync)), 0);
 	assert_true(cache_is_stable(&FS->cache));
 	/* Lost in the midst of a sync: it begins anew. */
-	assert_int_equal(write_file(2, 0, "HELLO", 5), 5);
+	assert_int_equal(write_file(2, 0, "HELLO!", 6), 6);
 	memset(&sync, 0, sizeof(sync));
 	disk->options.slow = true;
 	while (FS->cache.flushing == false)
@@ -1006,6 +1020,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_no_inodes, tear_down),
 		TEST(test_all_inodes_held),
 		TEST(test_sync_means_on_disk),
+		TEST(test_inode_of_the_same_bytes_is_not_written),
 		TEST(test_lost_device_cache),
 		TEST(test_power_cut_reclaims),
 		TEST(test_failing_disk),
