@@ -268,9 +268,7 @@ static void set_up_indexes(void)
 
 	disk_setup.indexes = indexes;
 	disk_setup.index_count = sizeof(indexes) / sizeof(indexes[0]);
-	disk_setup.index_entries = 1;
-	while (disk_setup.index_entries * 2 * sizeof(struct minix_index_entry) <= bytes)
-		disk_setup.index_entries *= 2;
+	disk_setup.index_entries = (uint32_t)(bytes / sizeof(struct minix_index_entry));
 	for (i = 0; i < disk_setup.index_count; i++)
 		indexes[i].entries = server_memory(disk_setup.index_entries *
 						   sizeof(struct minix_index_entry));

@@ -19,7 +19,17 @@ static uint32_t hash_of(const char *text, uint32_t bytes)
 
 	for (i = 0; i < bytes; i++)
 		hash = (hash ^ (uint8_t)text[i]) * 16777619u;
-	return hash ^ hash >> 15;
+	return (hash ^ hash >> 15) * 0x9e3779b1u; /* what is used are the upper bits */
+}
+
+static uint32_t first_entry(const struct fsys *fs, uint32_t hash)
+{
+	return (uint32_t)((uint64_t)hash * fs->setup.index_entries >> 32);
+}
+
+static uint32_t next_entry(const struct fsys *fs, uint32_t at)
+{
+	return at + 1 < fs->setup.index_entries ? at + 1 : 0;
 }
 
 static struct minix_index *find(const struct fsys *fs, uint32_t ino)
@@ -72,12 +82,12 @@ bool index_wanted(struct fsys *fs, const struct fsys_node *dir)
 static bool insert(const struct fsys *fs, struct minix_index *index, uint32_t hash,
 		   uint32_t slot)
 {
-	uint32_t mask = fs->setup.index_entries - 1, at = hash & mask;
+	uint32_t at = first_entry(fs, hash);
 
 	while (index->entries[at].slot_plus_1) {
 		if (index->entries[at].slot_plus_1 == slot + 1 && index->entries[at].hash == hash)
 			return true;
-		at = (at + 1) & mask;
+		at = next_entry(fs, at);
 	}
 	if (index->used >= fs->setup.index_entries / 4 * 3)
 		return false;
@@ -172,13 +182,12 @@ int index_lookup(struct fsys *fs, struct fsys_node *dir, struct fsys_name name,
 		 uint32_t *ino, uint32_t *slot_bytes)
 {
 	struct minix_index *index = find(fs, dir->ino);
-	uint32_t mask = fs->setup.index_entries - 1;
 	uint32_t hash = hash_of(name.text, name.bytes), at;
 	int status = build(fs, dir, index);
 
 	if (status)
 		return status;
-	for (at = hash & mask; index->entries[at].slot_plus_1; at = (at + 1) & mask) {
+	for (at = first_entry(fs, hash); index->entries[at].slot_plus_1; at = next_entry(fs, at)) {
 		uint32_t slot = index->entries[at].slot_plus_1 - 1;
 
 		if (index->entries[at].hash != hash)

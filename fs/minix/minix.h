@@ -112,7 +112,7 @@ struct minix_setup {
 	struct fsys_node *inodes;
 	uint32_t inode_slots;
 	struct minix_index *indexes;
-	uint32_t index_count, index_entries;    /* entries of each: a power of two */
+	uint32_t index_count, index_entries;    /* entries of each */
 	bool read_only;
 	bool no_atime;                  /* else as Linux's relatime */
 	/* Is the inode, which has no link and no holder, still wanted by somebody
