@@ -30,6 +30,7 @@ BENCH_PACKAGES := kmod cpio iproute2 iputils-ping iperf3 python3-matplotlib
 ISO_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf
 STAMP := $(BUILD)/.packages
 
+# All that is compiled depends on it, as the flags are in the Makefile.
 $(STAMP): Makefile
 	@mkdir -p $(BUILD)
 	@tools/install-packages $(PACKAGES)
@@ -47,12 +48,12 @@ KERNEL_HOT := kernel/arch/x86_64/hot_text.ld kernel/arch/x86_64/hot_data.ld
 KERNEL_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -T $(KERNEL_LD)
 
-$(BUILD)/kernel/%.c.o: kernel/%.c | $(STAMP)
+$(BUILD)/kernel/%.c.o: kernel/%.c $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	@$(CC) $(KERNEL_CFLAGS) $(DEPFLAGS) -c $< -o $@
 
-$(BUILD)/kernel/%.S.o: kernel/%.S | $(STAMP)
+$(BUILD)/kernel/%.S.o: kernel/%.S $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  AS      $<"
 	@$(CC) $(KERNEL_CFLAGS) $(DEPFLAGS) -D__ASSEMBLER__ -c $< -o $@
@@ -91,11 +92,11 @@ service_name = $(notdir $(patsubst %/,%,$1))
 SERVICES := $(foreach d,$(SERVICE_DIRS),$(call service_name,$d))
 
 define user_rules
-$(BUILD)/$1/%.c.o: $1/%.c | $(STAMP)
+$(BUILD)/$1/%.c.o: $1/%.c $(STAMP)
 	@mkdir -p $$(@D)
 	@echo "  CLANG   $$<"
 	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
-$(BUILD)/$1/%.S.o: $1/%.S | $(STAMP)
+$(BUILD)/$1/%.S.o: $1/%.S $(STAMP)
 	@mkdir -p $$(@D)
 	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
 endef
@@ -113,11 +114,11 @@ WARM_LDFLAGS := -Wl,--section-start=.llvm.linkonce.b.scratch=0x0f000000 -Wl,-Tda
 # Not hooked: what keeps the log itself, and copies that log what they overwrite.
 $(BUILD)/warm/lib/region/%.o $(BUILD)/warm/lib/c/memory.c.o: WARM_HOOKS := -fomit-frame-pointer
 define warm_rules
-$(BUILD)/warm/$1/%.c.o: $1/%.c | $(STAMP)
+$(BUILD)/warm/$1/%.c.o: $1/%.c $(STAMP)
 	@mkdir -p $$(@D)
 	@echo "  WARM    $$<"
 	@$(CLANG) $(USER_CFLAGS) -DXINIM_WARM $$(WARM_HOOKS) $(DEPFLAGS) -c $$< -o $$@
-$(BUILD)/warm/$1/%.S.o: $1/%.S | $(STAMP)
+$(BUILD)/warm/$1/%.S.o: $1/%.S $(STAMP)
 	@mkdir -p $$(@D)
 	@$(CLANG) $(USER_CFLAGS) $(DEPFLAGS) -c $$< -o $$@
 endef
@@ -183,12 +184,12 @@ PERS_CFLAGS := -std=gnu11 -g $(REPRODUCIBLE) -O2 -ffreestanding -fpie -mgeneral-
 	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fvisibility=hidden $(WARN) $(INCLUDE)
 PERSONALITY := $(BUILD)/personality/linux.elf
 
-$(BUILD)/personality/%.c.o: personality/%.c | $(STAMP)
+$(BUILD)/personality/%.c.o: personality/%.c $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  CLANG   $<"
 	@$(CLANG) $(PERS_CFLAGS) $(DEPFLAGS) -c $< -o $@
 VDSO := $(BUILD)/personality/linux/vdso.so
-$(BUILD)/personality/%.S.o: personality/%.S | $(STAMP)
+$(BUILD)/personality/%.S.o: personality/%.S $(STAMP)
 	@mkdir -p $(@D)
 	@$(CLANG) $(PERS_CFLAGS) $(DEPFLAGS) -DVDSO_FILE='"$(VDSO)"' -c $< -o $@
 $(BUILD)/personality/linux/vdso.S.o: $(VDSO)
@@ -207,33 +208,33 @@ HOST_CFLAGS := -std=gnu11 -g -O2 $(WARN) $(INCLUDE)
 FSYS_CORE := $(addprefix lib/fs/,access.c attr.c named.c names.c path.c rename.c xattr.c)
 MINIX_CORE := $(addprefix fs/minix/,bitmap.c cache.c dir.c index.c inode.c known.c map.c op.c room.c super.c) $(FSYS_CORE)
 
-$(BUILD)/tools/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard fs/minix/*.h lib/fs/*.h) include/xinim/error.h | $(STAMP)
+$(BUILD)/tools/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard fs/minix/*.h lib/fs/*.h) include/xinim/error.h $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOSTCC) $(HOST_CFLAGS) $(filter %.c,$^) -o $@
-$(BUILD)/tools/mkarchive: tools/mkarchive.c servers/rs/archive.c lib/c/crc32.c servers/rs/archive.h lib/c/crc32.h proto/archive.h | $(STAMP)
+$(BUILD)/tools/mkarchive: tools/mkarchive.c servers/rs/archive.c lib/c/crc32.c servers/rs/archive.h lib/c/crc32.h proto/archive.h $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOSTCC) $(HOST_CFLAGS) $(filter %.c,$^) -o $@
 
 # ---------------------------------------------------------------- programs
-$(BUILD)/user/svc: $(wildcard user/svc/*.c) | $(STAMP)
+$(BUILD)/user/svc: $(wildcard user/svc/*.[ch] proto/*.h) $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
-	@$(MUSL) -static -O2 $(WARN) -I. $^ -o $@
-$(BUILD)/user/blkctl: user/blkctl/blkctl.c proto/bdev.h proto/dev.h proto/file.h | $(STAMP)
+	@$(MUSL) -static -O2 $(WARN) -I. $(filter %.c,$^) -o $@
+$(BUILD)/user/blkctl: user/blkctl/blkctl.c proto/bdev.h proto/dev.h proto/file.h $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -O2 $(WARN) -I. -Iinclude $< -o $@
 
 # The same code as the host's.
-$(BUILD)/user/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard tools/minixfs/*.h fs/minix/*.h lib/fs/*.h) | $(STAMP)
+$(BUILD)/user/minixfs: $(wildcard tools/minixfs/*.c) $(MINIX_CORE) $(wildcard tools/minixfs/*.h fs/minix/*.h lib/fs/*.h) $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -std=gnu11 -O2 $(WARN) $(INCLUDE) $(filter %.c,$^) -o $@
 
 GUEST_TESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%,$(wildcard tests/guest/*.c))
-$(BUILD)/guest/%: tests/guest/%.c | $(STAMP)
+$(BUILD)/guest/%: tests/guest/%.c $(wildcard tests/guest/*.h) $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -O1 -pthread $(WARN) -Itests/guest -I. -Iinclude $< -o $@
@@ -335,7 +336,7 @@ unit: ## only the unit tests on the host
 	@tests/run --unit
 
 BENCH_PROGRAMS := $(patsubst bench/programs/%.c,$(BUILD)/bench/%,$(wildcard bench/programs/*.c))
-$(BUILD)/bench/%: bench/programs/%.c | $(STAMP)
+$(BUILD)/bench/%: bench/programs/%.c $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  MUSL    $@"
 	@$(MUSL) -static -O1 $(WARN) -Wno-unused-result $< -o $@

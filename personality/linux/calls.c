@@ -150,7 +150,7 @@ int64_t call_pm(struct x_call *c, uint32_t op, uint64_t a0, uint64_t a1, uint64_
 /* The frame this thread came here with lies at the top of its stack. */
 int32_t job_flags(void)
 {
-	uint64_t slot = ((uint64_t)__builtin_frame_address(0) - PERS_STACKS) / PERS_STACK_STRIDE, mask = process.ignore;
+	uint64_t slot = ((uint64_t)__builtin_frame_address(0) - PERS_STACKS) / PERS_STACK_STRIDE, mask = process.ignored;
 	int32_t flags = 0;
 
 	if (slot < PERS_STACK_SLOTS)

@@ -92,8 +92,7 @@ struct pers_process {
 	uint32_t slot_used[PERS_STACK_SLOTS]; /* 1: in use; zeroed by the kernel at thread end */
 	uint64_t slot_mapped[PERS_STACK_SLOTS / 64]; /* [L] */
 	struct linux_sigaction actions[SIGNAL_MAX + 1]; /* [L] to write */
-	uint64_t ignore;         /* [L] as given to x_notify_ignore */
-	uint64_t ignored, caught; /* [L] by actions: SIG_IGN, a handler */
+	uint64_t ignored, caught; /* [L] to write; by actions: SIG_IGN, a handler */
 	uint64_t brk;            /* [L] as the program sees it */
 	uint64_t capabilities[3], capable_uid; /* capset, kept only; of which effective uid, + 1 */
 	uint64_t timer_slack_ns; /* of the maker, kept only: difference to the default */
@@ -206,7 +205,7 @@ void sigframe_enter(struct x_regs *regs, uint32_t sig, const struct linux_sigact
 		    uint64_t frame);
 void sigframe_restore(struct x_regs *regs, const struct linux_ucontext *uc);
 
-void signals_ignore(uint64_t set); /* [L] the kernel's ignore set; what is traced ignores nothing */
+void signals_ignore(uint64_t but); /* [L] the kernel is told what is ignored, but for those; what is traced ignores nothing */
 bool has_xsave(void);
 void fpu_save(uint8_t *image);     /* FPSTATE_BYTES, aligned to 64 */
 void fpu_restore(uint8_t *image);  /* nothing in it may fault */

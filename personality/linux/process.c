@@ -204,16 +204,6 @@ static int64_t exec_buffers(const struct pers_thread *t, struct x_mem_map *m)
 	return linux_error(x_mem_map(m));
 }
 
-static uint64_t ignored_signals(void)
-{
-	uint64_t set = 0;
-
-	for (uint32_t sig = 1; sig <= SIGNAL_MAX; sig++)
-		if (process.actions[sig].handler == SIG_IGN)
-			set |= signal_bit(sig);
-	return set;
-}
-
 /* c has the path as window 0, and the file as a handle if there is one. On
  * success the answer never comes: this program is no more. */
 static int64_t exec(struct sys *s, struct x_call *c, uint64_t argv, uint64_t envp)
@@ -235,7 +225,7 @@ static int64_t exec(struct sys *s, struct x_call *c, uint64_t argv, uint64_t env
 		c->msg.a[0] = args.count;
 		c->msg.a[1] = env.count;
 		c->msg.a[2] = c->handle_count;
-		c->msg.a[3] = ignored_signals();
+		c->msg.a[3] = process.ignored;
 		c->msg.a[4] = s->frame->mask;
 		error = call_plain(X_SLOT_PM, c);
 	}

@@ -21,39 +21,38 @@ static uint64_t ignored_by(uint32_t sig, uint64_t handler)
 	return handler == SIG_DFL ? signal_bit(sig) & DEFAULT_IGNORE : 0;
 }
 
-void signals_ignore(uint64_t set)
+/* By choice, or by default and not caught. */
+static uint64_t all_ignored(void)
 {
-	x_notify_ignore(is_traced() ? 0 : set, process.ignored, process.caught);
+	return process.ignored | (DEFAULT_IGNORE & ~process.caught);
+}
+
+void signals_ignore(uint64_t but)
+{
+	x_notify_ignore(is_traced() ? 0 : all_ignored() & ~but, process.ignored, process.caught);
 }
 
 /* [L] What the kernel is to know of a signal's action. */
 static void set_action(uint32_t sig, uint64_t handler)
 {
 	uint64_t bit = signal_bit(sig);
-	uint64_t ignore = (process.ignore & ~bit) | ignored_by(sig, handler);
 	uint64_t ignored = (process.ignored & ~bit) | (handler == SIG_IGN ? bit : 0);
 	uint64_t caught = (process.caught & ~bit) | (handler > SIG_IGN ? bit : 0);
 
-	if (ignore == process.ignore && ignored == process.ignored && caught == process.caught)
+	if (ignored == process.ignored && caught == process.caught)
 		return;
-	process.ignore = ignore;
 	process.ignored = ignored;
 	process.caught = caught;
-	signals_ignore(ignore);
+	signals_ignore(0);
 }
 
 void signals_start(const struct pers_start *start)
 {
-	uint64_t ignore = DEFAULT_IGNORE;
-
+	process.ignored = start->ignore & ~UNMASKABLE;
 	for (uint32_t sig = 1; sig <= SIGNAL_MAX; sig++)
-		if (start->ignore & signal_bit(sig) & ~UNMASKABLE) {
+		if (process.ignored & signal_bit(sig))
 			process.actions[sig].handler = SIG_IGN;
-			process.ignored |= signal_bit(sig);
-		}
-	ignore |= process.ignored;
-	process.ignore = ignore;
-	signals_ignore(ignore);
+	signals_ignore(0);
 }
 
 void process_end(uint32_t wait_status)
@@ -340,7 +339,7 @@ int64_t linux_rt_sigaction(struct sys *s)
 	uint32_t sig = (uint32_t)s->a[0];
 	struct linux_sigaction new, old;
 	struct x_call c;
-	uint64_t ignore;
+	uint64_t ignored;
 
 	if (s->a[3] != 8 || sig < 1 || sig > SIGNAL_MAX)
 		return -X_EINVAL;
@@ -353,9 +352,9 @@ int64_t linux_rt_sigaction(struct sys *s)
 	if (s->a[1]) {
 		new.mask &= ~UNMASKABLE;
 		process.actions[sig] = new;
-		ignore = process.ignore;
+		ignored = process.ignored;
 		set_action(sig, new.handler);
-		if (process.ignore != ignore && sig >= SIGRTMIN)
+		if (process.ignored != ignored && sig >= SIGRTMIN)
 			call_pm(&c, PM_SIGFLUSH, signal_bit(sig), 0, 0, 0);
 	}
 	process_unlock();
@@ -498,8 +497,8 @@ uint64_t signals_wait(struct sys *s, uint64_t set, uint64_t deadline)
 	uint64_t mask = s->frame->mask & ~set, pending;
 
 	process_lock();
-	if (process.ignore & set)
-		signals_ignore(process.ignore & ~set);
+	if (all_ignored() & set)
+		signals_ignore(set);
 	process_unlock();
 	pending = signals_all(s->frame);
 	if (!(pending & set)) {
@@ -507,8 +506,8 @@ uint64_t signals_wait(struct sys *s, uint64_t set, uint64_t deadline)
 		pending = signals_all(s->frame);
 	}
 	process_lock();
-	if (process.ignore & set)
-		signals_ignore(process.ignore);
+	if (all_ignored() & set)
+		signals_ignore(0);
 	process_unlock();
 	return pending;
 }
@@ -545,7 +544,7 @@ int64_t linux_rt_sigtimedwait(struct sys *s)
 	}
 	pending = signals_wait(s, set, deadline);
 	if (!(pending & set))
-		return (pending & ~s->frame->mask & ~process.ignore) ? -X_EINTR : -X_EAGAIN;
+		return (pending & ~s->frame->mask & ~all_ignored()) ? -X_EINTR : -X_EAGAIN;
 	/* one that is ignored again by now is not pending any more, but was */
 	sig = (uint32_t)__builtin_ctzll(pending & set) + 1;
 	if (sig >= SIGRTMIN) {

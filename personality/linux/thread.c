@@ -41,7 +41,7 @@ void threads_after_fork(struct pers_thread *t)
 	if (t->trace_mode) {
 		t->trace_mode = 0;
 		trace_stepped(t);
-		signals_ignore(process.ignore);
+		signals_ignore(0);
 	}
 	t->clear_tid = 0;
 	t->robust_list = 0;

@@ -300,7 +300,7 @@ static uint32_t stop(struct pers_thread *t, enum pm_trace_stop why, uint64_t val
 	}
 	t->trace_mode = c.msg.a[1] == TRACE_DETACH ? 0 : c.msg.a[1];
 	process_lock();
-	signals_ignore(process.ignore);
+	signals_ignore(0);
 	process_unlock();
 	if (t->trace_mode == TRACE_SINGLESTEP) {
 		t->stepping = true;
@@ -471,7 +471,7 @@ int64_t linux_ptrace(struct sys *s)
 		error = tell_pm(s, PM_TRACE_ME, s->thread->tid, 0, 0, &value);
 		if (error >= 0) {
 			process_lock();
-			signals_ignore(process.ignore);
+			signals_ignore(0);
 			process_unlock();
 		}
 		return error;

@@ -114,12 +114,8 @@ void kernel_share_contended(void)
 void kernel_wait_for_sharers(void)
 {
 	for (uint32_t i = 0; i < cpu_count; i++)
-		for (uint32_t spins = 0; __atomic_load_n(&cpus[i].sharing, __ATOMIC_ACQUIRE); spins++) {
-			if (panicking)
-				stop_here();
-			if (spins % 64 == 63)
-				cpu_pause();
-		}
+		if (__atomic_load_n(&cpus[i].sharing, __ATOMIC_ACQUIRE))
+			wait_until_clear(&cpus[i].sharing);
 }
 
 /* Who has `held` waits for us as long as we share, so if it is free nobody has been alone since we
@@ -142,13 +138,8 @@ bool kernel_exclusive(void)
 
 void wait_until_clear(const bool *flag)
 {
-	for (uint32_t spins = 0; __atomic_load_n(flag, __ATOMIC_ACQUIRE); spins++) {
-		tlb_service();
-		if (panicking)
-			stop_here();
-		if (spins % 64 == 63)
-			cpu_pause();
-	}
+	for (uint32_t spins = 0; __atomic_load_n(flag, __ATOMIC_ACQUIRE); spins++)
+		wait_a_little(spins);
 }
 
 #define TURN_SPINS 2000u /* within that a waiting CPU has seen that the lock is free */

@@ -29,6 +29,14 @@ static inline void return_to_user(struct x_regs *regs)
 		thread_return_to_user(regs);
 }
 
+/* With the lock for this CPU alone: there is something to do on the way out. */
+static bool leave_late(struct x_regs *regs)
+{
+	thread_return_to_user(regs);
+	kernel_unlock_inline();
+	return false;
+}
+
 /* Native ones; what is on the way out may be asked without the lock here too. False: all
  * registers are to be loaded, as they may have changed. */
 static inline bool unlocked_syscall(struct x_regs *regs, uint64_t number)
@@ -37,9 +45,7 @@ static inline bool unlocked_syscall(struct x_regs *regs, uint64_t number)
 	if (may_leave())
 		return true;
 	kernel_lock_inline();
-	thread_return_to_user(regs);
-	kernel_unlock_inline();
-	return false;
+	return leave_late(regs);
 }
 
 static inline bool sharing_syscall(struct x_regs *regs, uint64_t number)
@@ -51,9 +57,7 @@ static inline bool sharing_syscall(struct x_regs *regs, uint64_t number)
 		return true;
 	}
 	(void)kernel_exclusive();
-	thread_return_to_user(regs);
-	kernel_unlock_inline();
-	return false;
+	return leave_late(regs);
 }
 
 static inline bool locked_syscall(struct x_regs *regs, uint64_t number)
@@ -64,9 +68,7 @@ static inline bool locked_syscall(struct x_regs *regs, uint64_t number)
 		kernel_unlock_inline();
 		return number != X_SYS_resume;
 	}
-	thread_return_to_user(regs);
-	kernel_unlock_inline();
-	return false;
+	return leave_late(regs);
 }
 
 bool arch_syscall(struct x_regs *regs)
