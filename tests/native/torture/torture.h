@@ -11,6 +11,7 @@
 #define THREADS 3u
 #define MASTER  THREADS
 #define MS      1000000ull
+#define PATIENCE_NS (60000 * MS) /* what takes longer hangs: a host with much else to do may stand still for seconds */
 
 uint64_t now(void);
 uint32_t any(uint32_t who, uint32_t below);
