@@ -721,8 +721,9 @@ int64_t linux_fcntl(struct sys *s)
 			return fd_exists(fd) ? -X_EBADF : -X_EINVAL;
 		return pipe_size(fd, (uint32_t)arg ? (uint32_t)arg : 1);
 	case F_SETOWN:
+		return fd_exists(fd) ? -X_EBADF : socket_set_owner(fd, (int32_t)arg);
 	case F_GETOWN:
-		return fd_exists(fd);
+		return fd_exists(fd) ? -X_EBADF : socket_owner(fd);
 	default:
 		if (lock_command((uint32_t)s->a[1]))
 			return lock_fcntl(fd, (uint32_t)s->a[1], arg);
@@ -806,6 +807,7 @@ static int64_t ioctl_file(struct x_call *c, uint32_t command, uint64_t arg)
 static int64_t ioctl_on(uint64_t fd, uint32_t command, uint64_t arg, struct ioctl_shape shape)
 {
 	struct x_call c;
+	int64_t error;
 
 	call_init(&c, FILE_IOCTL);
 	c.msg.status = job_flags();
@@ -813,8 +815,9 @@ static int64_t ioctl_on(uint64_t fd, uint32_t command, uint64_t arg, struct ioct
 	c.msg.a[1] = arg;
 	if (shape.bytes)
 		call_window(&c, (void *)arg, shape.bytes, shape.flags);
-	if (command >> 8 == 0x89 && socket_ioctl_window(&c, command, arg))
-		return -X_EFAULT;
+	error = command >> 8 == 0x89 ? socket_ioctl_window(fd, &c, command, arg) : 0;
+	if (error)
+		return error;
 	if (command >> 8 == 0x4c && is_block_device(fd) && ioctl_file(&c, command, arg))
 		return -X_EBADF;
 	return call_interruptible((x_handle_t)fd, &c);
@@ -839,7 +842,7 @@ int64_t linux_ioctl(struct sys *s)
 	if (command == FIONBIO || command == FIOASYNC)
 		return command == FIONBIO ? fd_nonblocking(fd, arg) : fd_exists(fd);
 	if (shape.bytes && user_probe(arg, shape.bytes, shape.flags & X_WIN_WRITE))
-		return fd_exists(fd) ? -X_EBADF : -X_EFAULT;
+		return fd_exists(fd) ? -X_EBADF : socket_ioctl_fault(fd, command);
 	result = ioctl_on(fd, command, arg, shape);
 	if (result != -X_ENOTTY || command < 0x8910 || command > 0x89ff)
 		return result;

@@ -58,6 +58,10 @@ static const struct { uint32_t command; uint16_t bytes, flags; } old_style[] = {
 	{ 0x4c04, 232, IN },  /* LOOP_SET_STATUS64 */
 	{ 0x4c05, 232, OUT }, /* LOOP_GET_STATUS64 */
 	{ 0x4c0a, 304, IN },  /* LOOP_CONFIGURE */
+	{ 0x8901, 4, IN },    /* FIOSETOWN */
+	{ 0x8902, 4, IN },    /* SIOCSPGRP */
+	{ 0x8903, 4, OUT },   /* FIOGETOWN */
+	{ 0x8904, 4, OUT },   /* SIOCGPGRP */
 	{ 0x8905, 4, OUT },   /* SIOCATMARK */
 	{ 0x890b, 120, IN },  /* SIOCADDRT: struct rtentry */
 	{ 0x890c, 120, IN },  /* SIOCDELRT */

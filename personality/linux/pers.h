@@ -307,8 +307,12 @@ struct ioctl_shape { uint32_t bytes, flags; }; /* X_WIN_READ: the server reads t
 struct ioctl_shape ioctl_shape(uint32_t command);
 
 /* ---- socket.c ---- */
-/* More memory that a socket's ioctl points to, as window 1. 0 or -X_EFAULT. */
-int64_t socket_ioctl_window(struct x_call *c, uint32_t command, uint64_t arg);
+/* More memory that a socket's ioctl points to, as window 1. 0, -X_EFAULT, -X_ENOTTY (no socket), -X_ESRCH or -X_EINVAL
+ * (no such owner). */
+int64_t socket_ioctl_window(uint64_t fd, struct x_call *c, uint32_t command, uint64_t arg);
+int64_t socket_ioctl_fault(uint64_t fd, uint32_t command); /* the answer if the argument is at a bad address */
+int64_t socket_set_owner(uint64_t fd, int32_t who);        /* F_SETOWN: kept, no signal is sent; -X_ESRCH, -X_EINVAL */
+int64_t socket_owner(uint64_t fd);                         /* F_GETOWN: 0 of what is no socket */
 int64_t socket_for_interfaces(uint64_t fd); /* a descriptor to be closed, or -X_ENOTTY */
 
 /* ---- pidfd.c ---- */

@@ -288,8 +288,68 @@ int64_t socket_for_interfaces(uint64_t fd)
 #define RTENTRY_DEVICE 88u /* offset of rt_dev */
 #define DEVICE_NAME_MAX 16u
 
-int64_t socket_ioctl_window(struct x_call *c, uint32_t command, uint64_t arg)
+#define FIOSETOWN  0x8901u
+#define SIOCSPGRP  0x8902u
+#define FIOGETOWN  0x8903u
+#define SIOCATMARK 0x8905u
+
+/* A terminal's command on a socket is none, wherever its argument is, and sockets without a stream have no mark: the
+ * server says so, without a window. */
+int64_t socket_ioctl_fault(uint64_t fd, uint32_t command)
 {
+	struct x_call c;
+	int64_t result;
+
+	if ((command >> 8 != 0x54 && command != SIOCATMARK) || socket_check(fd, 0))
+		return -X_EFAULT;
+	call_init(&c, FILE_IOCTL);
+	c.msg.a[0] = command;
+	result = call_interruptible((x_handle_t)fd, &c);
+	return command == SIOCATMARK && result == -X_ENOTTY ? -X_EFAULT : result; /* of Internet sockets it is read first */
+}
+
+/* A process, or a group by its negative number, that can own a file (fcntl(2), F_SETOWN). */
+static int64_t check_owner(int32_t who)
+{
+	struct x_call c;
+	int64_t error;
+
+	if (who == INT32_MIN)
+		return -X_EINVAL;
+	error = who > 0 ? call_pm(&c, PM_GETPGID, (uint32_t)who, 0, 0, 0) :
+		who < -1 ? call_pm(&c, PM_KILL, (uint64_t)(int64_t)who, 0, 0, 0) : 0;
+	return error == -X_ESRCH ? error : 0;
+}
+
+static int64_t owner_call(uint64_t fd, uint32_t command, int32_t *who)
+{
+	struct x_call c;
+
+	call_init(&c, FILE_IOCTL);
+	c.msg.a[0] = command;
+	call_window(&c, who, sizeof(*who), command == FIOSETOWN ? X_WIN_READ : X_WIN_WRITE);
+	return call_interruptible((x_handle_t)fd, &c);
+}
+
+/* Of other files nobody keeps the owner. */
+int64_t socket_set_owner(uint64_t fd, int32_t who)
+{
+	int64_t error = check_owner(who);
+
+	return error || socket_check(fd, 0) ? error : owner_call(fd, FIOSETOWN, &who);
+}
+
+int64_t socket_owner(uint64_t fd)
+{
+	int32_t who = 0;
+	int64_t error = socket_check(fd, 0) ? 0 : owner_call(fd, FIOGETOWN, &who);
+
+	return error ? error : who;
+}
+
+static int64_t ioctl_window(struct x_call *c, uint32_t command, uint64_t arg)
+{
+	int32_t who;
 	struct { int32_t length, pad; uint64_t buffer; } list;
 	uint64_t device;
 	int64_t length;
@@ -309,6 +369,17 @@ int64_t socket_ioctl_window(struct x_call *c, uint32_t command, uint64_t arg)
 			return -X_EFAULT;
 		if (length)
 			call_window(c, device, (uint64_t)length, X_WIN_READ);
+	} else if (command == FIOSETOWN || command == SIOCSPGRP) {
+		return copy_in(&who, arg, sizeof(who)) ? -X_EFAULT : check_owner(who);
 	}
 	return 0;
+}
+
+int64_t socket_ioctl_window(uint64_t fd, struct x_call *c, uint32_t command, uint64_t arg)
+{
+	int64_t error = ioctl_window(c, command, arg);
+
+	if (error)
+		error = socket_check(fd, error);
+	return error == -X_ENOTSOCK ? -X_ENOTTY : error;
 }

@@ -12,7 +12,7 @@
 
 enum {
 	C_TIOCOUTQ = 0x5411, C_FIONREAD = 0x541b,
-	C_SIOCATMARK = 0x8905, C_SIOCGSTAMP = 0x8906,
+	C_FIOSETOWN = 0x8901, C_SIOCSPGRP, C_FIOGETOWN, C_SIOCGPGRP, C_SIOCATMARK, C_SIOCGSTAMP,
 	C_SIOCADDRT = 0x890b, C_SIOCDELRT = 0x890c,
 	C_SIOCGIFNAME = 0x8910, C_SIOCGIFCONF = 0x8912, C_SIOCGIFFLAGS, C_SIOCSIFFLAGS, C_SIOCGIFADDR,
 	C_SIOCSIFADDR, C_SIOCGIFDSTADDR, C_SIOCSIFDSTADDR, C_SIOCGIFBRDADDR, C_SIOCSIFBRDADDR,
@@ -264,6 +264,9 @@ int64_t sock_ioctl(struct sock *s, const struct x_in *in)
 	case C_FIONREAD: return readable(s, in);
 	case C_TIOCOUTQ: return s->listening ? -X_EINVAL : put_int(in, (int32_t)s->sending_bytes);
 	case C_SIOCATMARK: return s->kind == SOCKET_TCP ? put_int(in, 0) : -X_ENOTTY;
+	case C_FIOGETOWN: case C_SIOCGPGRP: return put_int(in, s->owner);
+	case C_FIOSETOWN: case C_SIOCSPGRP:
+		return window_read(in->id, 0, 0, &s->owner, sizeof(s->owner)) < (int64_t)sizeof(s->owner) ? -X_EFAULT : 0;
 	case C_SIOCGSTAMP: return -X_ENOENT;
 	case C_SIOCGIFCONF: return list_interfaces(in);
 	case C_SIOCADDRT: case C_SIOCDELRT: return route_ioctl(s, command, in);

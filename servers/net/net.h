@@ -147,6 +147,7 @@ struct sock {
 	     narrowed;           /* TCP: the way is narrower than the segments under way */
 	bool ack_due;            /* data came in this iteration that is to be acknowledged at its end */
 	int error;               /* SO_ERROR */
+	int32_t owner;           /* as SIOCSPGRP has it */
 	/* receiving */
 	struct packet *received, *received_last;
 	uint32_t received_bytes, received_count;

@@ -138,9 +138,18 @@ static void leave_peer(struct unix_socket *s)
 	unix_tell(peer, 0);
 }
 
+/* Those connected to it go on to tell its name. */
+static void leave_name(const struct unix_socket *s)
+{
+	for (struct unix_socket *other = unix_sockets; s->name && other < unix_sockets + UNIX_MAX; other++)
+		if (other->state == UNIX_CONNECTED && other != s && unix_peer(other) == s)
+			other->peer_name = unix_name_share(s->name);
+}
+
 /* Those that send to it by datagrams find nobody from now on. */
 void unix_free(struct unix_socket *s)
 {
+	leave_name(s);
 	unix_fail_senders(s, unix_connects(s) ? -X_EPIPE : -X_ECONNREFUSED);
 	if (s->state == UNIX_LISTENING)
 		unix_listener_closed(s);
@@ -153,6 +162,7 @@ void unix_free(struct unix_socket *s)
 	rights_drop(s->staged);
 	rights_drop(s->taken);
 	unix_name_drop(s->name);
+	unix_name_drop(s->peer_name);
 	if (s->place.inode)
 		hold_drop(s->place);
 	s->state = UNIX_FREE;
@@ -220,10 +230,10 @@ static void answer_name(const struct unix_socket *s, const struct x_in *in)
 {
 	const struct unix_socket *peer = unix_peer(s);
 
-	if (in->msg.a[0] && !peer)
+	if (in->msg.a[0] && s->state != UNIX_CONNECTED)
 		out_status(in->id, -X_ENOTCONN);
 	else
-		unix_answer_address(out_answer_entry(in->id), in->msg.a[0] ? peer->name : s->name);
+		unix_answer_address(out_answer_entry(in->id), !in->msg.a[0] ? s->name : peer ? peer->name : s->peer_name);
 }
 
 static int64_t stat_socket(const struct unix_socket *s, const struct x_in *in)

@@ -82,6 +82,7 @@ struct unix_socket {
 	uint64_t peer_id;       /* its id: another may have its place now */
 	uint64_t account;
 	uint16_t name;          /* index + 1 */
+	uint16_t peer_name;     /* of a peer that is gone */
 	struct place place;     /* held, if bound in a filesystem */
 	struct ring ring;
 	uint16_t first, last;   /* records */
@@ -91,6 +92,7 @@ struct unix_socket {
 	uint32_t pending_count, backlog;
 	struct unix_creds creds, peer_creds;
 	int32_t error;          /* SO_ERROR, positive */
+	int32_t owner;          /* as SIOCSPGRP has it */
 	uint64_t receive_timeout_ns, send_timeout_ns; /* 0: none */
 	uint32_t send_buffer, receive_buffer; /* as told to getsockopt */
 	uint16_t staged, taken; /* rights: to go with the next send, left of the last receive */
@@ -188,6 +190,6 @@ uint32_t unix_waiting(const struct unix_socket *s); /* bytes that came to it */
 /* ---- unix_option.c ---- */
 void unix_getopt(struct unix_socket *s, const struct x_in *in);
 void unix_setopt(struct unix_socket *s, const struct x_in *in);
-int64_t unix_ioctl(const struct unix_socket *s, const struct x_in *in);
+int64_t unix_ioctl(struct unix_socket *s, const struct x_in *in);
 
 #endif

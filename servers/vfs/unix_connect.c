@@ -78,6 +78,13 @@ static int64_t connect_stream(struct unix_socket *s, const struct x_in *in, stru
 	return 0;
 }
 
+/* A datagram socket has another peer now, or none. */
+static void forget_peer_name(struct unix_socket *s)
+{
+	unix_name_drop(s->peer_name);
+	s->peer_name = 0;
+}
+
 static int64_t connect_datagram(struct unix_socket *s, struct unix_socket *to)
 {
 	const struct unix_socket *theirs = unix_peer(to);
@@ -86,6 +93,7 @@ static int64_t connect_datagram(struct unix_socket *s, struct unix_socket *to)
 		return -X_EPROTOTYPE;
 	if (theirs && theirs != s)
 		return -X_EPERM;
+	forget_peer_name(s);
 	s->peer = unix_index(to);
 	s->peer_id = to->id;
 	s->state = UNIX_CONNECTED;
@@ -116,6 +124,7 @@ void unix_connect(struct unix_socket *s, const struct x_in *in)
 
 	if (disconnects(s, in)) {
 		s->peer = 0;
+		forget_peer_name(s);
 		s->state = UNIX_NEW;
 		out_status(in->id, 0);
 		return;

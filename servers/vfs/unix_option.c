@@ -6,11 +6,12 @@
 
 #include "servers/vfs/unix.h"
 
-enum { SOL_SOCKET = 1, IOCTL_FIONREAD = 0x541b, IOCTL_OUTQ = 0x5411 };
+enum { SOL_SOCKET = 1, IOCTL_FIONREAD = 0x541b, IOCTL_OUTQ = 0x5411, IOCTL_ATMARK = 0x8905 };
+enum { IOCTL_FIOSETOWN = 0x8901, IOCTL_SPGRP, IOCTL_FIOGETOWN, IOCTL_GPGRP };
 enum {
 	SO_DEBUG = 1, SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_DONTROUTE, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF,
 	SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK, SO_PRIORITY, SO_LINGER, SO_REUSEPORT = 15, SO_PASSCRED,
-	SO_PEERCRED, SO_RCVLOWAT, SO_SNDLOWAT, SO_RCVTIMEO, SO_SNDTIMEO, SO_TIMESTAMP = 29,
+	SO_PEERCRED, SO_RCVLOWAT, SO_SNDLOWAT, SO_RCVTIMEO, SO_SNDTIMEO, SO_BINDTODEVICE = 25, SO_TIMESTAMP = 29,
 	SO_ACCEPTCONN = 30, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33, SO_PROTOCOL = 38, SO_DOMAIN = 39,
 };
 enum { BUFFER_MIN = 2304, SEND_MIN = 4608, BUFFER_LIMIT = 212992 };
@@ -71,6 +72,7 @@ void unix_getopt(struct unix_socket *s, const struct x_in *in)
 	case SO_RCVTIMEO: answer_time(in, s->receive_timeout_ns); break;
 	case SO_SNDTIMEO: answer_time(in, s->send_timeout_ns); break;
 	case SO_LINGER: answer(in, linger, sizeof(linger)); break;
+	case SO_BINDTODEVICE: out_status(in->id, 0); break; /* to none */
 	case SO_DEBUG: case SO_REUSEADDR: case SO_DONTROUTE: case SO_BROADCAST: case SO_KEEPALIVE:
 	case SO_OOBINLINE: case SO_NO_CHECK: case SO_PRIORITY: case SO_REUSEPORT: case SO_TIMESTAMP:
 	case SO_PROTOCOL:
@@ -111,6 +113,16 @@ static int64_t set_timeout(struct unix_socket *s, const struct x_in *in, uint64_
 	return take_time(in, ns);
 }
 
+/* Nothing of it goes by a device: it can be bound to none, which it is. */
+static int64_t bind_to_device(const struct x_in *in)
+{
+	char first = '\0';
+
+	if (in_window(in, 0, X_WIN_READ) && window_read(in->id, 0, 0, &first, 1) != 1)
+		return -X_EFAULT;
+	return first ? -X_ENODEV : 0;
+}
+
 static int64_t set(struct unix_socket *s, const struct x_in *in)
 {
 	uint32_t value;
@@ -121,6 +133,8 @@ static int64_t set(struct unix_socket *s, const struct x_in *in)
 		return set_timeout(s, in, &s->receive_timeout_ns);
 	if (in->msg.a[1] == SO_SNDTIMEO)
 		return set_timeout(s, in, &s->send_timeout_ns);
+	if (in->msg.a[1] == SO_BINDTODEVICE)
+		return bind_to_device(in);
 	if (in_window(in, 0, X_WIN_READ) < sizeof(value))
 		return -X_EINVAL;
 	if (window_read(in->id, 0, 0, &value, sizeof(value)) != sizeof(value))
@@ -153,18 +167,23 @@ static uint32_t readable(const struct unix_socket *s)
 	return s->type == TYPE_DGRAM ? (r ? r->bytes : 0) : unix_waiting(s);
 }
 
-int64_t unix_ioctl(const struct unix_socket *s, const struct x_in *in)
+int64_t unix_ioctl(struct unix_socket *s, const struct x_in *in)
 {
 	const struct unix_socket *peer = unix_peer(s);
 	uint32_t value;
 
 	if (in->msg.a[0] == IOCTL_FIONREAD && s->state == UNIX_LISTENING)
 		return -X_EINVAL;
-	if (in->msg.a[0] == IOCTL_FIONREAD)
-		value = readable(s);
-	else if (in->msg.a[0] == IOCTL_OUTQ)
-		value = peer ? unix_waiting(peer) : 0;
-	else
-		return -X_ENOTTY;
+	if (in->msg.a[0] == IOCTL_ATMARK && s->type != TYPE_STREAM)
+		return -X_EOPNOTSUPP;
+	switch (in->msg.a[0]) {
+	case IOCTL_FIONREAD: value = readable(s); break;
+	case IOCTL_OUTQ: value = peer ? unix_waiting(peer) : 0; break;
+	case IOCTL_ATMARK: value = 0; break;
+	case IOCTL_FIOGETOWN: case IOCTL_GPGRP: value = (uint32_t)s->owner; break;
+	case IOCTL_FIOSETOWN: case IOCTL_SPGRP:
+		return window_read(in->id, 0, 0, &s->owner, sizeof(s->owner)) < (int64_t)sizeof(s->owner) ? -X_EFAULT : 0;
+	default: return -X_ENOTTY;
+	}
 	return window_write(in->id, 0, 0, &value, sizeof(value)) < (int64_t)sizeof(value) ? -X_EFAULT : 0;
 }

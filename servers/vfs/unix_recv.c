@@ -200,11 +200,17 @@ static bool receive(struct unix_socket *s, struct receive *v, uint64_t account)
 
 static int64_t refusal(const struct unix_socket *s, uint32_t flags)
 {
-	if (flags & MSG_F_OOB)
-		return -X_EOPNOTSUPP;
-	if (s->type == TYPE_STREAM && s->state != UNIX_CONNECTED)
-		return -X_EINVAL;
-	return s->type == TYPE_SEQPACKET && s->state != UNIX_CONNECTED ? -X_ENOTCONN : 0;
+	if (s->type == TYPE_STREAM) /* nothing is urgent: it was refused to the sender */
+		return s->state != UNIX_CONNECTED || flags & MSG_F_OOB ? -X_EINVAL : 0;
+	if (s->type == TYPE_SEQPACKET && s->state != UNIX_CONNECTED)
+		return -X_ENOTCONN;
+	return flags & MSG_F_OOB ? -X_EOPNOTSUPP : 0;
+}
+
+/* Without a connection the end of what comes is told to who waits for it only. */
+static bool stays_open(const struct unix_socket *s)
+{
+	return s->type == TYPE_DGRAM && s->shut_read && !s->records && !s->error;
 }
 
 void unix_recv(struct unix_socket *s, const struct x_in *in)
@@ -221,6 +227,8 @@ void unix_recv(struct unix_socket *s, const struct x_in *in)
 
 	for (unsigned i = 0; i < SOCK_DATA_WINDOWS; i++)
 		v.bytes += window[i] = in_window(in, i, X_WIN_WRITE);
+	if (!status && !v.bytes && s->type == TYPE_STREAM && !plain && !blocks && !unix_waiting(s) && !ended(s))
+		status = -X_EAGAIN;
 	if (status || (!v.bytes && s->type == TYPE_STREAM)) {
 		out_status(in->id, status);
 		return;
@@ -229,7 +237,7 @@ void unix_recv(struct unix_socket *s, const struct x_in *in)
 		return;
 	if (s->flow != UNIX_BY_CALL && !(in->msg.status & FILE_STREAMS))
 		unix_never_flows(s); /* whoever peeks will again */
-	if (s->flow == UNIX_BY_CALL && !s->receiving.first && receive(s, &v, in->account)) {
+	if (s->flow == UNIX_BY_CALL && !s->receiving.first && !(stays_open(s) && !blocks) && receive(s, &v, in->account)) {
 		unix_pump(s, false);
 		return;
 	}

@@ -136,13 +136,12 @@ static int64_t refusal(const struct unix_socket *s, const struct unix_socket *to
 {
 	const struct unix_socket *theirs;
 
+	if (unix_connects(s) && s->state != UNIX_CONNECTED)
+		return -X_ENOTCONN;
 	if (s->shut_write)
 		return -X_EPIPE;
-	if (unix_connects(s)) {
-		if (s->state != UNIX_CONNECTED)
-			return -X_ENOTCONN;
+	if (unix_connects(s))
 		return !to || to->shut_read ? -X_EPIPE : 0;
-	}
 	if (!to)
 		return s->peer ? -X_ECONNREFUSED : -X_ENOTCONN;
 	theirs = unix_peer(to);

@@ -27,10 +27,12 @@ enum state { FRESH, BOUND, LISTENING, CONNECTED, SHUT, ENDED, STATES };
 static const struct kind { const char *name; int family, type; } kinds[] = {
 	{ "tcp", AF_INET, SOCK_STREAM }, { "udp", AF_INET, SOCK_DGRAM },
 	{ "tcp6", AF_INET6, SOCK_STREAM }, { "udp6", AF_INET6, SOCK_DGRAM },
+	{ "unix", AF_UNIX, SOCK_STREAM }, { "unix datagram", AF_UNIX, SOCK_DGRAM }, { "unix packet", AF_UNIX, SOCK_SEQPACKET },
 };
 static const char *const states[] = { "fresh", "bound", "listening", "connected", "shut", "ended" };
 static char block[70000];
 
+/* Of UNIX sockets: what bind(2) chooses a name for. */
 static socklen_t loopback(const struct kind *k, uint16_t port, struct sockaddr_storage *a)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)a;
@@ -38,6 +40,8 @@ static socklen_t loopback(const struct kind *k, uint16_t port, struct sockaddr_s
 
 	memset(a, 0, sizeof(*a));
 	a->ss_family = (sa_family_t)k->family;
+	if (k->family == AF_UNIX)
+		return sizeof(a->ss_family);
 	if (k->family == AF_INET) {
 		v4->sin_port = port;
 		v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -59,7 +63,7 @@ static int make(const struct kind *k, enum state state, int *other)
 	CHECK(fd >= 0);
 	if (state == BOUND || state == LISTENING)
 		CHECK(bind(fd, (struct sockaddr *)&a, length) == 0);
-	if (k->type != SOCK_STREAM && (state == LISTENING || state == ENDED)) {
+	if (k->type == SOCK_DGRAM && (state == LISTENING || state == ENDED)) {
 		close(fd);
 		return -1;
 	}
@@ -69,14 +73,14 @@ static int make(const struct kind *k, enum state state, int *other)
 		return fd;
 	listener = socket(k->family, k->type, 0);
 	CHECK(bind(listener, (struct sockaddr *)&a, length) == 0);
-	if (k->type == SOCK_STREAM)
+	if (k->type != SOCK_DGRAM)
 		CHECK(listen(listener, 4) == 0);
 	length = sizeof(a);
 	CHECK(getsockname(listener, (struct sockaddr *)&a, &length) == 0);
 	CHECK(connect(fd, (struct sockaddr *)&a, length) == 0);
-	*other = k->type == SOCK_STREAM ? accept(listener, NULL, NULL) : listener;
+	*other = k->type != SOCK_DGRAM ? accept(listener, NULL, NULL) : listener;
 	CHECK(*other >= 0);
-	if (k->type == SOCK_STREAM)
+	if (k->type != SOCK_DGRAM)
 		close(listener);
 	if (state == SHUT)
 		CHECK(shutdown(fd, SHUT_RDWR) == 0);
@@ -133,7 +137,7 @@ static void addresses(int fd, const struct kind *k)
 	TELL("getpeername length -1", getpeername(fd, (struct sockaddr *)&a, &length));
 }
 
-static void data(int fd)
+static void data(int fd, int other)
 {
 	static const int flags[] = { 0, MSG_OOB, MSG_PEEK, MSG_DONTROUTE, MSG_CTRUNC, MSG_TRUNC, MSG_EOR, MSG_WAITALL,
 				     MSG_FIN, MSG_ERRQUEUE, MSG_CONFIRM, 0x10000000 };
@@ -151,6 +155,7 @@ static void data(int fd)
 		if (flags[i] != MSG_FIN && flags[i] != MSG_OOB) {
 			snprintf(what, sizeof(what), "send/%x", flags[i]);
 			TELL(what, send(fd, block, 4, flags[i] | MSG_DONTWAIT | MSG_NOSIGNAL));
+			recv(other, block, sizeof(block), MSG_DONTWAIT); /* how many messages may wait is not the same */
 		}
 	}
 	connected = getpeername(fd, (struct sockaddr *)&a, &length) == 0 && send(fd, block, 0, MSG_NOSIGNAL) == 0;
@@ -188,12 +193,13 @@ static void data(int fd)
 	TELL("fchdir", fchdir(fd));
 }
 
-static void others(int fd)
+static void others(int fd, int other)
 {
 	struct sockaddr_storage a;
 	socklen_t length = sizeof(a);
 	static const int how[] = { -1, 3, 4 };
 
+	(void)other;
 	TELL("accept4 flags", syscall(SYS_accept4, fd, NULL, NULL, 1));
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	TELL("accept", accept(fd, (struct sockaddr *)&a, &length));
@@ -203,8 +209,9 @@ static void others(int fd)
 		TELL("shutdown wrong", shutdown(fd, how[i]));
 }
 
-static void last(int fd)
+static void last(int fd, int other)
 {
+	(void)other;
 	TELL("shutdown RD", shutdown(fd, SHUT_RD));
 	TELL("recv", recv(fd, block, 4, MSG_DONTWAIT));
 	TELL("shutdown WR", shutdown(fd, SHUT_WR));
@@ -216,7 +223,7 @@ static void all_calls(void)
 {
 	for EACH(k, kinds) {
 		for (enum state state = FRESH; state < STATES; state++) {
-			static void (*const groups[])(int) = { data, others, last };
+			static void (*const groups[])(int, int) = { data, others, last };
 			int other, fd = make(&kinds[k], state, &other);
 
 			if (fd < 0)
@@ -228,7 +235,7 @@ static void all_calls(void)
 			for EACH(g, groups) {
 				fd = make(&kinds[k], state, &other);
 				printf("\n%s %s %zu:", kinds[k].name, states[state], g);
-				groups[g](fd);
+				groups[g](fd, other);
 				close(fd);
 				close(other);
 			}
@@ -284,8 +291,9 @@ static void all_options(void)
 
 static void controls(void)
 {
-	static const unsigned long requests[] = { FIONREAD, TIOCOUTQ, SIOCATMARK, SIOCGIFCONF, SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFMTU,
-		SIOCGIFHWADDR, SIOCGIFINDEX, FIONBIO, 0x1234 };
+	static const unsigned long requests[] = { TCGETS, TIOCGWINSZ, TIOCSWINSZ, FIONREAD, TIOCOUTQ, SIOCATMARK,
+		FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP, SIOCGIFCONF, SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR,
+		SIOCGIFINDEX, FIONBIO, 0x1234 };
 
 	for EACH(k, kinds) {
 		int other, fd = make(&kinds[k], FRESH, &other);
