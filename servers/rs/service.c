@@ -47,6 +47,12 @@ struct service *service_find(const char *name)
 	return NULL;
 }
 
+/* By how long it is in this state. */
+static bool is_judged(enum service_state state)
+{
+	return state == SERVICE_STARTING || state == SERVICE_RECOVERING || state == SERVICE_STOPPING;
+}
+
 void service_set_state(struct service *s, enum service_state state, uint64_t deadline_ns, const char *why, ...)
 {
 	va_list ap;
@@ -60,8 +66,10 @@ void service_set_state(struct service *s, enum service_state state, uint64_t dea
 		(state == SERVICE_RECOVERING || state == SERVICE_CRASHED || state == SERVICE_FAILED);
 	s->state = state;
 	s->state_since_ns = x_clock(X_CLOCK_MONOTONIC);
+	s->part_ns = deadline_ns / DEADLINE_PARTS;
+	s->parts = 0;
 	if (deadline_ns)
-		timer_set(&s->deadline, s->state_since_ns + deadline_ns);
+		timer_set(&s->deadline, s->state_since_ns + (is_judged(state) ? s->part_ns : deadline_ns));
 	else
 		timer_clear(&s->deadline);
 	service_graph_changed();

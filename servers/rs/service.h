@@ -45,6 +45,7 @@ enum cause {
 enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 
 #define STARTUP_DEADLINE_NS 10000000000ull /* from process to ready */
+#define DEADLINE_PARTS 10u                 /* of those by which a service is judged, see service_on_deadline() */
 #define STARTUP_TRIES 3u
 #define CANNOT_START_NS     500000000ull /* after it said so, to the next try of one that once served */
 #define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
@@ -79,6 +80,8 @@ struct service {
 	char device_name[16];
 	uint64_t incarnation;
 	struct server_timer deadline;   /* of the state */
+	uint64_t part_ns;               /* ... one part of it, and how many went by */
+	uint32_t parts;
 	struct server_timer random_kill; /* `svc inject NAME random` */
 	struct spare spare;             /* the next incarnation's process, memory only */
 

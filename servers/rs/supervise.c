@@ -434,29 +434,42 @@ static void stop_overdue(struct service *s)
 	out_do(X_SYS_proc_kill, s->process, (uint64_t)-X_ECANCELED, 0, 0, 0);
 }
 
+/*
+ * Only a service's own time judges it (RECOVERY.md 15). So its deadline is over when each of its parts was, and
+ * it had a CPU in it if it wanted one: a machine that stands still costs it one part, and what came for rs
+ * meanwhile, behind the timer, is looked at before the next.
+ */
+static bool time_is_over(struct service *s)
+{
+	s->parts += s->claiming || heartbeat_had_a_chance(s);
+	if (s->parts >= DEADLINE_PARTS)
+		return true;
+	timer_set(&s->deadline, server_now_ns + s->part_ns);
+	return false;
+}
+
 void service_on_deadline(void *service)
 {
 	struct service *s = service;
 
 	switch (s->state) {
 	case SERVICE_STARTING:
+		if (!time_is_over(s))
+			break;
 		if (s->claiming) {
 			s->claiming = false;
 			service_fail(s, "devmgr does not answer");
-			break;
-		}
-		/* fall through */
-	case SERVICE_RECOVERING:
-		if (heartbeat_had_a_chance(s))
+		} else {
 			service_kill(s, CAUSE_TIMEOUT);
-		else
-			timer_set(&s->deadline, server_now_ns + WARM_DEADLINE_NS);
+		}
+		break;
+	case SERVICE_RECOVERING:
+		if (time_is_over(s))
+			service_kill(s, CAUSE_TIMEOUT);
 		break;
 	case SERVICE_STOPPING:
-		if (heartbeat_had_a_chance(s))
+		if (time_is_over(s))
 			stop_overdue(s);
-		else
-			timer_set(&s->deadline, server_now_ns + STOP_DEADLINE_NS);
 		break;
 	case SERVICE_CRASHED:
 		if (s->process == X_NO_HANDLE)

@@ -607,6 +607,26 @@ static void no_answer_to_ping_is_a_hang(void **state)
 	assert_int_equal(s->state, SERVICE_RUNNING);
 }
 
+/* The machine stands still while a service starts: that is not its time. */
+static void lost_time_is_no_start_up_time(void **state)
+{
+	struct service *s = service_find("late");
+	uint64_t timeouts = s->cause_count[CAUSE_TIMEOUT];
+
+	mute[s - services] = true;
+	die(current_of("late"), X_DEATH_EXIT, 1);
+	run_for(7000 * MS);
+	assert_int_equal(s->state, SERVICE_RECOVERING);
+	now += 5000 * MS;
+	run_for(1000 * MS);
+	assert_int_equal(s->state, SERVICE_RECOVERING);
+	post(cookies[current_of("late")->event], X_IN_EVENT, RS_EVENT_READY);
+	mute[s - services] = false;
+	run_for(1500 * MS);
+	assert_int_equal(s->state, SERVICE_RUNNING);
+	assert_int_equal(s->cause_count[CAUSE_TIMEOUT], timeouts);
+}
+
 static void never_ready_is_given_up(void **state)
 {
 	struct service *s = service_find("late");
@@ -743,7 +763,7 @@ int main(void)
 		cmocka_unit_test(injected_faults_do_not_count), cmocka_unit_test(hang_is_killed),
 		cmocka_unit_test(hang_is_found_in_two_periods), cmocka_unit_test(busy_is_not_hung), cmocka_unit_test(lost_time_is_forgiven),
 		cmocka_unit_test(says_that_it_cannot_start), cmocka_unit_test(restart_never), cmocka_unit_test(no_answer_to_ping_is_a_hang),
-		cmocka_unit_test(never_ready_is_given_up), cmocka_unit_test(stop_and_start), cmocka_unit_test(commands),
+		cmocka_unit_test(lost_time_is_no_start_up_time), cmocka_unit_test(never_ready_is_given_up), cmocka_unit_test(stop_and_start), cmocka_unit_test(commands),
 		cmocka_unit_test(who_waits_in_an_iteration_is_found_in_two_periods),
 		cmocka_unit_test(complaint_leads_to_a_question), cmocka_unit_test(rs_asks_itself), cmocka_unit_test(switches_off_in_reverse_order),
 	};
