@@ -110,6 +110,12 @@ static void try_later(void)
 	timer_set(&timer, server_now_ns + RETRY_NS);
 }
 
+/* The console is the programs' from the first one's first instruction; the log is read by `svc log -k`. */
+static void mirror_log(bool to_console)
+{
+	x_system(boot_handle("resource"), X_SYS_LOG_MIRROR, to_console);
+}
+
 static void spawned(void *ctx, const struct x_in *reply)
 {
 	(void)ctx;
@@ -119,13 +125,11 @@ static void spawned(void *ctx, const struct x_in *reply)
 		char what[300];
 
 		snprintf(what, sizeof(what), "cannot start %s", path);
+		mirror_log(true);
 		give_up(what, reply->msg.status, service_advice);
 	} else {
 		state = INIT_DONE;
 		timer_clear(&timer);
-		event_announce("init", "started %s", path);
-		/* The console is the programs' now; the log is read by `svc log -k`. */
-		out_do(X_SYS_system, boot_handle("resource"), X_SYS_LOG_MIRROR, 0, 0, 0);
 	}
 }
 
@@ -134,6 +138,8 @@ static void spawn_init_process(struct service *pm)
 	struct x_out *o = out_start(pm->port, spawned, NULL, NULL);
 
 	state = INIT_SPAWN;
+	event_announce("init", "starting %s", path);
+	mirror_log(false);
 	o->msg.op = PMCTL_SPAWN;
 	o->msg.a[0] = 1;
 	o->msg.a[1] = ENV_COUNT + again;
