@@ -13,11 +13,15 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, soon
 from wire import Tap
 
 NICS = ["virtio", "e1000"]
-UP = "for i in $(seq 100); do ifconfig {0} | grep -q 'inet addr' && break; usleep 100000; done;"
+
+
+def up(interface):
+    """For a guest's script: it has an address."""
+    return soon(f"ifconfig {interface} | grep -q 'inet addr'") + "; "
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_pulled_under_traffic(root, web, tmp_path, nic):
     """Downloads go on when the cable is back, and the lease is asked for again."""
     port, digest = web
     monitor, capture = tmp_path / "qmp", tmp_path / "capture"
-    command = (UP.format("eth0") + f"echo begin; until wget -q -O /dev/null http://10.0.2.2:{port}/pulled 2>/dev/null; do "
+    command = (up("eth0") + f"echo begin; until wget -q -O /dev/null http://10.0.2.2:{port}/pulled 2>/dev/null; do "
                f"wget -q -O - http://10.0.2.2:{port}/file | md5sum; done; ifconfig eth0; echo end")
     guest = subprocess.Popen([str(root / "xinim"), "exec", "--nic", nic, "--net", "user", "--timeout", str(PATIENCE), "--qemu",
                               f"-qmp unix:{monitor},server=on,wait=off -object filter-dump,id=f0,netdev=net0,file={capture}",
@@ -98,7 +102,7 @@ def test_pulled_under_traffic(root, web, tmp_path, nic):
 def test_two_devices(guest, web):
     """VirtIO and E1000, each in a network of its own, both with an address by DHCP."""
     port, digest = web
-    text = guest(UP.format("eth0") + UP.format("eth1") + "ifconfig; route -n; for n in 2 3; do ping -c 1 10.0.$n.2;"
+    text = guest(up("eth0") + up("eth1") + "ifconfig; route -n; for n in 2 3; do ping -c 1 10.0.$n.2;"
                  f"wget -q -O - http://10.0.$n.2:{port}/file | md5sum; done; /bin/svc kill e1000; /bin/svc kill net;"
                  f"for n in 2 3; do wget -q -O - http://10.0.$n.2:{port}/file | md5sum; done; ifconfig eth1 down;"
                  "echo routes $(route -n | grep -c eth1); ping -c 1 10.0.2.2",
@@ -113,7 +117,7 @@ def test_mtu(guest, web, tmp_path, nic):
     end; data still arrives both ways."""
     port, digest = web
     capture = tmp_path / "capture"
-    text = guest(UP.format("eth0") + "ifconfig eth0 mtu 600; ifconfig eth0; cat /proc/net/dev >/tmp/x;"
+    text = guest(up("eth0") + "ifconfig eth0 mtu 600; ifconfig eth0; cat /proc/net/dev >/tmp/x;"
                  f"wget -q -O - http://10.0.2.2:{port}/file | md5sum; ping -c 1 -s 2000 10.0.2.2;"
                  f"dd if=/dev/zero bs=65536 count=4 2>/dev/null | nc -w 1 10.0.2.2 {port} | head -c 9; echo;"
                  "ifconfig eth0 mtu 9999 2>&1; ifconfig eth0 mtu 60 2>&1; true", nic=nic, net="user",
@@ -138,7 +142,7 @@ def test_tshark_finds_no_fault(guest, root, web, tmp_path):
     subprocess.run([root / "tools/install-packages", "tshark"], check=True, timeout=900)
     port, content = web
     capture = tmp_path / "capture"
-    text = guest(UP.format("eth0") + "ping -c 2 10.0.2.2; ping -c 1 -s 4000 10.0.2.2; nslookup localhost 10.0.2.3;"
+    text = guest(up("eth0") + "ping -c 2 10.0.2.2; ping -c 1 -s 4000 10.0.2.2; nslookup localhost 10.0.2.3;"
                  f"wget -q -O - http://10.0.2.2:{port}/file | md5sum;"
                  "ping -6 -c 1 fec0::2; nc -w 1 10.0.2.2 1 </dev/null; echo end",
                  nic="e1000", net="user", qemu=f"-object filter-dump,id=dump,netdev=net0,file={capture}").text

@@ -57,7 +57,7 @@ def test_a_filesystem_that_may_have_little_memory(guest, image, root, tmp_path, 
     manifest.write_text((root / "fs/minix/manifest").read_text(encoding="ascii") + "memory 48\n", encoding="ascii")
     result = guest("""cd /root; for i in 1 2; do dd if=/dev/zero of=a bs=64k count=1120 conv=notrunc 2>/dev/null && wc -c <a; done
 cmp -n 73400320 a /dev/zero && cp a b && cmp a b && echo same; sync; /bin/svc list | awk '$1 == "minix" { print $2, $5 }'""",
-                   image=image, archive=archive({"manifest/minix": manifest}), timeout=300)
+                   image=image, archive=archive({"manifest/minix": manifest}))
     assert result.text.split() == ["73400320", "73400320", "same", "running", "0"], result.text
     fsck(image)
 
@@ -71,7 +71,7 @@ def test_mapping_of_more_than_the_memory(guest, tmp_path):
     minixfs("add", second, big, "/big")
     wanted = subprocess.run([ROOT / "build/guest/mapped", big, "3", "8"], capture_output=True, text=True, check=True).stdout
     result = guest("mount -t minix /dev/vdb /mnt; /mapped /mnt/big 3 8; cd /; umount /mnt", mem=48, file=f"{ROOT}/build/guest/mapped:/mapped",
-                   qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2", timeout=300)
+                   qemu=f"-drive if=none,id=d2,format=raw,file={second} -device virtio-blk-pci,drive=d2")
     assert result.text == wanted, result.text
 
 

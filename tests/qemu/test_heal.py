@@ -71,9 +71,9 @@ def test_disk_driver_dies_under_load(guest, image, fsck, disk, driver, fault, ca
 
 
 def test_status_says_why(guest):
-    text = guest("/bin/svc inject virtio_blk exception; n=0;"
-                 "while [ $n -lt 100 ] && ! /bin/svc log 20 | grep -q 'virtio_blk *restarted after'; do n=$((n+1)); usleep 100000; done;"
-                 "/bin/svc status virtio_blk; /bin/svc log 20").text
+    text = guest("/bin/svc inject virtio_blk exception; " +
+                 soon("/bin/svc log 20 | grep -q 'virtio_blk *restarted after'") +
+                 "; /bin/svc status virtio_blk; /bin/svc log 20").text
     assert re.search(r"last cause +exception: vector 14 at 0x[0-9a-f]+, address 0x10\b", text), text
     assert re.search(r"virtio_blk +restarted after exception \(.*\), [\d.]+ ms outage", text), text
 

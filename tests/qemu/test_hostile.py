@@ -102,7 +102,7 @@ def test_wild_native_calls(guest, root, archive, smp, seed):
     """A service makes 500,000 random calls with handles of every kind; the kernel and the others stay."""
     subprocess.run(["make", "-s", "build/bin/fuzz"], cwd=root, check=True)
     path = archive({"bin/fuzz": "build/bin/fuzz", "manifest/fuzz": "tests/native/fuzz/manifest"})
-    result = guest("n=0; until svc log -k | grep -q 'fuzz .*done: [5-9]'; do sleep 1; n=$((n + 1)); [ $n -lt 150 ] || break; done; "
+    result = guest("n=0; until svc log -k | grep -q 'fuzz .*done: [5-9]'; do sleep 1; n=$((n + 1)); [ $n -lt 500 ] || break; done; "
                    "svc log -k | grep -a 'fuzz .*done\\|fuzz.*exception'; " + ALIVE, archive=path, smp=smp,
                    append=f"fuzz=500000 seed={seed}", qemu="-device virtio-rng-pci")
     assert re.search(r"fuzz +done: 5\d\d\d\d\d calls", result.text), result.text

@@ -221,8 +221,8 @@ def test_shell_ends_and_comes_again(console):
 
 def test_foreground_job_hears_of_the_end_of_its_session(console):
     """The shell is killed under its foreground job: SIGHUP reaches the job."""
-    console.run("(sleep 1; kill -9 $$) &")
-    console.type("sh -c 'trap \"echo got hup; exit\" HUP; while :; do sleep 0.2; done'\r")
+    console.run("(until [ -e /tmp/trapped ]; do sleep 0.1; done; kill -9 $$) &")
+    console.type("sh -c 'trap \"echo got hup; exit\" HUP; >/tmp/trapped; while :; do sleep 0.2; done'\r")
     console.expect(r"^got hup")
     console.prompt()
     assert "while" not in console.run("ps | grep -v grep | grep while")

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, soon
 from wire import Tap
 
 pytestmark = pytest.mark.skipif(not Tap.possible(), reason="needs root and /dev/net/tun for a tap of its own")
@@ -23,8 +23,7 @@ def streams(root, nic, disturb, seconds, count=8, **options):
     server = subprocess.Popen(wire.command([program, "serve", "10.0.9.1", "5001"]), stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout.readline() == "listens\n"
-        command = ("ifconfig eth0 10.0.9.2 netmask 255.255.255.0; for i in 1 2 3 4 5 6 7 8 9; do ping -c 1 -W 1 10.0.9.1 "
-                   ">/dev/null && break; done;"
+        command = ("ifconfig eth0 10.0.9.2 netmask 255.255.255.0; " + soon("ping -c 1 -W 1 10.0.9.1 >/dev/null") + ";"
                    f"(n=0; while [ ! -e /tmp/end ]; do n=$((n + 1)); {disturb}; done) >/dev/null & "
                    f"/root/streams run 10.0.9.1 5001 {count} {seconds}; echo status $?; touch /tmp/end; wait; "
                    f"/bin/svc status net; /bin/svc status {DRIVER[nic]}; /bin/svc log -k | tail -30")

@@ -4,6 +4,7 @@ the host through a tap, a network namespace of its own behind it."""
 import subprocess
 
 import pytest
+from conftest import PATIENCE
 from wire import Tap
 
 pytestmark = pytest.mark.skipif(not Tap.possible(), reason="needs root and /dev/net/tun for a tap of its own")
@@ -42,7 +43,7 @@ def wire():
 
 def run(root, wire, nic, command):
     result = subprocess.run(wire.command([str(root / "xinim"), "exec", "--nic", nic, "--net", wire.option, "--append", "net.dhcp=off",
-                                          "--timeout", "150", "--", command]), capture_output=True, text=True, check=False)
+                                          "--timeout", str(PATIENCE), "--", command]), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

@@ -38,7 +38,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-UP = "for i in $(seq 100); do ifconfig eth0 | grep -q 'inet addr' && break; usleep 100000; done; "
+UP = soon("ifconfig eth0 | grep -q 'inet addr'") + "; "
 
 
 @pytest.mark.parametrize("nic", NICS)
@@ -66,8 +66,9 @@ def test_busybox(guest, web, nic):
     assert text.count("(10.0.2.77) at 02:00:00:00:00:77 [ether]") == 1, text
 
 
-def fetch(port, path, tries=100):
-    for _ in range(tries):
+def fetch(port, path):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
                 s.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
@@ -100,7 +101,7 @@ def test_forward(guest, tmp_path):
     script.chmod(0o755)
     text = guest("mkdir -p /home/user/cgi-bin; mv /root/end /home/user/cgi-bin/; mv /root/page /home/user/;"
                  "httpd -p 80 -h /home/user; i=0;"
-                 "while [ ! -e /tmp/end ] && [ $i -lt 600 ]; do i=$((i+1)); usleep 200000;"
+                 "while [ ! -e /tmp/end ] && [ $i -lt 3000 ]; do i=$((i+1)); usleep 200000;"
                  "  [ $((i % 4)) = 1 ] && /bin/svc kill net; [ $((i % 4)) = 3 ] && /bin/svc kill virtio_net; done >/dev/null;"
                  "/bin/svc status net", forward=f"{port}:80", file=[f"{tmp_path}/page:/root/page", f"{script}:/root/end"]).text
     asking.join(timeout=PATIENCE)

@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
+from conftest import soon
+
 WORK = ("head -c 8M /dev/urandom >/root/x; sha256sum </root/x; (sleep 0.2; /bin/svc kill {driver}; /bin/svc kill {net}) & "
-        "cp /root/x /root/y; wait; sync; sha256sum </root/y; n=0; "
-        "until ping -c 1 -W 1 10.0.2.2 >/dev/null 2>&1 || [ $n = 20 ]; do n=$((n + 1)); sleep 0.2; done; ping -c 2 10.0.2.2; "
-        "/bin/svc list")
+        "cp /root/x /root/y; wait; sync; sha256sum </root/y; " +
+        soon("ping -c 1 -W 1 10.0.2.2 >/dev/null 2>&1") + "; ping -c 2 10.0.2.2; /bin/svc list")
 
 
 @pytest.fixture

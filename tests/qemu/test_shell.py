@@ -109,7 +109,7 @@ END
         id -u; id -g; id -un; whoami; groups | cut -d' ' -f1; test $(id -u) = 0 && echo root; hostname >/dev/null; uname -s -m >/dev/null; echo "uname $?"; arch
         date -u -d '2024-02-29 12:34:56' '+%Y %j %U %a %b %s'; date -u -d @0; TZ=UTC-2 date -d @0 +%H; cal 2 2024; date +%Y | grep -q 20 && echo year
         getopt -o ab: -- -a -b x y; while getopts ab: o -a -b z; do echo $o $OPTARG; done; set -- 1 2 3; shift; echo $# $1 "$@"
-        timeout 1 true; echo $?; timeout 0.2 sleep 5; echo $?; timeout -s KILL 0.2 sleep 5 2>/dev/null; echo $?; time -p true 2>/dev/null; echo $?
+        timeout 60 true; echo $?; timeout 0.2 sleep 5; echo $?; timeout -s KILL 0.2 sleep 5 2>/dev/null; echo $?; time -p true 2>/dev/null; echo $?
         f() { local a=1; echo "f $1 $a"; return 4; }; f x; echo $?; case abc in a*) echo star;; esac; echo ${HOME#/} ${HOME:-x} ${none:-def} ${#HOME}
         x=abcabc; echo ${x%b*} ${x##*b} ${x/b/X} ${x:1:2}; for i in $(seq 3); do [ $i = 2 ] && continue; echo $i; done; until true; do :; done; echo $(( (5 > 3) ? 1 : 0 ))
         (ulimit -n 20; ulimit -n); ulimit -c 0; ulimit -c; (umask 077; umask; touch u; stat -c %a u); eval 'echo eval $((1+1))'; exec 4>fd4; echo via4 >&4; exec 4>&-; cat fd4
