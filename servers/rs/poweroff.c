@@ -6,12 +6,12 @@
 #include "servers/rs/events.h"
 #include "servers/rs/service.h"
 
-#define WHOLE_DEADLINE_NS 10000000000ull
+#define STEP_DEADLINE_NS 60000000000ull /* a net under those of the services */
 #define STILL_ON_NS        1000000000ull
 
 bool shutting_down;
 static bool reboot_wanted;
-static struct server_timer whole;
+static struct server_timer net;
 
 static void still_on(void *ctx)
 {
@@ -24,8 +24,8 @@ static void finish(void *ctx)
 	(void)ctx;
 	event_announce("rs", "%s", reboot_wanted ? "restart" : "power off");
 	out_do(X_SYS_system, boot_handle("resource"), reboot_wanted ? X_SYS_REBOOT : X_SYS_POWEROFF, 0, 0, 0);
-	whole.fn = still_on;
-	timer_set(&whole, server_now_ns + STILL_ON_NS);
+	net.fn = still_on;
+	timer_set(&net, server_now_ns + STILL_ON_NS);
 }
 
 /* True: it is stopping now, the next one's turn comes when it is dead. */
@@ -44,8 +44,15 @@ static bool stop_one(struct service *s)
 	return true;
 }
 
+void poweroff_goes_on(void)
+{
+	if (shutting_down)
+		timer_set(&net, server_now_ns + STEP_DEADLINE_NS);
+}
+
 void poweroff_step(void)
 {
+	poweroff_goes_on();
 	for (uint32_t place = graph.count; place--;)
 		for (uint32_t i = 0; i < service_count; i++)
 			if (services[i].base == graph.order[place] && stop_one(&services[i]))
@@ -60,7 +67,6 @@ void poweroff_start(bool reboot)
 	shutting_down = true;
 	reboot_wanted = reboot;
 	event_announce("rs", "stopping all services");
-	whole.fn = finish;
-	timer_set(&whole, server_now_ns + WHOLE_DEADLINE_NS);
+	net.fn = finish;
 	poweroff_step();
 }

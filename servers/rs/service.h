@@ -49,7 +49,9 @@ enum stop_goal { STOP_FOR_GOOD, STOP_TO_RESTART };
 #define STARTUP_TRIES 3u
 #define CANNOT_START_NS     500000000ull /* after it said so, to the next try of one that once served */
 #define STOP_DEADLINE_NS      500000000ull /* to finish what is open */
-#define STOP_FILES_NS        8000000000ull /* ... of a filesystem: to write it all out */
+#define STOP_FILES_NS       30000000000ull /* ... of a filesystem that gets on with nothing */
+#define STOP_FILES_MOST_NS 600000000000ull /* ... of one that does: to write it all out */
+#define STOP_FILES_ITEMS 8u                /* so many delivered in a part of the deadline are getting on; a tick a second is not */
 #define DEATH_DEADLINE_NS   10000000000ull /* from kill to the kernel's notice */
 #define WARM_DEADLINE_NS     1000000000ull /* from reset in place to the next commit */
 #define WARM_TRIES 5u                      /* without a good run between: then cold */
@@ -82,6 +84,7 @@ struct service {
 	struct server_timer deadline;   /* of the state */
 	uint64_t part_ns;               /* ... one part of it, and how many went by */
 	uint32_t parts;
+	uint64_t seen_delivered;        /* to its port, at the end of the last part */
 	struct server_timer random_kill; /* `svc inject NAME random` */
 	struct spare spare;             /* the next incarnation's process, memory only */
 
@@ -207,5 +210,6 @@ void safe_begin(const char *why);                     /* safe.c: commands on the
 void init_on_death(const struct service *s);          /* init.c: programs end with pm and vfs */
 void poweroff_start(bool reboot);                     /* poweroff.c */
 void poweroff_step(void);
+void poweroff_goes_on(void); /* no step, but who is stopping gets on */
 
 #endif

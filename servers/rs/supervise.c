@@ -434,6 +434,19 @@ static void stop_overdue(struct service *s)
 	out_do(X_SYS_proc_kill, s->process, (uint64_t)-X_ECANCELED, 0, 0, 0);
 }
 
+/* A filesystem that stops has as long as its disk needs to write out what there is. */
+static bool gets_on(struct service *s)
+{
+	uint64_t seen = s->seen_delivered;
+	struct x_port_info i;
+
+	if (s->state != SERVICE_STOPPING || s->kill_cause == CAUSE_KILLED || s->manifest->kind != KIND_FS ||
+	    server_now_ns - s->state_since_ns > STOP_FILES_MOST_NS || x_port_info(s->port, &i) < 0)
+		return false;
+	s->seen_delivered = i.delivered;
+	return i.delivered - seen >= STOP_FILES_ITEMS;
+}
+
 /*
  * Only a service's own time judges it (RECOVERY.md 15). So its deadline is over when each of its parts was, and
  * it had a CPU in it if it wanted one: a machine that stands still costs it one part, and what came for rs
@@ -441,7 +454,12 @@ static void stop_overdue(struct service *s)
  */
 static bool time_is_over(struct service *s)
 {
-	s->parts += s->claiming || heartbeat_had_a_chance(s);
+	if (gets_on(s)) {
+		s->parts = 0;
+		poweroff_goes_on();
+	} else {
+		s->parts += s->claiming || heartbeat_had_a_chance(s);
+	}
 	if (s->parts >= DEADLINE_PARTS)
 		return true;
 	timer_set(&s->deadline, server_now_ns + s->part_ns);

@@ -45,6 +45,7 @@ static uint32_t queued, port_resets, revokes, devices;
 static uint64_t now, stop_at, iteration_ns[HANDLES];
 static uint64_t lateness_ns; /* of timers */
 static bool mute[64], stubborn, pings_ignored; /* mute: by service index, never ready */
+static bool served; /* ports are delivered much, not just a tick a second */
 static uint64_t starved_ns; /* from when on all want to run, and do not */
 static char console[65536], halted[16], order[8192];
 static jmp_buf out_of_loop;
@@ -229,6 +230,7 @@ int64_t x_syscall6(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, u
 	case X_SYS_port_info:
 		memset((void *)b, 0, sizeof(struct x_port_info));
 		((struct x_port_info *)b)->iteration_ns = iteration_ns[a];
+		((struct x_port_info *)b)->delivered = served ? now : now / (1000 * MS);
 		return 0;
 	case X_SYS_log_write: strncat(console, (const char *)a, b); return b;
 	case X_SYS_system:
@@ -690,6 +692,26 @@ static void stop_and_start(void **state)
 	stubborn = false;
 }
 
+/* A filesystem has time while its disk has: here 100 s, then half a minute without anything but its ticks. */
+static void who_writes_out_is_let_do_it(void **state)
+{
+	struct service *s = service_find("fs");
+	uint64_t restarts = s->restarts;
+	char buf[256];
+
+	stubborn = served = true;
+	assert_int_equal(command("restart fs", buf, sizeof(buf)), 0);
+	run_for(100000 * MS);
+	assert_int_equal(s->state, SERVICE_STOPPING);
+	served = false;
+	run_for(25000 * MS);
+	assert_int_equal(s->state, SERVICE_STOPPING);
+	run_for(10000 * MS);
+	assert_int_equal(s->state, SERVICE_RUNNING);
+	assert_int_equal(s->restarts, restarts + 1);
+	stubborn = false;
+}
+
 static void commands(void **state)
 {
 	static char buf[32768];
@@ -763,7 +785,8 @@ int main(void)
 		cmocka_unit_test(injected_faults_do_not_count), cmocka_unit_test(hang_is_killed),
 		cmocka_unit_test(hang_is_found_in_two_periods), cmocka_unit_test(busy_is_not_hung), cmocka_unit_test(lost_time_is_forgiven),
 		cmocka_unit_test(says_that_it_cannot_start), cmocka_unit_test(restart_never), cmocka_unit_test(no_answer_to_ping_is_a_hang),
-		cmocka_unit_test(lost_time_is_no_start_up_time), cmocka_unit_test(never_ready_is_given_up), cmocka_unit_test(stop_and_start), cmocka_unit_test(commands),
+		cmocka_unit_test(lost_time_is_no_start_up_time), cmocka_unit_test(never_ready_is_given_up), cmocka_unit_test(stop_and_start), cmocka_unit_test(who_writes_out_is_let_do_it),
+		cmocka_unit_test(commands),
 		cmocka_unit_test(who_waits_in_an_iteration_is_found_in_two_periods),
 		cmocka_unit_test(complaint_leads_to_a_question), cmocka_unit_test(rs_asks_itself), cmocka_unit_test(switches_off_in_reverse_order),
 	};
