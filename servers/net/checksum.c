@@ -13,16 +13,7 @@
 
 typedef volatile uint64_t __attribute__((may_alias, aligned(1))) word;
 
-static uint16_t fold(uint64_t sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
-}
-
-static uint64_t tail_sum(const uint8_t *p, uint32_t length)
+BYTES_INLINE uint64_t tail_sum(const uint8_t *p, uint32_t length)
 {
 	uint64_t sum = 0;
 
@@ -50,7 +41,7 @@ uint16_t checksum_of(const void *data, int length)
 
 		sum += HALVES(a);
 	}
-	return fold(sum + tail_sum(p, (uint32_t)length));
+	return fold_sum(sum + tail_sum(p, (uint32_t)length));
 }
 
 /* `to` is payload, which is not logged: so no hooks here. */
@@ -81,12 +72,12 @@ uint16_t checksum_copy(void *to, const void *from, uint32_t length)
 	sum += tail_sum(p, length);
 	for (; length; length--)
 		*(volatile uint8_t *)d++ = *p++;
-	return fold(sum);
+	return fold_sum(sum);
 }
 
 uint16_t checksum_add(uint16_t a, uint16_t b)
 {
-	return fold((uint64_t)a + b);
+	return fold_sum((uint64_t)a + b);
 }
 
 void finish_ip4(uint8_t *ip, uint32_t total)
@@ -98,5 +89,5 @@ void finish_ip4(uint8_t *ip, uint32_t total)
 
 bool ip4_is_plain(const uint8_t *ip, uint32_t bytes)
 {
-	return ip[0] == 0x45 && !(get16(ip + 6) & 0x3fff) && get16(ip + 2) <= bytes && checksum_of(ip, 20) == 0xffff;
+	return ip[0] == 0x45 && !(get16(ip + 6) & 0x3fff) && get16(ip + 2) <= bytes && ip4_sum_holds(ip);
 }

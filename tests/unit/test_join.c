@@ -78,7 +78,7 @@ static uint16_t slow_sum(const uint8_t *p, uint32_t bytes)
 }
 
 /* As edge.c has it, in the slow way. */
-uint16_t pseudo_sum(const uint8_t *frame, const struct headers *h, uint32_t bytes)
+static uint16_t slow_pseudo_sum(const uint8_t *frame, const struct headers *h, uint32_t bytes)
 {
 	uint32_t addresses = h->v6 ? 32 : 8;
 	uint8_t p[36];
@@ -137,7 +137,7 @@ static uint32_t make_frame(uint8_t *b, uint32_t seq, uint32_t payload, uint8_t f
 	put16(tcp + 14, 1000);
 	for (uint32_t i = 0; i < payload; i++)
 		tcp[20 + i] = stream_byte(seq + i);
-	sum = (uint16_t)~checksum_add(pseudo_sum(b, &h, 20 + payload), slow_sum(tcp, 20 + payload));
+	sum = (uint16_t)~checksum_add(slow_pseudo_sum(b, &h, 20 + payload), slow_sum(tcp, 20 + payload));
 	memcpy(tcp + 16, &sum, 2);
 	return h.l4 + 20 + payload;
 }
@@ -265,6 +265,12 @@ static void test_bad_sum(void **state)
 	(void)state;
 	assert_true(segment(0, MSS, ACK_FLAG));
 	frame[length - 1] ^= 1;
+	frame[ETHERNET + 11] ^= 1;
+	assert_false(offer(frame, length));
+	assert_int_equal(deliveries, 1);
+	frame[ETHERNET + 11] ^= 1;
+	assert_true(segment(0, MSS, ACK_FLAG));
+	deliveries = delivered_bytes = 0;
 	assert_false(offer(frame, length));  /* the stack counts and drops it ... */
 	assert_int_equal(deliveries, 1);     /* ... behind what came before */
 	check_stream(0, MSS);
@@ -287,6 +293,50 @@ static void test_others(void **state)
 	length = make_frame(frame, 0, MSS, ACK_FLAG);
 	frame[ETHERNET + 6] = 0x20; /* a fragment */
 	assert_false(offer(frame, length));
+}
+
+/* Both sums right again after a change. */
+static void sum_again(uint8_t *b, uint32_t length)
+{
+	const struct headers h = { .l3 = ETHERNET, .l4 = HEADERS, .protocol = L_IPPROTO_TCP };
+	uint16_t sum;
+
+	memset(b + ETHERNET + 10, 0, 2);
+	sum = (uint16_t)~slow_sum(b + ETHERNET, 20);
+	memcpy(b + ETHERNET + 10, &sum, 2);
+	memset(b + HEADERS + 16, 0, 2);
+	sum = (uint16_t)~checksum_add(slow_pseudo_sum(b, &h, length - HEADERS), slow_sum(b + HEADERS, length - HEADERS));
+	memcpy(b + HEADERS + 16, &sum, 2);
+}
+
+static bool may_differ(uint32_t at, uint8_t bit)
+{
+	uint32_t tcp = at - HEADERS;
+
+	if (at == ETHERNET + 4 || at == ETHERNET + 5) /* identification */
+		return true;
+	return at >= HEADERS && ((tcp == 13 && bit == PSH_FLAG) || tcp == 14 || tcp == 15 || tcp == 18 || tcp == 19);
+}
+
+/* Every bit of the second frame's headers that is another than in the first. */
+static void test_each_bit(void **state)
+{
+	uint8_t frame[2048];
+
+	for (uint32_t at = 0; at < HEADERS + 20; at++)
+		for (uint32_t bit = 1; bit < 256; bit *= 2) {
+			uint32_t length = make_frame(frame, MSS, MSS, ACK_FLAG);
+
+			if (at - ETHERNET - 10 < 2 || at - HEADERS - 16 < 2)
+				continue; /* the sums: test_bad_sum() */
+			begin_test(state);
+			frame[at] ^= (uint8_t)bit;
+			sum_again(frame, length);
+			assert_true(segment(0, MSS, ACK_FLAG));
+			offer(frame, length);
+			joins_deliver();
+			assert_int_equal(deliveries == 1 && delivered_bytes == 2 * MSS, may_differ(at, (uint8_t)bit));
+		}
 }
 
 static void test_no_chunks(void **state)
@@ -358,6 +408,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gap_and_disorder, begin_test, end_test),
 		cmocka_unit_test_setup_teardown(test_bad_sum, begin_test, end_test),
 		cmocka_unit_test_setup_teardown(test_others, begin_test, end_test),
+		cmocka_unit_test_setup_teardown(test_each_bit, begin_test, end_test),
 		cmocka_unit_test_setup_teardown(test_no_chunks, begin_test, end_test),
 		cmocka_unit_test_setup_teardown(test_noise, begin_test, end_test),
 		cmocka_unit_test(test_checksum),
