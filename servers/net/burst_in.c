@@ -70,19 +70,16 @@ static bool has_room(struct sock *s, uint32_t bytes)
 /* Into the socket's chunk; NULL: no room, or the sum is wrong, and nothing has changed. */
 static struct pbuf *copy_summed(struct sock *s, const uint8_t *b, uint32_t bytes, bool verified)
 {
-	struct headers h = { .l3 = ETHERNET, .l4 = UDP, .protocol = L_IPPROTO_UDP };
 	struct pbuf *p = pack_room(s, bytes);
 	uint16_t sum;
 
 	if (!p)
 		return NULL;
 	sum = checksum_copy(p->payload, b + HEAD, bytes);
-	if (!verified && get16(b + UDP + 6)) { /* 0: the sender made none */
-		sum = checksum_add(sum, checksum_add(pseudo_sum(b, &h, HEAD - UDP + bytes), checksum_of(b + UDP, HEAD - UDP)));
-		if (sum != 0xffff) {
-			pbuf_free(p);
-			return NULL;
-		}
+	if (!verified && get16(b + UDP + 6) && /* 0: the sender made none */
+	    fold_sum(sum + header_sum(b + UDP - 8, 8 + HEAD - UDP, L_IPPROTO_UDP, HEAD - UDP + bytes)) != 0xffff) {
+		pbuf_free(p);
+		return NULL;
 	}
 	pack_fill(s, bytes);
 	return p;

@@ -42,6 +42,17 @@ BYTES_INLINE uint16_t fold_sum(uint64_t sum)
 	return (uint16_t)sum;
 }
 
+/* What of a TCP or UDP sum is not payload: `bytes` of addresses and, right behind them, the header; the protocol; the length
+ * of header and payload (RFC 9293, 3.1). */
+BYTES_INLINE uint64_t header_sum(const uint8_t *addresses, uint32_t bytes, uint8_t protocol, uint32_t length)
+{
+	uint64_t sum = ((uint64_t)protocol << 8) + __builtin_bswap16((uint16_t)length);
+
+	for (uint32_t at = 0; at < bytes; at += 4)
+		sum += get_half(addresses, at);
+	return sum;
+}
+
 /* Of an IPv4 header without options. */
 BYTES_INLINE bool ip4_sum_holds(const uint8_t *ip)
 {

@@ -12,6 +12,7 @@
  * when it is its turn (the flow is then `last`), as is an error.
  */
 #include "lib/c/string.h"
+#include "lib/region/region.h"
 #include "lwip/udp.h"
 #include "servers/net/net.h"
 
@@ -34,7 +35,7 @@ static bool lies_in_pool(const struct pbuf *p)
 	return !p->next && chunk_of(p->payload);
 }
 
-static struct x_out *append(struct sock *s, struct packet *d)
+REGION_UNLOGGED static struct x_out *append(struct sock *s, struct packet *d)
 {
 	struct x_out *o = out_flow(s->id, X_FLOW_IN, 0, 1, 0);
 	struct x_flow_address from = { .length = 0 };

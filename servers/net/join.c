@@ -127,14 +127,11 @@ static uint32_t plain_segment(const uint8_t *b, uint32_t l4, uint32_t length, ui
 	return head;
 }
 
-/* What of the sum is not payload: addresses and TCP's header, which follow each other, protocol and length. */
-static uint64_t header_sum(const uint8_t *b, uint32_t l4, uint32_t head, uint32_t payload)
+static bool sums_up(const uint8_t *b, uint32_t l4, uint32_t head, uint32_t payload, uint16_t payload_sum)
 {
-	uint64_t sum = (uint64_t)(L_IPPROTO_TCP << 8) + __builtin_bswap16((uint16_t)(head - l4 + payload));
+	uint32_t addresses = l4 == HEADERS ? 8 : 32;
 
-	for (uint32_t at = l4 - (l4 == HEADERS ? 8 : 32); at < head; at += 4)
-		sum += get_half(b, at);
-	return sum;
+	return fold_sum(payload_sum + header_sum(b + l4 - addresses, addresses + head - l4, L_IPPROTO_TCP, head - l4 + payload)) == 0xffff;
 }
 
 /*
@@ -210,7 +207,7 @@ static bool append(struct flow *f, const uint8_t *b, uint32_t payload, bool veri
 	to = f->chunk->data + f->bytes;
 	if (verified)
 		memcpy(to, b + f->head_bytes, payload);
-	else if (fold_sum(checksum_copy(to, b + f->head_bytes, payload) + header_sum(b, f->l4, f->head_bytes, payload)) != 0xffff)
+	else if (!sums_up(b, f->l4, f->head_bytes, payload, checksum_copy(to, b + f->head_bytes, payload)))
 		return false;
 	f->bytes += payload;
 	f->head[f->l4 + 13] |= tcp[13] & PSH_FLAG;
@@ -255,7 +252,7 @@ bool join_frame(struct interface *i, struct chunk *c, const uint8_t *b, uint32_t
 	if (f)
 		deliver(f);
 	head = plain_segment(b, l4, length, &payload);
-	if (!head || (!verified && fold_sum(header_sum(b, l4, head, payload) + checksum_of(b + head, (int)payload)) != 0xffff))
+	if (!head || (!verified && !sums_up(b, l4, head, payload, checksum_of(b + head, (int)payload))))
 		return false;
 	begin(i, c, b, l4, head, payload);
 	return true;
