@@ -236,6 +236,7 @@ static void process_end(struct process *p)
 
 static struct x_thread_create first_thread; /* of the first process */
 #define FIRST_DEADLINE_NS 500000000ull
+#define FIRST_TICK_NS      10000000ull /* what counts of each tick however late it is */
 
 /* Nobody else is there to do it. Without a commit between two deaths it will not
  * get any further the third time either (RECOVERY.md 23). */
@@ -256,10 +257,18 @@ static void restart_first(struct process *p)
 }
 
 /* Others are watched by the first process; it is watched by the kernel, at each
- * tick in which it runs: an iteration has so much of its own time. */
-void process_watch(struct process *p)
+ * tick in which it runs: an iteration has so much of its own time. That a tick is late
+ * tells that the machine stood still: by the clock it ran meanwhile, but it did not. */
+void process_watch(struct process *p, uint64_t late_ns)
 {
-	if (p->commits && p->creator == 0 && p->ran_ns - p->commit_ran_ns > FIRST_DEADLINE_NS)
+	uint64_t ran = p->ran_ns - MAX(p->watched_ran_ns, p->commit_ran_ns);
+
+	if (!p->commits || p->creator)
+		return;
+	if (ran > FIRST_TICK_NS)
+		p->commit_ran_ns += MIN(late_ns, ran - FIRST_TICK_NS);
+	p->watched_ran_ns = p->ran_ns;
+	if (p->ran_ns - p->commit_ran_ns > FIRST_DEADLINE_NS)
 		process_kill(p, X_DEATH_KILLED, -X_ETIMEDOUT);
 }
 

@@ -132,10 +132,11 @@ void sched_tick(void)
 {
 	struct cpu *cpu = this_cpu();
 	struct thread *t = cpu->current;
+	uint64_t now = arch_time_ns(), late_ns = now > cpu->rq->armed_ns ? now - cpu->rq->armed_ns : 0;
 
 	cpu->rq->armed_ns = X_FOREVER;
-	judge(cpu, t, arch_time_ns());
-	process_watch(t->process);
+	judge(cpu, t, now);
+	process_watch(t->process, late_ns);
 	timers_expire();
 	if (cpu->rq->owed && cpu->rq->owed_ns <= arch_time_ns())
 		wake_owed(cpu->rq);

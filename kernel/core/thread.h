@@ -97,6 +97,7 @@ struct process {
 	uint64_t user_ns, system_ns, start_ns, death_ns;
 	uint64_t ran_ns;            /* running time, see x_proc_info */
 	uint64_t commit_ran_ns;     /* that at its last commit */
+	uint64_t watched_ran_ns;    /* ... and at the last look of process_watch() */
 	uint64_t switches;          /* of a CPU to it, from another process or from idleness */
 	uint64_t peak_pages;        /* of the programs that it ran before */
 };
@@ -130,7 +131,7 @@ int thread_create_with(struct process *p, const struct x_thread_create *c, const
 		       void (*first)(struct thread *t), struct thread **out);
 /* Everything below is safe on any thread, including the current one. */
 void process_kill(struct process *p, uint32_t death, int status);
-void process_watch(struct process *p); /* at each tick in which it runs */
+void process_watch(struct process *p, uint64_t late_ns); /* at each tick in which it runs: how late that is */
 uint64_t process_patience(const struct process *p); /* until when it may wait elsewhere than at its port */
 void thread_exit_current(void) __attribute__((noreturn));
 void thread_free(struct thread *t); /* scheduler only: it has left its stack */

@@ -3,9 +3,14 @@
 
 XINIM_SOAK=1: 500 rounds of its deaths, not 60."""
 import os
+import pathlib
+import random
 import re
+import signal
+import subprocess
+import time
 
-from conftest import outages, soon
+from conftest import PATIENCE, outages, soon
 
 ROUNDS = 500 if os.environ.get("XINIM_SOAK") else 60
 DISK = """
@@ -66,6 +71,29 @@ def test_rs_goes_on_after_any_death(guest):
     assert re.search(r"devmgr +ready", text) and text.count("rs         restarted warm") == 5, text
     assert re.search(r"^tty +running +\S+ s +1", text, re.M), text
     assert re.search(r"rs +in server_inject < .*server_main", text), text # the backtrace has names
+
+
+def test_host_stands_still(root):
+    """The emulator is stopped again and again, from the start of the machine on: that is nobody's time, so nobody hangs."""
+    draw = random.Random(1)
+    work = "i=0; while [ $i -lt 60 ]; do seq 1 300 >/root/x; sync; cat /root/x | md5sum >/tmp/y; i=$((i + 1)); done; "
+    with subprocess.Popen([root / "xinim", "exec", "--timeout", str(PATIENCE), "--", work + "/bin/svc list; /bin/svc log"],
+                          stdout=subprocess.PIPE, text=True) as front:
+        children, stops = pathlib.Path(f"/proc/{front.pid}/task/{front.pid}/children"), 0
+        while front.poll() is None and stops < 25:
+            time.sleep(draw.uniform(0.01, 0.2))
+            for child in map(int, children.read_text(encoding="ascii").split()):
+                try:
+                    os.kill(child, signal.SIGSTOP)
+                    time.sleep(0.7)
+                    os.kill(child, signal.SIGCONT)
+                    stops += 1
+                except ProcessLookupError:
+                    pass  # one that made the image ready has ended
+        text = front.communicate()[0]
+    others = re.findall(r"^(\w+) +running +\S+ s +(\d+)", text, re.M)
+    assert front.returncode == 0 and stops >= 3 and len(others) >= 10, text
+    assert all(restarts == "0" for _, restarts in others), text
 
 
 def test_inject_of_each_kind(guest):
