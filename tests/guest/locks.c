@@ -165,8 +165,9 @@ static void interrupted(void)
 	close(p[0]);
 	close(p[1]);
 	sigaction(SIGALRM, &sa, NULL);
-	ualarm(50000, 0);
+	ualarm(50000, 50000); /* again and again: the first may come before the call waits */
 	FAILS(lock(fd, F_SETLKW, F_WRLCK, SEEK_SET, 0, 1), EINTR);
+	ualarm(0, 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	CHECK(lock(fd, F_SETLK, F_WRLCK, SEEK_SET, 0, 1) == 0);

@@ -674,7 +674,7 @@ static void on_alarm(int sig) { (void)sig; }
 static void waiting(void)
 {
 	struct { uint64_t mask; uint32_t bytes, pad; uint64_t timeout; } arg = { 0, 0, 0, 0 };
-	struct itimerval soon = { { 0, 0 }, { 0, 30000 } };
+	struct itimerval often = { { 0, 30000 }, { 0, 30000 } }, never = { 0 };
 	struct timespec64 time = { 0, 20000000 };
 	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
 	struct epoll_event e = { .events = EPOLLIN };
@@ -690,8 +690,9 @@ static void waiting(void)
 	say("for a time", enter(r.fd, 0, 1, 1 | 8, &arg, sizeof(arg)));
 	say("of another size", enter(r.fd, 0, 1, 1 | 8, &arg, 8));
 	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &soon, NULL);
+	setitimer(ITIMER_REAL, &often, NULL); /* again and again: the first may come before the call waits */
 	say("interrupted", enter(r.fd, 0, 1, 1, NULL, 0));
+	setitimer(ITIMER_REAL, &never, NULL);
 	poller = (struct pollfd){ .fd = r.fd, .events = POLLIN };
 	printf("poll: %d\n", poll(&poller, 1, 0));
 	epoll_ctl(set, EPOLL_CTL_ADD, r.fd, &e);
