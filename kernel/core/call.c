@@ -8,6 +8,8 @@
 #include "span.h"
 #include "trace.h"
 
+#define HELD_NS 30000000000ull /* for the driver's return */
+
 uint64_t next_call_id = 1;
 struct call *kept_calls[CALLS_KEPT + 1]; /* the last is never used */
 uint32_t kept_count;
@@ -302,6 +304,43 @@ void call_fail(struct call *c, int status)
 		handle_drop(dropped[--count]);
 }
 
+static bool device_uses(const struct call *c)
+{
+	for (uint32_t i = 0; i < c->win_count; i++)
+		if (c->win[i].dma)
+			return true;
+	return false;
+}
+
+/*
+ * Whoever is told of an error takes the buffer as his again: a device must not write to it
+ * then (RECOVERY.md 14). Its driver ends the use, or, if that has died, the next one's reset.
+ * The call is no server's meanwhile; cancelling it does nothing, death ends it (call_orphan()).
+ */
+void call_fail_when_quiet(struct call *c)
+{
+	if (c->orphan || !device_uses(c)) {
+		call_fail(c, -X_EDEAD);
+		return;
+	}
+	call_leave_port(c);
+	c->state = CALL_TAKEN;
+	c->held = c->cancelled = true;
+	if (c->thread)
+		thread_wake(c->thread, 0); /* its wait has a deadline now */
+	call_drop_handles(c); /* c may be gone from here on */
+}
+
+void call_device_done(struct call *c)
+{
+	struct x_msg answer = { .status = -X_EDEAD };
+
+	if (!c->held || device_uses(c))
+		return;
+	c->held = false;
+	call_complete(c, &answer);
+}
+
 void call_cancel_started(struct port *origin, uint64_t cookie)
 {
 	list_for_each(c, &origin->started, struct call, origin_link) {
@@ -334,11 +373,13 @@ int call_acquire_cursor(struct call *c, uint64_t deadline)
  * done at once is done (a write to a pipe with room is not interrupted just
  * because the server had not come to it yet), what would have to wait is
  * answered with -X_EINTR by the server. A deadline ends a call that was not
- * taken, and hurries one that was. Only death leaves a taken call behind.
+ * taken, and hurries one that was. Only death leaves a taken call behind, and the
+ * end of our patience one that is held for a device whose driver does not return.
  */
 int call_await(struct call *c, uint64_t deadline, bool handed_over)
 {
 	uint32_t flags = call_is_interruptible(c) ? WAIT_INTERRUPTIBLE : 0;
+	bool held = false;
 
 	if (!handed_over) {
 		call_line_up(c);
@@ -347,8 +388,14 @@ int call_await(struct call *c, uint64_t deadline, bool handed_over)
 		current()->leaving = false;
 	}
 	while (c->state != CALL_DONE) {
-		int err = handed_over ? current()->wait_result : thread_wait(NULL, deadline, flags);
+		int err;
 
+		if (c->held && !held) {
+			held = true;
+			deadline = arch_time_ns() + HELD_NS;
+			flags = 0;
+		}
+		err = handed_over ? current()->wait_result : thread_wait(NULL, deadline, flags);
 		handed_over = false;
 		if (c->state == CALL_DONE)
 			break;
@@ -358,9 +405,9 @@ int call_await(struct call *c, uint64_t deadline, bool handed_over)
 		}
 		if (err == -X_EINTR) {
 			call_hurry(c);
-		} else if (err && call_cancel(c)) {
+		} else if (err && (held || call_cancel(c))) {
 			call_leave_server(c);
-			c->msg = (struct x_msg){ .status = err };
+			c->msg = (struct x_msg){ .status = held ? -X_EDEAD : err };
 			c->state = CALL_DONE;
 			trace_answer(c);
 			call_drop_handles(c);

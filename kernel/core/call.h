@@ -25,7 +25,7 @@ static inline struct call *call_create(void)
 	if (!c)
 		return NULL;
 	c->state = CALL_QUEUED;
-	c->cancelled = c->orphan = c->tried = c->item.behind = false;
+	c->cancelled = c->orphan = c->held = c->tried = c->item.behind = false;
 	c->id = next_call_id++;
 	c->account = current_process()->obj.koid;
 	return c;
@@ -108,6 +108,9 @@ int call_take_handles(struct call *c, const uint32_t *slots, uint32_t count, boo
 /* Answer: ends the call. */
 void call_complete(struct call *c, const struct x_msg *answer);
 void call_fail(struct call *c, int status);
+/* Its server is no more: -X_EDEAD, but not before devices are done with its windows. */
+void call_fail_when_quiet(struct call *c);
+void call_device_done(struct call *c); /* with one of its windows; it may be gone from here on */
 void call_orphan(struct call *c);
 void call_cancel_started(struct port *origin, uint64_t cookie);
 void call_drop_handles(struct call *c);

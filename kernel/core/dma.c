@@ -10,6 +10,7 @@
  *
  *   the call is answered, or its caller dies    the frames pass to the use
  *   the driver dies                             the use goes into quarantine
+ *   the call's server dies                      the caller waits for the end of the use (call_fail_when_quiet())
  *
  * so no frame is anybody else's before the device is done with it or reset.
  *
@@ -32,16 +33,19 @@ static uint64_t slot_address(const struct device *d, const struct dma_window *w)
 
 static void window_release(struct device *d, struct dma_window *w)
 {
+	uint32_t frame_count = w->frame_count;
+
 	if (d->domain != NULL && !w->quarantined) /* else it was in another domain, which has ended */
-		arch_domain_unmap(d->domain, slot_address(d, w), w->frame_count * PAGE_SIZE);
+		arch_domain_unmap(d->domain, slot_address(d, w), frame_count * PAGE_SIZE);
+	w->frame_count = 0;
 	if (w->of != NULL) {
 		w->of->dma = NULL;
+		call_device_done(w->call);
 	} else {
-		frames_unref(w->frames, w->frame_count);
+		frames_unref(w->frames, frame_count);
 		if (w->frames != w->inline_frames)
 			kfree(w->frames);
 	}
-	w->frame_count = 0;
 }
 
 static struct dma_window *window_slot(struct device *d)
@@ -78,7 +82,7 @@ static int window_runs(const paddr_t *frames, uint64_t at, uint64_t len, struct 
 }
 
 /* The window, if it may be used now. */
-static int window_find(const struct device *d, struct port *p, const struct x_dma_window *u, struct call_window **out)
+static int window_find(const struct device *d, struct port *p, const struct x_dma_window *u, struct call **of)
 {
 	struct call *c = port_find_call(p, u->call);
 	struct call_window *w;
@@ -93,7 +97,7 @@ static int window_find(const struct device *d, struct port *p, const struct x_dm
 		return -X_ERIGHTS;
 	if (u->len == 0 || u->len > w->len || u->offset > w->len - u->len)
 		return -X_EINVAL;
-	*out = w;
+	*of = c;
 	return w->dma != NULL ? -X_EBUSY : 0;
 }
 
@@ -104,9 +108,10 @@ static int domain_get(struct device *d)
 	return arch_iommu_on() && d->domain == NULL ? -X_ENOMEM : 0;
 }
 
-static int window_use(struct device *d, struct call_window *w, const struct x_dma_window *u, struct x_dma_segment *s,
+static int window_use(struct device *d, struct call *c, const struct x_dma_window *u, struct x_dma_segment *s,
 		      uint32_t *count)
 {
+	struct call_window *w = &c->win[u->window];
 	struct dma_window *slot = window_slot(d);
 	uint64_t at = w->page_offset + u->offset;
 	int n = 1;
@@ -122,7 +127,7 @@ static int window_use(struct device *d, struct call_window *w, const struct x_dm
 	}
 	if (n < 0)
 		return n;
-	*slot = (struct dma_window){ .of = w, .frames = w->frames, .frame_count = w->frame_count };
+	*slot = (struct dma_window){ .call = c, .of = w, .frames = w->frames, .frame_count = w->frame_count };
 	w->dma = slot;
 	*count = (uint32_t)n;
 	return (int)(slot - d->windows);
@@ -132,7 +137,7 @@ int64_t sys_dma_window(uint64_t user)
 {
 	struct x_dma_segment segments[SEGMENTS_MAX];
 	struct x_dma_window u;
-	struct call_window *w = NULL;
+	struct call *c = NULL;
 	struct object *port;
 	struct device *d;
 	uint32_t count = 0;
@@ -148,11 +153,11 @@ int64_t sys_dma_window(uint64_t user)
 		device_use(d);
 		error = u.segment_max == 0 ? -X_E2BIG : domain_get(d);
 		if (error == 0)
-			error = window_find(d, container_of(port, struct port, obj), &u, &w);
+			error = window_find(d, container_of(port, struct port, obj), &u, &c);
 		object_unref(port);
 	}
-	number = error == 0 ? window_use(d, w, &u, segments, &count) : error;
-	if (number >= 0) { /* the call may end while this blocks: w is not looked at again */
+	number = error == 0 ? window_use(d, c, &u, segments, &count) : error;
+	if (number >= 0) { /* the call may end while this blocks: c is not looked at again */
 		error = copy_to_user(u.segments, segments, count * sizeof(segments[0]));
 		if (error == 0)
 			error = copy_to_user(user + offsetof(struct x_dma_window, segment_count), &count, sizeof(count));

@@ -87,12 +87,12 @@ static void port_fail_calls(struct port *p, bool all)
 
 	for (uint32_t i = 0; i < CALL_BUCKETS; i++)
 		while (!list_empty(&p->open_calls[i]))
-			call_fail(list_first(&p->open_calls[i], struct call, open_link), -X_EDEAD);
+			call_fail_when_quiet(list_first(&p->open_calls[i], struct call, open_link));
 	list_init(&doomed);
 	calls_doom(&p->items, all, &doomed);
 	calls_doom(&p->crowd, all, &doomed);
 	while (!list_empty(&doomed)) /* each leaves the list as it ends */
-		call_fail(list_first(&doomed, struct call, item.link), -X_EDEAD);
+		call_fail_when_quiet(list_first(&doomed, struct call, item.link));
 }
 
 static void port_forget_started(struct port *p)

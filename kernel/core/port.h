@@ -105,7 +105,8 @@ struct call_window {
 };
 
 struct dma_window {               /* a window lent to a device, while that may reach it (dma.c) */
-	struct call_window *of;   /* NULL: it is closed, and the frames are ours */
+	struct call *call;
+	struct call_window *of;   /* of that call; NULL: it is closed, and the frames are ours */
 	paddr_t *frames, inline_frames[2];
 	uint32_t frame_count;     /* 0: not in use */
 	bool quarantined;
@@ -119,6 +120,7 @@ struct call {
 	/* Down to win: set for every call, or 0 in one that is kept (call_end()). */
 	uint32_t state, flags;
 	bool cancelled, orphan;
+	bool held;                /* failed, out of its port; its caller is told when no device uses its windows */
 	bool tried;               /* taken by one who died of something: not for the next incarnation */
 	uint64_t cookie, taken_ns;
 	uint64_t lent_to;         /* koid of the device that the windows `lent` (bits) are lent to */

@@ -91,7 +91,7 @@ void route_go_home(struct call *c)
 	bool hurry = c->cancelled;
 
 	if (c->orphan || !c->record->port) {
-		call_fail(c, -X_EDEAD);
+		call_fail_when_quiet(c);
 		return;
 	}
 	call_leave_port(c);

@@ -245,6 +245,13 @@ struct call *port_find_call(struct port *p, uint64_t id)
 	return p == &port && is_open && id == open_call.id ? &open_call : NULL;
 }
 
+static struct call *device_done;
+
+void call_device_done(struct call *c)
+{
+	device_done = c;
+}
+
 static uint32_t command(unsigned f)
 {
 	return config[f][PCI_COMMAND] | (uint32_t)config[f][PCI_COMMAND + 1] << 8;
@@ -613,7 +620,10 @@ static void test_windows(void **state)
 	assert_int_equal(s[0].bytes + (use.segment_count == 2 ? s[1].bytes : 0), use.len);
 	assert_int_equal(sys_dma_window((uint64_t)&use), -X_EBUSY);
 	assert_int_equal(sys_dma_release(other, (uint32_t)n), -X_ENOENT);
+	assert_null(device_done);
 	assert_int_equal(sys_dma_release(d, (uint32_t)n), 0);
+	assert_ptr_equal(device_done, &open_call);
+	device_done = NULL;
 	assert_int_equal(sys_dma_release(d, (uint32_t)n), -X_ENOENT);
 
 	/* The caller goes while the device writes: the frames stay until it is done. */
@@ -623,6 +633,7 @@ static void test_windows(void **state)
 	assert_int_equal(frame_refs(p[2]), 1);
 	assert_int_equal(sys_dma_release(d, (uint32_t)n), 0);
 	assert_int_not_equal(frame_struct(p[2])->state, FRAME_USED);
+	assert_null(device_done); /* the call is no more */
 
 	/* ... or, if its driver dies too, until it is reset. */
 	use.port = open_with_window(p);

@@ -21,6 +21,7 @@ static struct port *home, *worker, *caller;
 static uint32_t home_slot, worker_slot, caller_slot, file, work;
 static uint64_t next_cookie;
 static bool done;
+static struct dma_window uses[2]; /* of a device that never stops */
 
 static int64_t commit(uint32_t slot, struct x_out *out, uint32_t count, struct x_in *in, uint32_t in_max)
 {
@@ -205,6 +206,36 @@ static void homeless(void)
 	}
 }
 
+/* Both die while a device writes to windows: who called hears of it when that has ended, or is no more himself. */
+static void held(void)
+{
+	struct call *c[2];
+	uint64_t cookies[2];
+	struct x_in in;
+
+	drop(file);
+	mint_file();
+	mint_work();
+	assert_int_equal(sys_route(home_slot, FILE_ID, work, READ, WRITE), 0);
+	for (int i = 0; i < 2; i++) {
+		cookies[i] = start(READ);
+		assert_true(call_at(worker_slot, &in));
+		c[i] = port_find_call(worker, in.id);
+		uses[i] = (struct dma_window){ .call = c[i], .of = &c[i]->win[0], .frames = c[i]->win[0].frames,
+					       .frame_count = c[i]->win[0].frame_count };
+		c[i]->win[0].dma = &uses[i];
+	}
+	port_reset(home);
+	port_reset(worker);
+	call_cancel_started(caller, cookies[0]);
+	assert_int_equal(commit(caller_slot, NULL, 0, &in, 1), 0);
+	uses[0].of->dma = NULL;
+	call_device_done(c[0]);
+	answered(cookies[0], -X_EDEAD);
+	call_device_done(c[1]); /* with another window */
+	assert_int_equal(commit(caller_slot, NULL, 0, &in, 1), 0);
+}
+
 static void refused(void)
 {
 	uint32_t other = mint(home_slot, 8, 0, 0), weak;
@@ -228,6 +259,7 @@ static void all(struct thread *t)
 	reset();
 	stale();
 	homeless();
+	held();
 	done = true;
 }
 
@@ -272,6 +304,8 @@ static void test_routes(void **state)
 	process_kill(owner, X_DEATH_KILLED, 0);
 	object_unref(&owner->obj);
 	fake_run(200);
+	assert_null(uses[1].of); /* its frames are the device's */
+	frames_unref(uses[1].frames, uses[1].frame_count);
 	for (uint32_t i = 0; i < 16; i++)
 		assert_int_equal(object_counts[i], 0);
 	assert_int_equal(fake_pins(), 0);
