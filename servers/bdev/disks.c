@@ -11,7 +11,7 @@
 #include "lib/ipc/watchers.h"
 
 #define RETRY_NS  500000000ull
-#define SETTLE_NS 1000000000ull /* for all drivers to tell what they have */
+#define SETTLE_NS 10000000000ull /* for all drivers to tell what they have */
 
 /* Linux's numbers: 8 for sd, 254 (of its dynamic range) for vd, 16 minors a disk. */
 #define MAJOR_SD 8u
@@ -244,7 +244,8 @@ static void on_list(void *ctx, const struct x_in *reply)
 	if (reply->msg.status < 0 || reply->msg.status >= (int32_t)sizeof(d->text)) {
 		if (reply->msg.status == -X_ENODEV)
 			take_list(driver, d->text, 0);
-		heard(driver);
+		if (reply->msg.status != -X_EDEAD) /* else the next one will tell */
+			heard(driver);
 		ask_later(driver);
 		return;
 	}

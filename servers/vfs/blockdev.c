@@ -7,7 +7,7 @@
 #include "servers/vfs/vfs.h"
 
 enum { NODES_MAX = 48, RETRY_NS = 1000000000 };
-#define SETTLE_NS 2000000000ull /* programs start without disks in /dev after that */
+#define SETTLE_NS 12000000000ull /* bdev's own patience, and some: programs start without disks in /dev after that */
 
 static struct {
 	x_handle_t bdev;
