@@ -58,6 +58,7 @@ struct blockdrv_request {
 	bool wants_fua;
 	uint64_t accepted_ns, submitted_ns, deadline_ns;
 	struct blockdrv_request *next, *prev;
+	uint32_t range;             /* SUBMITTED: its place in the table of ranges */
 	struct blockdrv_request *merged; /* done by this one too */
 	int window;                 /* number of the window it uses (x_dma_window), or -1 */
 	void (*done)(struct blockdrv_request *r, int status); /* the library's own */

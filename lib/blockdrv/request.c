@@ -9,9 +9,18 @@
 
 #define TRIES_MAX 4u /* the first and three more */
 
+/* What a device may be reading or changing; a flush has none of it. */
+struct range {
+	uint64_t from, to;
+	struct blockdrv_request *of;
+	uint32_t disk;
+	bool change;
+};
+
 static struct {
 	struct blockdrv_request table[BLOCKDRV_REQUESTS];
-	struct request_list free;
+	struct request_list free; /* that of the last one first: its memory was just used */
+	struct range ranges[BLOCKDRV_REQUESTS]; /* of those submitted, in no order: a request has a page's third, these are together */
 	uint32_t submitted;
 } requests;
 
@@ -136,7 +145,7 @@ static void finish(struct disk *d, struct blockdrv_request *r, int status)
 			x_dma_release(d->geometry.device, (uint32_t)r->window);
 		r->state = REQUEST_FREE;
 		r->merged = NULL;
-		bdrv_list_add(&requests.free, r);
+		list_add_first(&requests.free, r);
 		if (session)
 			bdrv_session_complete(session, r, status);
 		else if (r->done)
@@ -173,9 +182,12 @@ static bool is_change(const struct blockdrv_request *r)
 
 static void off_device(struct disk *d, struct blockdrv_request *r)
 {
+	struct range *last = &requests.ranges[--requests.submitted];
+
 	bdrv_list_remove(&d->submitted, r);
 	d->submitted_writes -= is_change(r);
-	requests.submitted--;
+	last->of->range = r->range;
+	requests.ranges[r->range] = *last;
 }
 
 static bool flush_is_due(const struct disk *d, const struct blockdrv_request *r)
@@ -213,6 +225,16 @@ void blockdrv_complete(struct blockdrv_request *r, int status)
 
 /* -------------------------------------------------------------------- to the device */
 
+static struct range range_of(const struct disk *d, struct blockdrv_request *r)
+{
+	bool flush = r->op == BLOCK_FLUSH;
+
+	return (struct range){
+		.from = flush ? 0 : r->offset_bytes, .to = flush ? 0 : r->offset_bytes + r->length_bytes,
+		.of = r, .disk = d->number, .change = is_change(r),
+	};
+}
+
 static void submitted(struct disk *d, struct blockdrv_request *r)
 {
 	if (!d->submitted.first)
@@ -221,21 +243,22 @@ static void submitted(struct disk *d, struct blockdrv_request *r)
 	r->submitted_ns = bdrv.round_ns;
 	bdrv_list_add(&d->submitted, r);
 	d->submitted_writes += is_change(r);
-	requests.submitted++;
+	r->range = requests.submitted++;
+	requests.ranges[r->range] = range_of(d, r);
 	d->stats.depth_sum += d->submitted.count;
 	if (d->submitted.count > d->stats.depth_max)
 		d->stats.depth_max = d->submitted.count;
 }
 
 /* With something that the device has, one of the two a write. */
-static bool overlaps(const struct disk *d, const struct blockdrv_request *r)
+static bool overlaps(const struct disk *d, struct blockdrv_request *r)
 {
-	if (r->op == BLOCK_FLUSH || (r->op == BLOCK_READ && !d->submitted_writes))
+	struct range mine = range_of(d, r);
+
+	if (r->op == BLOCK_FLUSH || (!mine.change && !d->submitted_writes))
 		return false;
-	for (const struct blockdrv_request *o = d->submitted.first; o; o = o->next)
-		if (o->op != BLOCK_FLUSH && (o->op != BLOCK_READ || r->op != BLOCK_READ) &&
-		    o->offset_bytes < r->offset_bytes + r->length_bytes &&
-		    r->offset_bytes < o->offset_bytes + o->length_bytes)
+	for (const struct range *o = requests.ranges; o < requests.ranges + requests.submitted; o++)
+		if (o->from < mine.to && mine.from < o->to && o->disk == d->number && (o->change || mine.change))
 			return true;
 	return false;
 }
