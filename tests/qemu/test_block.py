@@ -108,6 +108,32 @@ def test_virtio_features(guest, blockio, tmp_path, options):
         assert "no write cache" in text.partition("vdb")[2], text
 
 
+def test_what_tools_tell(guest, second):
+    """blockdev, blkdiscard, /proc and svc, of blocks of 512 bytes over physical ones of 4096."""
+    name = second.name
+    text = guest(f"""
+        for what in ss ro size64; do blockdev --get$what /dev/{name}; done; grep -A 2 ^{name}$ /proc/xinim/block
+        dd if=/bin/busybox of=/dev/{name} bs=64k count=4 conv=fsync 2>/dev/null
+        blkdiscard -o 65536 -l 65536 /dev/{name} && echo discarded; grep -A 9 ^{name}$ /proc/xinim/block | grep ^discard
+        dd if=/dev/{name} bs=64k skip=2 count=2 2>/dev/null >/tmp/rest; dd if=/bin/busybox bs=64k skip=2 count=2 2>/dev/null | cmp - /tmp/rest && echo same
+        blkdiscard -o 100 -l 512 /dev/{name} 2>&1 | grep -c -i invalid; svc status {second.driver} | head -8""",
+                 qemu=second.qemu(more=",physical_block_size=4096,serial=ABC123,discard_granularity=512"
+                                  if second.kind == "ahci" else ",physical_block_size=4096,serial=ABC123")).text
+    assert text.startswith(f"512\n0\n{32 * MIB}\n") and "ABC123" in text and "blocks of 512, physical 4096" in text, text
+    assert "discarded" in text and re.search(r"^discard +[1-9]\d* operations", text, re.M), text
+    assert "same" in text and re.search(r"^1$", text, re.M), text
+
+
+def test_disk_that_cannot_be_written(guest, tmp_path):
+    path = tmp_path / "second.img"
+    path.write_bytes(b"\xa5" * 4 * MIB)
+    text = guest("blockdev --getro /dev/vdb; dd if=/dev/vdb bs=1M 2>/dev/null | tr -d '\\245' | wc -c; "
+                 "dd if=/dev/zero of=/dev/vdb bs=4k count=1 2>&1 | head -1",
+                 qemu=f"-drive if=none,id=second,file={path},format=raw,readonly=on -device virtio-blk-pci,drive=second").text
+    assert text.splitlines()[:2] == ["1", "0"] and "Read-only file system" in text, text
+    assert path.read_bytes() == b"\xa5" * 4 * MIB
+
+
 def test_disk_grows(root, tmp_path):
     """QEMU's block_resize, by a monitor of its own, while the disk is open."""
     path, monitor = tmp_path / "second.img", tmp_path / "monitor"
@@ -165,6 +191,17 @@ def test_other_schedulers(guest, second, blockio, scheduler):
                  file=blockio, qemu=second.qemu(), append=f"scheduler={scheduler}").text
     assert operations(text) > 100
     assert f"[{scheduler}]" in text, text
+
+
+def test_schedulers_change_under_load(guest, second, blockio):
+    text = guest(f"""
+        /blockio verify /dev/{second.name} 5 16 direct & verifier=$!
+        while kill -0 $verifier 2>/dev/null; do
+            for s in deadline fair none; do blkctl {second.name} scheduler $s; usleep 50000; done
+        done
+        blkctl {second.name} scheduler deadline; wait; grep -A 5 ^{second.name}$ /proc/xinim/block""",
+                 file=blockio, qemu=second.qemu()).text
+    assert operations(text) > 50 and "[deadline]" in text, text
 
 
 def test_driver_dies_while_the_disk_is_written_raw(guest, second, blockio):
@@ -285,6 +322,21 @@ def test_reads_abandoned_in_the_middle(guest, second, blockio, options):
                  f"/blockio abandon /dev/{second.name} 6; wait; grep -A 12 ^{second.name} /proc/xinim/block",
                  mem=128, file=blockio, qemu=qemu, **options).text
     assert "nothing changed" in text and "WRONG" not in text, text
+
+
+def test_failed_reads_are_over(guest, second, blockio):
+    """bdev starts cold while a slow disk writes to a program's memory, whose driver lives, or dies with bdev: the program has
+    its error when nothing comes any more."""
+    second.file.write_bytes(b"\xd1" * (8 * MIB))
+    qemu = (f"-object throttle-group,id=slow,x-iops-total=1 -blockdev driver=file,node-name=file2,filename={second.file}"
+            " -blockdev driver=raw,node-name=raw2,file=file2"
+            f" -blockdev driver=throttle,node-name=second,throttle-group=slow,file=raw2 -device {KINDS[second.kind][2]}")
+    text = guest(f"""
+        for more in "" {second.driver}; do
+            /blockio failed /dev/{second.name} 60 & usleep 3300000
+            [ -z "$more" ] || /bin/svc kill $more; /bin/svc kill bdev cold; wait; {soon(f"[ -b /dev/{second.name} ] && head -c 1 /dev/{second.name}")}
+        done""", file=blockio, qemu=qemu).text
+    assert text.count("an error, nothing changed") == 2 and "WRONG" not in text, text
 
 
 ERRORS = {"write once": ("write", 'once = "on"', True), "write for ever": ("write", "", False),

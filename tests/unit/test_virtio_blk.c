@@ -35,7 +35,8 @@ static struct {
 	const struct virtqueue *q;
 	uint16_t seen, used;
 	bool stalled;
-	bool indirect, event_idx;
+	bool indirect, event_idx, needs_reset;
+	x_handle_t event;
 	enum lie lie;
 	unsigned errors_left;      /* requests to be failed */
 	unsigned kicks, resets, flushes, requests;
@@ -105,7 +106,7 @@ static void device_run(void)
 }
 
 int virtio_pci_probe(struct virtio_pci *v, x_handle_t device) { memset(v, 0, sizeof(*v)); v->device = device; return 0; }
-void virtio_pci_reset_begin(struct virtio_pci *v) { (void)v; dev.q = NULL; dev.seen = dev.used = 0; dev.resets++; }
+void virtio_pci_reset_begin(struct virtio_pci *v) { (void)v; dev.q = NULL; dev.seen = dev.used = 0; dev.needs_reset = false; dev.resets++; }
 int virtio_pci_reset_finished(struct virtio_pci *v) { (void)v; return 0; }
 int virtio_pci_negotiate(struct virtio_pci *v, uint64_t wanted, uint64_t needed)
 {
@@ -115,11 +116,11 @@ int virtio_pci_negotiate(struct virtio_pci *v, uint64_t wanted, uint64_t needed)
 }
 uint32_t virtio_pci_queue_size(struct virtio_pci *v, uint16_t i) { (void)v; (void)i; return 16; }
 int virtio_pci_queue_setup(struct virtio_pci *v, uint16_t i, const struct virtqueue *q) { (void)v; (void)i; dev.q = q; return 0; }
-int virtio_pci_interrupts(struct virtio_pci *v, x_handle_t event) { (void)event; v->irq_connected = true; return 0; }
+int virtio_pci_interrupts(struct virtio_pci *v, x_handle_t event) { dev.event = event; v->irq_connected = true; return 0; }
 uint32_t virtio_pci_interrupt_cause(struct virtio_pci *v, uint64_t bits) { (void)v; return bits; }
 void virtio_pci_failed(struct virtio_pci *v) { (void)v; }
 void virtio_pci_driver_ok(struct virtio_pci *v) { (void)v; }
-bool virtio_pci_needs_reset(struct virtio_pci *v) { (void)v; return false; }
+bool virtio_pci_needs_reset(struct virtio_pci *v) { (void)v; return dev.needs_reset; }
 bool virtio_pci_config_changed(struct virtio_pci *v) { (void)v; return false; }
 int virtio_pci_notify_offset(struct virtio_pci *v, uint16_t i) { (void)v; (void)i; return 0; }
 void virtio_pci_kick(struct virtio_pci *v, uint16_t i, uint32_t offset)
@@ -278,6 +279,24 @@ static void stall(void **state)
 	assert_int_equal(dev.resets, resets + 1);
 	assert_int_equal(receive(), 2);
 	assert_int_equal(cl.status[3] | cl.status[4], 0);
+}
+
+/* The device says that it cannot go on: it is reset at once, and what it had is done again. */
+static void needs_reset(void **state)
+{
+	unsigned resets = dev.resets;
+
+	(void)state;
+	dev.stalled = true;
+	send(3, BLOCK_READ, 4096, 512, 0);
+	assert_int_equal(run(), 0);
+	dev.needs_reset = true;
+	dev.stalled = false;
+	fake_handle[dev.event]->bits |= VIRTIO_EVENT_CONFIG;
+	iterate();
+	assert_int_equal(dev.resets, resets + 1);
+	assert_int_equal(receive(), 1);
+	assert_int_equal(cl.status[3], 0);
 }
 
 static void without_indirect(void **state)
@@ -561,7 +580,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(starts), cmocka_unit_test(opens_for_suite), SUITE, cmocka_unit_test(reads_and_writes), cmocka_unit_test(bounds),
 		cmocka_unit_test(many), cmocka_unit_test(device_errors), cmocka_unit_test(lies),
-		cmocka_unit_test(stall), cmocka_unit_test(without_indirect), cmocka_unit_test(list),
+		cmocka_unit_test(stall), cmocka_unit_test(needs_reset), cmocka_unit_test(without_indirect), cmocka_unit_test(list),
 		cmocka_unit_test(wrong_client), cmocka_unit_test(calls),
 		cmocka_unit_test(calls_sent_home), cmocka_unit_test(calls_overlap), cmocka_unit_test(calls_stop),
 		cmocka_unit_test(calls_of_a_dead_session), cmocka_unit_test(closure), cmocka_unit_test(looks_for_answers),
