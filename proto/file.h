@@ -28,7 +28,7 @@
 enum file_op {
 	FILE_READ = 0x100, /* win0 (write): data. -> status bytes. a[0] offset if FILE_AT */
 	FILE_WRITE,        /* win0 (read): data. -> status bytes. O_APPEND, O_NONBLOCK by status_flags */
-	FILE_STAT,         /* win0 (write): struct file_attr */
+	FILE_STAT,         /* win0 (write): struct file_attr -> of filesystems a[2] as FILE_IDENT */
 	FILE_SETATTR,      /* a[0] ATTR_* mask, a[1] mode | uid<<32, a[2] gid, a[3] size,
 	                      a[4] atime ns, a[5] mtime ns (ATTR_*_NOW: server's time),
 	                      a[6] caller's uid | gid<<32 (claimed by the personality is NOT
@@ -39,7 +39,8 @@ enum file_op {
 	FILE_IOCTL,        /* a[0] command, a[1] argument value, win0 (read|write): argument buffer */
 	FILE_MMAP,         /* -> handle[0]: memory object of the file's pages (READ, and EXEC but for F_O_NOEXEC), a[0] size */
 	FILE_STATFS,       /* win0 (write): struct file_statfs */
-	FILE_IDENT,        /* directories: -> a[0] mount id, a[1] inode; else -X_ENOTDIR */
+	FILE_IDENT,        /* directories: -> a[0] mount id, a[1] inode, a[2] id of the mount or bind by which it was opened;
+	                      else -X_ENOTDIR */
 	FILE_SIZE,         /* -> a[0] size in bytes; -X_ESPIPE if it has none. What has one and no cursor (/dev/null) is always at 0 */
 	FILE_TRUNCATE,     /* a[0] new size; needs the object open for writing */
 	FILE_SEEK,         /* a[0] offset, a[1] 0 to data, 1 to a hole, as lseek(2) finds them -> a[0] where; -X_ENXIO */

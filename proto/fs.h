@@ -45,7 +45,8 @@ enum fs_op {
 	                     on success (write window, may be absent) */
 	FS_PARENT,        /* walk all but the last component -> a[0] directory inode (held),
 	                     a[1] offset of the last component in path, a[2] its length */
-	FS_OPEN,          /* a[3] open flags F_O_*, mode in a[1] high; -> handle[0]: file object,
+	FS_OPEN,          /* a[3] open flags F_O_*, mode in a[1] high, a[4] number of the mount or bind by which it
+	                     is reached, which the file's FILE_IDENT and FILE_STAT tell -> handle[0]: file object,
 	                     a[0] inode, a[1] mode. Device nodes: -X_ENXIO and a[0], a[1], a[2] = rdev.
 	                     FIFOs: -X_ENXIO likewise. O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY
 	                     as open(2) has them, O_TMPFILE; F_O_RUN -X_ETXTBSY */
@@ -76,6 +77,8 @@ enum fs_op {
 	FS_MAPPED,        /* win0 (read): ids (x_handle_info.koid) of memory objects, u64 each, at most FS_MAPPED_MAX;
 	                     win1 (write): struct fs_mapped for each: whose contents they are here */
 	FS_MARK_MOUNT,    /* a[0] inode (held), a[1] 1/0: a mount point from now on */
+	FS_OPENED,        /* a[3] number as in FS_OPEN; a[4] 1: what was opened by it may be mapped to be run from
+	                     now on, 2: it may not, 0: as before -> a[0] how many files opened by it are open */
 };
 
 struct fs_setattr { /* FS_SETATTR, win1 */

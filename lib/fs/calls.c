@@ -5,6 +5,7 @@
  */
 
 #include "lib/fs/server.h"
+#include "lib/ipc/file.h"
 #include "lib/region/region.h"
 
 /* Of the call being run. */
@@ -289,7 +290,7 @@ static int64_t find_file(struct request *r, uint32_t flags, uint32_t *ino,
 
 static int64_t check_open(uint32_t ino, const struct fsys_attr *attr, uint32_t flags)
 {
-	static const uint32_t wanted[] = { FSYS_R, FSYS_W, FSYS_R | FSYS_W, 0 };
+	static const uint32_t wanted[] = { FSYS_R, FSYS_W, FSYS_R | FSYS_W, FSYS_R | FSYS_W };
 	uint32_t want = wanted[flags & F_O_ACCMODE];
 
 	if (flags & F_O_TRUNC)
@@ -304,7 +305,7 @@ static int64_t check_open(uint32_t ino, const struct fsys_attr *attr, uint32_t f
 		return -X_ENOTDIR;
 	if (want & FSYS_W && flags & F_O_NOWRITE && FSYS_ISREG(attr->mode))
 		return -X_EROFS;
-	if (want & FSYS_W && FSYS_ISREG(attr->mode) && fsys_check_use(volume, ino))
+	if ((file_may_write(flags) || flags & F_O_TRUNC) && FSYS_ISREG(attr->mode) && fsys_check_use(volume, ino))
 		return -X_ETXTBSY;
 	return fsys_access(volume, &who, ino, want);
 }
@@ -344,7 +345,7 @@ static int64_t do_open(struct request *r)
 		if (status)
 			return status;
 	}
-	status = file_open(ino, FSYS_ISDIR(attr.mode), flags, &who);
+	status = file_open(ino, FSYS_ISDIR(attr.mode), flags, (uint32_t)r->in.msg.a[4], &who);
 	if (flags & F_O_TMPFILE)
 		fsys_release(volume, ino, 1);
 	if (status < 0)

@@ -6,6 +6,7 @@
  */
 
 #include "lib/fs/server.h"
+#include "lib/ipc/file.h"
 #include "lib/region/region.h"
 
 enum { LISTING_BYTES = 32 * 1024, LISTING_BATCH = 64 };
@@ -19,6 +20,7 @@ struct open_file {
 	bool no_atime;                  /* O_NOATIME: reads are calls, which are not noted */
 	bool streams;                   /* it has the content as its stream */
 	uint32_t generation;
+	uint32_t opened_by;             /* FS_OPEN's a[4] */
 	uint32_t ino;                   /* 0: its mount is gone */
 	struct fsys_caller opener;     /* groups: below */
 	uint32_t groups[FILE_GROUPS_MAX];
@@ -91,12 +93,11 @@ static void let_go(const struct open_file *file)
 	fsys_release(volume, file->ino, 1);
 }
 
-int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct fsys_caller *who)
+int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, uint32_t opened_by, const struct fsys_caller *who)
 {
 	static const uint32_t not_kept = F_O_CREAT | F_O_EXCL | F_O_TRUNC |
 					 F_O_NOCTTY | F_O_CLOEXEC | F_O_TMPFILE | F_O_RUN | F_O_NOEXEC | F_O_NOWRITE;
 	struct open_file *file = find_free();
-	uint32_t access = open_flags & F_O_ACCMODE;
 	int64_t status;
 
 	if (!file)
@@ -109,8 +110,9 @@ int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct f
 	file->is_dir = is_dir;
 	file->streams = false;
 	file->no_atime = open_flags & F_O_NOATIME;
-	file->readable = access != F_O_WRONLY;
-	file->writable = access != F_O_RDONLY;
+	file->readable = file_may_read(open_flags);
+	file->writable = file_may_write(open_flags);
+	file->opened_by = opened_by;
 	file->runs = open_flags & F_O_RUN;
 	file->no_exec = open_flags & F_O_NOEXEC;
 	status = begin_use(file);
@@ -146,6 +148,20 @@ void file_closure(uint64_t object, uint64_t mints)
 uint32_t file_open_count(void)
 {
 	return file_count;
+}
+
+uint32_t file_opened_by(uint32_t id, uint32_t run)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < files_max; i++) {
+		if (!files[i].used || !files[i].ino || files[i].opened_by != id)
+			continue;
+		count++;
+		if (run)
+			files[i].no_exec = run == 2;
+	}
+	return count;
 }
 
 bool file_any_writable(void)
@@ -478,6 +494,7 @@ static int64_t do_stat(struct request *r, struct open_file *file,
 	if (status)
 		return status;
 	file_fill_attr(&attr, &out);
+	r->reply.a[2] = file->opened_by;
 	return give(r, &out, sizeof(out));
 }
 
@@ -535,6 +552,7 @@ static int64_t do_ident(struct request *r, struct open_file *file,
 		return -X_ENOTDIR;
 	r->reply.a[0] = mount_id;
 	r->reply.a[1] = file->ino;
+	r->reply.a[2] = file->opened_by;
 	return 0;
 }
 

@@ -238,6 +238,9 @@ int64_t mount_request(struct request *r)
 		return do_sync(r, a[1]);
 	case FS_MARK_MOUNT:
 		return fsys_mark_mount(volume, a[0], a[1]);
+	case FS_OPENED:
+		r->reply.a[0] = file_opened_by((uint32_t)a[3], (uint32_t)a[4]);
+		return 0;
 	default:
 		return -X_ENOSYS;
 	}

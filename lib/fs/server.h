@@ -99,7 +99,9 @@ bool mount_stopping(void);
 /* The same for calls on open files (proto/file.h). */
 int64_t file_request(struct request *r);
 /* Opens: a handle, or an error. */
-int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, const struct fsys_caller *who);
+int64_t file_open(uint32_t ino, bool is_dir, uint32_t open_flags, uint32_t opened_by, const struct fsys_caller *who);
+/* FS_OPENED: a[4] is RUN. */
+uint32_t file_opened_by(uint32_t id, uint32_t run);
 void file_closure(uint64_t object, uint64_t mints);
 uint32_t file_open_count(void);
 bool file_any_writable(void);

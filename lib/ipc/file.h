@@ -5,6 +5,8 @@
 #ifndef LIB_IPC_FILE_H
 #define LIB_IPC_FILE_H
 
+#include <stdbool.h>
+
 #include "proto/file.h"
 
 /* The answer to an operation that the object at hand, no directory and without
@@ -20,6 +22,18 @@ static inline int64_t file_default(uint32_t op)
 	case FILE_READ: case FILE_WRITE: case FILE_SYNC: case FILE_TRUNCATE: return -X_EINVAL;
 	default: return -X_ENOSYS;
 	}
+}
+
+/* Was it opened for that? Not if its access mode is 3: that is for ioctl only. */
+static inline bool file_may_read(uint64_t open_flags)
+{
+	return (open_flags & F_O_ACCMODE) == F_O_RDONLY || (open_flags & F_O_ACCMODE) == F_O_RDWR;
+}
+
+/* Likewise. */
+static inline bool file_may_write(uint64_t open_flags)
+{
+	return (open_flags & F_O_ACCMODE) == F_O_WRONLY || (open_flags & F_O_ACCMODE) == F_O_RDWR;
 }
 
 /* The open flags that an open file keeps. */

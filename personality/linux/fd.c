@@ -7,6 +7,7 @@
  * A window is cut at its first bad page, so an unusable buffer would look like
  * an empty one: its first byte is tried here beforehand.
  */
+#include "lib/ipc/file.h"
 #include "personality/linux/socket.h"
 #include "proto/loop.h"
 
@@ -443,7 +444,7 @@ int64_t linux_fallocate(struct sys *s)
 
 	if (error >= 0 && ((int64_t)s->a[2] < 0 || (int64_t)s->a[3] <= 0))
 		return -X_EINVAL;
-	if (error < 0 || (error & F_O_ACCMODE) == F_O_RDONLY)
+	if (error < 0 || !file_may_write((uint64_t)error))
 		return -X_EBADF;
 	end = s->a[2] + s->a[3];
 	if (end > INT64_MAX)
@@ -520,7 +521,7 @@ int64_t linux_readahead(struct sys *s)
 	struct file_attr attr;
 	int64_t flags = data_flags(s->a[0]), error;
 
-	if (flags < 0 || (flags & F_O_ACCMODE) == F_O_WRONLY)
+	if (flags < 0 || !file_may_read((uint64_t)flags))
 		return -X_EBADF;
 	error = fd_attributes(s->a[0], &attr);
 	if (error < 0)

@@ -5,6 +5,7 @@
  * looked at first (FILE_PEEK) and taken when it has arrived at the other end,
  * so that nothing is lost if that end fails.
  */
+#include "lib/ipc/file.h"
 #include "personality/linux/pers.h"
 
 #define SPLICE_NONBLOCK 2u
@@ -26,7 +27,6 @@ static bool is_type(const struct end *e, uint32_t type)
  * What its attributes are is not asked. */
 static int64_t end_open(struct end *e, uint64_t fd, bool writes)
 {
-	const uint64_t wrong = writes ? F_O_RDONLY : F_O_WRONLY;
 	struct x_handle_info info;
 	int64_t flags;
 
@@ -37,7 +37,7 @@ static int64_t end_open(struct end *e, uint64_t fd, bool writes)
 	if (flags < 0)
 		return -X_EINVAL; /* an epoll */
 	e->open_flags = (uint64_t)flags;
-	if (e->open_flags & F_O_PATH || (e->open_flags & F_O_ACCMODE) == wrong)
+	if (e->open_flags & F_O_PATH || !(writes ? file_may_write(e->open_flags) : file_may_read(e->open_flags)))
 		return -X_EBADF;
 	return 0;
 }

@@ -20,7 +20,7 @@ static void route(struct node *n, uint64_t object)
 	uint32_t mode = object >> 8 & F_O_ACCMODE;
 	x_handle_t to = block_session_of(n->client);
 
-	if (to != X_NO_HANDLE && n->calls == CALLS_GO)
+	if (to != X_NO_HANDLE && n->calls == CALLS_GO && mode != F_O_ACCMODE)
 		out_do(X_SYS_route, server_port, object, to, mode == F_O_WRONLY ? FILE_WRITE : FILE_READ,
 		       mode == F_O_RDONLY ? FILE_READ : FILE_WRITE);
 }

@@ -21,7 +21,7 @@ static struct procfile {
 	char *data;            /* small[], or a big buffer */
 	int big;               /* index, or -1 */
 	struct x_in opening;   /* the FS_OPEN call, while vfs is asked */
-	uint32_t flags;
+	uint32_t flags, opened_by;
 	char small[SMALL_BYTES];
 } files[FILES_MAX];
 
@@ -96,12 +96,12 @@ void procfile_closed(uint64_t object)
 		file_free(f);
 }
 
-uint32_t procfiles_open(void)
+uint32_t procfiles_open(uint32_t opened_by)
 {
 	uint32_t count = 0;
 
 	for_each_file(f)
-		count += f->used;
+		count += f->used && (!opened_by || f->opened_by == opened_by);
 	return count;
 }
 
@@ -252,6 +252,7 @@ void procfile_open(const struct x_in *in, const struct place *at, uint32_t flags
 		return;
 	}
 	f->flags = flags;
+	f->opened_by = (uint32_t)in->msg.a[4];
 	if (node_is_memory(at->node))
 		file_opened(f, in, F_S_IFREG | 0600);
 	else if (place_is_dir(at))
@@ -308,6 +309,10 @@ static void read_call(const struct procfile *f, const struct place *at, const st
 		out_status(in->id, -X_EISDIR);
 		return;
 	}
+	if (!file_may_read(f->flags)) {
+		out_status(in->id, -X_EBADF);
+		return;
+	}
 	if (node_is_memory(at->node)) {
 		memory_call(at, in, false);
 		return;
@@ -328,7 +333,7 @@ static void write_call(const struct procfile *f, const struct place *at, const s
 	char data[256];
 	int err;
 
-	if ((f->flags & F_O_ACCMODE) == F_O_RDONLY || !node_writable(at->node)) {
+	if (!file_may_write(f->flags) || !node_writable(at->node)) {
 		out_status(in->id, -X_EBADF);
 		return;
 	}
@@ -395,9 +400,19 @@ static void write_window(const struct x_in *in, const void *data, uint32_t bytes
 	out_status(in->id, window_write(in->id, 0, 0, data, bytes) == bytes ? 0 : -X_EFAULT);
 }
 
-static void ident_call(const struct place *at, const struct x_in *in)
+static void stat_call(const struct procfile *f, const struct file_attr *attr, const struct x_in *in)
 {
-	struct x_msg msg = { .a = { procfs_mount_id, at->inode } };
+	struct x_msg msg = { .a = { [2] = f->opened_by } };
+
+	if (window_write(in->id, 0, 0, attr, sizeof(*attr)) == sizeof(*attr))
+		out_answer(in->id, &msg);
+	else
+		out_status(in->id, -X_EFAULT);
+}
+
+static void ident_call(const struct procfile *f, const struct place *at, const struct x_in *in)
+{
+	struct x_msg msg = { .a = { procfs_mount_id, at->inode, f->opened_by } };
 
 	if (place_is_dir(at))
 		out_answer(in->id, &msg);
@@ -419,14 +434,14 @@ static void place_call(const struct procfile *f, const struct place *at, const s
 		break;
 	case FILE_STAT:
 		place_attr(at, &attr);
-		write_window(in, &attr, sizeof(attr));
+		stat_call(f, &attr, in);
 		break;
 	case FILE_STATFS:
 		procfs_statfs(&statfs);
 		write_window(in, &statfs, sizeof(statfs));
 		break;
 	case FILE_IDENT:
-		ident_call(at, in);
+		ident_call(f, at, in);
 		break;
 	case FILE_SIZE:
 		answer_value(in->id, 0);
@@ -435,7 +450,7 @@ static void place_call(const struct procfile *f, const struct place *at, const s
 		write_call(f, at, in);
 		break;
 	case FILE_TRUNCATE:
-		out_status(in->id, (f->flags & F_O_ACCMODE) == F_O_RDONLY ? -X_EBADF : 0);
+		out_status(in->id, file_may_write(f->flags) ? 0 : -X_EBADF);
 		break;
 	default:
 		out_status(in->id, file_default(in->msg.op));

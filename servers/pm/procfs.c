@@ -488,7 +488,7 @@ void procfs_call(const struct x_in *in)
 		mount_op(in);
 		break;
 	case FS_UNMOUNT:
-		out_status(in->id, procfiles_open() && !(in->msg.a[1] & 1) ? -X_EBUSY : 0);
+		out_status(in->id, procfiles_open(0) && !(in->msg.a[1] & 1) ? -X_EBUSY : 0);
 		break;
 	case FS_LOOKUP: case FS_OPEN: case FS_ACCESS: case FS_READLINK: case FS_MKDIR: case FS_MKNOD:
 	case FS_SYMLINK: case FS_UNLINK: case FS_RMDIR: case FS_SETATTR:
@@ -508,6 +508,9 @@ void procfs_call(const struct x_in *in)
 		break;
 	case FS_PATH:
 		path_op(in);
+		break;
+	case FS_OPENED:
+		answer_value(in->id, procfiles_open((uint32_t)in->msg.a[3]));
 		break;
 	case FS_MARK_MOUNT:
 		out_status(in->id, in->msg.a[1] ? -X_EOPNOTSUPP : 0);

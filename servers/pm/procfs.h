@@ -95,7 +95,7 @@ void procfs_statfs(struct file_statfs *out);
 void procfile_open(const struct x_in *in, const struct place *at, uint32_t flags);
 void procfile_call(const struct x_in *in);
 void procfile_closed(uint64_t object);
-uint32_t procfiles_open(void);
+uint32_t procfiles_open(uint32_t opened_by); /* FS_OPENED; 0: all */
 
 /* ---- texts ---- */
 text_fn text_meminfo, text_vmstat, text_uptime, text_loadavg, text_stat, text_version, text_cpuinfo,

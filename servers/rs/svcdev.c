@@ -133,7 +133,7 @@ void svcdev_call(const struct x_in *in)
 		read_result(f, in);
 		break;
 	case FILE_WRITE:
-		if ((in->status_flags & F_O_ACCMODE) == F_O_RDONLY)
+		if (!file_may_write(in->status_flags))
 			out_status(in->id, -X_EBADF);
 		else
 			write_command(f, in);

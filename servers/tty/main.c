@@ -237,7 +237,9 @@ static void file_call(const struct x_in *in, const struct open *o)
 	if (!r)
 		return;
 	r->terminal = o->terminal;
-	if (data && in->msg.status & FILE_AT)
+	if (data && !(in->msg.op == FILE_READ ? file_may_read(in->status_flags) : file_may_write(in->status_flags)))
+		request_end(r, -X_EBADF);
+	else if (data && in->msg.status & FILE_AT)
 		request_end(r, -X_ESPIPE);
 	else if (data && (!in->win_count || !in->win[0].len))
 		request_end(r, 0);

@@ -7,52 +7,18 @@
  * (mount_fs(), place_in_fs()).
  *
  * A filesystem does not know that ".." ends at a bind's root: a walk in a bind is cut
- * there (resolve.c). Open files know their filesystem only: by which bind one was opened is
- * remembered here, by the number of its object, which is never used again. It keeps no bind
- * busy, and of so many only the last are known.
+ * there (resolve.c). By which mount a file was opened its filesystem is told, and tells
+ * (FS_OPEN, FILE_IDENT, FILE_STAT), and it counts what keeps a bind busy (FS_OPENED).
  */
 
 #include "lib/c/stdio.h"
 #include "servers/vfs/vfs.h"
 
-enum { OPENED_MAX = 512 };
-
-static struct opened {
-	uint64_t koid;          /* 0: none */
-	uint32_t mount, id;     /* the slot of the bind, and its id: the slot may be another's by now */
-} opened[OPENED_MAX];
-static uint32_t next_opened;
-
-void bind_note_open(uint32_t mount, x_handle_t file)
+struct mount *mount_opened_by(const struct request *r, uint64_t dev)
 {
-	if (!mount_is_bind(&mounts[mount]))
-		return;
-	opened[next_opened] = (struct opened){ sys_handle_koid(file), mount, mounts[mount].id };
-	next_opened = (next_opened + 1) % OPENED_MAX;
-}
+	struct mount *fs = mount_by_id(dev), *m = mount_by_id(r->call.r[2]);
 
-static bool any_binds(void)
-{
-	for (uint32_t i = 0; i < MOUNTS_MAX; i++)
-		if (mounts[i].state == MOUNT_READY && mount_is_bind(&mounts[i]))
-			return true;
-	return false;
-}
-
-uint64_t bind_ask_later(x_handle_t file)
-{
-	return any_binds() ? sys_handle_koid(file) : 0;
-}
-
-uint32_t bind_opened_by(uint64_t koid, const struct mount *fs)
-{
-	for (uint32_t i = 0; koid && i < OPENED_MAX; i++) {
-		const struct mount *m = &mounts[opened[i].mount];
-
-		if (opened[i].koid == koid && m->state != MOUNT_FREE && m->id == opened[i].id && mount_fs(m) == fs)
-			return mount_slot(m);
-	}
-	return mount_slot(fs);
+	return fs && m && mount_fs(m) == fs ? m : fs;
 }
 
 /* The target is r->first, the source r->walk.at; both are held by the request. */

@@ -9,7 +9,7 @@
  * disk does for one of its own, so that device.c has one way in.
  *
  * An open directory has no state but its id:
- *   kind << 56 | mount id << 40 | inode << 32 | serial
+ *   kind << 56 | id of the mount or bind by which it was opened << 40 | inode << 32 | serial
  */
 
 #include "lib/c/stdio.h"
@@ -319,7 +319,7 @@ static int64_t walk(struct fs_call *call, struct walk_state *w, bool parent)
 
 static int64_t open_dir(struct fs_call *call, uint64_t inode)
 {
-	uint64_t rest = (uint64_t)(call->mount->id & 0xffff) << 40 | inode << 32 | (uint32_t)next_serial++;
+	uint64_t rest = (call->a[4] & 0xffff) << 40 | inode << 32 | (uint32_t)next_serial++;
 	uint32_t flags = file_status_flags((uint32_t)call->a[3]);
 	int64_t handle;
 
@@ -592,7 +592,7 @@ static void statfs_dir(const struct x_in *in)
 
 void devfs_dir_call(const struct x_in *in)
 {
-	const struct mount *m = mount_by_id(in->object >> 40 & 0xffff);
+	const struct mount *by = mount_by_id(in->object >> 40 & 0xffff), *m = by ? mount_fs(by) : NULL;
 	uint64_t dir = in->object >> 32 & 0xff;
 	struct x_msg msg = { .op = 0 };
 
@@ -608,6 +608,7 @@ void devfs_dir_call(const struct x_in *in)
 	case FILE_IDENT:
 		msg.a[0] = m->id;
 		msg.a[1] = dir;
+		msg.a[2] = by->id;
 		out_answer(in->id, &msg);
 		break;
 	case FILE_READ: case FILE_WRITE: out_status(in->id, -X_EISDIR); break;

@@ -207,8 +207,8 @@ void device_call(const struct x_in *in)
 	int64_t status;
 
 	switch (in->msg.op) {
-	case FILE_READ: status = mode == F_O_WRONLY ? -X_EBADF : device_read(in, d->device); break;
-	case FILE_WRITE: status = mode == F_O_RDONLY ? -X_EBADF : device_write(in, d->device); break;
+	case FILE_READ: status = file_may_read(mode) ? device_read(in, d->device) : -X_EBADF; break;
+	case FILE_WRITE: status = file_may_write(mode) ? device_write(in, d->device) : -X_EBADF; break;
 	case FILE_STAT: status = device_stat(in, d->rdev); break;
 	case FILE_IOCTL: status = device_ioctl(in, d->device); break;
 	case FILE_SIZE: status = 0; break;

@@ -77,15 +77,15 @@ static void opened(struct request *r, struct pipe *p, uint32_t mode, x_handle_t 
 
 void fifo_open(struct request *r, struct place place, uint32_t flags)
 {
-	static const uint8_t modes[] = { PIPE_READS, PIPE_WRITES, PIPE_READS | PIPE_WRITES, PIPE_READS | PIPE_WRITES };
+	static const uint8_t modes[] = { PIPE_READS, PIPE_WRITES, PIPE_READS | PIPE_WRITES, 0 };
 	uint32_t mode = modes[flags & F_O_ACCMODE];
 	bool blocks = !(flags & F_O_NONBLOCK);
 	struct pipe *p = pipe_at(place);
 	bool fresh = !p;
 	int64_t handle;
 
-	if (mode == PIPE_WRITES && !blocks && (!p || !p->readers)) {
-		request_finish(r, -X_ENXIO);
+	if (!mode || (mode == PIPE_WRITES && !blocks && (!p || !p->readers))) {
+		request_finish(r, mode ? -X_ENXIO : -X_EINVAL);
 		return;
 	}
 	if (fresh) {

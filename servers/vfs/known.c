@@ -35,7 +35,6 @@ static struct entry {
 	uint64_t serial;        /* serial * KNOWN_MAX + index; 0: free */
 	x_handle_t file;        /* X_NO_HANDLE: it is being opened */
 	struct place root, start;
-	uint32_t mount;         /* by which it was reached */
 	struct creds who;       /* as far as it is used; not ruid, rgid */
 	struct key key;
 } entries[KNOWN_MAX];
@@ -155,7 +154,6 @@ bool known_open(const struct session *s, const struct x_in *in)
 		return false;
 	}
 	note_use(e);
-	bind_note_open(e->mount, (x_handle_t)handle);
 	out = out_answer_entry(in->id);
 	out->handles[0] = (x_handle_t)handle;
 	out->handle_count = 1;
@@ -201,7 +199,6 @@ x_handle_t known_keep(const struct request *r, x_handle_t file)
 		return file;
 	}
 	e->file = file;
-	e->mount = r->walk.at.mount;
 	return (x_handle_t)handle;
 }
 
@@ -211,6 +208,7 @@ static bool is_change(const struct fs_call *call)
 {
 	switch (call->op) {
 	case FS_UNLINK: case FS_RMDIR: case FS_RENAME: case FS_MOUNT: case FS_UNMOUNT: case FS_REMOUNT: case FS_MARK_MOUNT:
+	case FS_OPENED: /* of those that vfs keeps open nobody is to be told */
 		return true;
 	case FS_SETATTR:
 		return call->a[3] & (ATTR_MODE | ATTR_UID | ATTR_GID);

@@ -22,6 +22,7 @@ enum {
 	FIRST_ATTEMPTS = 10,
 	RETRY_FIRST_NS = 100 * 1000 * 1000,
 	RETRY_SHIFT_MAX = 6,
+	LEAVE_PERIOD_NS = 200 * 1000 * 1000,
 };
 
 struct mount mounts[MOUNTS_MAX];
@@ -133,6 +134,8 @@ static void ready(struct mount *m)
 	boot_advance(m, 0);
 	if (waiter)
 		mountop_attached(waiter, m);
+	if (m->leave.fn)
+		timer_set(&m->leave, server_now_ns + LEAVE_PERIOD_NS);
 	requests_resume();
 }
 
@@ -435,16 +438,18 @@ static void step_lost(struct mount *m, struct mount *at)
 
 /* ---- leaving: detached mounts go when nobody uses them any more ---- */
 
-enum { LEAVE_PERIOD_NS = 200 * 1000 * 1000 };
-
 static void try_to_leave(void *ctx)
 {
 	struct mount *m = ctx;
 
 	if (m->state != MOUNT_READY || mount_is_used(m, m->internal ? 0 : 1, NULL)) {
 		timer_set(&m->leave, server_now_ns + LEAVE_PERIOD_NS);
-	} else if (m->internal || mount_is_bind(m)) {
+	} else if (mount_fs(m)->internal) {
 		mount_detach(m);
+	} else if (mount_is_bind(m)) {
+		m->state = MOUNT_LEAVING;
+		prepare(m, m, FS_OPENED, 0)->a[3] = m->id;
+		submit(m);
 	} else {
 		mount_enter(m, MOUNT_LEAVING);
 		hold_trim((struct place){ mount_slot(m), m->root });
@@ -564,7 +569,7 @@ static void step_done(struct fs_call *call)
 		call->status < 0 ? fail(m, call->status) : ready(m);
 		break;
 	case MOUNT_LEAVING:
-		left(m, call->status);
+		left(m, mount_is_bind(m) && call->status >= 0 && call->r[0] ? -X_EBUSY : call->status);
 		break;
 	case MOUNT_REHOLDING:
 		hold_renewed(mount_slot(m), call->a[0], call->status >= 0);

@@ -403,17 +403,11 @@ static void statfs_walked(struct request *r)
 	request_call(r, 0);
 }
 
-/* An open file that was reached by a bind which may only be read. */
-static bool is_rdonly(const struct request *r, const struct mount *m)
-{
-	return bind_is_rdonly((struct place){ bind_opened_by(bind_ask_later(r->in.handles[0]), m), 0 });
-}
-
 /* The file's server said where it is: there it is changed, with the caller's rights. What
  * is in no filesystem (a pipe, a socket) changes itself. */
 static void descriptor_setattr(struct request *r, const struct file_attr *attr)
 {
-	struct mount *m = mount_by_id(attr->dev);
+	struct mount *m = mount_opened_by(r, attr->dev);
 	struct fs_setattr set;
 	struct fs_call *call;
 
@@ -427,7 +421,7 @@ static void descriptor_setattr(struct request *r, const struct file_attr *attr)
 		request_handle_call(r, REQUEST_CALL, DESCRIPTOR_SET, r->in.handles[0], &msg, NULL, 0);
 		return;
 	}
-	if (is_rdonly(r, m)) {
+	if (bind_is_rdonly((struct place){ mount_slot(m), 0 })) {
 		request_finish(r, -X_EROFS);
 		return;
 	}
@@ -442,14 +436,14 @@ static void descriptor_setattr(struct request *r, const struct file_attr *attr)
 static void descriptor_xattr(struct request *r, const struct file_attr *attr)
 {
 	bool change = (r->in.msg.a[1] & FS_XATTR_OP) == FS_XATTR_SET || (r->in.msg.a[1] & FS_XATTR_OP) == FS_XATTR_REMOVE;
-	struct mount *m = mount_by_id(attr->dev);
+	struct mount *m = mount_opened_by(r, attr->dev);
 	struct fs_call *call;
 
 	if (!m) { /* such a file can have none of the user's */
 		request_finish(r, change && !memcmp(r->data, "user.", 5) ? -X_EPERM : -X_EOPNOTSUPP);
 		return;
 	}
-	if (change && is_rdonly(r, m)) {
+	if (change && bind_is_rdonly((struct place){ mount_slot(m), 0 })) {
 		request_finish(r, -X_EROFS);
 		return;
 	}

@@ -202,7 +202,7 @@ void name_of_called(struct request *r)
 		return;
 	}
 	memcpy(&attr, r->text, sizeof(attr));
-	m = mount_by_id(attr.dev);
+	m = mount_opened_by(r, attr.dev);
 	if (m && m->attached && ((attr.mode & F_S_IFMT) == F_S_IFDIR || (attr.mode & F_S_IFMT) == F_S_IFREG))
 		name_in_fs(r, m, attr.ino);
 	else
@@ -225,6 +225,8 @@ void getcwd_called(struct request *r)
 		return;
 	}
 	below = bind_below(&mounts[r->walk.at.mount], r->text, &bytes);
+	if (below == r->text && mounts[r->walk.at.mount].inside[0]) /* not in what a bind shows: another name of the file */
+		r->walk.at.mount = mounts[r->walk.at.mount].of;
 	if (bytes > (below == r->text) && !prepend(r, below, (uint32_t)bytes)) {
 		request_finish(r, -X_ENAMETOOLONG);
 		return;

@@ -277,8 +277,8 @@ static int64_t take_record(const struct request *r, struct lock *want, bool *wai
 		return -X_EINVAL;
 	if ((a[0] & VFS_LOCK_OP) == VFS_LOCK_GET)
 		return 0;
-	if ((want->type == LOCK_READ && (mode & F_O_ACCMODE) == F_O_WRONLY) ||
-	    (want->type == LOCK_WRITE && (mode & F_O_ACCMODE) == F_O_RDONLY))
+	if ((want->type == LOCK_READ && !file_may_read(mode)) ||
+	    (want->type == LOCK_WRITE && !file_may_write(mode)))
 		return -X_EBADF;
 	return 0;
 }

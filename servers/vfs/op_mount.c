@@ -22,7 +22,7 @@ enum {
 };
 enum { UMOUNT_FORCE = 1, UMOUNT_DETACH = 2, UMOUNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8, UMOUNT_ALL = 15 };
 enum { STAGE_TARGET, STAGE_SOURCE };
-enum { PHASE_UNMOUNT, PHASE_UNMARK, PHASE_REMOUNT, PHASE_PATH, PHASE_INSIDE, PHASE_INSTANCE, PHASE_MOVE,
+enum { PHASE_UNMOUNT, PHASE_OPENED, PHASE_UNMARK, PHASE_REMOUNT, PHASE_TOLD, PHASE_PATH, PHASE_INSIDE, PHASE_INSTANCE, PHASE_MOVE,
        PHASE_BELOW /* + slot of the mount that is looked at */ };
 enum { TYPE_MAX = 64 };      /* r->data: the type; from here on the target's path */
 
@@ -78,6 +78,19 @@ static void set_options(const struct request *r, struct mount *m)
 	known_forget_all();
 }
 
+/* Its options are set. What was opened by it before, its filesystem keeps: may that be run? */
+static void tell_opened(struct request *r, const struct mount *m)
+{
+	if (mount_fs(m)->internal) {
+		request_finish(r, 0);
+		return;
+	}
+	request_prepare(r, mount_fs(m), FS_OPENED, 0);
+	r->call.a[3] = m->id;
+	r->call.a[4] = m->options & MOUNT_NOEXEC ? 2 : 1;
+	request_call(r, PHASE_TOLD);
+}
+
 /* With MS_BIND only the options that vfs looks at change. */
 static void remount(struct request *r)
 {
@@ -93,16 +106,19 @@ static void remount(struct request *r)
 	if (mount_is_bind(m)) {
 		m->want_rdonly = rdonly;
 		set_options(r, m);
-		request_finish(r, 0);
+		tell_opened(r, m);
 		return;
 	}
 	/* A filesystem may have become read-only by itself: it is asked to be writable again. */
 	only_ours = m->internal || (rdonly && m->rdonly && !bytes &&
 				    !((m->options ^ r->in.msg.a[0]) & MOUNT_NOATIME));
 	if (only_ours) {
-		if (rdonly == m->rdonly)
-			set_options(r, m);
-		request_finish(r, rdonly == m->rdonly ? 0 : -X_EBUSY);
+		if (rdonly != m->rdonly) {
+			request_finish(r, -X_EBUSY);
+			return;
+		}
+		set_options(r, m);
+		tell_opened(r, m);
 		return;
 	}
 	source = (uint32_t)strlen(m->source) + 1;
@@ -131,7 +147,7 @@ static void remounted(struct request *r)
 	bytes = walk_take_path(r, 3, r->text);
 	if (bytes > 0)
 		strlcpy(m->data, r->text, sizeof(m->data));
-	request_finish(r, 0);
+	tell_opened(r, m);
 }
 
 /* ---- mount ---- */
@@ -493,8 +509,13 @@ static void umount_walked(struct request *r)
 	}
 	/* Nothing may be held when the filesystem is asked to let go. */
 	hold_drop(r->held[--r->held_count]);
-	if (m->internal || mount_is_bind(m)) {
+	if (mount_fs(m)->internal) {
 		unmark(r, m);
+		return;
+	}
+	if (mount_is_bind(m)) {
+		request_prepare(r, m, FS_OPENED, 0)->a[3] = m->id;
+		request_call(r, PHASE_OPENED);
 		return;
 	}
 	hold_trim((struct place){ mount_slot(m), m->root });
@@ -511,6 +532,8 @@ static void umount_called(struct request *r)
 		request_finish(r, 0);
 	} else if (r->call.status < 0) {
 		request_finish(r, r->call.status);
+	} else if (r->phase == PHASE_OPENED && (r->call.r[0] || mount_is_used(m, 0, r))) {
+		request_finish(r, -X_EBUSY);
 	} else {
 		unmark(r, m);
 	}
@@ -538,6 +561,8 @@ void mountop_called(struct request *r)
 		umount_called(r);
 	else if (r->phase == PHASE_REMOUNT)
 		remounted(r);
+	else if (r->phase == PHASE_TOLD)
+		request_finish(r, r->call.status < 0 ? r->call.status : 0);
 	else if (r->phase == PHASE_PATH)
 		path_known(r);
 	else if (r->phase == PHASE_INSIDE)

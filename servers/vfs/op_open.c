@@ -21,7 +21,7 @@ void open_start(struct request *r, const struct session *s)
 {
 	uint32_t flags = (uint32_t)r->in.msg.a[0];
 
-	if ((flags & F_O_ACCMODE) == F_O_ACCMODE || is_bad_tmpfile(flags)) {
+	if (is_bad_tmpfile(flags)) {
 		request_finish(r, -X_EINVAL);
 		return;
 	}
@@ -106,10 +106,7 @@ void open_walked(struct request *r)
 
 static void open_done(struct request *r)
 {
-	x_handle_t file = known_keep(r, r->call.handle);
-
-	bind_note_open(r->walk.at.mount, file);
-	request_finish_handle(r, file);
+	request_finish_handle(r, known_keep(r, r->call.handle));
 }
 
 void open_called(struct request *r)
@@ -163,6 +160,7 @@ static void open_program(struct request *r, struct mount *m, uint64_t inode)
 
 	call->who = &creds_root;
 	call->a[3] = F_O_RDONLY | F_O_RUN;
+	call->a[4] = m->id;
 	request_call(r, EXEC_OPEN);
 }
 
@@ -198,7 +196,7 @@ static void exec_stated(struct request *r)
 	struct mount *m;
 
 	memcpy(&attr, r->data, sizeof(attr));
-	m = mount_by_id(attr.dev);
+	m = mount_opened_by(r, attr.dev);
 	if (r->call.status >= 0 && !may_run(r, m, &attr))
 		r->call.status = -X_EACCES;
 	if (r->call.status < 0) {

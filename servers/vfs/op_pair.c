@@ -132,7 +132,7 @@ static void check_new(struct request *r)
 
 static bool crosses(const struct request *r)
 {
-	return mounts[r->walk.at.mount].of != mounts[r->first.mount].of;
+	return r->walk.at.mount != r->first.mount;
 }
 
 /* What forbids it whatever the names mean, or 0. */

@@ -473,8 +473,10 @@ int64_t pipe_open_object(struct pipe *p, uint32_t mode, uint32_t status_flags)
 
 int64_t pipe_reopen(uint64_t ino, uint32_t flags)
 {
-	static const uint8_t modes[] = { PIPE_READS, PIPE_WRITES, PIPE_READS | PIPE_WRITES, PIPE_READS | PIPE_WRITES };
+	static const uint8_t modes[] = { PIPE_READS, PIPE_WRITES, PIPE_READS | PIPE_WRITES };
 
+	if ((flags & F_O_ACCMODE) == F_O_ACCMODE)
+		return -X_EINVAL;
 	for (struct pipe *p = pipes; p < pipes + PIPES_MAX; p++) {
 		int64_t handle;
 

@@ -79,15 +79,22 @@ void place_stat(const struct x_in *in, struct place p)
 	call->data = r->text;
 	call->data_bytes = sizeof(struct file_attr);
 	call->data_write = true;
+	r->walk.at = p;
 	request_call(r, 0);
 }
 
 void place_called(struct request *r)
 {
-	if (r->call.status < 0)
+	struct x_msg msg = { .a = { [2] = mounts[r->walk.at.mount].id } };
+
+	if (r->call.status < 0) {
 		request_finish(r, r->call.status);
-	else
-		request_finish_data(r, 0, r->text, sizeof(struct file_attr), 0);
+	} else if (window_write(r->call_id, 0, 0, r->text, sizeof(struct file_attr)) < (int64_t)sizeof(struct file_attr)) {
+		request_finish(r, -X_EFAULT);
+	} else {
+		out_answer(r->call_id, &msg);
+		request_drop(r);
+	}
 }
 
 void place_call(const struct x_in *in)
@@ -100,8 +107,9 @@ void place_call(const struct x_in *in)
 	} else if (in->msg.op == FILE_STAT) {
 		place_stat(in, o->place);
 	} else if (in->msg.op == FILE_IDENT && o->directory) {
-		msg.a[0] = mounts[o->place.mount].id;
+		msg.a[0] = mount_fs(&mounts[o->place.mount])->id;
 		msg.a[1] = o->place.inode;
+		msg.a[2] = mounts[o->place.mount].id;
 		in_close_handles(in);
 		out_answer(in->id, &msg);
 	} else {

@@ -235,6 +235,7 @@ static bool repeatable(const struct fs_call *call)
 		return (call->a[3] & FS_XATTR_OP) == FS_XATTR_GET || (call->a[3] & FS_XATTR_OP) == FS_XATTR_LIST;
 	case FS_LOOKUP: case FS_PARENT: case FS_ACCESS: case FS_READLINK: case FS_SETATTR:
 	case FS_STATFS: case FS_SYNC: case FS_PATH: case FS_MAPPED: case FS_MARK_MOUNT:
+	case FS_OPENED:
 		return true;
 	default:
 		return false;

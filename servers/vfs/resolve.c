@@ -112,6 +112,23 @@ static bool may_not_leave(const struct request *r)
 	       r->walk.path_bytes >= 2 && find_dot_dot(r) == 0;
 }
 
+static void add_what_the_mount_says(struct fs_call *call, const struct walk *w)
+{
+	const struct mount *m = &mounts[w->at.mount];
+
+	if (w->op == FS_OPEN) {
+		call->a[4] = m->id;
+		if (m->options & MOUNT_SYNC)
+			call->a[3] |= F_O_DSYNC;
+		if (m->options & MOUNT_NOEXEC && !m->makes_up_names)
+			call->a[3] |= F_O_NOEXEC;
+		if (bind_is_rdonly(w->at))
+			call->a[3] |= F_O_NOWRITE;
+	} else if (w->op == FS_ACCESS && bind_is_rdonly(w->at)) {
+		call->a[3] |= FS_NOWRITE;
+	}
+}
+
 static bool submit_piece(struct request *r)
 {
 	struct walk *w = &r->walk;
@@ -142,15 +159,8 @@ static bool submit_piece(struct request *r)
 	if (whole) {
 		call->a[1] = w->flags | (uint64_t)w->mode << 32;
 		call->a[3] = w->a3;
-		if (w->op == FS_OPEN && mounts[w->at.mount].options & MOUNT_SYNC)
-			call->a[3] |= F_O_DSYNC;
-		if (w->op == FS_OPEN && mounts[w->at.mount].options & MOUNT_NOEXEC && !mounts[w->at.mount].makes_up_names)
-			call->a[3] |= F_O_NOEXEC;
-		if (w->op == FS_OPEN && bind_is_rdonly(w->at))
-			call->a[3] |= F_O_NOWRITE;
-		if (w->op == FS_ACCESS && bind_is_rdonly(w->at))
-			call->a[3] |= FS_NOWRITE;
 		call->a[4] = w->a4;
+		add_what_the_mount_says(call, w);
 	}
 	if (whole && w->data) {
 		call->data = w->data;
@@ -225,7 +235,6 @@ static enum next met_magic(struct request *r)
 	x_handle_t handle = r->call.handle;
 
 	r->magic = handle;
-	r->descriptor = bind_ask_later(handle);
 	if (r->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		return over(r, -X_EXDEV);
 	if (++r->walk.links > LINKS_MAX || r->resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS))
@@ -402,19 +411,9 @@ static void start(struct request *r)
 		walk_replied(r);
 }
 
-/* By which mount of a filesystem an open file was reached. If that is not known and the root is in a bind of it, by this. */
-static uint32_t seen_by(const struct request *r, const struct mount *m)
-{
-	uint32_t bind = bind_opened_by(r->descriptor, m);
-
-	if (bind != mount_slot(m))
-		return bind;
-	return mount_is_bind(&mounts[r->root.mount]) && mount_fs(&mounts[r->root.mount]) == m ? r->root.mount : mount_slot(m);
-}
-
 void walk_identified(struct request *r)
 {
-	struct mount *m = mount_by_id(r->call.r[0]);
+	struct mount *m = mount_opened_by(r, r->call.r[0]);
 
 	if (r->call.handle != X_NO_HANDLE)
 		out_close(r->call.handle);
@@ -426,7 +425,7 @@ void walk_identified(struct request *r)
 		request_finish(r, -X_ENOENT);
 		return;
 	}
-	r->walk.at = (struct place){ seen_by(r, m), r->call.r[1] };
+	r->walk.at = (struct place){ mount_slot(m), r->call.r[1] };
 	if (r->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		r->root = r->walk.at;
 	start(r);
@@ -466,9 +465,9 @@ void walk_magic_known(struct request *r)
 		return;
 	}
 	drop_front(r, r->walk.consumed);
-	m = mount_by_id(attr.dev);
+	m = mount_opened_by(r, attr.dev);
 	if (m) {
-		r->walk.at = (struct place){ seen_by(r, m), attr.ino };
+		r->walk.at = (struct place){ mount_slot(m), attr.ino };
 		start(r);
 	} else if (r->walk.path_bytes) {
 		request_finish(r, -X_ENOTDIR);
@@ -491,7 +490,6 @@ void walk_begin(struct request *r, int64_t path_bytes, int handle)
 		r->walk.at = r->root;
 		start(r);
 	} else if (handle >= 0) {
-		r->descriptor = bind_ask_later(r->in.handles[handle]);
 		request_handle_call(r, REQUEST_IDENT, 0, r->in.handles[handle], &ident, NULL, 0);
 	} else {
 		r->walk.at = s ? s->cwd : r->root;

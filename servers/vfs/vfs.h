@@ -229,12 +229,9 @@ bool places_use_mount(uint32_t mount);
 bool bind_is_used(const struct mount *m, const struct request *except);
 /* Path, of bytes, in m's filesystem: the part below m's root, "" for that itself. */
 const char *bind_below(const struct mount *m, const char *path, int64_t *bytes);
-/* That file was opened by what is seen at that mount. */
-void bind_note_open(uint32_t mount, x_handle_t file);
-/* The slot of the bind by which an open file of FS was opened, else that of FS. KOID is what _ask_later()
- * gave while there was a handle of it. */
-uint32_t bind_opened_by(uint64_t koid, const struct mount *fs);
-uint64_t bind_ask_later(x_handle_t file);
+/* The mount or bind by which an open file was opened, as its server has just answered (FILE_STAT, FILE_IDENT);
+ * NULL: it lies in no filesystem that is mounted. */
+struct mount *mount_opened_by(const struct request *r, uint64_t dev);
 /* What the walk is about to ask for would write where it may only be read. */
 bool bind_refuses(const struct request *r);
 /* Only to be read, by its own options. */
@@ -332,7 +329,6 @@ struct request {
 	int32_t refusal;        /* the walk only checks: its success is this error */
 	uint64_t freed_epoch;   /* FREE: server_epoch() when it became so */
 	uint64_t call_id, account, koid;
-	uint64_t descriptor;    /* IDENT, MAGIC: bind_ask_later() */
 	uint64_t known;         /* known.c: the entry that waits for the file; 0: none */
 	uint64_t waiting_ns;    /* MOUNT: since when */
 	uint64_t session;       /* id */

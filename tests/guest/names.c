@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -250,6 +251,33 @@ static void written_while_run(void)
 	unlink("program");
 }
 
+/* Access mode 3 asks for both rights and gives none. */
+static void for_ioctl_only(void)
+{
+	enum { IOCTL_ONLY = 3 };        /* musl's O_ACCMODE has O_PATH, too */
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	int fd = open("file", O_CREAT | IOCTL_ONLY, 0600), null = open("/dev/null", IOCTL_ONLY);
+	struct stat st;
+	char c;
+
+	CHECK(fd >= 0 && null >= 0 && (fcntl(fd, F_GETFL) & 3) == IOCTL_ONLY);
+	FAILS(read(fd, &c, 1), EBADF);
+	FAILS(write(fd, "x", 1), EBADF);
+	FAILS(ftruncate(fd, 0), EINVAL);
+	FAILS(fcntl(fd, F_SETLK, &lock), EBADF);
+	CHECK(mmap(NULL, 1, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EACCES);
+	CHECK(fstat(fd, &st) == 0 && fchmod(fd, 0400) == 0);
+	FAILS(read(null, &c, 1), EBADF);
+	FAILS(write(null, "x", 1), EBADF);
+	FAILS(open("d", IOCTL_ONLY), EISDIR);
+	CHECK(mkfifo("fifo", 0600) == 0);
+	FAILS(open("fifo", IOCTL_ONLY), EINVAL);
+	close(fd);
+	close(null);
+	unlink("fifo");
+	unlink("file");
+}
+
 static void messages_copied(void)
 {
 	struct { long type; char text[8]; } m = { 1, "one" };
@@ -278,6 +306,7 @@ int main(void)
 	walks_limited();
 	by_descriptor();
 	written_while_run();
+	for_ioctl_only();
 	messages_copied();
 	rmdir("d");
 	CHECK(chdir("..") == 0);

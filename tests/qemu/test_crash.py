@@ -28,7 +28,9 @@ while [ $i -lt 30 ]; do
     echo "line $i" >>/root/said; dd if=/dev/zero of=/root/d/f$i bs=1k count=$((i * 7 + 1)) conv=fsync 2>/dev/null
     [ $((i % 3)) = 1 ] && mv /root/d/f$i /root/d/g$i && ln /root/d/g$i /root/h$i
     [ $((i % 5)) = 4 ] && rm /root/d/f$((i - 1))
-    sync; {between}
+    mkdir -p /root/k$i/l && mv /root/k$i /root/d/k && mv /root/d/k/l /root/l && mv /root/d/k /root/l/k$i
+    cp /root/said /root/new && mv /root/new /root/last
+    rm -r /root/l; sync; {between}
     i=$((i + 1))
 done
 echo fi''nished
@@ -71,7 +73,7 @@ def files_expected(lines):
     return files
 
 
-def cut_power(base, writes, path, seed):
+def cut_power(base, writes, path, seed, by_both):
     """The state of the last flush and any of the writes since, repaired: is all there that was durable?"""
     choice = random.Random(seed)
     subprocess.run(["cp", "--sparse=always", base, path], check=True)
@@ -83,8 +85,10 @@ def cut_power(base, writes, path, seed):
     lines = lines_said(base)
     repair = subprocess.run([ROOT / "build/tools/minixfs", "repair", path], capture_output=True, text=True, check=False)
     assert repair.returncode == 0, f"seed {seed}: {repair.stdout}{repair.stderr}"
-    theirs = subprocess.run(["fsck.minix", "-f", path], capture_output=True, text=True, check=False)
-    assert theirs.returncode == 0, f"seed {seed}: {theirs.stdout}{theirs.stderr}"
+    assert not whole(path), f"seed {seed}: {whole(path)}"
+    if by_both:
+        theirs = subprocess.run(["fsck.minix", "-f", path], capture_output=True, text=True, check=False)
+        assert theirs.returncode == 0, f"seed {seed}: {theirs.stdout}{theirs.stderr}"
     assert lines_said(path) >= lines, f"seed {seed}: {lines_said(path)} lines, {lines} were durable\n{repair.stdout}"
     if lines > 2:
         there = minixfs("ls", path, "/root/d").decode()
@@ -96,11 +100,18 @@ def cut_power(base, writes, path, seed):
 UNPLUGGED = "(usleep 60000; /bin/svc kill ahci; usleep 40000; blkctl sda replug 30) & [ $((i % 3)) = 2 ] && wait"
 
 
-@pytest.mark.parametrize("device,between", [
-    ("virtio-blk-pci,drive=logged", "true"),
-    ("virtio-blk-pci,drive=logged", "[ $((i % 4)) = 3 ] && /bin/svc kill virtio_blk"),
-    ("ide-hd,drive=logged,bus=ide.0", UNPLUGGED)], ids=["quiet", "kills", "unplugged"])
-def test_every_flush_is_a_whole_filesystem(image, tmp_path, device, between):
+@pytest.mark.parametrize("device,between,kind", [
+    ("virtio-blk-pci,drive=logged", "true", None),
+    ("virtio-blk-pci,drive=logged", "[ $((i % 4)) = 3 ] && /bin/svc kill virtio_blk", None),
+    ("ide-hd,drive=logged,bus=ide.0", UNPLUGGED, None),
+    ("virtio-blk-pci,drive=logged", "[ $((i % 4)) = 3 ] && /bin/svc kill minix", (1, 30, 1024)),
+    ("virtio-blk-pci,drive=logged", "true", (2, 30, 1024)),
+    ("virtio-blk-pci,drive=logged", "true", (3, 60, 8192))], ids=["quiet", "kills", "unplugged", "V1", "V2", "large blocks"])
+def test_every_flush_is_a_whole_filesystem(image, tmp_path, device, between, kind):
+    if kind:
+        image = tmp_path / "kind.img"
+        minixfs("mkfs", image, 60, "--version", kind[0], "--names", kind[1], "--block-size", kind[2])
+        minixfs("tree", image, ROOT / "build/rootfs")
     disk, log, start, script = tmp_path / "work.img", tmp_path / "log", tmp_path / "start.img", tmp_path / "exec"
     script.write_text(". /etc/shrc\n" + WORK.format(between=between), encoding="utf-8")
     minixfs("add", image, script, "/etc/xinim-exec", "--mode", "755")
@@ -123,7 +134,7 @@ def test_every_flush_is_a_whole_filesystem(image, tmp_path, device, between):
         for number, (offset, data, flags) in enumerate(entries):
             since.append((offset, data))
             if number in cuts:
-                cut_power(start, since, tmp_path / "cut.img", number)
+                cut_power(start, since, tmp_path / "cut.img", number, not kind or kind[2] == 1024)
             if not flags & FLUSH:
                 continue
             for offset_, data_ in since:

@@ -1030,7 +1030,7 @@ static void test_proc_texts(void **state)
 			assert_true(strlen(text) > 0);
 		}
 	}
-	assert_int_equal(procfiles_open(), 0);
+	assert_int_equal(procfiles_open(0), 0);
 	read_proc("1/stat", init->koid);
 	assert_int_equal(sscanf(text, "%d (%31[^)]) %c %d %d %d", &pid, comm, &state_letter, &ppid, &pgrp, &sid), 6);
 	assert_true(pid == 1 && state_letter == 'R' && sid == 1);
@@ -1053,7 +1053,7 @@ static void test_proc_texts(void **state)
 	assert_memory_equal(text, "init", 5);
 	assert_int_equal(fs(FS_UNMOUNT, 0, "", text, 0, 0, 0, 0)->msg.status, -X_EBUSY);
 	pm_closure(object_id(OBJECT_PROCFILE, 0, 0), 1); /* not its object: stays open */
-	assert_int_equal(procfiles_open(), 1);
+	assert_int_equal(procfiles_open(0), 1);
 }
 
 static void test_proc_walk(void **state)
