@@ -54,7 +54,8 @@ def test_same_operations_on_every_kind_at_once(guest, tree, tmp_path, image, fsc
     for disk, (version, bytes_, block) in zip(disks, KINDS[seed % 3]):
         minixfs("mkfs", disk, 32, "--version", version, "--names", bytes_, "--block-size", block, "--inodes", 1024)
     wanted = on_the_host(tree, tmp_path, seed, operations, 3, names)
-    result = guest(f"""for d in b c d; do mkdir /mnt/$d && mount -t minix /dev/vd$d /mnt/$d || echo failed; done
+    result = guest(soon("[ -b /dev/vdb ] && [ -b /dev/vdc ] && [ -b /dev/vdd ]") + f"""
+for d in b c d; do mkdir /mnt/$d && mount -t minix /dev/vd$d /mnt/$d || echo failed; done
 for d in /root /tmp /mnt/b /mnt/c /mnt/d; do mkdir $d/t; /tree $d/t {seed} {operations} 3 {names} keep >/tmp/out.${{d##*/}} & done; wait
 cat /tmp/out.*; cd /; umount /mnt/b /mnt/c /mnt/d; sync""", image=image, file=f"{tree}:/tree", smp=4,
                    qemu=" ".join(f"-drive if=none,id={d.stem},format=raw,file={d} -device virtio-blk-pci,drive={d.stem}" for d in disks))
