@@ -12,9 +12,6 @@
 //   blockio abandon FILE SECONDS
 //     Children that read 1 MiB are killed in the middle of it, while the (slow) device
 //     writes to their memory; what was freed is taken and filled, and must stay as it is.
-//   blockio failed FILE SECONDS
-//     The buffer of a read that has failed is the reader's again: what he writes there stays,
-//     though the (slow) device was in the middle of it. Ends at the first failure.
 //   blockio bench FILE SECONDS THREADS BYTES read|write seq|rand [direct]
 //     Prints bytes and operations a second.
 #define _GNU_SOURCE
@@ -340,29 +337,6 @@ static void abandoned_read(uint64_t random)
 		die("waitpid", 0);
 }
 
-static int failed(void)
-{
-	double end = now() + seconds;
-	uint64_t at = 0;
-	char *data;
-
-	if (posix_memalign((void **)&data, BLOCK, STRIPE))
-		die("posix_memalign", STRIPE);
-	memset(data, 1, STRIPE);
-	while (pread(fd, data, STRIPE, (off_t)at) == STRIPE) {
-		at = (at + STRIPE) % (size_bytes / STRIPE * STRIPE);
-		if (now() > end)
-			die("no read has failed", at);
-	}
-	memset(data, 0xee, STRIPE);
-	usleep(3000000);
-	for (uint64_t i = 0; i < STRIPE; i++)
-		if (data[i] != (char)0xee)
-			die("the buffer was written to after the error", i);
-	printf("an error, nothing changed\n");
-	return 0;
-}
-
 static int abandon(void)
 {
 	uint64_t state = 5, rounds = 0, *canary;
@@ -423,9 +397,8 @@ int main(int argc, char **argv)
 {
 	int bench_wanted = argc > 1 && !strcmp(argv[1], "bench"), conform_wanted = argc == 3 && !strcmp(argv[1], "conform");
 	int abandon_wanted = argc == 4 && !strcmp(argv[1], "abandon");
-	int failed_wanted = argc == 4 && !strcmp(argv[1], "failed");
 
-	if (argc < (bench_wanted ? 8 : conform_wanted ? 3 : abandon_wanted || failed_wanted ? 4 : 5)) {
+	if (argc < (bench_wanted ? 8 : conform_wanted ? 3 : abandon_wanted ? 4 : 5)) {
 		printf("usage: see the head of blockio.c\n");
 		return 2;
 	}
@@ -436,9 +409,9 @@ int main(int argc, char **argv)
 	if (conform_wanted)
 		return conform(argv[2]);
 	seconds = atof(argv[3]);
-	if (abandon_wanted || failed_wanted) {
+	if (abandon_wanted) {
 		size_bytes = (uint64_t)lseek(fd, 0, SEEK_END);
-		return abandon_wanted ? abandon() : failed();
+		return abandon();
 	}
 	threads = (unsigned)atoi(argv[4]);
 	size_bytes = (uint64_t)lseek(fd, 0, SEEK_END) / STRIPE * STRIPE;

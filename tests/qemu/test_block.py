@@ -324,21 +324,6 @@ def test_reads_abandoned_in_the_middle(guest, second, blockio, options):
     assert "nothing changed" in text and "WRONG" not in text, text
 
 
-def test_failed_reads_are_over(guest, second, blockio):
-    """bdev starts cold while a slow disk writes to a program's memory, whose driver lives, or dies with bdev: the program has
-    its error when nothing comes any more."""
-    second.file.write_bytes(b"\xd1" * (8 * MIB))
-    qemu = (f"-object throttle-group,id=slow,x-iops-total=1 -blockdev driver=file,node-name=file2,filename={second.file}"
-            " -blockdev driver=raw,node-name=raw2,file=file2"
-            f" -blockdev driver=throttle,node-name=second,throttle-group=slow,file=raw2 -device {KINDS[second.kind][2]}")
-    text = guest(f"""
-        for more in "" {second.driver}; do
-            /blockio failed /dev/{second.name} 60 & usleep 3300000
-            [ -z "$more" ] || /bin/svc kill $more; /bin/svc kill bdev cold; wait; {soon(f"[ -b /dev/{second.name} ] && head -c 1 /dev/{second.name}")}
-        done""", file=blockio, qemu=qemu).text
-    assert text.count("an error, nothing changed") == 2 and "WRONG" not in text, text
-
-
 ERRORS = {"write once": ("write", 'once = "on"', True), "write for ever": ("write", "", False),
           "flush once": ("flush", 'once = "on"', True), "read for ever": ("read", "", False)}
 
