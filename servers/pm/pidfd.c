@@ -6,6 +6,7 @@
 #include "lib/c/slots.h"
 #include "lib/ipc/file.h"
 #include "servers/pm/pm.h"
+#include "servers/pm/sysv.h"
 
 enum { PIDFDS_MAX = 512 };
 
@@ -244,6 +245,15 @@ static uint64_t file_identity(const struct proc *p, uint64_t fd)
 	return err < 0 ? 0 : info.koid;
 }
 
+/* What a process shares with none but its own threads; what it does not have is the same as
+ * another's that has none (kcmp(2): pointers are compared). */
+static uint64_t own_identity(const struct proc *p, uint64_t type)
+{
+	bool none = type == SAME_IO || (type == SAME_UNDO && !sem_has_undo(p));
+
+	return none ? 1 : p->koid;
+}
+
 void kcmp_call(struct proc *caller, const struct x_in *in)
 {
 	struct proc *a = proc_by_any_id((uint32_t)in->msg.a[0]), *b = proc_by_any_id((uint32_t)in->msg.a[1]);
@@ -257,8 +267,8 @@ void kcmp_call(struct proc *caller, const struct x_in *in)
 		out_status(in->id, -X_EPERM);
 		return;
 	}
-	first = a->koid;
-	second = b->koid;
+	first = own_identity(a, in->msg.a[2]);
+	second = own_identity(b, in->msg.a[2]);
 	if (in->msg.a[2] == SAME_FILE) {
 		first = file_identity(a, in->msg.a[3]);
 		second = file_identity(b, in->msg.a[4]);

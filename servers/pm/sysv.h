@@ -58,6 +58,7 @@ int sysv_take(const struct x_in *in, void *data, size_t bytes);
 
 void shm_drop(struct proc *p);
 void sem_drop(struct proc *p, bool undo);
+bool sem_has_undo(const struct proc *p); /* there is something to undo when it ends */
 void msg_drop(const struct proc *p);
 bool sem_cancel(uint64_t call_id);
 bool msg_cancel(uint64_t call_id);

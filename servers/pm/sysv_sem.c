@@ -75,6 +75,14 @@ static void undo_forget(const struct set *s, int64_t num) /* -1: of all */
 			u->proc = NULL;
 }
 
+bool sem_has_undo(const struct proc *p)
+{
+	for_each_undo(u)
+		if (u->proc == p)
+			return true;
+	return false;
+}
+
 static int undo_add(const struct proc *p, struct set *s, const struct sysv_sembuf *op)
 {
 	struct undo *u = undo_of(p, s, op->num);

@@ -62,6 +62,8 @@ static void pidfds(void)
 	FAILS(syscall(PIDFD_GETFD, fd, 500, 0), EBADF);
 	CHECK(syscall(KCMP, getpid(), pid, 0, theirs, 77) == 0);
 	CHECK(syscall(KCMP, getpid(), pid, 0, end[0], 77) > 0);
+	CHECK(syscall(KCMP, getpid(), pid, 1, 0, 0) > 0);  /* KCMP_VM */
+	CHECK(syscall(KCMP, getpid(), pid, 6, 0, 0) == 0); /* KCMP_SYSVSEM: neither has any */
 	p = (struct pollfd){ fd, POLLIN, 0 };
 	CHECK(poll(&p, 1, 0) == 0);
 	CHECK(syscall(PIDFD_SEND_SIGNAL, fd, SIGTERM, NULL, 0) == 0);
