@@ -631,6 +631,8 @@ static int clean_content(struct sync *sync, struct content *c)
 
 static int clean_all(struct sync *sync)
 {
+	if (!dirty_pages(NULL))
+		return 0;
 	for (; sync->index < CONTENTS_MAX; sync->index++) {
 		struct content *c = content_at(sync->index);
 		int status = c ? clean_content(sync, c) : 0;

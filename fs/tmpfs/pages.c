@@ -15,15 +15,20 @@
 /* The number of a page; NULL: no table has it. MAKE: makes what is missing. */
 static uint32_t *number_of(struct fsys *fs, const struct fsys_node *ip, uint64_t page, bool make)
 {
-	uint32_t *tables = &extra_of(fs, ip)->tables, *table;
+	struct tmpfs_extra *extra = extra_of(fs, ip);
+	uint64_t number = page / TMPFS_TABLE_PAGES;
+	uint32_t *table;
 
-	if (!*tables && make)
-		*tables = heap_alloc(TMPFS_TABLES_MAX * 4);
-	if (!*tables || page / TMPFS_TABLE_PAGES >= TMPFS_TABLES_MAX)
+	if (!extra->tables && make)
+		extra->tables = heap_alloc(TMPFS_TABLES_MAX * 4);
+	if (!extra->tables || number >= TMPFS_TABLES_MAX)
 		return NULL;
-	table = (uint32_t *)heap_at(*tables) + page / TMPFS_TABLE_PAGES;
-	if (!*table && make)
+	table = (uint32_t *)heap_at(extra->tables) + number;
+	if (!*table && make) {
 		*table = heap_alloc(TMPFS_TABLE_PAGES * 4);
+		if (*table && extra->tables_end <= number)
+			extra->tables_end = (uint32_t)number + 1;
+	}
 	return *table ? (uint32_t *)heap_at(*table) + page % TMPFS_TABLE_PAGES : NULL;
 }
 
@@ -58,7 +63,7 @@ static void drop_pages(struct fsys *fs, struct fsys_node *ip, uint32_t *table, u
 {
 	uint32_t rooms = 0, count = 0, i;
 
-	for (i = first; i < TMPFS_TABLE_PAGES; i++) {
+	for (i = first; i < TMPFS_TABLE_PAGES && count < ip->zone[0]; i++) {
 		count += table[i] != 0;
 		rooms += table[i] == ROOM;
 		if (table[i] && table[i] != ROOM)
@@ -81,7 +86,7 @@ void pages_trim(struct fsys *fs, struct fsys_node *ip, uint64_t size_bytes)
 	if (!extra->tables)
 		return;
 	tables = heap_at(extra->tables);
-	for (i = keep / TMPFS_TABLE_PAGES; i < TMPFS_TABLES_MAX; i++) {
+	for (i = keep / TMPFS_TABLE_PAGES; i < extra->tables_end; i++) {
 		uint32_t first = i == keep / TMPFS_TABLE_PAGES ? keep % TMPFS_TABLE_PAGES : 0;
 
 		if (!tables[i])
@@ -95,7 +100,7 @@ void pages_trim(struct fsys *fs, struct fsys_node *ip, uint64_t size_bytes)
 	if (keep)
 		return;
 	heap_free(extra->tables, TMPFS_TABLES_MAX * 4);
-	extra->tables = 0;
+	extra->tables = extra->tables_end = 0;
 }
 
 bool pages_keep(struct fsys *fs, struct fsys_node *ip, uint64_t page, const void *data)

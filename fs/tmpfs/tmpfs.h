@@ -55,7 +55,7 @@ struct tmpfs_extra {
 	uint32_t read_entry;            /* where the last listing ended, or 0 */
 	uint32_t text;                  /* link: its text */
 	uint32_t xattrs, xattr_bytes;   /* its extended attributes, or 0 */
-	uint32_t tables;                /* file: the table of tables of pages, or 0 */
+	uint32_t tables, tables_end;    /* file: the table of tables of pages, or 0; none from the end on */
 	uint32_t next_free;             /* free node: the next one's number */
 };
 

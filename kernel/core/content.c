@@ -44,7 +44,7 @@ void content_destroy(struct memory *m)
 
 /* ---- dirty pages ---- */
 
-void content_mark_dirty(struct memory *m, uint64_t *slot)
+void content_mark_dirty(struct memory *m, uint64_t *slot, uint64_t index)
 {
 	*slot |= PAGE_USED;
 	if (*slot & PAGE_DIRTY)
@@ -54,8 +54,12 @@ void content_mark_dirty(struct memory *m, uint64_t *slot)
 	if (m->pager == NULL)
 		return;
 	m->pager->dirty_pages++;
-	if (m->dirty++ == 0)
+	if (m->dirty++ == 0) {
 		list_push_back(&m->pager->dirty, &m->dirty_link);
+		m->dirty_first = m->dirty_last = index;
+	}
+	m->dirty_first = MIN(m->dirty_first, index);
+	m->dirty_last = MAX(m->dirty_last, index);
 }
 
 static void mark_clean(struct memory *m, uint64_t *slot)
@@ -80,7 +84,7 @@ int content_may_write(struct memory *m, uint64_t index)
 		return -X_EWAIT;
 	if (!(*slot & PAGE_DIRTY) && m->pager->dirty_pages >= m->pager->dirty_limit)
 		return -X_EWAIT;
-	content_mark_dirty(m, slot);
+	content_mark_dirty(m, slot, index);
 	return 0;
 }
 
@@ -116,15 +120,26 @@ static bool protect(struct memory *m, uint64_t index, paddr_t frame)
 	return frame_refs(frame) == users;
 }
 
+/* The first dirty page from INDEX on; without a pager nobody counts them. */
+static uint64_t dirty_from(const struct memory *m, uint64_t index)
+{
+	uint64_t last = m->pager != NULL ? m->dirty_last : UINT64_MAX, *slot;
+
+	if (m->pager != NULL)
+		index = m->dirty == 0 ? m->capacity : MAX(index, m->dirty_first);
+	while ((slot = memory_next(m, &index)) != NULL && index <= last && !(*slot & PAGE_DIRTY))
+		index++;
+	return index;
+}
+
 int64_t content_clean(struct memory *m, struct x_dirty *d)
 {
-	uint64_t index = d->offset >> PAGE_SHIFT, done = 0;
+	uint64_t index, done = 0;
 	uint64_t *slot;
 
 	if (!(m->flags & X_MEM_PAGED) || d->len % PAGE_SIZE != 0 || d->len == 0)
 		return -X_EINVAL;
-	while ((slot = memory_next(m, &index)) != NULL && !(*slot & PAGE_DIRTY))
-		index++;
+	index = dirty_from(m, d->offset >> PAGE_SHIFT);
 	d->offset = index << PAGE_SHIFT;
 	while (done < d->len && (slot = memory_slot(m, index)) != NULL && (*slot & PAGE_DIRTY) &&
 	       (*slot & PAGE_PINS) != PAGE_PINS) {
@@ -159,7 +174,7 @@ static void unpin(struct memory *m, uint64_t first, uint64_t end, bool lost)
 			continue;
 		*slot -= PAGE_PIN;
 		if (lost)
-			content_mark_dirty(m, slot);
+			content_mark_dirty(m, slot, index);
 	}
 }
 
@@ -172,7 +187,7 @@ static int64_t hold(struct memory *m, uint64_t offset, uint64_t len)
 
 		if (slot == NULL)
 			break;
-		content_mark_dirty(m, slot);
+		content_mark_dirty(m, slot, at >> PAGE_SHIFT);
 		at = ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE;
 	}
 	return (int64_t)(MIN(at, offset + len) - offset);

@@ -440,7 +440,7 @@ int content_page(struct memory *m, uint64_t index, uint64_t state, paddr_t *fram
 
 	if (error != 0 || slot == NULL)
 		return error != 0 ? error : -X_EINVAL;
-	content_mark_dirty(m, slot);
+	content_mark_dirty(m, slot, index);
 	*frame = *slot & ~PAGE_STATE;
 	frame_ref(*frame);
 	return 0;

@@ -96,6 +96,7 @@ struct memory {
 	uint64_t capacity;        /* most pages; `pages` follows the content's size */
 	uint64_t content;         /* bytes */
 	uint64_t dirty;           /* pages */
+	uint64_t dirty_first, dirty_last; /* while dirty > 0: none is outside */
 	uint64_t read_ns, written_ns;
 	bool ask_writes;          /* X_CONTENT_ASK */
 	uint64_t clock, mapped_clock; /* where reclaim goes on */
@@ -129,7 +130,7 @@ void memory_fail_requests(struct memory *m, uint64_t first, uint64_t end);
 /* About to write to a resident page: it is dirty now (0), or the pager must be
  * asked first (-X_EWAIT). Always 0 for an object without pager. */
 int content_may_write(struct memory *m, uint64_t index);
-void content_mark_dirty(struct memory *m, uint64_t *slot);
+void content_mark_dirty(struct memory *m, uint64_t *slot, uint64_t index);
 void content_forget(struct memory *m);    /* the pager goes: nothing is dirty any more */
 void content_init(struct memory *m);
 void content_destroy(struct memory *m);

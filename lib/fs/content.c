@@ -20,7 +20,7 @@ struct page_request {
 };
 
 static struct content *contents;
-static uint32_t contents_max;
+static uint32_t contents_max, alive; /* alive: in use and not dead */
 static struct content *buckets[BUCKETS];
 static struct page_request requests[PAGE_REQUESTS_MAX];
 static uint32_t request_count;
@@ -51,11 +51,7 @@ struct content *content_at(uint32_t index)
 
 uint32_t content_count(void)
 {
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < contents_max; i++)
-		count += content_at(i) != NULL;
-	return count;
+	return alive;
 }
 
 uint64_t content_id(const struct content *c)
@@ -119,6 +115,7 @@ static void unhash(struct content *c)
 	while (*at != c)
 		at = &(*at)->hash_next;
 	*at = c->hash_next;
+	alive--;
 	if (c->held)
 		fsys_release(volume, c->ino, 1);
 	c->held = false;
@@ -193,6 +190,7 @@ static int make(uint32_t ino, const struct fsys_attr *attr, struct content **out
 	if (memory < 0)
 		return memory;
 	c->ino = ino;
+	alive++;
 	c->memory = memory;
 	c->hash_next = *bucket_of(ino);
 	*bucket_of(ino) = c;

@@ -17,6 +17,7 @@
  * All of that is for pipes that are used little, or oddly: pipe_flow.c has the others.
  */
 
+#include "lib/c/slots.h"
 #include "servers/vfs/pipe.h"
 
 enum {
@@ -28,9 +29,18 @@ enum {
 _Static_assert((PIPE_OPENS_MAX & (PIPE_OPENS_MAX - 1)) == 0, "ids are split by a mask");
 
 static struct pipe pipes[PIPES_MAX];
+static uint32_t pipes_end; /* all from here up are free */
 static struct pipe_open opens[PIPE_OPENS_MAX];
 static uint16_t free_open, never_used_open; /* index + 1; count */
 static uint64_t next_serial = 1;
+
+#define for_each_pipe(p) for (struct pipe *p = pipes; p < pipes + pipes_end; p++)
+
+static void pipe_free(struct pipe *p)
+{
+	p->used = false;
+	SLOTS_TRIM(pipes, pipes_end, used);
+}
 
 /* ---- open objects ---- */
 
@@ -102,7 +112,7 @@ static void open_free(struct pipe_open *o)
 	ring_free(&p->ring);
 	if (p->place.inode)
 		hold_drop(p->place);
-	p->used = false;
+	pipe_free(p);
 }
 
 /* ---- readiness ---- */
@@ -424,17 +434,14 @@ void pipe_call(const struct x_in *in)
 
 struct pipe *pipe_new(uint64_t account)
 {
-	struct pipe *p, *fresh = NULL;
+	struct pipe *fresh = SLOT_FIND(pipes, pipes_end, used);
 	uint32_t same = 0;
 
-	for (p = pipes; p < pipes + PIPES_MAX; p++) {
-		if (p->used)
-			same += p->account == account;
-		else if (!fresh)
-			fresh = p;
-	}
+	for_each_pipe(p)
+		same += p->used && p->account == account;
 	if (!fresh || same >= PIPES_PER_ACCOUNT)
 		return NULL;
+	SLOT_TAKEN(pipes, pipes_end, fresh);
 	*fresh = (struct pipe){
 		.used = true, .serial = next_serial++, .account = account, .ring.capacity = PIPE_BYTES,
 		.created_ns = sys_realtime_ns(),
@@ -444,12 +451,13 @@ struct pipe *pipe_new(uint64_t account)
 
 void pipe_unused(struct pipe *p)
 {
-	p->used = p->opens != 0;
+	if (!p->opens)
+		pipe_free(p);
 }
 
 struct pipe *pipe_at(struct place place)
 {
-	for (struct pipe *p = pipes; p < pipes + PIPES_MAX; p++)
+	for_each_pipe(p)
 		if (p->used && p->place.inode && place_equal(p->place, place))
 			return p;
 	return NULL;
@@ -477,7 +485,7 @@ int64_t pipe_reopen(uint64_t ino, uint32_t flags)
 
 	if ((flags & F_O_ACCMODE) == F_O_ACCMODE)
 		return -X_EINVAL;
-	for (struct pipe *p = pipes; p < pipes + PIPES_MAX; p++) {
+	for_each_pipe(p) {
 		int64_t handle;
 
 		if (!p->used || p->serial != ino || p->place.inode)
@@ -505,7 +513,7 @@ void pipe_create(const struct x_in *in, const struct session *s)
 	p->gid = s->creds.gid;
 	reader = pipe_open_object(p, PIPE_READS, F_O_RDONLY | nonblock);
 	if (reader < 0) {
-		p->used = false;
+		pipe_free(p);
 		out_status(in->id, reader);
 		return;
 	}

@@ -3,12 +3,14 @@
  * UNIX sockets: the table, their life, and which call is what (see unix.h).
  */
 
+#include "lib/c/slots.h"
 #include "servers/vfs/unix.h"
 
 enum { UNIX_PER_ACCOUNT = 512, SOCKFS_DEV = 9, SOCKFS_MAGIC = 0x534f434b };
 enum { OUT_ROOM = 4096 };       /* bytes free that make a socket writable */
 
 struct unix_socket unix_sockets[UNIX_MAX];
+uint32_t unix_end;
 static uint64_t next_serial = 1;
 
 _Static_assert((UNIX_MAX & (UNIX_MAX - 1)) == 0, "ids are split by a mask");
@@ -34,21 +36,24 @@ struct unix_creds unix_creds_of(uint64_t account)
 	return (struct unix_creds){ s->pid, s->creds.uid, s->creds.gid };
 }
 
+static void forget(struct unix_socket *s)
+{
+	s->state = UNIX_FREE;
+	SLOTS_TRIM(unix_sockets, unix_end, state);
+}
+
 struct unix_socket *unix_new(uint8_t type, uint64_t account)
 {
-	struct unix_socket *s, *fresh = NULL;
+	struct unix_socket *fresh = SLOT_FIND(unix_sockets, unix_end, state);
 	uint32_t same = 0;
 
-	for (s = unix_sockets; s < unix_sockets + UNIX_MAX; s++) {
-		if (s->state == UNIX_FREE)
-			fresh = fresh ? fresh : s;
-		else
-			same += s->account == account;
-	}
+	for_each_unix(s)
+		same += s->state != UNIX_FREE && s->account == account;
 	if (!fresh || same >= UNIX_PER_ACCOUNT) {
 		unix_cycles_hurry();
 		return NULL;
 	}
+	SLOT_TAKEN(unix_sockets, unix_end, fresh);
 	*fresh = (struct unix_socket){
 		.id = object_id(KIND_UNIX, next_serial++ * UNIX_MAX + (uint64_t)(fresh - unix_sockets)),
 		.state = UNIX_NEW, .type = type, .account = account, .ring.capacity = UNIX_BUFFER,
@@ -141,8 +146,8 @@ static void leave_peer(struct unix_socket *s)
 /* Those connected to it go on to tell its name. */
 static void leave_name(const struct unix_socket *s)
 {
-	for (struct unix_socket *other = unix_sockets; s->name && other < unix_sockets + UNIX_MAX; other++)
-		if (other->state == UNIX_CONNECTED && other != s && unix_peer(other) == s)
+	for_each_unix(other)
+		if (s->name && other->state == UNIX_CONNECTED && other != s && unix_peer(other) == s)
 			other->peer_name = unix_name_share(s->name);
 }
 
@@ -165,7 +170,7 @@ void unix_free(struct unix_socket *s)
 	unix_name_drop(s->peer_name);
 	if (s->place.inode)
 		hold_drop(s->place);
-	s->state = UNIX_FREE;
+	forget(s);
 }
 
 void unix_closed(uint64_t id)
@@ -326,7 +331,7 @@ int64_t unix_create(const struct x_in *in)
 		return -X_ENFILE;
 	handle = unix_mint(s, new_flags(in));
 	if (handle < 0)
-		s->state = UNIX_FREE;
+		forget(s);
 	return handle;
 }
 
@@ -347,7 +352,7 @@ void unix_create_pair(const struct x_in *in)
 
 	if (!b) {
 		if (a)
-			a->state = UNIX_FREE;
+			forget(a);
 		out_status(in->id, type < 0 ? type : -X_ENFILE);
 		return;
 	}
@@ -356,9 +361,9 @@ void unix_create_pair(const struct x_in *in)
 	first = unix_mint(a, new_flags(in));
 	second = first < 0 ? first : unix_mint(b, new_flags(in));
 	if (second < 0) {
-		b->state = UNIX_FREE;
+		forget(b);
 		if (first < 0)
-			a->state = UNIX_FREE;
+			forget(a);
 		else    /* its closure frees it */
 			out_close((x_handle_t)first);
 		out_status(in->id, second);

@@ -106,6 +106,8 @@ struct unix_socket {
 };
 
 extern struct unix_socket unix_sockets[UNIX_MAX];
+extern uint32_t unix_end; /* all from here up are free */
+#define for_each_unix(s) for (struct unix_socket *s = unix_sockets; s < unix_sockets + unix_end; s++)
 
 static inline uint16_t unix_index(const struct unix_socket *s) { return (uint16_t)(s - unix_sockets + 1); }
 static inline bool unix_connects(const struct unix_socket *s) { return s->type != TYPE_DGRAM; }

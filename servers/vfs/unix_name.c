@@ -46,7 +46,7 @@ static uint16_t name_new(const uint8_t *address, uint32_t bytes)
 
 static struct unix_socket *find_abstract(const uint8_t *address, uint32_t bytes)
 {
-	for (struct unix_socket *s = unix_sockets; s < unix_sockets + UNIX_MAX; s++) {
+	for_each_unix(s) {
 		const struct unix_name *n = s->state != UNIX_FREE && s->has_object ? unix_name_at(s->name) : NULL;
 
 		if (n && !s->place.inode && n->bytes == bytes && !memcmp(n->address, address, bytes) &&
@@ -58,7 +58,7 @@ static struct unix_socket *find_abstract(const uint8_t *address, uint32_t bytes)
 
 static struct unix_socket *find_at(struct place p)
 {
-	for (struct unix_socket *s = unix_sockets; s < unix_sockets + UNIX_MAX; s++)
+	for_each_unix(s)
 		if (s->state != UNIX_FREE && s->place.inode && place_equal(s->place, p))
 			return s;
 	return NULL;

@@ -281,7 +281,7 @@ static void tell_senders(struct unix_socket *to)
 	if (!to->choked || (to->ring.count && ring_room(&to->ring) < to->ring.capacity / 4))
 		return;
 	to->choked = false;
-	for (struct unix_socket *s = unix_sockets; s < unix_sockets + UNIX_MAX; s++)
+	for_each_unix(s)
 		if (s->state != UNIX_FREE && s->peer_id == to->id)
 			unix_tell(s, 0);
 }
