@@ -201,7 +201,7 @@ static void memory_files(void)
 
 	pid = fork();
 	if (pid == 0) {
-		while (*(volatile int *)&cell != 56)
+		while (*(volatile int *)&cell != 57)
 			usleep(1000);
 		_exit(7);
 	}
@@ -209,6 +209,8 @@ static void memory_files(void)
 	fd = open(path, O_RDWR);
 	CHECK(fd >= 0 && pwrite(fd, &other, sizeof(other), (off_t)(uintptr_t)&cell) == sizeof(other));
 	CHECK(pread(fd, &value, sizeof(value), (off_t)(uintptr_t)&cell) == sizeof(value) && value == 56 && cell != 56);
+	other = 57;
+	CHECK(pwrite(fd, &other, sizeof(other), (off_t)(uintptr_t)&cell) == sizeof(other));
 	CHECK(ended(pid) == 7 << 8);
 	close(fd);
 
