@@ -11,6 +11,7 @@
 
 struct terminal terminals[TERMINALS_MAX];
 static struct request requests[REQUESTS_MAX];
+static bool stopping;
 
 /* ------------------------------------------------------------------- requests */
 
@@ -298,14 +299,22 @@ static void closure(uint64_t object, uint64_t mints)
 	open_closed(object);
 }
 
+/* The line's driver is there as long as we are: what was written goes to it first. */
+static void stop(void)
+{
+	stopping = true;
+}
+
 static void batch_end(void)
 {
 	console_submit();
 	opens_tell();
+	if (stopping && (console->stopped || !output_pending(console)))
+		server_exit();
 }
 
 static const struct server_ops ops = {
-	.call = call, .closure = closure, .cancel = cancel, .batch_end = batch_end,
+	.call = call, .closure = closure, .cancel = cancel, .batch_end = batch_end, .stop = stop,
 };
 
 void server_main(void)

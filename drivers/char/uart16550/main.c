@@ -25,6 +25,7 @@ static struct waiting writers[WAITING_MAX], readers[WAITING_MAX];
 static uint32_t writer_count, reader_count;
 static x_handle_t ports, irq;
 static uint32_t dropped;
+static bool stopping;
 
 static uint32_t queue_used(const struct queue *q) { return q->tail - q->head; }
 static uint32_t queue_free(const struct queue *q) { return QUEUE_BYTES - queue_used(q); }
@@ -203,7 +204,19 @@ static void cancel(uint64_t call_id)
 	cancel_in(writers, &writer_count, call_id);
 }
 
-static const struct server_ops ops = { .call = call, .cancel = cancel };
+/* What was written is sent before the machine is switched off. */
+static void stop(void)
+{
+	stopping = true;
+}
+
+static void batch_end(void)
+{
+	if (stopping && !queue_used(&tx))
+		server_exit();
+}
+
+static const struct server_ops ops = { .call = call, .cancel = cancel, .stop = stop, .batch_end = batch_end };
 
 void server_main(void)
 {
